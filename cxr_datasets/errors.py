@@ -1,0 +1,53 @@
+"""The errors a reader can meet, all of them `CxrError`.
+
+Each message says what is wrong and where (file, column, id), what was expected and found, and
+what to do next. They are raised before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class CxrError(Exception):
+    """Base class of every error this project raises on purpose."""
+
+
+class OptionError(CxrError, ValueError):
+    """An option has a name or a value that does not exist."""
+
+    @classmethod
+    def unknown(cls, option: str, value: object, allowed: Iterable[object]) -> OptionError:
+        """Build the error for a value that is not among the allowed ones.
+
+        Args:
+            option: Name of the option, such as `missing`.
+            value: What was given.
+            allowed: Every value that would have been right.
+        """
+        choices = ", ".join(repr(choice) for choice in allowed)
+        return cls(f"{option}={value!r} is not known. Choose from: {choices}.")
+
+
+class ReleaseError(CxrError):
+    """`data_dir` is not given, not there, empty, or not a copy of the dataset."""
+
+
+class TableError(CxrError):
+    """A table of the release is missing, damaged, or holds what it must not hold."""
+
+
+class ReportsError(CxrError):
+    """The reports are not where they should be, or cannot be read."""
+
+
+class MissingImagesError(CxrError):
+    """Image files that the tables list are not there."""
+
+
+class ImageError(CxrError):
+    """An image file is there but does not decode."""
+
+
+class ScriptError(CxrError):
+    """The folder named in `load_dataset` holds another version of the loading script."""

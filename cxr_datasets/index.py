@@ -1,0 +1,123 @@
+"""The index file: every row of one config, without pixels or texts, cut into shards.
+
+It is made once from the tables and mapped by whoever needs a shard of it, so a shard is a file
+name and a number. It lives in the cache of `datasets` under the same key as the dataset itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+LARGEST_SHARD = 256
+SMALLEST_SHARD = 16
+"""Rows of one shard: few, so that resuming a stream skips few images."""
+
+WANTED_SHARDS = 1024
+"""Shards of one split, as far as their size allows: enough for 64 nodes of 8 workers and more."""
+
+_SPLITS = b"cxr_splits"
+
+
+@dataclass(frozen=True)
+class SplitShards:
+    """Where the rows of one split lie in an index file.
+
+    Attributes:
+        shards: Numbers of its shards, in order.
+        rows: How many rows they have in all.
+    """
+
+    shards: range
+    rows: int
+
+
+def write_index(path: str, splits: Mapping[str, pa.Table]) -> None:
+    """Write an index file, whole or not at all.
+
+    Args:
+        path: Local file to write. Two processes may write it at once: the last one stays.
+        splits: Rows of each split; all of one schema. No shard holds rows of two splits.
+    """
+    ranges, first = {}, 0
+    for name, rows in splits.items():
+        shards = -(-rows.num_rows // _rows_per_shard(rows.num_rows))
+        ranges[name] = [first, first + shards, rows.num_rows]
+        first += shards
+    schema = next(iter(splits.values())).schema.remove_metadata()
+    schema = schema.with_metadata({_SPLITS: json.dumps(ranges).encode()})
+    with _replacing(path) as unfinished, pa.ipc.new_file(unfinished, schema) as writer:
+        for rows in splits.values():
+            whole = rows.replace_schema_metadata(schema.metadata).combine_chunks()
+            writer.write_table(whole, max_chunksize=_rows_per_shard(whole.num_rows))
+
+
+def _rows_per_shard(rows: int) -> int:
+    return min(LARGEST_SHARD, max(SMALLEST_SHARD, -(-rows // WANTED_SHARDS)))
+
+
+@contextmanager
+def _replacing(path: str) -> Iterator[str]:
+    """Name of a temporary file that takes the place of `path` once it is complete."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    unfinished = f"{path}.{os.getpid()}.incomplete"
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        Path(unfinished).unlink(missing_ok=True)
+
+
+def has_index(path: str) -> bool:
+    """Whether an index file is there."""
+    return Path(path).is_file()
+
+
+def read_splits(path: str) -> dict[str, SplitShards]:
+    """Give the splits of an index file, in order."""
+    with pa.memory_map(path) as file:
+        metadata = pa.ipc.open_file(file).schema.metadata
+    ranges = json.loads(metadata[_SPLITS])
+    return {name: SplitShards(range(a, b), rows) for name, (a, b, rows) in ranges.items()}
+
+
+def read_column(path: str, name: str) -> pa.ChunkedArray:
+    """Map one column of an index file, all splits in order."""
+    with pa.memory_map(path) as file:
+        reader = pa.ipc.open_file(file)
+        return pa.chunked_array(
+            [reader.get_batch(shard).column(name) for shard in range(reader.num_record_batches)]
+        )
+
+
+def read_shards(path: str, shards: Sequence[int], rows: int) -> Iterator[pa.Table]:
+    """Map some shards of an index file.
+
+    Args:
+        path: The index file.
+        shards: Numbers of the shards, in the order wanted.
+        rows: Shards are put together up to this many rows; one larger shard stands alone.
+
+    Yields:
+        Their rows, one shard after another.
+    """
+    with pa.memory_map(path) as file:
+        reader = pa.ipc.open_file(file)
+        batches: list[pa.RecordBatch] = []
+        for batch in map(reader.get_batch, shards):
+            if batches and sum(map(len, batches)) + len(batch) > rows:
+                yield _one_table(batches)
+                batches = []
+            batches.append(batch)
+        if batches:
+            yield _one_table(batches)
+
+
+def _one_table(batches: list[pa.RecordBatch]) -> pa.Table:
+    return pa.Table.from_batches(batches).replace_schema_metadata(None).combine_chunks()

@@ -1,0 +1,96 @@
+"""The hook that lets `datasets` load our folders again.
+
+`datasets` 4 dropped loading scripts: `load_dataset("./mimic_cxr_jpg")` raises as soon as it sees
+`mimic_cxr_jpg.py`. Importing a package of ours puts one function before
+`datasets.load.dataset_module_factory`, the place where a path becomes a builder. It answers for
+the folders and names of registered packages and hands every other call on unchanged.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import datasets.inspect
+import datasets.load
+
+from cxr_datasets.code import code_files, package_folder
+from cxr_datasets.errors import ScriptError
+
+_registered: set[str] = set()
+
+
+def register(package: str) -> None:
+    """Make `load_dataset` answer for a package whose script is `<package>/<package>.py`.
+
+    Args:
+        package: Import name. Registering it again changes nothing.
+    """
+    _registered.add(package)
+    # `datasets.inspect` (get_dataset_config_names and others) holds a reference of its own.
+    for module in (datasets.load, datasets.inspect):
+        factory = module.dataset_module_factory
+        if not hasattr(factory, "__cxr_hook__"):
+            module.dataset_module_factory = _answering_first(factory)
+
+
+def _answering_first(factory: Any) -> Any:
+    @wraps(factory)
+    def dataset_module_factory(path: Any, *args: Any, **kwargs: Any) -> Any:
+        package = _package_at(path, kwargs.get("data_dir")) if _is_path(path) else None
+        if package is None:
+            return factory(path, *args, **kwargs)
+        return datasets.load.DatasetModule(
+            module_path=f"{package}.{package}",
+            hash=None,  # the builder makes its own
+            builder_kwargs={"base_path": str(package_folder(package))},
+        )
+
+    dataset_module_factory.__cxr_hook__ = True  # type: ignore[attr-defined]
+    return dataset_module_factory
+
+
+def _is_path(path: Any) -> bool:
+    return isinstance(path, (str, os.PathLike)) and bool(str(path)) and "://" not in str(path)
+
+
+def _package_at(path: str | os.PathLike[str], data_dir: str | None) -> str | None:
+    """The registered package that a path or name means; None if it means something else."""
+    place = Path(path)
+    folder, package = (place.parent, place.stem) if place.suffix == ".py" else (place, place.name)
+    if not package:  # "."
+        package = folder.resolve().name
+    if package not in _registered:
+        return None
+    script = folder / f"{package}.py"
+    if script.is_file():
+        return package if _is_ours(script, package) else None
+    # A bare name is ours, but a folder of that name is somebody's data, as always in `datasets`,
+    # unless data_dir says where the data are.
+    bare = str(path) == package
+    return package if bare and (data_dir is not None or not folder.is_dir()) else None
+
+
+def _is_ours(script: Path, package: str) -> bool:
+    """Whether a script is the imported one; somebody else's of that name is not.
+
+    Raises:
+        ScriptError: It is another version of ours.
+    """
+    imported = package_folder(package)
+    if script.parent.resolve() == imported.resolve():
+        return True
+    if "cxr_datasets" not in script.read_text(encoding="utf-8", errors="replace"):
+        return False
+    for file in code_files(script.parent):
+        twin = imported / file.name
+        if not twin.is_file() or twin.read_bytes() != file.read_bytes():
+            raise ScriptError(
+                f"{script.parent.resolve()} holds another version of {package} than the imported "
+                f"one in {imported.resolve()} ({file.name} differs). Load by the path of the "
+                f"imported one or by name, load_dataset({package!r}, ...), or start Python so that "
+                f"it imports {package} from the folder you mean."
+            )
+    return True

@@ -1,0 +1,103 @@
+"""What a dataset's own package gives to the shared builder: a copy of its release, opened."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import pyarrow as pa
+
+from cxr_datasets.errors import ReleaseError
+from cxr_datasets.source import Source
+
+
+class Release(ABC):
+    """One copy of a dataset: found and recognised, its tables not yet read.
+
+    It is pickled to every worker, so it holds addresses, not data.
+
+    Attributes:
+        source: Where it is.
+    """
+
+    source: Source
+
+    @abstractmethod
+    def stamps(self) -> list[tuple[str, int, str]]:
+        """What changes when a file that the rows come from does; part of the cache key."""
+
+    @abstractmethod
+    def index(self) -> pa.Table:
+        """Read and join the tables.
+
+        Returns:
+            A row per image in the release's order, with every column of config `images` but
+            `image` and those `add_texts` adds, and two of its own: `split`, the name of the
+            split, and `rank`, a small integer that orders the images of one study.
+        """
+
+    def prepare(self, cache: str) -> None:  # noqa: B027  (most releases need nothing)
+        """Get ready what `index` and `add_texts` need on disk.
+
+        Args:
+            cache: Folder in the cache of `datasets`, shared by all processes; may not exist yet.
+        """
+
+    def add_texts(self, rows: pa.Table) -> pa.Table:
+        """Add the columns of report text to rows of the index. Default: they are in it."""
+        return rows
+
+
+def open_source(data_dir: str | None, dataset: str, download: str) -> Source:
+    """Open the folder a user named.
+
+    Args:
+        data_dir: What the user gave.
+        dataset: The dataset's name, for the errors.
+        download: Where to get the data, for the errors.
+
+    Raises:
+        ReleaseError: It is not given, not there, or holds nothing.
+    """
+    if not data_dir:
+        raise ReleaseError(
+            f"{dataset} is read from your own copy: pass data_dir=, the folder that holds its "
+            f"tables. To get a copy, see {download}."
+        )
+    source = Source(data_dir)
+    if source.is_archive and source.is_broken:
+        raise ReleaseError(
+            f"data_dir={source.root} is no zip archive. It is damaged or was not downloaded to its "
+            "end: fetch it again."
+        )
+    if source.size() is not None:
+        if not source.is_archive:
+            raise ReleaseError(f"data_dir={source.root} is a file; expected a folder.")
+        return source
+    if not source.is_folder():
+        raise ReleaseError(
+            f"data_dir={source.root} does not exist. Check the path; to get a copy of {dataset}, "
+            f"see {download}."
+        )
+    if not source.names():
+        raise ReleaseError(
+            f"data_dir={source.root} is empty. Pass the folder that holds the tables of {dataset}; "
+            f"to get a copy, see {download}."
+        )
+    return source
+
+
+def not_this_dataset(source: Source, dataset: str, looked_for: str, hint: str = "") -> ReleaseError:
+    """Build the error for a folder that lacks the table every copy of a dataset has.
+
+    Args:
+        source: The folder.
+        dataset: The dataset's name.
+        looked_for: The table.
+        hint: What it might be instead, or where the right folder might be.
+    """
+    names = source.names()
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return ReleaseError(
+        f"data_dir={source.root} is not a copy of {dataset}: expected {looked_for} in it, found "
+        f"{shown}. {hint or 'Pass the folder that holds the tables.'}"
+    )

@@ -1,0 +1,248 @@
+"""Reading a release's CSV tables: by column name, checked, with errors that point at the cell.
+
+Rows of different tables are brought together by key only, never by their order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from cxr_datasets.errors import TableError
+from cxr_datasets.source import Source
+
+_DAMAGED = (
+    "The file is damaged or was not downloaded to its end: fetch it again and compare it with the "
+    "release's checksums."
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of one CSV file, with its address for the errors.
+
+    Attributes:
+        address: Where the file is.
+        rows: Its columns; an empty cell is null, never `""` or NaN.
+    """
+
+    address: str
+    rows: pa.Table
+
+    def __getitem__(self, column: str) -> pa.Array:
+        return combined(self.rows[column])
+
+    def check_filled(self, *columns: str) -> Table:
+        """Require a value in every row.
+
+        Raises:
+            TableError: A cell is empty.
+        """
+        for column in columns:
+            empty = pc.indices_nonzero(self[column].is_null())
+            if len(empty):
+                raise TableError(
+                    f"{self.address}: column {column!r} is empty in {len(empty)} of "
+                    f"{self.rows.num_rows} rows, first in row {empty[0].as_py() + 1}. Every row "
+                    f"needs a value. {_DAMAGED}"
+                )
+        return self
+
+    def check_unique(self, column: str) -> Table:
+        """Require that no two rows have the same value.
+
+        Raises:
+            TableError: A value stands twice; the error names the first.
+        """
+        if pc.count_distinct(self[column]).as_py() == self.rows.num_rows:
+            return self
+        counts = pc.value_counts(self[column])
+        twice = counts.filter(pc.greater(counts.field("counts"), 1))
+        raise TableError(
+            f"{self.address}: column {column!r} must not repeat a value, but {len(twice)} stand "
+            f"more than once, first {twice[0]['values'].as_py()!r} "
+            f"({twice[0]['counts'].as_py()} rows). Remove the extra rows or fetch the file again."
+        )
+
+    def check_pattern(self, column: str, pattern: str, example: str) -> Table:
+        """Require that every value matches, before any of them becomes part of a path.
+
+        Args:
+            column: A string column.
+            pattern: RE2 pattern for the whole value.
+            example: An invented value of the right form, for the error.
+
+        Raises:
+            TableError: A value does not match; the error shows it.
+        """
+        self.require(
+            column, pc.match_substring_regex(self[column], rf"\A(?:{pattern})\z"), f"like {example}"
+        )
+        return self
+
+    def check_range(self, column: str, low: int, high: int) -> Table:
+        """Require that every number lies between two bounds, both included; nulls pass.
+
+        Raises:
+            TableError: A value is outside.
+        """
+        inside = pc.and_(
+            pc.greater_equal(self[column], low), pc.less_equal(self[column], high)
+        )
+        self.require(column, inside, f"from {low} to {high}")
+        return self
+
+    def check_values(self, column: str, allowed: Collection[object]) -> Table:
+        """Require that every value is one of a few; nulls pass.
+
+        Raises:
+            TableError: A value is none of them.
+        """
+        known = pc.is_in(self[column], value_set=pa.array(list(allowed), self[column].type))
+        found = pc.or_(known, self[column].is_null())
+        self.require(column, found, "one of " + ", ".join(map(repr, allowed)))
+        return self
+
+    def require(self, column: str, holds: pa.Array, expected: str) -> None:
+        """Require that something holds for every cell of a column.
+
+        Args:
+            column: The column.
+            holds: Boolean for each row; null passes.
+            expected: What a right cell looks like, for the error.
+
+        Raises:
+            TableError: It does not hold; the error shows the first cell.
+        """
+        broken = pc.indices_nonzero(pc.invert(pc.fill_null(holds, True)))
+        if len(broken):
+            row = broken[0].as_py()
+            value = str(self[column][row].as_py())[:60]
+            raise TableError(
+                f"{self.address}: column {column!r} holds {value!r} in row "
+                f"{row + 1} (and {len(broken) - 1} more such cells); expected {expected}. "
+                "Correct the cell or fetch the file again."
+            )
+
+
+def read_table(source: Source, path: str, columns: Mapping[str, pa.DataType]) -> Table:
+    """Read some columns of a CSV file, gzipped or not, in parallel.
+
+    Args:
+        source: Where the file is.
+        path: Its path within the source; `.gz` is decompressed on the way.
+        columns: Names and types of the columns to read, whatever their place in the file.
+
+    Returns:
+        The columns in the order asked for. An empty cell is null; any other text, such as
+        `None` or `NA`, is that text.
+
+    Raises:
+        TableError: The file is empty or broken, lacks a column, or a cell is not of its type.
+    """
+    address = source.address(path)
+    options = csv.ConvertOptions(
+        column_types=dict(columns),
+        include_columns=list(columns),
+        null_values=[""],
+        strings_can_be_null=True,
+    )
+    try:
+        with source.arrow_file(path) as file:
+            stream = pa.CompressedInputStream(file, "gzip") if path.endswith(".gz") else file
+            rows = csv.read_csv(
+                stream,
+                parse_options=csv.ParseOptions(newlines_in_values=True),
+                convert_options=options,
+            )
+    except KeyError:
+        raise _missing_columns(source, path, columns) from None
+    except (pa.ArrowInvalid, OSError, EOFError) as error:
+        raise _unreadable(source, path, error) from error
+    if rows.num_rows == 0:
+        raise TableError(f"{address} has a header but no rows. {_DAMAGED}")
+    return Table(address, rows)
+
+
+def _header(source: Source, path: str) -> list[str]:
+    with source.arrow_file(path) as file:
+        stream = pa.CompressedInputStream(file, "gzip") if path.endswith(".gz") else file
+        return csv.open_csv(stream).schema.names
+
+
+def _missing_columns(source: Source, path: str, columns: Mapping[str, pa.DataType]) -> TableError:
+    found = _header(source, path)
+    missing = [name for name in columns if name not in found]
+    return TableError(
+        f"{source.address(path)} has no column {', '.join(map(repr, missing))}. It has: "
+        f"{', '.join(map(repr, found))}. Use the release's own file, with its header unchanged."
+    )
+
+
+def _unreadable(source: Source, path: str, error: Exception) -> TableError:
+    address = source.address(path)
+    cell = re.search(r"In CSV column #(\d+): CSV conversion error to (\w+): (.*)", str(error), re.DOTALL)
+    if cell:
+        column = _header(source, path)[int(cell[1])]
+        return TableError(
+            f"{address}: column {column!r} holds a cell that is not of type {cell[2]} "
+            f"({_without_text(cell[3])}). Correct the cell or fetch the file again."
+        )
+    if "Empty CSV" in str(error):
+        return TableError(f"{address} is empty. {_DAMAGED}")
+    return TableError(f"{address} cannot be read: {_without_text(str(error))}. {_DAMAGED}")
+
+
+def _without_text(message: str) -> str:
+    """Drop what pyarrow quotes of the file, which may be a patient's report, but for a number."""
+    if "invalid value" in message:
+        value = re.search(r"invalid value '([\w.+-]{1,24})'", message)
+        return f"found {value[1]!r}" if value else "found text"
+    return re.sub(r"(Expected \d+ columns, got \d+).*", r"\1", message, flags=re.DOTALL)
+
+
+def combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """The column as one array."""
+    if isinstance(column, pa.ChunkedArray):
+        return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    return column
+
+
+def find_rows(keys: pa.Array, table: Table, column: str) -> pa.Array:
+    """For each key, the row of a table that has it.
+
+    Args:
+        keys: Keys of the rows to be completed.
+        table: Table whose `column` is unique.
+        column: Name of its key column.
+
+    Returns:
+        int32 array as long as `keys`; null where the table has no such row.
+    """
+    return pc.index_in(keys, value_set=table[column])
+
+
+def count_unused(keys: pa.Array, table: Table, column: str) -> int:
+    """How many rows of a table have a key that is not among `keys`."""
+    return pc.sum(pc.invert(pc.is_in(table[column], value_set=keys))).as_py() or 0
+
+
+def take_struct(rows: pa.Array, table: Table, columns: Mapping[str, str]) -> pa.StructArray:
+    """Collect several int8 columns of a table into one struct column, in the order of `rows`.
+
+    Args:
+        rows: Row numbers as `find_rows` gives them.
+        table: The table to take from.
+        columns: Name in the struct -> name in the table.
+
+    Returns:
+        Struct array as long as `rows`: null where `rows` is null; a struct of nulls where the
+        table's row is blank.
+    """
+    fields = [pc.cast(table[name], pa.int8()).take(rows) for name in columns.values()]
+    return pa.StructArray.from_arrays(fields, list(columns), mask=rows.is_null())

@@ -1,0 +1,208 @@
+"""A copy of the Kaggle release: where its files are, and its two tables as one index."""
+
+from __future__ import annotations
+
+import logging
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxr_datasets.errors import TableError
+from cxr_datasets.features import SECTIONS, VIEWS
+from cxr_datasets.release import Release, not_this_dataset, open_source
+from cxr_datasets.source import Source
+from cxr_datasets.tables import Table, count_unused, find_rows, read_table
+from indiana_cxr.mesh import chexpert_labels, mesh_terms, problem_list
+from indiana_cxr.splits import SPLITTERS
+
+PROJECTIONS = "indiana_projections.csv"
+REPORTS = "indiana_reports.csv"
+IMAGE_FOLDERS = ("images/images_normalized/", "images/", "")
+"""Where users have the PNGs: as Kaggle's archive holds them, one level up, beside the tables."""
+
+DATASET = "the Indiana University collection"
+HOMEPAGE = "https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university"
+FILE_NAME = r"\d+_IM-\d{4}-\d+(-\d+)?\.dcm\.png"
+SPREADSHEET_ERROR = "#NAME?"
+
+_TEXTS = ("MeSH", "Problems", "image", *SECTIONS)
+_IMAGE_SUFFIX = ".dcm.png"
+_PROBED_NAMES = 32
+
+_logger = logging.getLogger(__name__)
+
+
+class IndianaRelease(Release):
+    """The tables and images of the Indiana University collection.
+
+    Attributes:
+        source: The folder, or Kaggle's `archive.zip` read in place.
+        image_folder: Folder of the PNGs within it, with a final slash, or empty.
+        split_by: None, or a name of `SPLITTERS`.
+    """
+
+    def __init__(self, source: Source, image_folder: str, split_by: str | None):
+        self.source = source
+        self.image_folder = image_folder
+        self.split_by = split_by
+
+    def stamps(self) -> list[tuple[str, int, str]]:
+        """The two tables, and the folder the images are in."""
+        tables = [self.source.stamp(name) for name in (PROJECTIONS, REPORTS)]
+        return [*tables, (self.image_folder, 0, "")]
+
+    def index(self) -> pa.Table:
+        """Read and join the two tables; see `Release.index`.
+
+        Raises:
+            TableError: A table is broken, or an image has no report.
+        """
+        images, reports = read_projections(self.source), read_reports(self.source)
+        rows = find_rows(images["uid"], reports, "uid")
+        if rows.null_count:
+            uid = images["uid"].filter(rows.is_null())[0].as_py()
+            raise TableError(
+                f"{images.address}: {rows.null_count} images have no row in {reports.address}, "
+                f"first uid {uid}. The two tables are not of one release: fetch both again."
+            )
+        unused = count_unused(images["uid"], reports, "uid")
+        if unused:
+            _logger.warning(
+                "%s: ignored %d reports of which %s lists no image",
+                reports.address, unused, PROJECTIONS,
+            )  # fmt: skip
+        columns = {**self._image_columns(images), **self._report_columns(reports, rows)}
+        return pa.table(columns)
+
+    def _image_columns(self, images: Table) -> dict[str, pa.Array]:
+        view = pc.index_in(pc.utf8_lower(images["projection"]), value_set=pa.array(VIEWS))
+        view = pc.cast(view, pa.int64())
+        split = SPLITTERS[self.split_by](images["uid"]) if self.split_by else "train"
+        if isinstance(split, str):
+            split = pa.array([split] * len(view), pa.string())
+        return {
+            "image_id": pc.utf8_slice_codeunits(images["filename"], 0, -len(_IMAGE_SUFFIX)),
+            "study_id": images["uid"],
+            "subject_id": images["uid"],  # a study is all that is known of a patient
+            "view": view,
+            "path": pc.binary_join_element_wise(self.image_folder, images["filename"], ""),
+            "split": split,
+            "rank": view,  # frontal before lateral
+        }
+
+    def _report_columns(self, reports: Table, rows: pa.Array) -> dict[str, pa.Array]:
+        columns = {
+            "report": join_sections(reports),
+            **{section: reports[section] for section in SECTIONS},
+            "labels": chexpert_labels(reports["MeSH"]),
+            "mesh": mesh_terms(reports["MeSH"]),
+            "problems": problem_list(reports["Problems"]),
+            "procedure": reports["image"],
+        }
+        return {name: column.take(rows) for name, column in columns.items()}
+
+
+def open_release(data_dir: str | None, split_by: str | None = None) -> IndianaRelease:
+    """Recognise a copy of the release.
+
+    Args:
+        data_dir: Its folder, or the archive Kaggle gives.
+        split_by: None, or a name of `SPLITTERS`.
+
+    Raises:
+        ReleaseError: There is no such folder, or it lacks the tables.
+    """
+    source = open_source(data_dir, DATASET, HOMEPAGE)
+    if source.size(PROJECTIONS) is None:
+        raise not_this_dataset(source, DATASET, PROJECTIONS, _hint(source))
+    if source.size(REPORTS) is None:
+        raise TableError(
+            f"{source.address(REPORTS)} is not there, though {PROJECTIONS} is. "
+            f"Fetch it from {HOMEPAGE} and put it beside the other table."
+        )
+    return IndianaRelease(source, find_image_folder(source), split_by)
+
+
+def _hint(source: Source) -> str:
+    archives = [name for name in source.names() if name.endswith(".zip")]
+    if archives and not source.is_archive:
+        return f"It can also be Kaggle's archive itself: data_dir={source.address(archives[0])}."
+    return ""
+
+
+def find_image_folder(source: Source) -> str:
+    """The folder of the PNGs: of the three known ones, the one with most of a few listed files.
+
+    Only a few names are looked for, and no folder is listed. Where a partial download has none of
+    them, the first of the three folders that is there.
+    """
+    names = read_projections(source)["filename"]
+    sample = names[:: max(1, len(names) // _PROBED_NAMES)].to_pylist()
+    hits = [
+        (source.sizes([folder + name for name in sample]) >= 0).sum() for folder in IMAGE_FOLDERS
+    ]
+    if any(hits):
+        return IMAGE_FOLDERS[hits.index(max(hits))]
+    return next(folder for folder in IMAGE_FOLDERS if source.is_folder(folder.rstrip("/")))
+
+
+def read_projections(source: Source) -> Table:
+    """Read which image belongs to which study: `uid`, `filename`, `projection`."""
+    columns = {"uid": pa.int64(), "filename": pa.string(), "projection": pa.string()}
+    table = read_table(source, PROJECTIONS, columns)
+    table.check_filled(*columns).check_unique("filename")
+    table.check_pattern("filename", FILE_NAME, "1_IM-0001-4001.dcm.png")
+    table.check_values("projection", ("Frontal", "Lateral"))
+    _check_owner(table)
+    return table
+
+
+def _check_owner(table: Table) -> None:
+    prefix = pc.cast(pc.list_element(pc.split_pattern(table["filename"], "_"), 0), pa.int64())
+    strays = pc.indices_nonzero(pc.not_equal(prefix, table["uid"]))
+    if len(strays):
+        row = strays[0].as_py()
+        raise TableError(
+            f"{table.address}: row {row + 1} gives file {table['filename'][row].as_py()} to uid "
+            f"{table['uid'][row].as_py()}, but the file's name begins with its uid. "
+            "Fetch the table again."
+        )
+
+
+def read_reports(source: Source) -> Table:
+    """Read the reports, one a uid, text verbatim: `None` is text, an empty cell is null."""
+    columns = {"uid": pa.int64(), **{name: pa.string() for name in _TEXTS}}
+    table = read_table(source, REPORTS, columns)
+    table.check_filled("uid").check_unique("uid")
+    _warn_of_spreadsheet(table)
+    return table
+
+
+def _warn_of_spreadsheet(table: Table) -> None:
+    uids: list[int] = []
+    for name in _TEXTS:
+        broken = pc.fill_null(pc.equal(table[name], SPREADSHEET_ERROR), False)
+        uids += table["uid"].filter(broken).to_pylist()
+    if uids:
+        _logger.warning(
+            "%s: cells of uid %s hold %s: this copy was saved by a spreadsheet, which lost "
+            "their text. Fetch the table again from %s",
+            table.address, ", ".join(map(str, sorted(set(uids)))), SPREADSHEET_ERROR, HOMEPAGE,
+        )  # fmt: skip
+
+
+def join_sections(reports: Table) -> pa.Array:
+    """The whole report: each section that exists under its header, a blank line between them.
+
+    Returns:
+        String array; null where all four sections are.
+    """
+    # Not null_handling="skip": where all parts are null it leaves the whole row out (pyarrow 26).
+    parts = [
+        pc.fill_null(
+            pc.binary_join_element_wise(f"\n\n{section.upper()}:", reports[section], "\n"), ""
+        )
+        for section in SECTIONS
+    ]
+    whole = pc.utf8_ltrim(pc.binary_join_element_wise(*parts, ""), "\n")
+    return pc.if_else(pc.equal(whole, ""), None, whole)

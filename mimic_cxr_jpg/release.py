@@ -1,0 +1,138 @@
+"""A copy of MIMIC-CXR-JPG: where its files are, and its tables as one index."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxr_datasets.errors import ReportsError, TableError
+from cxr_datasets.release import Release, not_this_dataset, open_source
+from cxr_datasets.source import Source
+from cxr_datasets.tables import combined
+from mimic_cxr_jpg import tables
+from mimic_cxr_jpg.reports import ReportStore, find_reports
+from mimic_cxr_jpg.sections import SECTIONS, parse_sections
+
+DATASET = "MIMIC-CXR-JPG"
+HOMEPAGE = "https://physionet.org/content/mimic-cxr-jpg/"
+REPORTS_HOMEPAGE = "https://physionet.org/content/mimic-cxr/"
+
+_SUBFOLDERS = ("2.1.0", "2.0.0", "mimic-cxr-jpg/2.1.0", "mimic-cxr-jpg/2.0.0",
+               "files/mimic-cxr-jpg/2.1.0", "files/mimic-cxr-jpg/2.0.0",
+               "physionet.org/files/mimic-cxr-jpg/2.1.0",
+               "physionet.org/files/mimic-cxr-jpg/2.0.0")  # fmt: skip
+"""Where the tables lie below a folder that users pass by mistake."""
+
+_logger = logging.getLogger(__name__)
+
+
+class MimicRelease(Release):
+    """The tables, images and reports of one copy.
+
+    Attributes:
+        source: The folder that holds the tables and `files/`.
+        tables: Name of each table's file.
+        reports: The reports, or None if they were not found.
+    """
+
+    def __init__(self, source: Source, files: tables.TableFiles, reports: ReportStore | None):
+        self.source = source
+        self.tables = files
+        self.reports = reports
+
+    def stamps(self) -> list[tuple[str, int, str]]:
+        """Every table, and the reports."""
+        stamps = [self.source.stamp(name) for name in self.tables.present()]
+        return stamps + (self.reports.stamps() if self.reports else [])
+
+    def prepare(self, cache: str) -> None:
+        """Let the reports make what they are read from."""
+        if self.reports:
+            self.reports.prepare(cache)
+
+    def index(self) -> pa.Table:
+        """Read and join the tables; see `Release.index`.
+
+        Raises:
+            TableError: A table is broken or contradicts another.
+        """
+        index = tables.read_index(self.source, self.tables)
+        if self.reports:
+            places = self.reports.locate(index["subject_id"], index["study_id"])
+            index = index.append_column("report_at", places)
+        return index
+
+    def add_texts(self, rows: pa.Table) -> pa.Table:
+        """Read the reports of some rows and parse their sections, once a study."""
+        if self.reports is None:
+            texts = pa.nulls(rows.num_rows, pa.string())
+            return _with_columns(rows, {name: texts for name in ("report", *SECTIONS)})
+        study = combined(rows["study_id"]).dictionary_encode().indices
+        _, first = np.unique(study.to_numpy(), return_index=True)
+        reports = self.reports.read(combined(rows["report_at"]).take(pa.array(first)))
+        columns = {"report": reports, **parse_sections(reports)}
+        return _with_columns(rows, {name: texts.take(study) for name, texts in columns.items()})
+
+
+def _with_columns(rows: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
+    for name, column in columns.items():
+        rows = rows.append_column(name, column)
+    return rows
+
+
+def open_release(
+    data_dir: str | None, reports: str | None = None, needs_reports: bool = False
+) -> MimicRelease:
+    """Recognise a copy of the release and look for its reports.
+
+    Args:
+        data_dir: The folder that holds the tables.
+        reports: Address of the reports; None looks for them.
+        needs_reports: Whether to go without them is an error.
+
+    Raises:
+        ReleaseError: There is no such folder, or it lacks the split table.
+        TableError: Another table is missing.
+        ReportsError: The reports are not where `reports` says, are broken, or are needed and
+            were not found.
+    """
+    source = open_source(data_dir, DATASET, HOMEPAGE)
+    files = tables.find_tables(source)
+    if files.split is None:
+        raise not_this_dataset(source, DATASET, "mimic-cxr-2.0.0-split.csv.gz", _hint(source))
+    if files.missing():
+        raise TableError(
+            f"{source.root} has no {' and no '.join(files.missing())} (nor without .gz). "
+            f"Fetch it from {HOMEPAGE} and put it beside the other tables."
+        )
+    store = find_reports(source, reports)
+    if store is None:
+        _say_without_reports(source, needs_reports)
+    return MimicRelease(source, files, store)
+
+
+def _say_without_reports(source: Source, needs_reports: bool) -> None:
+    message = (
+        f"No reports in {source.root}, above it or beside it. They belong to the separate "
+        f"project MIMIC-CXR ({REPORTS_HOMEPAGE}): fetch mimic-cxr-reports.zip there and pass "
+        "reports=, its path, the path of a .tar.gz of it, or of the folder that holds its files/."
+    )
+    if needs_reports:
+        raise ReportsError(message)
+    _logger.warning("%s Until then the columns of report text are null.", message)
+
+
+def _hint(source: Source) -> str:
+    for folder in _SUBFOLDERS:
+        if tables.find_tables(source.folder(folder)).split:
+            return f"The tables are in {source.address(folder)}: pass that."
+    if any(re.match(r"cxr-(record|study)-list", name) for name in source.names()):
+        return (
+            "This is MIMIC-CXR, the project of DICOM files and reports; pass it as reports=, and "
+            f"as data_dir a copy of {DATASET} from {HOMEPAGE}."
+        )
+    return ""

@@ -1,0 +1,305 @@
+"""Where the free-text reports are, and how to read those of some studies.
+
+They belong to another project than the images, MIMIC-CXR, and users have them in three forms: the
+zip of the release, a tar.gz, or a tree of files, often unpacked into the tree of the images.
+Each text is at `files/pXX/p<subject>/s<study>.txt`, beside the folder of the study's images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxr_datasets import index as index_file
+from cxr_datasets.errors import ReportsError
+from cxr_datasets.source import Source
+from mimic_cxr_jpg.archives import read_tar_members, read_zip_directory, read_zip_member
+from mimic_cxr_jpg.tables import patient_folders
+
+ARCHIVES = ("mimic-cxr-reports.zip", "mimic-cxr-reports.tar.gz", "mimic-cxr-reports.tgz")
+TREES = ("", "mimic-cxr-reports")
+"""Folders, in a place where reports may be, that may hold `files/` with the texts."""
+
+_GROUP = re.compile(r"p1\d")
+_TEXT = re.compile(r"s\d{8}\.txt")
+_MEMBER = re.compile(r"(files/p1\d/p1\d{7}/s5\d{7}\.txt)\Z")
+_SIBLING = re.compile(r"mimic-cxr(?!-jpg)")
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_PATIENTS_LOOKED_AT = 5
+_LEVELS_ABOVE = 3
+
+
+class ReportStore(ABC):
+    """Reports in one of their forms. It is pickled to every worker and holds no texts.
+
+    Attributes:
+        source: The folder they are in.
+        path: Their file or folder within it.
+    """
+
+    def __init__(self, source: Source, path: str):
+        self.source = source
+        self.path = path
+
+    @property
+    def address(self) -> str:
+        """Where the reports are."""
+        return self.source.address(self.path)
+
+    def stamps(self) -> list[tuple[str, int, str]]:
+        """What changes when the reports do."""
+        _, size, changed = self.source.stamp(self.path)
+        return [(self.address, size, changed)]
+
+    def prepare(self, cache: str) -> None:  # noqa: B027  (two of three need nothing)
+        """Make what `locate` and `read` need in the cache."""
+
+    @abstractmethod
+    def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
+        """Find the text of each study.
+
+        Returns:
+            Array for `read`, as long as the ids; null where a study has no text.
+
+        Raises:
+            ReportsError: The archive is damaged.
+        """
+
+    @abstractmethod
+    def read(self, places: pa.Array) -> pa.Array:
+        """Read texts.
+
+        Args:
+            places: Some of the values that `locate` gave.
+
+        Returns:
+            String array as long; null where the place is null or the file is not there.
+
+        Raises:
+            ReportsError: A text is damaged.
+        """
+
+
+class ZippedReports(ReportStore):
+    """Reports in a zip archive, read in place."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_mapped"}
+
+    @property
+    def _archive(self) -> memoryview:
+        if not hasattr(self, "_mapped"):
+            self._mapped = memoryview(self.source.mapped(self.path))
+        return self._mapped
+
+    def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
+        """See `ReportStore.locate`."""
+        names, places = read_zip_directory(self._archive, self.address)
+        return places.take(_find_members(names, subject_ids, study_ids, self.address))
+
+    def read(self, places: pa.Array) -> pa.Array:
+        """See `ReportStore.read`."""
+        archive = self._archive
+        return _decoded(
+            None if place is None else read_zip_member(archive, address=self.address, **place)
+            for place in places.to_pylist()
+        )
+
+
+class TarredReports(ReportStore):
+    """Reports in a tar.gz, which can only be read from its beginning to its end.
+
+    It is read once, into one Arrow file in the cache of `datasets`, where every worker finds any
+    text at once.
+    """
+
+    cached: str = ""
+
+    def prepare(self, cache: str) -> None:
+        """Copy the texts into the cache, unless they are there.
+
+        Raises:
+            ReportsError: The archive is damaged.
+        """
+        key = hashlib.sha256(repr(self.stamps()).encode()).hexdigest()[:16]
+        self.cached = f"{cache}/mimic-cxr-reports-{key}.arrow"
+        if not index_file.has_index(self.cached):
+            names, texts = self._read_all()
+            table = pa.table({"name": pa.array(names, pa.string()), "text": texts})
+            index_file.write_index(self.cached, {"all": table})
+
+    def _read_all(self) -> tuple[list[str], pa.Array]:
+        names, contents = [], []
+        with self.source.arrow_file(self.path) as file:
+            stream = pa.CompressedInputStream(file, "gzip")
+            for name, content in read_tar_members(stream, self.address):
+                names.append(name)
+                contents.append(content)
+        return names, _decoded(contents)
+
+    def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
+        """See `ReportStore.locate`."""
+        names = index_file.read_column(self.cached, "name").to_pylist()
+        return _find_members(names, subject_ids, study_ids, self.address)
+
+    def read(self, places: pa.Array) -> pa.Array:
+        """See `ReportStore.read`."""
+        texts = index_file.read_column(self.cached, "text")
+        return texts.take(places).combine_chunks()
+
+
+class ReportTree(ReportStore):
+    """Reports as files in folders."""
+
+    def stamps(self) -> list[tuple[str, int, str]]:
+        """The patients' folders: they change when a text is added or removed."""
+        return [(self.address, 0, self.source.subfolder_stamp(_within(self.path, "files")))]
+
+    def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
+        """See `ReportStore.locate`; whether a file is there shows when it is read."""
+        paths = _member_names(subject_ids, study_ids)
+        return pc.binary_join_element_wise(_within(self.path, ""), paths, "")
+
+    def read(self, places: pa.Array) -> pa.Array:
+        """See `ReportStore.read`."""
+        return _decoded(map(self._read_file, places.to_pylist()))
+
+    def _read_file(self, path: str) -> bytes | None:
+        try:
+            return self.source.read(path)
+        except FileNotFoundError:
+            return None
+
+
+def _within(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _member_names(subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
+    study = pc.binary_join_element_wise("s", pc.cast(study_ids, pa.string()), "")
+    file = pc.binary_join_element_wise(study, ".txt", "")
+    return pc.binary_join_element_wise(patient_folders(subject_ids), file, "/")
+
+
+def _find_members(
+    names: list[str], subject_ids: pa.Array, study_ids: pa.Array, address: str
+) -> pa.Array:
+    """Number of the member of each study; null where there is none."""
+    # Some archives have a folder of their own around files/.
+    tails = pa.array([match[1] if (match := _MEMBER.search(name)) else None for name in names])
+    found = pc.index_in(_member_names(subject_ids, study_ids), value_set=tails, skip_nulls=True)
+    if found.null_count == len(found):
+        raise ReportsError(
+            f"{address} holds no report of these studies: expected members such as "
+            "files/p1x/p1xxxxxxx/s5xxxxxxx.txt. Pass the reports of MIMIC-CXR as reports=."
+        )
+    return found
+
+
+def _decoded(contents: Any) -> pa.Array:
+    """Texts from bytes; the few that are not UTF-8 are read as Latin-1, which loses nothing."""
+    binary = pa.array(contents, pa.binary())
+    try:
+        return binary.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([None if text is None else _text(text) for text in binary.to_pylist()])
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def find_reports(data: Source, reports: str | None) -> ReportStore | None:
+    """Find the reports of a release.
+
+    Args:
+        data: The release of the images.
+        reports: Where they are; None looks in `data`, above it and beside it.
+
+    Returns:
+        The reports, or None if they were not found.
+
+    Raises:
+        ReportsError: They are not where `reports` says.
+    """
+    if reports is not None:
+        return _given_reports(reports)
+    for place in _places(data):
+        store = _reports_in(place)
+        if store:
+            return store
+    return None
+
+
+def _given_reports(reports: str) -> ReportStore:
+    given = Source(reports)
+    file = Source(reports if given.is_archive else given.root)
+    folder, name = file.folder(".."), file.root.rstrip("/").rsplit("/", 1)[-1]
+    if folder.size(name) is not None:
+        return _archive(folder, name)
+    if not folder.is_folder(name):
+        raise ReportsError(
+            f"reports={given.root} does not exist. Pass mimic-cxr-reports.zip, a .tar.gz of it, or "
+            "the folder that holds its files/."
+        )
+    store = _reports_in(given)
+    if store is None:
+        raise ReportsError(
+            f"reports={given.root} holds no reports: expected one of {', '.join(ARCHIVES)}, or "
+            "files/p1x/p1xxxxxxx/s5xxxxxxx.txt. Pass the archive or the folder that holds files/."
+        )
+    return store
+
+
+def _archive(folder: Source, name: str) -> ReportStore:
+    if name.endswith(".zip"):
+        return ZippedReports(folder, name)
+    if name.endswith((".tar.gz", ".tgz")):
+        return TarredReports(folder, name)
+    raise ReportsError(
+        f"reports={folder.address(name)} is no archive this reads: expected a name that ends in "
+        ".zip, .tar.gz or .tgz."
+    )
+
+
+def _places(data: Source) -> Iterator[Source]:
+    """Folders to look in, nearest first: the release, those above, and their siblings."""
+    yield data
+    for level in range(1, _LEVELS_ABOVE + 1):
+        above = data.folder("/".join([".."] * level))
+        yield above
+        for name in above.names():
+            if _SIBLING.match(name):
+                sibling = above.folder(name)
+                yield sibling
+                versions = filter(_VERSION.fullmatch, reversed(sibling.names()))
+                yield from map(sibling.folder, versions)
+
+
+def _reports_in(place: Source) -> ReportStore | None:
+    archive = place.first_existing(ARCHIVES)
+    if archive:
+        return _archive(place, archive)
+    for tree in TREES:
+        if _has_texts(place, _within(tree, "files")):
+            return ReportTree(place, tree)
+    return None
+
+
+def _has_texts(place: Source, files: str) -> bool:
+    """Whether a tree holds texts beside its study folders; looks at a few patients only."""
+    for group in filter(_GROUP.fullmatch, place.names(files)):
+        patients = place.names(f"{files}/{group}")[:_PATIENTS_LOOKED_AT]
+        for patient in patients:
+            if any(map(_TEXT.fullmatch, place.names(f"{files}/{group}/{patient}"))):
+                return True
+    return False

@@ -1,0 +1,130 @@
+"""How the headers of MIMIC-CXR reports are spelled, and the section each one opens.
+
+The names are facts read in MIT-LCP's ``txt/section_parser.py`` (MIT licence), the parser behind
+``mimic_cxr_sectioned.csv``. One entry differs on purpose: the official table takes the typo
+``ndication`` for an impression; here it is an indication, as the word says.
+"""
+
+from __future__ import annotations
+
+_SPELLINGS_OF: dict[str, tuple[str, ...]] = {
+    "preamble": ("preamble",),
+    "indication": (
+        "indication",
+        "clinical indication",
+        "reason for exam",
+        "reason for examination",
+        "idication",
+        "ndication",
+    ),
+    "history": (
+        "history",
+        "clinical history",
+        "clinical information",
+        "patient history",
+        "pfi",
+    ),
+    "comparison": (
+        "comparison",
+        "comparisons",
+        "comparison exam",
+        "comparison film",
+        "reference exam",
+        "comparision",
+        "comparisions",
+        "comparrison",
+        "comparsion",
+    ),
+    "findings": (
+        "findings",
+        "finding",
+        "chest, two views",
+        "reference findings",
+        "findgings",
+        "findindgs",
+        "findins",
+        "findnings",
+        "findngs",
+        "finidngs",
+    ),
+    "impression": (
+        "impression",
+        "conclusion",
+        "findings and impression",
+        "findings/impression",
+        "findings/ impression",
+        "imoression",
+        "imperssion",
+        "impession",
+        "impresion",
+        "impressoin",
+        "impresson",
+        "imprression",
+        "imprssion",
+        "mpression",
+    ),
+    "examination": ("examination", "exam", "type of examination"),
+    "technique": ("technique",),
+    "recommendations": ("recommendations", "recommendation", "recommendation(s)"),
+    "notification": ("notification",),
+    "addendum": ("addendum",),
+    "wet_read": ("wet read", "wetread"),
+    "comment": ("comment",),
+    "date": ("date",),
+}
+
+SPELLINGS: dict[str, str] = {
+    spelling: section for section, spellings in _SPELLINGS_OF.items() for spelling in spellings
+}
+"""The section that each of the 58 known spellings of a header opens."""
+
+CONTAINED: tuple[str, ...] = ("impression", "findings", "history", "comparison", "addendum")
+"""Sections that any longer header naming them opens; where it names two, the first one here."""
+
+PROCEDURES: tuple[str, ...] = (
+    "chest",
+    "portable",
+    "pa and lateral",
+    "lateral and pa",
+    "ap and lateral",
+    "lateral and ap",
+    "frontal and",
+    "two views",
+    "frontal view",
+    "pa view",
+    "ap view",
+    "one view",
+    "lateral view",
+    "bone window",
+    "frontal upright",
+    "frontal semi-upright",
+    "ribs",
+    "pa and lat",
+)
+"""Parts of the names of procedures. A header that holds one, wherever, opens the findings."""
+
+
+def section_of(header: str) -> str:
+    """Name the section that a header opens.
+
+    Three rules, tried in this order: a known spelling (`SPELLINGS`), a section named inside the
+    header (`CONTAINED`), a procedure named inside it (`PROCEDURES`).
+
+    Args:
+        header: What stands before the colon, in any case, with or without white space around it.
+
+    Returns:
+        The section, in lower case and with underscores; for a header that no rule knows, the
+        header itself, in lower case and stripped. Such a header holds no underscore in a report,
+        so it is never taken for ``wet_read`` or ``last_paragraph``.
+    """
+    name = header.lower().strip()
+    known = SPELLINGS.get(name)
+    if known is not None:
+        return known
+    for section in CONTAINED:
+        if section in name:
+            return section
+    if any(procedure in name for procedure in PROCEDURES):
+        return "findings"
+    return name

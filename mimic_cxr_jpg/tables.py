@@ -1,0 +1,296 @@
+"""The release's CSV tables: their names, their checks, and their join.
+
+The split table is the spine: it has a row for every image, and every other table is joined to it
+by key. Nothing is dropped: an image without labels keeps its row.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxr_datasets.errors import TableError
+from cxr_datasets.features import LABELS
+from cxr_datasets.source import Source
+from cxr_datasets.tables import (
+    Table,
+    combined,
+    count_unused,
+    find_rows,
+    read_table,
+    take_struct,
+)
+from mimic_cxr_jpg.views import normalised_views, view_ranks
+
+SPLITS = {"train": "train", "validate": "validation", "test": "test"}
+"""Split in the table -> split as `datasets` calls it."""
+
+DICOM_ID = r"[0-9a-f]{8}(-[0-9a-f]{8}){4}"
+SUBJECT_IDS = (10_000_000, 19_999_999)
+STUDY_IDS = (50_000_000, 59_999_999)
+LARGEST_SIDE = 65_535
+"""Of a JPEG, in pixels."""
+
+METADATA_COLUMNS = {
+    "view_position": "ViewPosition",
+    "procedure": "PerformedProcedureStepDescription",
+    "view_code": "ViewCodeSequence_CodeMeaning",
+    "orientation": "PatientOrientationCodeSequence_CodeMeaning",
+}
+"""Our column -> the metadata table's, for those taken as they are."""
+
+RADIOLOGIST_NAMES = {"Lung Opacity": "Airspace Opacity"}
+"""Label -> what the table of radiologist labels calls it, where they differ."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """File name of each table, None where it is not there.
+
+    The four tables keep the prefix `mimic-cxr-2.0.0` in release 2.1.0. Only that release has the
+    radiologist's labels.
+    """
+
+    split: str | None
+    metadata: str | None
+    chexpert: str | None
+    negbio: str | None
+    radiologist: str | None
+
+    def present(self) -> list[str]:
+        """Names of the files that are there."""
+        names = (self.split, self.metadata, self.chexpert, self.negbio, self.radiologist)
+        return [name for name in names if name]
+
+    def missing(self) -> list[str]:
+        """Names of the tables that every release has but this copy has not."""
+        required = {
+            "split": self.split, "metadata": self.metadata,
+            "chexpert": self.chexpert, "negbio": self.negbio,
+        }  # fmt: skip
+        return [f"mimic-cxr-2.0.0-{name}.csv.gz" for name, file in required.items() if not file]
+
+
+def find_tables(source: Source) -> TableFiles:
+    """Look for the tables by name, gzipped or not; the release's own `.csv.gz` comes first."""
+
+    def find(name: str) -> str | None:
+        names = [
+            f"mimic-cxr-{version}-{name}.csv{suffix}"
+            for version in ("2.0.0", "2.1.0")
+            for suffix in (".gz", "")
+        ]
+        return next((name for name in names if source.size(name) is not None), None)
+
+    return TableFiles(*map(find, ("split", "metadata", "chexpert", "negbio", "test-set-labeled")))
+
+
+def read_index(source: Source, files: TableFiles) -> pa.Table:
+    """Read and join all tables.
+
+    Args:
+        source: The release.
+        files: Its tables; all but the radiologist's are there.
+
+    Returns:
+        A row per image in the split table's order; see `Release.index`.
+
+    Raises:
+        TableError: A table is broken or contradicts another.
+    """
+    assert files.split and files.metadata and files.chexpert and files.negbio
+    spine = read_split(source, files.split)
+    metadata = _metadata_of(spine, read_metadata(source, files.metadata))
+    labels = {
+        "labels": read_labels(source, files.chexpert),
+        "labels_negbio": read_labels(source, files.negbio),
+    }
+    if files.radiologist:
+        labels["labels_radiologist"] = read_labels(source, files.radiologist, RADIOLOGIST_NAMES)
+    columns = {
+        "image_id": spine["dicom_id"],
+        "study_id": spine["study_id"],
+        "subject_id": spine["subject_id"],
+        "view": normalised_views(metadata["view_position"]),
+        **_labels_of(spine, labels),
+        **metadata,
+        "path": image_paths(spine["subject_id"], spine["study_id"], spine["dicom_id"]),
+        "split": pa.array(list(SPLITS.values())).take(
+            pc.index_in(spine["split"], value_set=pa.array(list(SPLITS)))
+        ),
+        "rank": view_ranks(metadata["view_position"]),
+    }
+    return pa.table(columns)
+
+
+def read_split(source: Source, path: str) -> Table:
+    """Read the spine: `dicom_id`, `study_id`, `subject_id`, `split`."""
+    columns = {
+        "dicom_id": pa.string(), "study_id": pa.int64(),
+        "subject_id": pa.int64(), "split": pa.string(),
+    }  # fmt: skip
+    table = read_table(source, path, columns)
+    table.check_filled(*columns).check_unique("dicom_id")
+    table.check_pattern("dicom_id", DICOM_ID, "0a1b2c3d-0a1b2c3d-0a1b2c3d-0a1b2c3d-0a1b2c3d")
+    table.check_range("study_id", *STUDY_IDS).check_range("subject_id", *SUBJECT_IDS)
+    table.check_values("split", list(SPLITS))
+    _check_nested(table, "study_id", "subject_id")
+    _check_nested(table, "subject_id", "split")
+    return table
+
+
+def _check_nested(table: Table, inner: str, outer: str) -> None:
+    """Require that all rows of one `inner` have the same `outer`."""
+    pairs = table.rows.select([inner, outer]).group_by([inner, outer]).aggregate([])
+    if pairs.num_rows == pc.count_distinct(table[inner]).as_py():
+        return
+    counts = pc.value_counts(combined(pairs[inner]))
+    broken = counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"].as_py()
+    raise TableError(
+        f"{table.address}: rows of {inner} {broken} have more than one {outer}; expected one. "
+        "The file is not the release's own: fetch it again."
+    )
+
+
+def read_metadata(source: Source, path: str) -> Table:
+    """Read what is known of each image."""
+    columns = {
+        "dicom_id": pa.string(), "subject_id": pa.int64(), "study_id": pa.int64(),
+        "Rows": pa.int32(), "Columns": pa.int32(),
+        "StudyDate": pa.int64(), "StudyTime": pa.float64(),
+        **dict.fromkeys(METADATA_COLUMNS.values(), pa.string()),
+    }  # fmt: skip
+    table = read_table(source, path, columns)
+    table.check_filled("dicom_id", "subject_id", "study_id").check_unique("dicom_id")
+    return table.check_range("Rows", 1, LARGEST_SIDE).check_range("Columns", 1, LARGEST_SIDE)
+
+
+def _metadata_of(spine: Table, metadata: Table) -> dict[str, pa.Array]:
+    rows = find_rows(spine["dicom_id"], metadata, "dicom_id")
+    if rows.null_count:
+        image = spine["dicom_id"].filter(rows.is_null())[0].as_py()
+        raise TableError(
+            f"{metadata.address}: {rows.null_count} images of {spine.address} have no row here, "
+            f"first dicom_id {image}. The two tables are not of one release: fetch both again."
+        )
+    _check_same_owner(spine, metadata, rows)
+    columns = {name: metadata[raw] for name, raw in METADATA_COLUMNS.items()}
+    columns["height"] = metadata["Rows"]
+    columns["width"] = metadata["Columns"]
+    columns["study_date"] = study_dates(metadata)
+    columns["study_time"] = study_times(metadata)
+    return {name: column.take(rows) for name, column in columns.items()}
+
+
+def _check_same_owner(spine: Table, other: Table, rows: pa.Array) -> None:
+    for column in ("study_id", "subject_id"):
+        differs = pc.indices_nonzero(pc.not_equal(spine[column], other[column].take(rows)))
+        if len(differs):
+            row = differs[0].as_py()
+            raise TableError(
+                f"{other.address}: dicom_id {spine['dicom_id'][row].as_py()} has {column} "
+                f"{other[column][rows[row].as_py()].as_py()}, but {spine[column][row].as_py()} in "
+                f"{spine.address}. The two tables are not of one release: fetch both again."
+            )
+
+
+def study_dates(metadata: Table) -> pa.Array:
+    """Turn `StudyDate`, an integer YYYYMMDD (shifted to 2100-2200), into `date32`.
+
+    Raises:
+        TableError: A value is no day of the calendar.
+    """
+    text = pc.cast(metadata["StudyDate"], pa.string())
+    days = pc.strptime(text, format="%Y%m%d", unit="s", error_is_null=True)
+    # strptime takes 31 February for 3 March and 1e9 for a date; what it read must be what is there.
+    same = pc.equal(pc.strftime(days, format="%Y%m%d"), text)
+    metadata.require("StudyDate", _or_null(same, text), "a day as YYYYMMDD")
+    return pc.cast(days, pa.date32())
+
+
+def study_times(metadata: Table) -> pa.Array:
+    """Turn `StudyTime` into an exact `time32[ms]`.
+
+    The table has a float HHMMSS.fff that lost its leading zeros and carries the noise of a
+    float64; three decimals and six digits before them give it back without loss.
+
+    Raises:
+        TableError: A value is no time of a day.
+    """
+    thousandths = pc.cast(pc.round(pc.multiply(metadata["StudyTime"], 1000.0)), pa.int64())
+    milliseconds = _remainder(thousandths, 100_000)  # SSfff
+    minutes = _remainder(pc.divide(thousandths, 100_000), 100)
+    hours = pc.divide(thousandths, 10_000_000)
+    valid = pc.and_(
+        pc.and_(pc.less(milliseconds, 60_000), pc.less(minutes, 60)),
+        pc.and_(pc.less(hours, 24), pc.greater_equal(thousandths, 0)),
+    )
+    metadata.require("StudyTime", valid, "a time of day as HHMMSS.fff")
+    total = pc.add(
+        pc.add(pc.multiply(hours, 3_600_000), pc.multiply(minutes, 60_000)), milliseconds
+    )
+    return pc.cast(pc.cast(total, pa.int32()), pa.time32("ms"))
+
+
+def _remainder(numbers: pa.Array, divisor: int) -> pa.Array:
+    return pc.subtract(numbers, pc.multiply(pc.divide(numbers, divisor), divisor))
+
+
+def _or_null(holds: pa.Array, value: pa.Array) -> pa.Array:
+    return pc.or_(pc.fill_null(holds, False), value.is_null())
+
+
+def read_labels(source: Source, path: str, names: dict[str, str] | None = None) -> Table:
+    """Read a table of labels, one row a study: 1, 0, -1 or blank for each of the 14.
+
+    Args:
+        source: The release.
+        path: The table.
+        names: Label -> its name in this table, where it differs.
+
+    Returns:
+        The table with its labels under our names.
+    """
+    names = {label: (names or {}).get(label, label) for label in LABELS}
+    columns = {"study_id": pa.int64(), **dict.fromkeys(names.values(), pa.float64())}
+    table = read_table(source, path, columns).check_filled("study_id").check_unique("study_id")
+    for name in names.values():
+        table.check_values(name, (1.0, 0.0, -1.0))
+    return Table(table.address, table.rows.rename_columns(["study_id", *names]))
+
+
+def _labels_of(spine: Table, labels: dict[str, Table]) -> dict[str, pa.Array]:
+    structs, unused = {}, {}
+    for name, table in labels.items():
+        rows = find_rows(spine["study_id"], table, "study_id")
+        structs[name] = take_struct(rows, table, {label: label for label in LABELS})
+        unused[table.address] = count_unused(spine["study_id"], table, "study_id")
+    if any(unused.values()):
+        counts = ", ".join(f"{count} in {file}" for file, count in unused.items() if count)
+        _logger.warning(
+            "Ignored rows of labels for studies that %s does not have: %s", spine.address, counts
+        )
+    if "labels_radiologist" not in structs:
+        none = pa.nulls(spine.rows.num_rows, pa.int32())
+        structs["labels_radiologist"] = take_struct(none, labels["labels"], dict(zip(LABELS, LABELS)))
+    return structs
+
+
+def image_paths(subject_ids: pa.Array, study_ids: pa.Array, dicom_ids: pa.Array) -> pa.Array:
+    """Place of each image within the release, `files/pXX/p<subject>/s<study>/<dicom>.jpg`."""
+    folder = patient_folders(subject_ids)
+    study = pc.binary_join_element_wise("s", pc.cast(study_ids, pa.string()), "")
+    name = pc.binary_join_element_wise(dicom_ids, ".jpg", "")
+    return pc.binary_join_element_wise(folder, study, name, "/")
+
+
+def patient_folders(subject_ids: pa.Array) -> pa.Array:
+    """Folder of each patient, `files/pXX/p<subject>`, in both projects."""
+    patient = pc.binary_join_element_wise("p", pc.cast(subject_ids, pa.string()), "")
+    group = pc.utf8_slice_codeunits(patient, 0, 3)
+    return pc.binary_join_element_wise("files", group, patient, "/")
