@@ -7,10 +7,13 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
+from inspect import Parameter, signature
+from types import ModuleType
 from typing import Any
 
 from cxr_datasets._version import __version__
 from cxr_datasets.errors import CxrError
+from cxr_datasets.synthetic import synthesize
 
 _GROUP = "cxr_datasets"
 
@@ -37,28 +40,33 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cxr", description="Chest X-ray datasets.")
     parser.add_argument("--version", action="version", version=f"cxr-datasets {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    synthesize = commands.add_parser(
+    releases = commands.add_parser(
         "synthesize",
         help="write a small invented release",
         description="Write a small, wholly invented release of a dataset: its real layout, tables "
         "and quirks, nobody's data. The same options give the same bytes.",
     )
-    datasets = synthesize.add_subparsers(required=True, metavar="DATASET", dest="dataset")
+    datasets = releases.add_subparsers(required=True, metavar="DATASET", dest="dataset")
     for point in sorted(entry_points(group=_GROUP), key=lambda point: point.name):
         _add_dataset(datasets, point.name, import_module(f"{point.value}.synthetic"))
     return parser
 
 
-def _add_dataset(datasets: Any, name: str, module: Any) -> None:
-    command = datasets.add_parser(name, help=module.__doc__.splitlines()[0])
+def _add_dataset(datasets: Any, name: str, module: ModuleType) -> None:
+    """Add a dataset's command; its options are those of the dataset's own `write_release`."""
+    command = datasets.add_parser(name, help=(module.__doc__ or "").splitlines()[0])
     command.add_argument("out", metavar="OUT", help="folder to make; must be empty or not exist")
-    command.add_argument("--seed", type=int, default=0, help="another seed, other data (0)")
-    module.add_options(command)
+    for option in signature(module.write_release).parameters.values():
+        if option.kind is Parameter.KEYWORD_ONLY:
+            command.add_argument(
+                f"--{option.name.replace('_', '-')}",
+                type=type(option.default),
+                default=option.default,
+                help=f"default: {option.default}",
+            )
     command.set_defaults(run=_synthesize)
 
 
 def _synthesize(options: argparse.Namespace) -> None:
-    from cxr_datasets.synthetic import synthesize
-
     given = {name: value for name, value in vars(options).items() if name not in ("run", "dataset")}
     print(synthesize(options.dataset, given.pop("out"), **given))

@@ -5,10 +5,10 @@ tables; uids from 1..3999 with gaps; names of images; 1 to 5 images a study, som
 and some without a lateral view, one listed under the wrong view; image files on disk that no table
 lists, one of them cut short and the others turned; `XXXX` where text was de-identified; `None`,
 `None.` and nothing as comparisons; empty text in each of the four sections; `&lt;`, `<BR>`, quotes
-and stray blanks; the grammar of MeSH with its qualifiers, odd cases, and headings that hold
-commas; `Problems` as the headings in their order; PNGs that are greyscale. At the
-default size every rule that turns MeSH into CheXpert labels has a study to which it alone applies,
-and so has each near miss.
+and stray blanks; the grammar of MeSH with its qualifiers, odd cases, and headings that hold commas;
+`Problems` as the headings in their order; PNGs that are greyscale. At the default size every rule
+that turns MeSH into CheXpert labels has a study to which it alone applies, and so has each near
+miss.
 
 Not true to it: counts and shares (rare things are common here); the sentences, written for this
 module, which say little more than the codes do; image sizes, which are a handful about the real
@@ -222,7 +222,7 @@ def write_release(
         layout: Where the images are: `images_normalized` for `images/images_normalized/`,
             `images` for `images/`, `flat` for beside the tables; `zip` for one `archive.zip` that
             holds what `images_normalized` writes.
-        scale: Share of the real image size, 1/64 to 1; at 1 an image has about 2 MB.
+        scale: Share of the real image size, 1/64 to 1; at 1 an image has about 1.5 MB.
 
     Returns:
         The release's root.

@@ -119,7 +119,7 @@ def write_release(
         tables: `csv.gz`, or `csv` for tables that were unpacked.
         reports: `zip` or `tar.gz` for `mimic-cxr-reports.<...>` in the root, `tree` for text files
             in the patients' folders of the image tree, or `none`.
-        scale: Share of the real image size, 1/64 to 1; at 1 an image has about 1.5 MB.
+        scale: Share of the real image size, 1/64 to 1; at 1 an image has about 1.3 MB.
 
     Returns:
         The release's root.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import random
 import re
 import tarfile
 import zipfile
@@ -361,8 +362,6 @@ def test_every_quirk_of_a_report_occurs(root: Path) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_report_of_any_shape_says_what_its_labels_say(shape: str) -> None:
-    import random
-
     text = report_text(shape, {"Pleural Effusion": 1, "Pneumothorax": 0}, random.Random(1))
     flat = " ".join(text.split())
     assert "There is a small left pleural effusion." in flat
