@@ -195,7 +195,9 @@ class Source:
         """
         asked = paths if wanted is None else pc.if_else(wanted, paths, None)
         with ThreadPoolExecutor(_THREADS) as pool:
-            contents = pool.map(lambda path: None if path is None else self.read(path), asked.to_pylist())
+            contents = pool.map(
+                lambda path: None if path is None else self.read(path), asked.to_pylist()
+            )
             return pa.array(contents, pa.binary())
 
     def sizes(self, paths: Sequence[str]) -> np.ndarray:

@@ -6,7 +6,7 @@ Rows of different tables are brought together by key only, never by their order.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -91,9 +91,7 @@ class Table:
         Raises:
             TableError: A value is outside.
         """
-        inside = pc.and_(
-            pc.greater_equal(self[column], low), pc.less_equal(self[column], high)
-        )
+        inside = pc.and_(pc.greater_equal(self[column], low), pc.less_equal(self[column], high))
         self.require(column, inside, f"from {low} to {high}")
         return self
 
@@ -186,7 +184,9 @@ def _missing_columns(source: Source, path: str, columns: Mapping[str, pa.DataTyp
 
 def _unreadable(source: Source, path: str, error: Exception) -> TableError:
     address = source.address(path)
-    cell = re.search(r"In CSV column #(\d+): CSV conversion error to (\w+): (.*)", str(error), re.DOTALL)
+    cell = re.search(
+        r"In CSV column #(\d+): CSV conversion error to (\w+): (.*)", str(error), re.DOTALL
+    )
     if cell:
         column = _header(source, path)[int(cell[1])]
         return TableError(
@@ -232,17 +232,17 @@ def count_unused(keys: pa.Array, table: Table, column: str) -> int:
     return pc.sum(pc.invert(pc.is_in(table[column], value_set=keys))).as_py() or 0
 
 
-def take_struct(rows: pa.Array, table: Table, columns: Mapping[str, str]) -> pa.StructArray:
-    """Collect several int8 columns of a table into one struct column, in the order of `rows`.
+def take_struct(rows: pa.Array, table: Table, columns: Sequence[str]) -> pa.StructArray:
+    """Collect several columns of small integers into one struct column, in the order of `rows`.
 
     Args:
         rows: Row numbers as `find_rows` gives them.
         table: The table to take from.
-        columns: Name in the struct -> name in the table.
+        columns: Its columns that become the struct's int8 fields.
 
     Returns:
         Struct array as long as `rows`: null where `rows` is null; a struct of nulls where the
         table's row is blank.
     """
-    fields = [pc.cast(table[name], pa.int8()).take(rows) for name in columns.values()]
+    fields = [pc.cast(table[name], pa.int8()).take(rows) for name in columns]
     return pa.StructArray.from_arrays(fields, list(columns), mask=rows.is_null())

@@ -57,9 +57,12 @@ def read_zip_directory(archive: memoryview, address: str) -> tuple[list[str], pa
         entries.append(entry)
     for name in names:
         check_inside(name, address)
-    columns = list(zip(*entries)) or [()] * len(MEMBER_TYPE)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, MEMBER_TYPE)]
-    return names, pa.StructArray.from_arrays(arrays, fields=list(MEMBER_TYPE))
+    fields = list(MEMBER_TYPE)
+    columns = [
+        pa.array([entry[place] for entry in entries], field.type)
+        for place, field in enumerate(fields)
+    ]
+    return names, pa.StructArray.from_arrays(columns, fields=fields)
 
 
 def _find_directory(archive: memoryview, address: str) -> tuple[int, int]:
@@ -72,7 +75,9 @@ def _find_directory(archive: memoryview, address: str) -> tuple[int, int]:
         end = _END.unpack_from(archive, tail_start + found)
         locator_at = tail_start + found - _END_64_LOCATOR.size
         if locator_at >= 0 and archive[locator_at : locator_at + 4] == b"PK\x06\x07":
-            end_64 = _END_64.unpack_from(archive, _END_64_LOCATOR.unpack_from(archive, locator_at)[2])
+            end_64 = _END_64.unpack_from(
+                archive, _END_64_LOCATOR.unpack_from(archive, locator_at)[2]
+            )
             return end_64[9], end_64[7]
     except struct.error:
         raise _damaged(address, "its end is damaged") from None

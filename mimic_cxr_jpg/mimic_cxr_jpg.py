@@ -61,7 +61,7 @@ class MimicCxrJpg(CxrBuilder):
     )
 
     INFO = {
-        "description": "Chest radiographs in JPEG with labels from free-text reports, de-identified.",
+        "description": "Chest radiographs with labels from free-text reports, de-identified.",
         "homepage": HOMEPAGE,
         "license": "PhysioNet Credentialed Health Data License 1.5.0",
         "citation": (

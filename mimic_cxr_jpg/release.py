@@ -7,7 +7,6 @@ import re
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cxr_datasets.errors import ReportsError, TableError
 from cxr_datasets.release import Release, not_this_dataset, open_source
@@ -35,18 +34,18 @@ class MimicRelease(Release):
 
     Attributes:
         source: The folder that holds the tables and `files/`.
-        tables: Name of each table's file.
+        tables: File of each table, as `tables.find_tables` gives them.
         reports: The reports, or None if they were not found.
     """
 
-    def __init__(self, source: Source, files: tables.TableFiles, reports: ReportStore | None):
+    def __init__(self, source: Source, files: dict[str, str], reports: ReportStore | None):
         self.source = source
         self.tables = files
         self.reports = reports
 
     def stamps(self) -> list[tuple[str, int, str]]:
         """Every table, and the reports."""
-        stamps = [self.source.stamp(name) for name in self.tables.present()]
+        stamps = [self.source.stamp(name) for name in self.tables.values()]
         return stamps + (self.reports.stamps() if self.reports else [])
 
     def prepare(self, cache: str) -> None:
@@ -70,7 +69,7 @@ class MimicRelease(Release):
         """Read the reports of some rows and parse their sections, once a study."""
         if self.reports is None:
             texts = pa.nulls(rows.num_rows, pa.string())
-            return _with_columns(rows, {name: texts for name in ("report", *SECTIONS)})
+            return _with_columns(rows, dict.fromkeys(("report", *SECTIONS), texts))
         study = combined(rows["study_id"]).dictionary_encode().indices
         _, first = np.unique(study.to_numpy(), return_index=True)
         reports = self.reports.read(combined(rows["report_at"]).take(pa.array(first)))
@@ -102,11 +101,12 @@ def open_release(
     """
     source = open_source(data_dir, DATASET, HOMEPAGE)
     files = tables.find_tables(source)
-    if files.split is None:
-        raise not_this_dataset(source, DATASET, "mimic-cxr-2.0.0-split.csv.gz", _hint(source))
-    if files.missing():
+    if "split" not in files:
+        raise not_this_dataset(source, DATASET, tables.file_name("split"), _hint(source))
+    missing = [tables.file_name(name) for name in tables.REQUIRED_TABLES if name not in files]
+    if missing:
         raise TableError(
-            f"{source.root} has no {' and no '.join(files.missing())} (nor without .gz). "
+            f"{source.root} has no {' and no '.join(missing)} (nor without .gz). "
             f"Fetch it from {HOMEPAGE} and put it beside the other tables."
         )
     store = find_reports(source, reports)
@@ -128,7 +128,7 @@ def _say_without_reports(source: Source, needs_reports: bool) -> None:
 
 def _hint(source: Source) -> str:
     for folder in _SUBFOLDERS:
-        if tables.find_tables(source.folder(folder)).split:
+        if "split" in tables.find_tables(source.folder(folder)):
             return f"The tables are in {source.address(folder)}: pass that."
     if any(re.match(r"cxr-(record|study)-list", name) for name in source.names()):
         return (

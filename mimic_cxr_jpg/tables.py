@@ -7,7 +7,6 @@ by key. Nothing is dropped: an image without labels keeps its row.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +26,10 @@ from mimic_cxr_jpg.views import normalised_views, view_ranks
 
 SPLITS = {"train": "train", "validate": "validation", "test": "test"}
 """Split in the table -> split as `datasets` calls it."""
+
+REQUIRED_TABLES = ("split", "metadata", "chexpert", "negbio")
+TABLES = (*REQUIRED_TABLES, "test-set-labeled")
+VERSIONS = ("2.0.0", "2.1.0")
 
 DICOM_ID = r"[0-9a-f]{8}(-[0-9a-f]{8}){4}"
 SUBJECT_IDS = (10_000_000, 19_999_999)
@@ -48,54 +51,35 @@ RADIOLOGIST_NAMES = {"Lung Opacity": "Airspace Opacity"}
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class TableFiles:
-    """File name of each table, None where it is not there.
+def find_tables(source: Source) -> dict[str, str]:
+    """Look for the tables by name, gzipped or not; the release's own `.csv.gz` comes first.
 
-    The four tables keep the prefix `mimic-cxr-2.0.0` in release 2.1.0. Only that release has the
-    radiologist's labels.
+    The four required tables keep the prefix `mimic-cxr-2.0.0` in release 2.1.0. Only that release
+    has the radiologist's labels.
+
+    Returns:
+        Name of `TABLES` -> file, for those that are there.
     """
-
-    split: str | None
-    metadata: str | None
-    chexpert: str | None
-    negbio: str | None
-    radiologist: str | None
-
-    def present(self) -> list[str]:
-        """Names of the files that are there."""
-        names = (self.split, self.metadata, self.chexpert, self.negbio, self.radiologist)
-        return [name for name in names if name]
-
-    def missing(self) -> list[str]:
-        """Names of the tables that every release has but this copy has not."""
-        required = {
-            "split": self.split, "metadata": self.metadata,
-            "chexpert": self.chexpert, "negbio": self.negbio,
-        }  # fmt: skip
-        return [f"mimic-cxr-2.0.0-{name}.csv.gz" for name, file in required.items() if not file]
+    found = {}
+    for table in TABLES:
+        names = [file_name(table, version, gz) for version in VERSIONS for gz in (".gz", "")]
+        file = next((name for name in names if source.size(name) is not None), None)
+        if file:
+            found[table] = file
+    return found
 
 
-def find_tables(source: Source) -> TableFiles:
-    """Look for the tables by name, gzipped or not; the release's own `.csv.gz` comes first."""
-
-    def find(name: str) -> str | None:
-        names = [
-            f"mimic-cxr-{version}-{name}.csv{suffix}"
-            for version in ("2.0.0", "2.1.0")
-            for suffix in (".gz", "")
-        ]
-        return next((name for name in names if source.size(name) is not None), None)
-
-    return TableFiles(*map(find, ("split", "metadata", "chexpert", "negbio", "test-set-labeled")))
+def file_name(table: str, version: str = "2.0.0", suffix: str = ".gz") -> str:
+    """Name of a table's file."""
+    return f"mimic-cxr-{version}-{table}.csv{suffix}"
 
 
-def read_index(source: Source, files: TableFiles) -> pa.Table:
+def read_index(source: Source, files: dict[str, str]) -> pa.Table:
     """Read and join all tables.
 
     Args:
         source: The release.
-        files: Its tables; all but the radiologist's are there.
+        files: Its tables as `find_tables` gives them; the required ones are there.
 
     Returns:
         A row per image in the split table's order; see `Release.index`.
@@ -103,15 +87,15 @@ def read_index(source: Source, files: TableFiles) -> pa.Table:
     Raises:
         TableError: A table is broken or contradicts another.
     """
-    assert files.split and files.metadata and files.chexpert and files.negbio
-    spine = read_split(source, files.split)
-    metadata = _metadata_of(spine, read_metadata(source, files.metadata))
+    spine = read_split(source, files["split"])
+    metadata = _metadata_of(spine, read_metadata(source, files["metadata"]))
     labels = {
-        "labels": read_labels(source, files.chexpert),
-        "labels_negbio": read_labels(source, files.negbio),
+        "labels": read_labels(source, files["chexpert"]),
+        "labels_negbio": read_labels(source, files["negbio"]),
     }
-    if files.radiologist:
-        labels["labels_radiologist"] = read_labels(source, files.radiologist, RADIOLOGIST_NAMES)
+    if "test-set-labeled" in files:
+        path = files["test-set-labeled"]
+        labels["labels_radiologist"] = read_labels(source, path, RADIOLOGIST_NAMES)
     columns = {
         "image_id": spine["dicom_id"],
         "study_id": spine["study_id"],
@@ -265,19 +249,17 @@ def read_labels(source: Source, path: str, names: dict[str, str] | None = None) 
 
 
 def _labels_of(spine: Table, labels: dict[str, Table]) -> dict[str, pa.Array]:
-    structs, unused = {}, {}
+    absent = pa.nulls(spine.rows.num_rows, pa.struct(dict.fromkeys(LABELS, pa.int8())))
+    structs, unused = {"labels_radiologist": absent}, {}
     for name, table in labels.items():
         rows = find_rows(spine["study_id"], table, "study_id")
-        structs[name] = take_struct(rows, table, {label: label for label in LABELS})
+        structs[name] = take_struct(rows, table, LABELS)
         unused[table.address] = count_unused(spine["study_id"], table, "study_id")
     if any(unused.values()):
         counts = ", ".join(f"{count} in {file}" for file, count in unused.items() if count)
         _logger.warning(
             "Ignored rows of labels for studies that %s does not have: %s", spine.address, counts
         )
-    if "labels_radiologist" not in structs:
-        none = pa.nulls(spine.rows.num_rows, pa.int32())
-        structs["labels_radiologist"] = take_struct(none, labels["labels"], dict(zip(LABELS, LABELS)))
     return structs
 
 
