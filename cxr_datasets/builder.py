@@ -104,6 +104,8 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
     def __init__(self, cache_dir: str | None = None, hash: str | None = None, **kwargs: Any):
         package = type(self).__module__.split(".")[-1]
         self._images: pa.Table | None = None
+        if kwargs.get("data_files") is not None:  # `datasets` would look for them first
+            self._check_names(None, {"data_files": None})
         super().__init__(cache_dir=cache_dir, hash=code_hash(package, hash), **kwargs)
 
     def open_release(self, config: Any) -> Release:
@@ -176,6 +178,18 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         self.info.features = name_images(self.info.features)
         return super().as_dataset(*args, **kwargs)
 
+    def as_streaming_dataset(self, *args: Any, **kwargs: Any) -> Any:
+        """As in `datasets`; decode errors of the result name the image."""
+        # Where the dataset is built already, its features come from the cache, as plain ones.
+        self.info.features = name_images(self.info.features)
+        return super().as_streaming_dataset(*args, **kwargs)
+
+    def _save_infos(self) -> None:
+        """Nothing to do for `save_infos`: the cache holds them, as with `datasets` 4.
+
+        `datasets` 3.6 would write them into this package's card, which is read-only to many.
+        """
+
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_images": None}
 
@@ -240,6 +254,11 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
             rows = images.filter(pa.compute.equal(images["split"], split))
             if rows.num_rows:
                 splits[split] = self._arrange(rows.drop_columns(["split"]))
+        if not splits:
+            raise OptionError(
+                f"The options {self.config.key()} leave no image of {self.release.source.root} in "
+                "any split."
+            )
         return splits
 
     def _arrange(self, images: pa.Table) -> pa.Table:

@@ -22,6 +22,10 @@ _DAMAGED = (
 )
 
 
+_LONGEST_HEADER = 2_048
+"""Bytes; the longest first line of a table here has some 300."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows of one CSV file, with its address for the errors.
@@ -161,21 +165,33 @@ def read_table(source: Source, path: str, columns: Mapping[str, pa.DataType]) ->
     except KeyError:
         raise _missing_columns(source, path, columns) from None
     except (pa.ArrowInvalid, OSError, EOFError) as error:
-        raise _unreadable(source, path, error) from error
+        raise _unreadable(source, path, error) from None  # its text quotes the file
     if rows.num_rows == 0:
         raise TableError(f"{address} has a header but no rows. {_DAMAGED}")
     return Table(address, rows)
 
 
 def _header(source: Source, path: str) -> list[str]:
-    with source.arrow_file(path) as file:
-        stream = pa.CompressedInputStream(file, "gzip") if path.endswith(".gz") else file
-        return csv.open_csv(stream).schema.names
+    """Names in the first line, whatever is wrong below it; none if the line cannot be read."""
+    try:
+        with source.arrow_file(path) as file:
+            stream = pa.CompressedInputStream(file, "gzip") if path.endswith(".gz") else file
+            line = stream.read(_LONGEST_HEADER).split(b"\n", 1)[0]
+        return csv.read_csv(pa.BufferReader(line + b"\n")).schema.names
+    except (pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError):
+        return []
 
 
 def _missing_columns(source: Source, path: str, columns: Mapping[str, pa.DataType]) -> TableError:
     found = _header(source, path)
     missing = [name for name in columns if name not in found]
+    if len(missing) == len(columns):
+        # Not shown: where the header is lost, the first line may be a patient's report.
+        return TableError(
+            f"{source.address(path)} does not begin with a header that has "
+            f"{', '.join(map(repr, columns))}. Use the release's own file, with its header "
+            "unchanged."
+        )
     return TableError(
         f"{source.address(path)} has no column {', '.join(map(repr, missing))}. It has: "
         f"{', '.join(map(repr, found))}. Use the release's own file, with its header unchanged."

@@ -105,9 +105,9 @@ class ZippedReports(ReportStore):
 
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`."""
-        archive = self._archive
+        archive, address = self._archive, self.address
         return _decoded(
-            None if place is None else read_zip_member(archive, address=self.address, **place)
+            None if place is None else read_zip_member(archive, address=address, **place)
             for place in places.to_pylist()
         )
 

@@ -189,12 +189,13 @@ def study_dates(metadata: Table) -> pa.Array:
     Raises:
         TableError: A value is no day of the calendar.
     """
-    text = pc.cast(metadata["StudyDate"], pa.string())
+    encoded = metadata["StudyDate"].dictionary_encode()  # many images, few days
+    text = pc.cast(encoded.dictionary, pa.string())
     days = pc.strptime(text, format="%Y%m%d", unit="s", error_is_null=True)
     # strptime takes 31 February for 3 March and 1e9 for a date; what it read must be what is there.
-    same = pc.equal(pc.strftime(days, format="%Y%m%d"), text)
-    metadata.require("StudyDate", _or_null(same, text), "a day as YYYYMMDD")
-    return pc.cast(days, pa.date32())
+    same = pc.fill_null(pc.equal(pc.strftime(days, format="%Y%m%d"), text), False)
+    metadata.require("StudyDate", same.take(encoded.indices), "a day as YYYYMMDD")
+    return pc.cast(days, pa.date32()).take(encoded.indices)
 
 
 def study_times(metadata: Table) -> pa.Array:
@@ -223,10 +224,6 @@ def study_times(metadata: Table) -> pa.Array:
 
 def _remainder(numbers: pa.Array, divisor: int) -> pa.Array:
     return pc.subtract(numbers, pc.multiply(pc.divide(numbers, divisor), divisor))
-
-
-def _or_null(holds: pa.Array, value: pa.Array) -> pa.Array:
-    return pc.or_(pc.fill_null(holds, False), value.is_null())
 
 
 def read_labels(source: Source, path: str, names: dict[str, str] | None = None) -> Table:

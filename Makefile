@@ -1,0 +1,56 @@
+# Everything here runs in a virtual environment of its own, made on first use; the machine needs
+# only Python (3.10 or later, with venv) and make.
+#
+#   make test                    with the newest `datasets`
+#   make test DATASETS=3.6.0     with that one, in an environment of its own
+#   make test ARGS="-k mesh"     with further arguments for pytest
+#   make demo PYTHON=python3.12  with that Python
+
+PYTHON ?= python3
+DATASETS ?=
+ARGS ?=
+
+VENV := .venv$(if $(DATASETS),-$(DATASETS))
+PY := $(VENV)/bin/python
+# A file rather than the folder, so that an environment whose making was broken off is made again.
+READY := $(VENV)/.ready
+# More processes than this cost more in imports than they save.
+TEST_PROCESSES := 4
+BENCHMARKS := $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
+
+.PHONY: help demo test lint bench clean
+
+help:
+	@echo "make demo    write invented releases of both datasets, load them, show what came out"
+	@echo "make test    run the tests; DATASETS=3.6.0 runs them with that version of datasets"
+	@echo "make lint    check style and types"
+	@echo "make bench   run the benchmarks"
+	@echo "make clean   remove the environments and everything else that is made here"
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[dev]" \
+		$(if $(DATASETS),datasets==$(DATASETS))
+	touch $@
+
+demo: $(READY)
+	@$(PY) -m cxr_datasets.demo
+
+test: $(READY)
+	$(PY) -m pytest --numprocesses auto --maxprocesses $(TEST_PROCESSES) $(ARGS)
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+bench: $(if $(BENCHMARKS),$(READY))
+ifeq ($(BENCHMARKS),)
+	@echo "There are no benchmarks yet: benchmarks/ holds none."
+else
+	@for benchmark in $(BENCHMARKS); do $(PY) "$$benchmark" || exit; done
+endif
+
+clean:
+	rm -rf .venv .venv-* demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

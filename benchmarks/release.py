@@ -1,0 +1,236 @@
+"""Make a full-scale synthetic MIMIC-CXR-JPG once, outside the repository.
+
+    python benchmarks/release.py [FOLDER]
+
+It has the real release's counts (377,110 images, 227,835 studies, 65,379 patients, its splits and
+unlabelled studies), the four tables, every report as zip, tar.gz and tree, and a tree of tiny
+JPEGs that are hard links to a few files. Beside it stand 600 JPEGs of real size. Everything is
+invented and drawn from a fixed seed. Needs about 6 GB of disk and some minutes; what is there is
+not made again. The folder is $CXR_BENCH_DIR, or ~/.cache/cxr-benchmarks.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+from pyarrow import csv
+
+from cxr_datasets.features import LABELS
+from cxr_datasets.synthetic import jpeg_bytes, paint_radiograph
+from mimic_cxr_jpg.synthetic_reports import FINDINGS, SHAPES, report_text
+from mimic_cxr_jpg.tables import image_paths, patient_folders
+
+SPLITS = {
+    # images, studies, patients
+    "train": (368_960, 222_758, 64_586),
+    "validate": (2_991, 1_808, 500),
+    "test": (5_159, 3_269, 293),
+}
+VIEWS = {"AP": 147_185, "PA": 96_170, "LATERAL": 82_853, "LL": 35_133, "": 15_769}
+SIZES = ((3056, 2544), (2544, 3056), (2705, 2539), (2022, 1736))
+UNLABELLED_STUDIES = 8
+REAL_SIZE_IMAGES = 600
+PAINTED = 24
+REPORT_BYTES = 800
+SEED = 20_260
+
+_LINKS_PER_FILE = 30_000  # ext4 allows 65,000
+
+
+def folder() -> Path:
+    """Where the benchmarks keep what they make."""
+    return Path(os.environ.get("CXR_BENCH_DIR", "~/.cache/cxr-benchmarks")).expanduser()
+
+
+def full_release(part: float = 1.0) -> Path:
+    """Root of a release with this share of the patients; made if it is not there."""
+    return _made(folder() / f"release-{part:g}", lambda root: _write_release(root, part))
+
+
+def real_size_images() -> list[Path]:
+    """Paths of 600 JPEGs of about 1.5 MB; made if they are not there."""
+    root = _made(folder() / "real-size", _write_real_size_images)
+    return sorted(root.glob("*.jpg"))
+
+
+def _made(root: Path, write: object) -> Path:
+    done = root / ".complete"
+    if not done.exists():
+        print(f"making {root} (once)", file=sys.stderr, flush=True)
+        root.mkdir(parents=True, exist_ok=True)
+        write(root)  # type: ignore[operator]
+        done.touch()
+    return root
+
+
+def _write_release(root: Path, part: float) -> None:
+    rng = np.random.default_rng(SEED)
+    images = _draw_images(rng, part)
+    _write_tables(root, images, rng)
+    studies = images.group_by(["subject_id", "study_id"], use_threads=False).aggregate([])
+    names = [
+        f"{folder}/s{study}.txt"
+        for folder, study in zip(
+            patient_folders(studies["subject_id"].combine_chunks()).to_pylist(),
+            studies["study_id"].to_pylist(),
+            strict=True,
+        )
+    ]
+    _write_reports(root, sorted(names))
+    _write_tiny_images(root, images)
+
+
+def _draw_images(rng: np.random.Generator, part: float) -> pa.Table:
+    counts = {name: tuple(max(1, int(n * part)) for n in row) for name, row in SPLITS.items()}
+    patients = 10_000_000 + rng.choice(10_000_000, sum(c[2] for c in counts.values()), False)
+    studies = 50_000_000 + rng.choice(10_000_000, sum(c[1] for c in counts.values()), False)
+    columns: dict[str, list[np.ndarray]] = {"subject_id": [], "study_id": [], "split": []}
+    first_patient = first_study = 0
+    for split, (n_images, n_studies, n_patients) in counts.items():
+        own_patients = patients[first_patient : first_patient + n_patients]
+        own_studies = studies[first_study : first_study + n_studies]
+        patient_of = np.concatenate(
+            [np.arange(n_patients), rng.integers(0, n_patients, n_studies - n_patients)]
+        )
+        study_of = np.concatenate(
+            [np.arange(n_studies), rng.integers(0, n_studies, n_images - n_studies)]
+        )
+        columns["study_id"].append(own_studies[study_of])
+        columns["subject_id"].append(own_patients[patient_of[study_of]])
+        columns["split"].append(np.full(n_images, split))
+        first_patient += n_patients
+        first_study += n_studies
+    table = pa.table({name: np.concatenate(parts) for name, parts in columns.items()})
+    # The release's tables are in the order of its paths.
+    table = table.sort_by([("subject_id", "ascending"), ("study_id", "ascending")])
+    digits = rng.integers(0, 16**8, (table.num_rows, 5), dtype=np.int64)
+    dicom_ids = ["-".join(f"{group:08x}" for group in row) for row in digits.tolist()]
+    return table.append_column("dicom_id", pa.array(dicom_ids))
+
+
+def _write_tables(root: Path, images: pa.Table, rng: np.random.Generator) -> None:
+    count = images.num_rows
+    _write_csv(root, "split", images.select(["dicom_id", "study_id", "subject_id", "split"]))
+    share = np.array(list(VIEWS.values())) / sum(VIEWS.values())
+    size = np.array(SIZES)[rng.integers(0, len(SIZES), count)]
+    view = rng.choice(list(VIEWS), count, p=share)
+    metadata = {
+        "dicom_id": images["dicom_id"],
+        "subject_id": images["subject_id"],
+        "study_id": images["study_id"],
+        "PerformedProcedureStepDescription": np.full(count, "CHEST (PA AND LAT)"),
+        "ViewPosition": view,
+        "Rows": size[:, 0],
+        "Columns": size[:, 1],
+        "StudyDate": 21_000_101 + 10_000 * rng.integers(0, 100, count),
+        "StudyTime": rng.integers(0, 24, count) * 10_000 + rng.integers(0, 60_000, count) / 1000,
+        "ProcedureCodeSequence_CodeMeaning": np.full(count, "CHEST (PA AND LAT)"),
+        "ViewCodeSequence_CodeMeaning": np.where(view == "", "", "view"),
+        "PatientOrientationCodeSequence_CodeMeaning": rng.choice(["Erect", "Recumbent", ""], count),
+    }
+    _write_csv(root, "metadata", pa.table(metadata).take(rng.permutation(count)))
+    studies = images.group_by(["subject_id", "study_id"]).aggregate([("split", "min")])
+    train = np.flatnonzero(studies["split_min"].to_numpy() == "train")
+    keep = np.ones(studies.num_rows, bool)
+    keep[train[:UNLABELLED_STUDIES]] = False
+    studies = studies.filter(pa.array(keep)).select(["subject_id", "study_id"])
+    for name in ("chexpert", "negbio"):
+        labels = rng.choice(
+            ["", "1.0", "0.0", "-1.0"], (studies.num_rows, 14), p=(0.7, 0.2, 0.08, 0.02)
+        )
+        table = studies
+        for column, label in enumerate(LABELS):
+            table = table.append_column(label, pa.array(labels[:, column]))
+        _write_csv(root, name, table)
+
+
+def _write_csv(root: Path, name: str, table: pa.Table) -> None:
+    buffer = pa.BufferOutputStream()
+    csv.write_csv(table, buffer, csv.WriteOptions(quoting_style="none"))
+    path = root / f"mimic-cxr-2.0.0-{name}.csv.gz"
+    path.write_bytes(gzip.compress(buffer.getvalue().to_pybytes(), 6, mtime=0))
+
+
+def _draw_texts(names: list[str]) -> Iterator[tuple[str, bytes]]:
+    """Reports of about 800 bytes: invented ones, filled up with words that do not repeat much.
+
+    Without them the tar.gz would compress, and so decompress, far better than real prose does.
+    """
+    rng = random.Random(SEED)
+    shapes, findings = list(SHAPES), sorted(FINDINGS)
+    letters = "etaoinshrdlucmfpgb"
+    words = ["".join(rng.choices(letters, k=rng.randint(2, 11))) for _ in range(6_000)]
+    weights = [1 / (rank + 10) for rank in range(len(words))]
+    stock = []
+    for _ in range(4_000):
+        labels = {name: rng.choice((1, 0, -1)) for name in rng.sample(findings, 4)}
+        stock.append(report_text(rng.choice(shapes), labels, rng))
+    for name in names:
+        text = rng.choice(stock)
+        more = max(0, int(REPORT_BYTES * rng.uniform(0.6, 1.4)) - len(text))
+        prose = " ".join(rng.choices(words, weights, k=more // 7))
+        yield name, (text + f" \n {prose}.\n").encode()
+
+
+def _write_reports(root: Path, names: list[str]) -> None:
+    for folder_name in {Path(name).parent for name in names}:
+        (root / "tree" / folder_name).mkdir(parents=True, exist_ok=True)
+    (root / "zip").mkdir(exist_ok=True)
+    (root / "tar").mkdir(exist_ok=True)
+    with (
+        zipfile.ZipFile(root / "zip/mimic-cxr-reports.zip", "w", zipfile.ZIP_DEFLATED) as zipped,
+        gzip.open(root / "tar/mimic-cxr-reports.tar.gz", "wb", 6) as stream,
+        tarfile.open(fileobj=stream, mode="w") as tarred,
+    ):
+        for name, text in _draw_texts(names):
+            zipped.writestr(name, text)
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            tarred.addfile(member, BytesIO(text))
+            (root / "tree" / name).write_bytes(text)
+
+
+def _write_tiny_images(root: Path, images: pa.Table) -> None:
+    columns = [images[name].combine_chunks() for name in ("subject_id", "study_id", "dicom_id")]
+    paths = image_paths(*columns).to_pylist()
+    for parent in {path.rsplit("/", 1)[0] for path in paths}:
+        (root / parent).mkdir(parents=True, exist_ok=True)
+    content = _painted(32, 32, "frontal", SEED)
+    for start in range(0, len(paths), _LINKS_PER_FILE):
+        first, *others = paths[start : start + _LINKS_PER_FILE]
+        (root / first).write_bytes(content)
+        for path in others:
+            os.link(root / first, root / path)
+
+
+def _painted(height: int, width: int, view: str, seed: int) -> bytes:
+    pixels = paint_radiograph(height, width, view=view, rng=random.Random(seed))
+    return jpeg_bytes(Image.fromarray(pixels))
+
+
+def _write_real_size_images(root: Path) -> None:
+    painted = []
+    for number in range(PAINTED):
+        height, width = SIZES[number % len(SIZES)] if number % 3 else SIZES[1]
+        view = ("frontal", "lateral")[number % 2]
+        painted.append(_painted(height, width, view, SEED + number))
+    for number in range(REAL_SIZE_IMAGES):
+        (root / f"{number:04d}.jpg").write_bytes(painted[number % PAINTED])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        os.environ["CXR_BENCH_DIR"] = sys.argv[1]
+    print(full_release())
+    print(real_size_images()[0].parent)

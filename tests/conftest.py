@@ -1,0 +1,38 @@
+"""What all tests share: no network, no progress bars, and one synthetic release of each dataset."""
+
+from __future__ import annotations
+
+import os
+
+# Before `datasets` is imported, which reads them once.
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("tests.builder_case", "tests.helpers")
+
+
+@pytest.fixture(scope="session")
+def mimic_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of 50 patients with its reports as a zip. Read only: change a copy of it."""
+    from mimic_cxr_jpg.synthetic import write_release
+
+    return write_release(tmp_path_factory.mktemp("release") / "mimic")
+
+
+@pytest.fixture(scope="session")
+def indiana_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of 60 studies. Read only: change a copy of it."""
+    from indiana_cxr.synthetic import write_release
+
+    return write_release(tmp_path_factory.mktemp("release") / "indiana")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> str:
+    """A cache folder of the test's own, not there yet."""
+    return str(tmp_path / "cache")

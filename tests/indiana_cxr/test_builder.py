@@ -1,0 +1,71 @@
+"""The Indiana builder passes the shared test case, with every way to split."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import indiana_cxr
+from tests.builder_case import BuilderCase, Loaded
+
+R2GEN_LIST = Path(indiana_cxr.__file__).parent / "r2gen_split.csv"
+
+
+class IndianaCase(BuilderCase):
+    package = "indiana_cxr"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def release(cls, indiana_release: Path) -> Path:
+        return indiana_release
+
+    def spine(self, release: Path) -> pd.DataFrame:
+        images = pd.read_csv(release / "indiana_projections.csv")
+        images["image_id"] = images.filename.str.removesuffix(".dcm.png")
+        images["study_id"] = images["subject_id"] = images.uid
+        images["path"] = "images/images_normalized/" + images.filename
+        images["split"] = self.split_of(images.uid)
+        return images.dropna(subset="split")
+
+    def split_of(self, uids: pd.Series) -> pd.Series:
+        raise NotImplementedError
+
+
+class TestUnsplit(IndianaCase):
+    def split_of(self, uids: pd.Series) -> pd.Series:
+        return pd.Series("train", uids.index)
+
+
+class SplitCase(IndianaCase):
+    def test_the_splits_come_in_the_usual_order(self, loaded: Loaded) -> None:
+        assert list(loaded.splits) == ["train", "validation", "test"]
+
+
+class TestSplitAsInTheLiterature(SplitCase):
+    options = {"split_by": "r2gen"}
+
+    def split_of(self, uids: pd.Series) -> pd.Series:
+        return uids.map(pd.read_csv(R2GEN_LIST, index_col="uid").split)
+
+    def test_studies_in_none_of_the_lists_are_left_out(self, loaded: Loaded) -> None:
+        listed = set(pd.read_csv(R2GEN_LIST).uid)
+        all_uids = set(pd.read_csv(loaded.release / "indiana_projections.csv").uid)
+        found = {uid for split in loaded.splits.values() for uid in split["study_id"]}
+        assert found == all_uids & listed
+        assert found < all_uids
+
+
+class TestSplitByHash(SplitCase):
+    options = {"split_by": "hash"}
+
+    def split_of(self, uids: pd.Series) -> pd.Series:
+        return uids.map(hashed_split)
+
+
+def hashed_split(uid: int) -> str:
+    digest = hashlib.sha256(f"indiana-cxr:{uid}".encode()).hexdigest()
+    share = int(digest[:16], 16) / 16**16
+    return "train" if share < 0.7 else "validation" if share < 0.8 else "test"

@@ -1,0 +1,431 @@
+"""Every column of MIMIC-CXR-JPG, against a plain pandas and zipfile reading of the release."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import zipfile
+from collections.abc import Iterable
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pandas as pd
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from mimic_cxr_jpg.sections import SECTIONS, parse_sections
+from mimic_cxr_jpg.synthetic import write_release
+from tests.builder_case import LABELS, stored
+from tests.helpers import copy_release, edit_table, load_rows, read_table, rewrite
+
+Row = dict[str, Any]
+
+VIEW_OF = {
+    **dict.fromkeys(("PA", "AP", "AP AXIAL", "AP LLD", "AP RLD", "PA LLD", "PA RLD"), 0),
+    **dict.fromkeys(("LATERAL", "LL", "XTABLE LATERAL", "SWIMMERS"), 1),
+    **dict.fromkeys(("LAO", "RAO", "LPO", "RPO"), 2),
+}
+ORDER = ("PA", "AP", 0, "LATERAL", 1, 2, 3)
+SPLITS = {"train": "train", "validate": "validation", "test": "test"}
+OF_STUDY = (
+    *("study_id", "subject_id", "split", "report", "labels", "labels_negbio"),
+    *("labels_radiologist", "study_date", "study_time", *SECTIONS),
+)
+
+
+def by(key: str, table: pd.DataFrame) -> dict[str, Row]:
+    return {row[key]: row for row in table.to_dict("records")}
+
+
+def label_struct(row: Row | None, names: dict[str, str] | None = None) -> Row | None:
+    if row is None:
+        return None
+    cells = {label: row[(names or {}).get(label, label)] for label in LABELS}
+    return {label: int(float(cell)) if cell else None for label, cell in cells.items()}
+
+
+def clock(text: str) -> datetime.time | None:
+    """Read `80556.875` as 08:05:56.875, in decimal arithmetic."""
+    if not text:
+        return None
+    exact = Decimal(text).quantize(Decimal("0.001"), ROUND_HALF_EVEN)
+    digits = f"{exact:010.3f}"
+    return datetime.time(
+        int(digits[0:2]), int(digits[2:4]), int(digits[4:6]), int(digits[7:10]) * 1000
+    )
+
+
+def day(text: str) -> datetime.date | None:
+    return datetime.datetime.strptime(text, "%Y%m%d").date() if text else None
+
+
+def zipped_texts(archive: Path) -> dict[str, str]:
+    """Study id -> the bytes of its text, as Latin-1 so that nothing is changed."""
+    with zipfile.ZipFile(archive) as opened:
+        names = [name for name in opened.namelist() if name.endswith(".txt")]
+        return {Path(name).stem[1:]: opened.read(name).decode() for name in names}
+
+
+def find(root: Path, table: str) -> Path:
+    (file,) = root.glob(f"mimic-cxr-*-{table}.csv*")
+    return file
+
+
+def expected_images(root: Path) -> list[Row]:
+    """All rows of config `images`, made one cell at a time."""
+    metadata = by("dicom_id", read_table(find(root, "metadata")))
+    chexpert = by("study_id", read_table(find(root, "chexpert")))
+    negbio = by("study_id", read_table(find(root, "negbio")))
+    has_radiologist = list(root.glob("*test-set-labeled*"))
+    radiologist = (
+        by("study_id", read_table(find(root, "test-set-labeled"))) if has_radiologist else {}
+    )
+    archive = root / "mimic-cxr-reports.zip"
+    texts = zipped_texts(archive) if archive.exists() else {}
+    rows = []
+    for spine in read_table(find(root, "split")).to_dict("records"):
+        about, study = metadata[spine["dicom_id"]], spine["study_id"]
+        rows.append(
+            {
+                "split": SPLITS[spine["split"]],
+                "image_id": spine["dicom_id"],
+                "study_id": int(study),
+                "subject_id": int(spine["subject_id"]),
+                "view": VIEW_OF.get(about["ViewPosition"], 3),
+                "report": texts.get(study),
+                "labels": label_struct(chexpert.get(study)),
+                "view_position": about["ViewPosition"] or None,
+                "labels_negbio": label_struct(negbio.get(study)),
+                "labels_radiologist": label_struct(
+                    radiologist.get(study), {"Lung Opacity": "Airspace Opacity"}
+                ),
+                "procedure": about["PerformedProcedureStepDescription"] or None,
+                "view_code": about["ViewCodeSequence_CodeMeaning"] or None,
+                "orientation": about["PatientOrientationCodeSequence_CodeMeaning"] or None,
+                "height": int(about["Rows"]),
+                "width": int(about["Columns"]),
+                "study_date": day(about["StudyDate"]),
+                "study_time": clock(about["StudyTime"]),
+                "path": f"files/p{spine['subject_id'][:2]}/p{spine['subject_id']}/s{study}/"
+                f"{spine['dicom_id']}.jpg",
+            }
+        )
+    rows = [row for split in SPLITS.values() for row in rows if row["split"] == split]
+    sections = parse_sections(pa.array([row["report"] for row in rows], pa.string()))
+    for name, column in sections.items():
+        for row, text in zip(rows, column.to_pylist(), strict=True):
+            row[name] = text
+    return rows
+
+
+def expected_studies(images: Iterable[Row]) -> list[Row]:
+    """All rows of config `studies` from those of `images`."""
+    studies: dict[int, list[Row]] = {}
+    for image in images:
+        studies.setdefault(image["study_id"], []).append(image)
+    rows = []
+    for of_study in studies.values():
+        best_first = sorted(of_study, key=rank)
+        row = {name: of_study[0][name] for name in OF_STUDY}
+        for name in set(of_study[0]) - set(OF_STUDY):
+            row[f"{name}s"] = [image[name] for image in best_first]
+        rows.append(row)
+    return rows
+
+
+def rank(image: Row) -> int:
+    """Rank by the order of the contract: PA, AP, other frontal, LATERAL/LL, other, unknown."""
+    position = "LATERAL" if image["view_position"] == "LL" else image["view_position"]
+    return ORDER.index(position if position in ORDER else image["view"])
+
+
+@pytest.fixture(scope="module")
+def expected(mimic_release: Path) -> list[Row]:
+    return expected_images(mimic_release)
+
+
+@pytest.fixture(scope="module")
+def images(mimic_release: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
+    return load_rows("mimic_cxr_jpg", mimic_release, str(tmp_path_factory.mktemp("cache")))
+
+
+COLUMNS = (
+    *("image_id", "study_id", "subject_id", "view", "report", "labels", "view_position"),
+    *("labels_negbio", "labels_radiologist", "procedure", "view_code", "orientation"),
+    *("height", "width", "study_date", "study_time", "path", "split", *SECTIONS),
+)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_column_holds_what_the_release_says(
+    column: str, images: list[Row], expected: list[Row]
+) -> None:
+    found = [row[column] for row in images]
+    assert found == [row[column] for row in expected]
+    assert len({repr(value) for value in found}) > 1  # a constant column would show nothing
+
+
+def test_there_is_no_column_beyond_these(images: list[Row], expected: list[Row]) -> None:
+    assert set(images[0]) == set(COLUMNS) == set(expected[0])
+
+
+def test_own_columns_follow_the_core_in_the_order_and_types_of_the_design(
+    mimic_release: Path, cache: str
+) -> None:
+    import mimic_cxr_jpg  # noqa: F401  (teaches load_dataset the name)
+
+    splits = datasets.load_dataset("mimic_cxr_jpg", data_dir=str(mimic_release), cache_dir=cache)
+    own = splits["train"].features.arrow_schema
+    names = [name for name in own.names if name not in ("image",)]
+    assert names[9:] == [
+        *("labels", "view_position", "labels_negbio", "labels_radiologist", "procedure"),
+        *("view_code", "orientation", "height", "width", "study_date", "study_time"),
+        *(name for name in SECTIONS if name not in names[:9]),
+        "path",
+    ]
+    assert own.field("study_date").type == pa.date32()
+    assert own.field("study_time").type == pa.time32("ms")
+    assert own.field("height").type == own.field("width").type == pa.int32()
+    for name in ("labels", "labels_negbio", "labels_radiologist"):
+        assert own.field(name).type == pa.struct(dict.fromkeys(LABELS, pa.int8()))
+
+
+@pytest.mark.parametrize("config", ["studies", "reports"])
+def test_studies_hold_what_their_images_say(
+    config: str, expected: list[Row], mimic_release: Path, cache: str
+) -> None:
+    found = load_rows("mimic_cxr_jpg", mimic_release, cache, config)
+    studies = expected_studies(expected)
+    if config == "reports":
+        studies = [{name: row[name] for name in OF_STUDY} for row in studies]
+    assert found == studies
+
+
+def test_releases_200_and_210_unpacked_or_not_hold_what_they_say(
+    tmp_path: Path, cache: str
+) -> None:
+    for number, (release, tables) in enumerate(
+        [("2.0.0", "csv"), ("2.0.0", "csv.gz"), ("2.1.0", "csv")]
+    ):
+        root = write_release(
+            tmp_path / str(number), patients=10, seed=number, release=release, tables=tables
+        )
+        rows = load_rows("mimic_cxr_jpg", root, cache)
+        assert rows == expected_images(root)
+        has_radiologist = any(row["labels_radiologist"] for row in rows)
+        assert has_radiologist == (release == "2.1.0")
+
+
+def test_every_path_is_a_file_of_the_stated_height_and_width(
+    images: list[Row], mimic_release: Path
+) -> None:
+    for row in images:
+        with Image.open(mimic_release / row["path"]) as image:
+            assert image.size == (row["width"], row["height"])
+
+
+# --- labels ---------------------------------------------------------------------------------------
+
+
+def test_unlabelled_studies_keep_their_images_with_null_labels(
+    images: list[Row], mimic_release: Path
+) -> None:
+    labelled = set(read_table(find(mimic_release, "chexpert")).study_id)
+    unlabelled = [row for row in images if str(row["study_id"]) not in labelled]
+    assert len(unlabelled) > 0
+    assert all(row["labels"] is None and row["labels_negbio"] is None for row in unlabelled)
+
+
+def test_a_blank_chexpert_row_is_a_struct_of_nulls_and_not_a_null_struct(
+    images: list[Row], mimic_release: Path
+) -> None:
+    table = read_table(find(mimic_release, "chexpert"))
+    blank = set(table.study_id[(table[list(LABELS)] == "").all(axis=1)].astype(int))
+    rows = [row for row in images if row["study_id"] in blank]
+    assert len(rows) > 0
+    assert all(row["labels"] == dict.fromkeys(LABELS) for row in rows)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_null_labels_reach_the_user_as_none_and_blank_ones_as_a_dict(
+    streaming: bool, mimic_release: Path, cache: str, images: list[Row]
+) -> None:
+    train = datasets.load_dataset(
+        "mimic_cxr_jpg",
+        data_dir=str(mimic_release),
+        cache_dir=cache,
+        split="train",
+        streaming=streaming,
+    )
+    found = [row["labels"] for row in train.select_columns(["labels"])]
+    assert found == [row["labels"] for row in images if row["split"] == "train"]
+    assert None in found
+    assert dict.fromkeys(LABELS) in found
+
+
+def test_airspace_opacity_of_the_radiologist_becomes_lung_opacity(
+    images: list[Row], mimic_release: Path
+) -> None:
+    table = read_table(find(mimic_release, "test-set-labeled"))
+    assert "Lung Opacity" not in table
+    opacity = dict(zip(table.study_id.astype(int), table["Airspace Opacity"], strict=True))
+    rows = [row for row in images if row["study_id"] in opacity]
+    assert {row["split"] for row in rows} == {"test"}
+    for row in rows:
+        cell = opacity[row["study_id"]]
+        assert row["labels_radiologist"]["Lung Opacity"] == (int(float(cell)) if cell else None)
+    assert {row["labels_radiologist"]["Lung Opacity"] for row in rows} > {None}
+
+
+def test_all_four_label_values_come_through(images: list[Row]) -> None:
+    for column in ("labels", "labels_negbio"):
+        values = {value for row in images if row[column] for value in row[column].values()}
+        assert values == {1, 0, -1, None}
+
+
+# --- dates and times ------------------------------------------------------------------------------
+
+TIMES = {
+    "0.0": datetime.time(0, 0, 0),
+    "0.001": datetime.time(0, 0, 0, 1000),
+    "1.0": datetime.time(0, 0, 1),
+    "59.999": datetime.time(0, 0, 59, 999000),
+    "100.0": datetime.time(0, 1, 0),
+    "556.875": datetime.time(0, 5, 56, 875000),
+    "80556.875": datetime.time(8, 5, 56, 875000),
+    "80556.87500000001": datetime.time(8, 5, 56, 875000),
+    "80556.874999999985": datetime.time(8, 5, 56, 875000),
+    "213014.53100000002": datetime.time(21, 30, 14, 531000),
+    "213014.53099999996": datetime.time(21, 30, 14, 531000),
+    "095959": datetime.time(9, 59, 59),
+    "235959.999": datetime.time(23, 59, 59, 999000),
+    "": None,
+}
+DAYS = {
+    "21000101": datetime.date(2100, 1, 1),
+    "21040229": datetime.date(2104, 2, 29),
+    "21991231": datetime.date(2199, 12, 31),
+    "22001231": datetime.date(2200, 12, 31),
+    "": None,
+}
+
+
+def test_study_times_are_exact_whatever_zeros_were_lost_or_noise_was_added(
+    mimic_release: Path, tmp_path: Path, cache: str
+) -> None:
+    root = copy_release(mimic_release, tmp_path / "copy")
+    given: dict[str, str] = {}
+
+    def set_times(table: pd.DataFrame) -> None:
+        texts = list(TIMES)
+        table["StudyTime"] = [texts[row % len(texts)] for row in range(len(table))]
+        given.update(zip(table.dicom_id, table.StudyTime, strict=True))
+
+    edit_table(find(root, "metadata"), set_times)
+    for row in load_rows("mimic_cxr_jpg", root, cache):
+        assert row["study_time"] == TIMES[given[row["image_id"]]]
+
+
+def test_study_dates_are_days_of_the_calendar(
+    mimic_release: Path, tmp_path: Path, cache: str
+) -> None:
+    root = copy_release(mimic_release, tmp_path / "copy")
+    given: dict[str, str] = {}
+
+    def set_days(table: pd.DataFrame) -> None:
+        texts = list(DAYS)
+        table["StudyDate"] = [texts[row % len(texts)] for row in range(len(table))]
+        given.update(zip(table.dicom_id, table.StudyDate, strict=True))
+
+    edit_table(find(root, "metadata"), set_days)
+    for row in load_rows("mimic_cxr_jpg", root, cache):
+        assert row["study_date"] == DAYS[given[row["image_id"]]]
+
+
+# --- the form of the tables -----------------------------------------------------------------------
+
+
+def test_columns_are_read_by_name_wherever_they_stand(
+    mimic_release: Path, tmp_path: Path, cache: str, images: list[Row]
+) -> None:
+    root = copy_release(mimic_release, tmp_path / "copy")
+    for file in root.glob("*.csv*"):
+        edit_table(file, lambda table: table[sorted(table.columns, reverse=True)].assign(more="x"))
+    assert load_rows("mimic_cxr_jpg", root, cache) == images
+
+
+def test_tables_are_joined_by_key_whatever_the_order_of_their_rows(
+    mimic_release: Path, tmp_path: Path, cache: str, images: list[Row]
+) -> None:
+    root = copy_release(mimic_release, tmp_path / "copy")
+    for table in ("metadata", "chexpert", "negbio", "test-set-labeled"):
+        edit_table(find(root, table), lambda table: table.sample(frac=1, random_state=1))
+    assert load_rows("mimic_cxr_jpg", root, cache) == images
+
+
+def test_tables_saved_on_windows_are_read_alike(
+    mimic_release: Path, tmp_path: Path, cache: str, images: list[Row]
+) -> None:
+    root = copy_release(mimic_release, tmp_path / "copy")
+    for file in root.glob("*.csv.gz"):
+        text = gzip.decompress(file.read_bytes()).replace(b"\n", b"\r\n")
+        rewrite(file, gzip.compress(b"\xef\xbb\xbf" + text))
+    assert load_rows("mimic_cxr_jpg", root, cache) == images
+
+
+def test_text_cells_are_verbatim_even_those_that_look_like_missing_ones(
+    mimic_release: Path, tmp_path: Path, cache: str
+) -> None:
+    texts = ["None", "NA", "nan", "NULL", 'a "quoted", text', "two\nlines", " ", "Ü"]
+    root = copy_release(mimic_release, tmp_path / "copy")
+    given: dict[str, str] = {}
+
+    def set_texts(table: pd.DataFrame) -> None:
+        procedures = [texts[row % len(texts)] for row in range(len(table))]
+        table["PerformedProcedureStepDescription"] = procedures
+        given.update(zip(table.dicom_id, procedures, strict=True))
+
+    edit_table(find(root, "metadata"), set_texts)
+    for row in load_rows("mimic_cxr_jpg", root, cache):
+        assert row["procedure"] == given[row["image_id"]]
+
+
+def test_an_image_without_any_value_in_the_metadata_keeps_its_row(
+    mimic_release: Path, tmp_path: Path, cache: str, images: list[Row]
+) -> None:
+    blank = images[0]["image_id"]
+    root = copy_release(mimic_release, tmp_path / "copy")
+
+    def clear(table: pd.DataFrame) -> None:
+        table.loc[table.dicom_id == blank, table.columns[3:]] = ""
+
+    edit_table(find(root, "metadata"), clear)
+    (row,) = [r for r in load_rows("mimic_cxr_jpg", root, cache) if r["image_id"] == blank]
+    changed = ("view_position", "procedure", "view_code", "orientation", "height", "width")
+    changed += ("study_date", "study_time")
+    assert row == {**images[0], **dict.fromkeys(changed), "view": 3}
+
+
+def test_the_official_release_is_not_changed_by_loading_it(mimic_release: Path, cache: str) -> None:
+    def state() -> list[tuple[str, int, int]]:
+        return [
+            (str(file), file.stat().st_size, file.stat().st_mtime_ns)
+            for file in sorted(mimic_release.rglob("*"))
+        ]
+
+    before = state()
+    for config in ("images", "studies", "reports"):
+        load_rows("mimic_cxr_jpg", mimic_release, cache, config)
+    assert state() == before
+
+
+def test_decoded_images_hold_path_and_no_bytes_in_arrow(mimic_release: Path, cache: str) -> None:
+    splits = datasets.load_dataset("mimic_cxr_jpg", data_dir=str(mimic_release), cache_dir=cache)
+    for split in splits.values():
+        for image, path in zip(
+            stored(split)["image"].to_pylist(), stored(split)["path"].to_pylist(), strict=True
+        ):
+            assert image == {"bytes": None, "path": str(mimic_release / path)}
