@@ -12,71 +12,31 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar
 
 import datasets
 import pyarrow as pa
+import pyarrow.compute as pc
 from datasets.exceptions import DatasetGenerationError
 
 from cxr_datasets import index as index_file
-from cxr_datasets import missing as missing_images
+from cxr_datasets import missing, plan
 from cxr_datasets._version import __version__
 from cxr_datasets.code import code_hash
-from cxr_datasets.errors import CxrError, MissingImagesError, OptionError
+from cxr_datasets.config import CxrConfig
+from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.features import CONFIGS, Column, config_features, plural
-from cxr_datasets.images import image_array, name_images
+from cxr_datasets.images import name_images
+from cxr_datasets.pixels import ROWS_AT_ONCE, Pixels
 from cxr_datasets.release import Release
-from cxr_datasets.studies import group_by_study
 from cxr_datasets.tables import combined
-from cxr_datasets.views import check_views, keep_views
-
-SPLITS = ("train", "validation", "test")
 
 _ROWS_PER_TABLE = 4_096
 """Shards are written together up to this size: larger tables cost less per row to write."""
 
 _ROWS_PER_RECORD_BATCH = 5_000
 """Path-only rows are small; the 100 that `datasets` takes for images makes slow files."""
-
-
-@dataclass
-class CxrConfig(datasets.BuilderConfig):
-    """Options that every dataset here has.
-
-    Attributes:
-        views: Keep only images of these views: normalised names (`frontal`, `lateral`, `oblique`,
-            `unknown`) or, where the dataset has them, its own. In configs `studies` and `reports`
-            a study left without an image is dropped. None: all.
-        missing: What an image whose file is absent becomes: `error` refuses to build, `skip`
-            leaves out its row, `null` keeps the row with a null image.
-    """
-
-    views: list[str] | None = None
-    missing: str = "error"
-
-    def check(self, raw_views: tuple[str, ...]) -> None:
-        """Check the options' values.
-
-        Args:
-            raw_views: The dataset's own names of views.
-
-        Raises:
-            OptionError: One of them is not known.
-        """
-        if self.views is not None:
-            self.views = check_views(self.views, raw_views)
-        if self.missing not in missing_images.CHOICES:
-            raise OptionError.unknown("missing", self.missing, missing_images.CHOICES)
-
-    def key(self) -> dict[str, Any]:
-        """The options that decide what the rows hold, for the cache key."""
-        plain = {field.name for field in fields(datasets.BuilderConfig)}
-        return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in plain
-        }
 
 
 class CxrBuilder(datasets.ArrowBasedBuilder):
@@ -133,8 +93,9 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         if config.name != "reports" and config.missing != "error":
             # Which files exist decides the rows, so it is part of the key: after a download went
             # on, an old cache must not answer.
-            self._images, present = self._keep_present(self._wanted_images(config), config.missing)
-            key.append(missing_images.digest(present))
+            images = plan.wanted_images(self.release, config, self.RAW_VIEW_COLUMN)
+            self._images, present = plan.keep_present(images, self.release.source, config.missing)
+            key.append(missing.digest(present))
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode())
         return config, f"{config.name}-{digest.hexdigest()[:16]}"
 
@@ -148,7 +109,7 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         path = self._index_path()
         splits = None if index_file.has_index(path) else self._plan()
         if self.config.name != "reports" and self.config.missing == "error":
-            missing_images.probe(self.release.source, self._all_paths(path, splits))
+            missing.probe(self.release.source, self._all_paths(path, splits))
         if splits is not None:
             index_file.write_index(path, splits)
         return [
@@ -158,10 +119,7 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
 
     def _generate_tables(self, index: str, shards: list[int]) -> Iterator[tuple[int, pa.Table]]:
         features = config_features(self.config.name, self.COLUMNS)
-        for number, rows in enumerate(index_file.read_shards(index, shards, _ROWS_PER_TABLE)):
-            rows = self.release.add_texts(rows)
-            if self.config.name != "reports":
-                rows = self._add_images(rows)
+        for number, rows in enumerate(self._complete_rows(index, shards)):
             yield number, rows.select(list(features)).cast(features.arrow_schema)
 
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -223,56 +181,16 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         generator.split_info.num_examples = split.rows  # so that the progress bar has a total
         return generator
 
-    def _wanted_images(self, config: CxrConfig) -> pa.Table:
-        images = self.release.index()
-        if config.views is not None:
-            raw = images[self.RAW_VIEW_COLUMN] if self.RAW_VIEW_COLUMN else None
-            images = images.filter(keep_views(images["view"], raw, config.views))
-            if images.num_rows == 0:
-                raise OptionError(f"views={config.views} leaves no image of this release.")
-        return images
-
-    def _keep_present(self, images: pa.Table, missing: str) -> tuple[pa.Table, Any]:
-        present = missing_images.find_present(self.release.source, combined(images["path"]))
-        if missing == "null":
-            return images.append_column("present", pa.array(present)), present
-        if not present.any():
-            raise MissingImagesError(
-                f"None of the {len(present)} images that the tables list is in "
-                f"{self.release.source.root}. Check that data_dir is the folder that holds the "
-                "images, or load config 'reports', which needs none."
-            )
-        missing_images.report_skipped(present)
-        return images.filter(pa.array(present)), present
-
     def _plan(self) -> dict[str, pa.Table]:
-        """Rows of each split as the index file holds them; a split without rows is left out."""
-        images = self._wanted_images(self.config) if self._images is None else self._images
-        self._images = None
-        splits = {}
-        for split in SPLITS:
-            rows = images.filter(pa.compute.equal(images["split"], split))
-            if rows.num_rows:
-                splits[split] = self._arrange(rows.drop_columns(["split"]))
-        if not splits:
-            raise OptionError(
-                f"The options {self.config.key()} leave no image of {self.release.source.root} in "
-                "any split."
-            )
-        return splits
+        """Rows of each split, as the index file holds them."""
+        images, self._images = self._images, None
+        if images is None:
+            images = plan.wanted_images(self.release, self.config, self.RAW_VIEW_COLUMN)
+        return plan.split_rows(images, self.config, self._image_columns())
 
-    def _arrange(self, images: pa.Table) -> pa.Table:
-        rank = combined(images["rank"])
-        images = images.drop_columns(["rank"])
-        if self.config.name == "images":
-            return images
-        of_image = ["image_id", "view", "path", "present"]
-        of_image += [column.name for column in self.COLUMNS if column.per == "image"]
-        studies = group_by_study(images, of_image, rank)
-        if self.config.name == "studies":
-            return studies
-        lists = [plural(name) for name in of_image]
-        return studies.drop_columns([name for name in studies.column_names if name in lists])
+    def _image_columns(self) -> tuple[str, ...]:
+        own = (column.name for column in self.COLUMNS if column.per == "image")
+        return ("image_id", "view", "path", "present", *own)
 
     def _all_paths(self, path: str, splits: dict[str, pa.Table] | None) -> pa.Array:
         name = "path" if self.config.name == "images" else plural("path")
@@ -282,28 +200,20 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
             column = pa.chunked_array(
                 [chunk for rows in splits.values() for chunk in rows[name].chunks]
             )
-        return combined(column if name == "path" else pa.compute.list_flatten(column))
+        return combined(column if name == "path" else pc.list_flatten(column))
 
-    def _add_images(self, rows: pa.Table) -> pa.Table:
-        if self.config.name == "images":
-            return rows.append_column("image", self._images_of(rows, "path", "present"))
-        return rows.append_column("images", self._lists_of_images(rows))
-
-    def _lists_of_images(self, rows: pa.Table) -> pa.Array:
-        lists = combined(rows["paths"])
-        flat = {
-            name: combined(rows[name]).flatten() for name in ("paths", "presents")
-            if name in rows.column_names
-        }  # fmt: skip
-        images = self._images_of(pa.table(flat), "paths", "presents")
-        offsets = pa.compute.subtract(lists.offsets, lists.offsets[0])
-        return pa.ListArray.from_arrays(offsets, images)
-
-    def _images_of(self, rows: pa.Table, path: str, present: str) -> pa.Array:
-        paths = combined(rows[path])
-        exists = combined(rows[present]) if present in rows.column_names else None
-        contents = None
-        if self._file_format == "parquet":
-            # A Parquet file is made to travel; `datasets` embeds local files only.
-            contents = self.release.source.read_many(paths, exists)
-        return image_array(self.release.source.addresses(paths), contents, exists)
+    def _complete_rows(self, index: str, shards: list[int]) -> Iterator[pa.Table]:
+        """Rows of some shards with texts and images, in tables that fit into memory."""
+        # A Parquet file is made to travel, and `datasets` itself embeds no member of an archive.
+        embed = self.config.image_size is not None or self._file_format == "parquet"
+        pixels = Pixels(self.release.source, self.config, embed, self._image_columns())
+        for rows in index_file.read_shards(index, shards, _ROWS_PER_TABLE):
+            rows = self.release.add_texts(rows)
+            if self.config.name == "reports":
+                yield rows
+                continue
+            step = ROWS_AT_ONCE if embed else rows.num_rows
+            for start in range(0, rows.num_rows, step):
+                some = pixels.add(rows.slice(start, step))
+                if some.num_rows:
+                    yield some

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from io import BytesIO
 from typing import Any
 
 import datasets
+import fsspec
+import numpy as np
+import PIL.Image
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.errors import ImageError
+from cxr_datasets.resize import open_small
 
 IMAGE_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 """How `datasets` stores an image: embedded bytes, or the path of the file to open."""
@@ -42,7 +48,7 @@ class XrayImage(datasets.Image):
         try:
             return super().decode_example(value, token_per_repo_id=token_per_repo_id)
         except Exception as error:  # Pillow, zlib and zipfile each have errors of their own
-            raise ImageError(_describe(value, error)) from error
+            raise ImageError(describe(_address(value), error)) from error
 
     def __eq__(self, other: object) -> bool:
         """Equal to a plain `datasets.Image` of the same settings, so features still align."""
@@ -57,19 +63,69 @@ class XrayImage(datasets.Image):
         return f"Image(mode={self.mode!r}, decode={self.decode!r})"
 
 
-def _describe(value: Any, error: Exception) -> str:
-    path = value.get("path") if isinstance(value, dict) else value
+def describe(address: str, error: Exception) -> str:
+    """Say of which image an error is, what it means and what to do next.
+
+    Args:
+        address: Where the image is.
+        error: What reading or decoding it raised.
+    """
     if isinstance(error, FileNotFoundError):
         return (
-            f"image {path} is not there. Fetch it again, or load with missing='skip' to leave out "
-            "rows whose file is absent, or missing='null' to keep them without an image."
+            f"image {address} is not there. Fetch it again, or load with missing='skip' to leave "
+            "out rows whose file is absent, or missing='null' to keep them without an image."
         )
-    where = path or "(embedded, without a path)"
+    if isinstance(error, PIL.Image.DecompressionBombError):
+        return (
+            f"image {address} is refused by Pillow's limit PIL.Image.MAX_IMAGE_PIXELS: {error} If "
+            "you trust the file, raise that limit."
+        )
     return (
-        f"image {where} does not decode: {type(error).__name__}: {error}. "
+        f"image {address} does not decode: {type(error).__name__}: {error}. "
         "The file is probably an unfinished or damaged download: compare it with the release's "
         "checksums and fetch it again."
     )
+
+
+def _address(value: Any) -> str:
+    path = value.get("path") if isinstance(value, dict) else value
+    return path or "(embedded, without a path)"
+
+
+def decode(
+    example: Mapping[str, Any], size: int | None = None
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Decode an image for training: at a fraction of its size, straight to an array.
+
+    Args:
+        example: A row with an undecoded `image` (`ds.cast_column("image", Image(decode=False))`),
+            or such an image itself, `{"bytes": ..., "path": ...}` with a local path.
+        size: Short side in pixels, never enlarged; None keeps the size.
+
+    Returns:
+        uint8 array of shape (height, width), values 0 to 255; `torch.from_numpy` takes it as it
+        is.
+
+    Raises:
+        ImageError: The image is null, absent, truncated or no image.
+    """
+    image = example.get("image", example)
+    if image is None:
+        raise ImageError("image is null: the row was loaded with missing='null'. Leave it out.")
+    try:
+        return np.asarray(open_small(_file(image), size))
+    except Exception as error:
+        raise ImageError(describe(_address(image), error)) from error
+
+
+def _file(image: Mapping[str, Any]) -> str | BytesIO:
+    """What Pillow can open: a local path, or bytes."""
+    if image["bytes"] is not None:
+        return BytesIO(image["bytes"])
+    if "://" not in image["path"]:
+        return image["path"]
+    with fsspec.open(image["path"], "rb") as file:
+        return BytesIO(file.read())
 
 
 def name_images(feature: Any) -> Any:

@@ -26,7 +26,8 @@ from fsspec.implementations.local import LocalFileSystem
 UNFINISHED = 0
 """Size in bytes at which a file counts as an unfinished download."""
 
-_THREADS = 8
+THREADS = os.cpu_count() or 1
+"""Of reading and re-encoding images, and of looking for files."""
 
 
 class Source:
@@ -183,28 +184,11 @@ class Source:
                 os.close(descriptor)
         return self._opened[0].cat_file(self._place(path))
 
-    def read_many(self, paths: pa.Array, wanted: pa.Array | None = None) -> pa.Array:
-        """All bytes of many files, fetched several at a time.
-
-        Args:
-            paths: Their paths.
-            wanted: Which of them to read; the others are null. None: all.
-
-        Returns:
-            Binary array as long as `paths`.
-        """
-        asked = paths if wanted is None else pc.if_else(wanted, paths, None)
-        with ThreadPoolExecutor(_THREADS) as pool:
-            contents = pool.map(
-                lambda path: None if path is None else self.read(path), asked.to_pylist()
-            )
-            return pa.array(contents, pa.binary())
-
     def sizes(self, paths: Sequence[str]) -> np.ndarray:
         """Sizes in bytes of many files, in order; -1 where a file is not there."""
         measure = _local_size if self.is_local_folder else self._size_or_absent
         places = [self._place(path) for path in paths] if self.is_local_folder else list(paths)
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with ThreadPoolExecutor(THREADS) as pool:
             found = pool.map(measure, places, chunksize=1024)
             return np.fromiter(found, dtype=np.int64, count=len(places))
 

@@ -40,3 +40,26 @@ def group_by_study(images: pa.Table, image_columns: Collection[str], rank: pa.Ar
         else:
             columns[name] = combined(images[name]).take(first_image)
     return pa.table(columns)
+
+
+def filter_lists(studies: pa.Table, lists: Collection[str], keep: pa.Array) -> pa.Table:
+    """Take images out of studies.
+
+    Args:
+        studies: A row per study.
+        lists: Its columns that hold one value for each image.
+        keep: Boolean for each image of all studies, in order.
+
+    Returns:
+        The studies that keep at least one image.
+    """
+    counts = pc.list_value_length(combined(studies[next(iter(lists))])).to_numpy()
+    study = np.repeat(np.arange(len(counts)), counts)
+    left = np.bincount(study[keep.to_numpy(zero_copy_only=False)], minlength=len(counts))
+    offsets = pa.array(np.concatenate([[0], np.cumsum(left)]), pa.int32())
+    for position, name in enumerate(studies.column_names):
+        if name in lists:
+            values = combined(studies[name]).flatten().filter(keep)
+            filtered = pa.ListArray.from_arrays(offsets, values)
+            studies = studies.set_column(position, name, filtered)
+    return studies.filter(pa.array(left > 0))

@@ -39,7 +39,7 @@ class Table:
     rows: pa.Table
 
     def __getitem__(self, column: str) -> pa.Array:
-        return combined(self.rows[column])
+        return self.rows[column].chunk(0)
 
     def check_filled(self, *columns: str) -> Table:
         """Require a value in every row.
@@ -168,7 +168,7 @@ def read_table(source: Source, path: str, columns: Mapping[str, pa.DataType]) ->
         raise _unreadable(source, path, error) from None  # its text quotes the file
     if rows.num_rows == 0:
         raise TableError(f"{address} has a header but no rows. {_DAMAGED}")
-    return Table(address, rows)
+    return Table(address, rows.combine_chunks())
 
 
 def _header(source: Source, path: str) -> list[str]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import datasets
 
-from cxr_datasets.builder import CxrBuilder, CxrConfig
+from cxr_datasets.builder import CxrBuilder
+from cxr_datasets.config import CxrConfig
 from cxr_datasets.errors import OptionError
 from cxr_datasets.features import CONFIGS, Column
 from indiana_cxr.release import IndianaRelease, open_release

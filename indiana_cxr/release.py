@@ -124,9 +124,12 @@ def open_release(data_dir: str | None, split_by: str | None = None) -> IndianaRe
 
 
 def _hint(source: Source) -> str:
-    archives = [name for name in source.names() if name.endswith(".zip")]
-    if archives and not source.is_archive:
-        return f"It can also be Kaggle's archive itself: data_dir={source.address(archives[0])}."
+    if source.is_archive:
+        return ""
+    for name in source.names():
+        archive = source.folder(name)
+        if archive.is_archive and not archive.is_broken and archive.size(PROJECTIONS) is not None:
+            return f"Its {name} is Kaggle's archive: pass that, data_dir={archive.root}."
     return ""
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import datasets
 
-from cxr_datasets.builder import CxrBuilder, CxrConfig
+from cxr_datasets.builder import CxrBuilder
+from cxr_datasets.config import CxrConfig
 from cxr_datasets.features import CONFIGS, SECTIONS, Column, label_feature
 from mimic_cxr_jpg import sections
 from mimic_cxr_jpg.release import HOMEPAGE, MimicRelease, open_release

@@ -203,8 +203,11 @@ def _find_members(
 
 
 def _decoded(contents: Any) -> pa.Array:
-    """Texts from bytes; the few that are not UTF-8 are read as Latin-1, which loses nothing."""
-    binary = pa.array(contents, pa.binary())
+    """Texts from bytes; the few that are not UTF-8 are read as Latin-1, which loses nothing.
+
+    A file without a byte, an unfinished download for example, is no report: null.
+    """
+    binary = pa.array((content or None for content in contents), pa.binary())
     try:
         return binary.cast(pa.string())
     except pa.ArrowInvalid:

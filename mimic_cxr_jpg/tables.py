@@ -207,15 +207,17 @@ def study_times(metadata: Table) -> pa.Array:
     Raises:
         TableError: A value is no time of a day.
     """
-    thousandths = pc.cast(pc.round(pc.multiply(metadata["StudyTime"], 1000.0)), pa.int64())
+    expected = "a time of day as HHMMSS.fff"
+    number = metadata["StudyTime"]
+    # First, for neither NaN nor 1e30 becomes an integer.
+    in_a_day = pc.and_(pc.greater_equal(number, 0.0), pc.less(number, 240_000.0))
+    metadata.require("StudyTime", in_a_day, expected)
+    thousandths = pc.cast(pc.round(pc.multiply(number, 1000.0)), pa.int64())
     milliseconds = _remainder(thousandths, 100_000)  # SSfff
     minutes = _remainder(pc.divide(thousandths, 100_000), 100)
     hours = pc.divide(thousandths, 10_000_000)
-    valid = pc.and_(
-        pc.and_(pc.less(milliseconds, 60_000), pc.less(minutes, 60)),
-        pc.and_(pc.less(hours, 24), pc.greater_equal(thousandths, 0)),
-    )
-    metadata.require("StudyTime", valid, "a time of day as HHMMSS.fff")
+    valid = pc.and_(pc.less(milliseconds, 60_000), pc.less(minutes, 60))
+    metadata.require("StudyTime", valid, expected)
     total = pc.add(
         pc.add(pc.multiply(hours, 3_600_000), pc.multiply(minutes, 60_000)), milliseconds
     )

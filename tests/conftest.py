@@ -25,6 +25,15 @@ def mimic_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `mimic_release`, of 10 patients: for tests that copy it often. Read only too."""
+    from mimic_cxr_jpg.synthetic import write_release
+
+    out = tmp_path_factory.mktemp("release") / "mimic"
+    return write_release(out, patients=10, seed=1)
+
+
+@pytest.fixture(scope="session")
 def indiana_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release of 60 studies. Read only: change a copy of it."""
     from indiana_cxr.synthetic import write_release

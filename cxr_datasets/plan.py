@@ -1,0 +1,103 @@
+"""From a release's index to the rows of one config: which images, in which split, how arranged."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxr_datasets import missing
+from cxr_datasets.config import CxrConfig
+from cxr_datasets.errors import MissingImagesError, OptionError
+from cxr_datasets.features import plural
+from cxr_datasets.release import Release
+from cxr_datasets.source import Source
+from cxr_datasets.studies import group_by_study
+from cxr_datasets.tables import combined
+from cxr_datasets.views import keep_views
+
+SPLITS = ("train", "validation", "test")
+
+
+def wanted_images(release: Release, config: CxrConfig, raw_view_column: str | None) -> pa.Table:
+    """Read the index of a release and keep the views that a config asks for.
+
+    Raises:
+        OptionError: No image is left.
+        CxrError: The release's tables are broken.
+    """
+    images = release.index()
+    if config.views is None:
+        return images
+    raw = images[raw_view_column] if raw_view_column else None
+    images = images.filter(keep_views(images["view"], raw, config.views))
+    if images.num_rows == 0:
+        raise OptionError(f"views={config.views} leaves no image of {release.source.root}.")
+    return images
+
+
+def keep_present(images: pa.Table, source: Source, choice: str) -> tuple[pa.Table, np.ndarray]:
+    """Look for every image file and do what `missing` says about those that are absent.
+
+    Args:
+        images: Rows of the index.
+        source: The release.
+        choice: `skip` or `null`.
+
+    Returns:
+        The rows, for `null` with a boolean column `present`, and which of the files exist.
+
+    Raises:
+        MissingImagesError: With `skip`, none exists.
+    """
+    present = missing.find_present(source, combined(images["path"]))
+    if choice == "null":
+        return images.append_column("present", pa.array(present)), present
+    if not present.any():
+        raise MissingImagesError(
+            f"None of the {len(present)} images that the tables list is in {source.root}. Check "
+            "that data_dir is the folder that holds the images, or load config 'reports', which "
+            "needs none."
+        )
+    missing.report_skipped(present)
+    return images.filter(pa.array(present)), present
+
+
+def split_rows(
+    images: pa.Table, config: CxrConfig, image_columns: Collection[str]
+) -> dict[str, pa.Table]:
+    """Arrange the rows of each split as the index file holds them.
+
+    Args:
+        images: Rows of the index.
+        config: The config asked for.
+        image_columns: Columns with a value for each image.
+
+    Returns:
+        Split -> its rows. A split without rows is left out, for `datasets` cannot load one.
+
+    Raises:
+        OptionError: No split has rows.
+    """
+    splits = {}
+    for split in SPLITS:
+        rows = images.filter(pc.equal(images["split"], split))
+        if rows.num_rows:
+            splits[split] = _arrange(rows.drop_columns(["split"]), config.name, image_columns)
+    if not splits:
+        raise OptionError(f"The options {config.key()} leave no image in any split.")
+    return splits
+
+
+def _arrange(images: pa.Table, config_name: str, image_columns: Collection[str]) -> pa.Table:
+    rank = combined(images["rank"])
+    images = images.drop_columns(["rank"])
+    if config_name == "images":
+        return images
+    studies = group_by_study(images, image_columns, rank)
+    if config_name == "studies":
+        return studies
+    lists = {plural(name) for name in image_columns}
+    return studies.drop_columns([name for name in studies.column_names if name in lists])

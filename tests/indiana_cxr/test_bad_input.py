@@ -1,0 +1,414 @@
+"""Whatever is wrong with a copy is said before anything is built: file, column or id, next step."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import re
+import shutil
+import traceback
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from datasets import load_dataset
+
+import indiana_cxr
+from cxr_datasets.errors import CxrError, OptionError, ReleaseError, TableError
+from indiana_cxr import IndianaCxr
+from tests.helpers import copy_release, datasets_under, edit_table, read_table, rewrite
+
+Edit = Callable[[pd.DataFrame], "pd.DataFrame | None"]
+
+PROJECTIONS, REPORTS = "indiana_projections.csv", "indiana_reports.csv"
+SECRET = "a sentence that only the report has"
+
+
+@pytest.fixture
+def release(indiana_release: Path, tmp_path: Path) -> Path:
+    return copy_release(indiana_release, tmp_path / "release")
+
+
+def load(data_dir: Path | None, cache: str, config: str = "images", **options: Any) -> Any:
+    if data_dir is not None:
+        options["data_dir"] = str(data_dir)
+    return load_dataset("indiana_cxr", config, cache_dir=cache, **options)
+
+
+def refused(
+    data_dir: Path | None, cache: str, kind: type[CxrError], *mentions: str, **options: Any
+) -> str:
+    """Require that loading fails with an error that mentions some things, and leaves nothing.
+
+    Returns:
+        Everything a reader sees of the error, traceback included.
+    """
+    for streaming in (False, True):
+        with pytest.raises(kind) as caught:
+            load(data_dir, cache, streaming=streaming, **options)
+        assert type(caught.value) is kind
+        for mention in mentions:
+            assert mention in str(caught.value)
+        assert "  " not in str(caught.value)
+        assert datasets_under(cache) == []
+    return "".join(traceback.format_exception(caught.value))
+
+
+def set_cell(column: str, value: str, row: int = 5) -> Edit:
+    def edit(table: pd.DataFrame) -> None:
+        table.loc[row, column] = value
+
+    return edit
+
+
+def append(**cells: str) -> Edit:
+    def edit(table: pd.DataFrame) -> pd.DataFrame:
+        return pd.concat([table, pd.DataFrame([cells])]).fillna("")
+
+    return edit
+
+
+# data_dir.
+
+
+def test_without_data_dir_the_error_asks_for_it_and_says_where_the_data_are(cache: str) -> None:
+    refused(None, cache, ReleaseError, "data_dir=", "kaggle.com")
+
+
+def test_a_data_dir_that_does_not_exist_is_named(tmp_path: Path, cache: str) -> None:
+    place = tmp_path / "nowhere"
+    refused(place, cache, ReleaseError, f"data_dir={place} does not exist", "kaggle.com")
+
+
+def test_an_empty_data_dir_is_named(tmp_path: Path, cache: str) -> None:
+    place = tmp_path / "empty"
+    place.mkdir()
+    refused(place, cache, ReleaseError, f"data_dir={place} is empty", "kaggle.com")
+
+
+def test_a_file_given_as_data_dir_is_named(indiana_release: Path, cache: str) -> None:
+    place = indiana_release / REPORTS
+    refused(place, cache, ReleaseError, f"data_dir={place} is a file", "folder")
+
+
+def test_the_wrong_dataset_is_refused_with_what_is_there(mimic_release: Path, cache: str) -> None:
+    refused(
+        mimic_release, cache, ReleaseError, str(mimic_release), PROJECTIONS, "LICENSE.txt", "Pass the"
+    )  # fmt: skip
+
+
+def test_the_folder_of_images_is_refused(indiana_release: Path, cache: str) -> None:
+    place = indiana_release / "images"
+    refused(place, cache, ReleaseError, PROJECTIONS, "images_normalized", "holds the tables")
+
+
+def test_a_zip_that_is_none_is_refused(tmp_path: Path, cache: str) -> None:
+    place = tmp_path / "archive.zip"
+    for content in (b"", b"<html>please log in</html>", b"PK\x03\x04" + bytes(500)):
+        place.write_bytes(content)
+        refused(place, cache, ReleaseError, f"data_dir={place} is no zip archive", "fetch it again")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_a_zip_that_was_cut_short_is_refused(
+    indiana_release: Path, tmp_path: Path, cache: str, share: float
+) -> None:
+    whole = Path(shutil.make_archive(str(tmp_path / "whole"), "zip", indiana_release))
+    place = tmp_path / "archive.zip"
+    place.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * share)])
+    refused(place, cache, ReleaseError, str(place), "fetch it again")
+
+
+def test_a_zip_of_something_else_is_refused(tmp_path: Path, cache: str) -> None:
+    place = tmp_path / "archive.zip"
+    with zipfile.ZipFile(place, "w") as file:
+        file.writestr("notes.txt", "nothing of interest")
+    refused(place, cache, ReleaseError, str(place), PROJECTIONS, "notes.txt")
+
+
+# The tables as files.
+
+
+def test_without_the_table_of_images_it_is_no_copy_of_this_dataset(
+    release: Path, cache: str
+) -> None:
+    (release / PROJECTIONS).unlink()
+    refused(release, cache, ReleaseError, str(release), PROJECTIONS)
+
+
+def test_a_missing_table_of_reports_is_named(release: Path, cache: str) -> None:
+    (release / REPORTS).unlink()
+    refused(release, cache, TableError, str(release / REPORTS), "kaggle.com")
+
+
+@pytest.mark.parametrize("table", [PROJECTIONS, REPORTS])
+def test_an_empty_table_is_named(release: Path, cache: str, table: str) -> None:
+    rewrite(release / table, b"")
+    refused(release, cache, TableError, f"{release / table} is empty", "fetch it again")
+
+
+@pytest.mark.parametrize("table", [PROJECTIONS, REPORTS])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_table_of_only_a_header_is_named(
+    release: Path, cache: str, table: str, end: bytes
+) -> None:
+    rewrite(release / table, (release / table).read_bytes().split(b"\n")[0] + end)
+    refused(release, cache, TableError, str(release / table), "fetch it again")
+
+
+@pytest.mark.parametrize("table", [PROJECTIONS, REPORTS])
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_truncated_table_is_an_error(release: Path, cache: str, table: str, cut: int) -> None:
+    content = (release / table).read_bytes()
+    rewrite(release / table, content[: len(content) * cut // 12])
+    refused(release, cache, TableError, str(release / table), "fetch")
+
+
+@pytest.mark.parametrize("table", [PROJECTIONS, REPORTS])
+def test_a_table_that_is_no_text_is_an_error(release: Path, cache: str, table: str) -> None:
+    for content in (gzip.compress((release / table).read_bytes()), bytes(range(256)) * 40):
+        rewrite(release / table, content)
+        refused(release, cache, TableError, str(release / table), "release's own file")
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        *((PROJECTIONS, column) for column in ("uid", "filename", "projection")),
+        *((REPORTS, column) for column in ("uid", "MeSH", "Problems", "image", "findings")),
+    ],
+)
+def test_a_missing_column_is_named_with_those_that_are_there(
+    release: Path, cache: str, table: str, column: str
+) -> None:
+    edit_table(release / table, lambda rows: rows.rename(columns={column: f"old {column}"}))
+    refused(
+        release, cache, TableError, str(release / table), f"no column '{column}'", f"'old {column}'"
+    )  # fmt: skip
+
+
+def test_a_table_without_its_header_is_an_error(release: Path, cache: str) -> None:
+    for table in (PROJECTIONS, REPORTS):
+        content = (release / table).read_bytes()
+        rewrite(release / table, content.split(b"\n", 1)[1])
+        refused(release, cache, TableError, str(release / table), "header")
+        rewrite(release / table, content)
+
+
+# Cells.
+
+
+def test_an_image_listed_twice_is_an_error_that_names_it(release: Path, cache: str) -> None:
+    edit_table(release / PROJECTIONS, lambda rows: pd.concat([rows, rows.iloc[[7]]]))
+    twice = read_table(release / PROJECTIONS).filename[7]
+    refused(release, cache, TableError, PROJECTIONS, "'filename'", twice)
+
+
+def test_a_uid_with_two_reports_is_an_error_that_names_it(release: Path, cache: str) -> None:
+    edit_table(release / REPORTS, lambda rows: pd.concat([rows, rows.iloc[[7]]]))
+    twice = read_table(release / REPORTS).uid[7]
+    refused(release, cache, TableError, REPORTS, "'uid'", twice)
+
+
+@pytest.mark.parametrize("value", ["Oblique", "frontal", "PA", " Frontal"])
+def test_a_projection_out_of_range_is_an_error_that_shows_it(
+    release: Path, cache: str, value: str
+) -> None:
+    edit_table(release / PROJECTIONS, set_cell("projection", value))
+    refused(
+        release, cache, TableError, PROJECTIONS, "'projection'", repr(value), "row 6",
+        "'Frontal', 'Lateral'",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../etc/passwd",
+        "/etc/passwd",
+        "7_IM-0001-1001.png",
+        "7_IM-0001-1001.dcm.png/../../../x.dcm.png",
+        "x/7_IM-0001-1001.dcm.png",
+        "7_IM-0001-1001.dcm.png\n",
+        "7_IM-0001-1001.dcm.png ",
+        "7_IM-00011-1001.dcm.png",
+        "7_IM-0001-1001.DCM.PNG",
+        "7_im-0001-1001.dcm.png",
+        "_IM-0001-1001.dcm.png",
+        "http://localhost/7_IM-0001-1001.dcm.png",
+        "\N{ARABIC-INDIC DIGIT SEVEN}_IM-0001-1001.dcm.png",
+    ],
+)
+def test_a_file_name_of_another_form_is_an_error_and_no_path(
+    release: Path, cache: str, name: str
+) -> None:
+    edit_table(release / PROJECTIONS, set_cell("filename", name))
+    error = refused(release, cache, TableError, PROJECTIONS, "'filename'", "row 6", "_IM-")
+    assert repr(name)[1:10] in error
+
+
+def test_a_file_of_another_uid_is_an_error_that_names_both(release: Path, cache: str) -> None:
+    name = read_table(release / PROJECTIONS).filename[5]
+    edit_table(release / PROJECTIONS, set_cell("uid", "3998"))
+    refused(release, cache, TableError, PROJECTIONS, "row 6", name, "uid 3998")
+
+
+def test_a_uid_that_is_only_the_beginning_of_the_files_is_another(
+    release: Path, cache: str
+) -> None:
+    table = read_table(release / PROJECTIONS)
+    row = next(row for row, uid in enumerate(table.uid) if len(uid) == 4)
+    edit_table(release / PROJECTIONS, set_cell("uid", table.uid[row][:3], row))
+    refused(release, cache, TableError, PROJECTIONS, table.filename[row], table.uid[row][:3])
+
+
+@pytest.mark.parametrize("value", ["x12", "1.5", "99999999999999999999"])
+@pytest.mark.parametrize("table", [PROJECTIONS, REPORTS])
+def test_a_uid_that_is_no_whole_number_is_an_error_that_shows_it(
+    release: Path, cache: str, table: str, value: str
+) -> None:
+    edit_table(release / table, set_cell("uid", value))
+    refused(release, cache, TableError, str(release / table), "'uid'", value)
+
+
+@pytest.mark.parametrize("column", ["uid", "filename", "projection"])
+def test_an_empty_cell_of_the_table_of_images_is_an_error(
+    release: Path, cache: str, column: str
+) -> None:
+    edit_table(release / PROJECTIONS, set_cell(column, ""))
+    refused(release, cache, TableError, PROJECTIONS, f"'{column}'", "row 6")
+
+
+def test_a_report_without_a_uid_is_an_error(release: Path, cache: str) -> None:
+    edit_table(release / REPORTS, set_cell("uid", ""))
+    refused(release, cache, TableError, REPORTS, "'uid'", "row 6")
+
+
+def test_an_image_whose_uid_has_no_report_is_an_error_that_names_it(
+    release: Path, cache: str
+) -> None:
+    edit_table(release / REPORTS, lambda rows: rows.drop(index=3))
+    lost = read_table(release / PROJECTIONS).uid[~read_table(release / PROJECTIONS).uid.isin(
+        read_table(release / REPORTS).uid
+    )]  # fmt: skip
+    refused(
+        release, cache, TableError, PROJECTIONS, REPORTS, f"{len(lost)} images", f"uid {lost.iloc[0]}"
+    )  # fmt: skip
+
+
+# What is not an error.
+
+
+def test_a_report_without_an_image_is_ignored_and_counted(
+    release: Path, cache: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    edit_table(release / REPORTS, append(uid="3999", MeSH="normal", findings=SECRET))
+    with caplog.at_level(logging.WARNING):
+        rows = load(release, cache, "reports")["train"]
+    assert 3999 not in rows["study_id"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{release / REPORTS}: ignored 1 reports of which {PROJECTIONS} lists no image"
+    ]
+
+
+def test_cells_that_a_spreadsheet_broke_give_one_warning_that_names_their_uids(
+    release: Path, cache: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def edit(rows: pd.DataFrame) -> None:
+        rows.loc[[2, 9, 4], "indication"] = "#NAME?"
+        rows.loc[9, "findings"] = "#NAME?"
+
+    edit_table(release / REPORTS, edit)
+    with caplog.at_level(logging.WARNING):
+        rows = load(release, cache, "reports")["train"]
+    (warning,) = [record.getMessage() for record in caplog.records]
+    table = read_table(release / REPORTS)
+    uids = sorted(int(table.uid[row]) for row in (2, 4, 9))
+    assert f"uid {', '.join(map(str, uids))} hold #NAME?" in warning
+    assert REPORTS in warning
+    assert "kaggle.com" in warning
+    assert rows.num_rows == len(table)
+
+
+def test_the_usual_release_gives_no_warning(
+    indiana_release: Path, cache: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        load(indiana_release, cache)
+    assert caplog.records == []
+
+
+def test_tables_with_windows_line_ends_or_a_byte_order_mark_are_read(
+    release: Path, cache: str
+) -> None:
+    expected = load(release, cache, "reports")["train"].data.table.to_pylist()
+    contents = {name: (release / name).read_bytes() for name in (PROJECTIONS, REPORTS)}
+    for change in (lambda text: text.replace(b"\n", b"\r\n"), lambda text: b"\xef\xbb\xbf" + text):
+        for name, content in contents.items():
+            rewrite(release / name, change(content))
+        assert load(release, cache, "reports")["train"].data.table.to_pylist() == expected
+
+
+# Options of this dataset.
+
+
+@pytest.mark.parametrize("value", ["R2Gen", "random", "", 0.7])
+def test_an_unknown_way_to_split_lists_the_known_ones(
+    indiana_release: Path, cache: str, value: object
+) -> None:
+    refused(
+        indiana_release, cache, OptionError, "split_by", repr(value), "None", "'r2gen'", "'hash'",
+        split_by=value,
+    )  # fmt: skip
+
+
+def test_a_split_that_no_study_is_in_is_an_error(release: Path, cache: str) -> None:
+    listed = set(pd.read_csv(Path(indiana_cxr.__file__).parent / "r2gen_split.csv").uid)
+
+    def drop_listed(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows[~rows.uid.astype(int).isin(listed)]
+
+    edit_table(release / PROJECTIONS, drop_listed)
+    assert len(read_table(release / PROJECTIONS)) > 0
+    refused(release, cache, OptionError, "'split_by': 'r2gen'", str(release), split_by="r2gen")
+
+
+# Texts of patients.
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text + f"3999,normal,{SECRET}\n",
+        lambda text: text + f'3999,normal,normal,"{SECRET}\n',
+        lambda text: text + f"{SECRET},normal,normal,x,a,b,c,d\n",
+        lambda text: text + f"secret,normal,normal,x,{SECRET},b,c,d\n",
+        lambda text: text + f"3999,normal,normal,{SECRET},b,c,d,e,f,g\n",
+        lambda text: text.replace("findings", "finding", 1) + f"{SECRET}\n",
+        lambda text: text.replace("uid,", "id,", 1) + f"{SECRET}\n",
+        lambda text: f"1,normal,normal,{SECRET},{SECRET},c,d,e\n" + text.split("\n", 1)[1],
+        lambda text: f"1,normal,normal,{SECRET},{SECRET},c,d,e\n{SECRET}\n",
+        lambda text: f"{SECRET}\n{SECRET}\n",
+        lambda text: text + text.split("\n")[1].split(",")[0] + f",normal,normal,x,{SECRET},,,\n",
+        lambda text: text.encode().decode("latin-1") + f"3999,normal,normal,x,{SECRET} \xff,,,\n",
+    ],
+)
+def test_no_error_shows_the_text_of_a_report(
+    release: Path, cache: str, damage: Callable[[str], str]
+) -> None:
+    text = (release / REPORTS).read_text()
+    rewrite(release / REPORTS, damage(text).encode("latin-1"))
+    shown = refused(release, cache, TableError, str(release / REPORTS))
+    assert SECRET not in shown
+    for words in re.findall(r"\w+ \w+", SECRET):
+        assert words not in shown
+
+
+def test_the_builder_used_directly_raises_the_same(release: Path, cache: str) -> None:
+    (release / REPORTS).unlink()
+    with pytest.raises(TableError, match=REPORTS):
+        IndianaCxr(data_dir=str(release), cache_dir=cache)
+    assert datasets_under(cache) == []
