@@ -29,7 +29,7 @@ help:
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable ".[dev]" \
+	$(PY) -m pip install --quiet --quiet --disable-pip-version-check --editable ".[dev]" \
 		$(if $(DATASETS),datasets==$(DATASETS))
 	touch $@
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 LARGEST_SHARD = 256
 SMALLEST_SHARD = 16
@@ -42,7 +45,8 @@ def write_index(path: str, splits: Mapping[str, pa.Table]) -> None:
     """Write an index file, whole or not at all.
 
     Args:
-        path: Local file to write. Two processes may write it at once: the last one stays.
+        path: Local file to write. Two processes or threads may write it at once: the last one
+            stays.
         splits: Rows of each split; all of one schema. No shard holds rows of two splits.
     """
     ranges, first = {}, 0
@@ -58,6 +62,19 @@ def write_index(path: str, splits: Mapping[str, pa.Table]) -> None:
             writer.write_table(whole, max_chunksize=_rows_per_shard(whole.num_rows))
 
 
+def write_tables(path: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """Write tables one after another into an Arrow file, whole or not at all.
+
+    Args:
+        path: Local file to write.
+        schema: Of all tables.
+        tables: They are taken one at a time.
+    """
+    with _replacing(path) as unfinished, pa.ipc.new_file(unfinished, schema) as writer:
+        for table in tables:
+            writer.write_table(table.combine_chunks())
+
+
 def _rows_per_shard(rows: int) -> int:
     return min(LARGEST_SHARD, max(SMALLEST_SHARD, -(-rows // WANTED_SHARDS)))
 
@@ -66,7 +83,7 @@ def _rows_per_shard(rows: int) -> int:
 def _replacing(path: str) -> Iterator[str]:
     """Name of a temporary file that takes the place of `path` once it is complete."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    unfinished = f"{path}.{os.getpid()}.incomplete"
+    unfinished = f"{path}.{uuid.uuid4().hex}.incomplete"
     try:
         yield unfinished
         os.replace(unfinished, path)
@@ -94,6 +111,36 @@ def read_column(path: str, name: str) -> pa.ChunkedArray:
         return pa.chunked_array(
             [reader.get_batch(shard).column(name) for shard in range(reader.num_record_batches)]
         )
+
+
+def take_rows(path: str, name: str, rows: pa.Array) -> pa.Array:
+    """Read some rows of one column.
+
+    Args:
+        path: An Arrow file.
+        name: The column.
+        rows: Numbers of the rows, in any order; null gives null.
+
+    Returns:
+        Array as long as `rows`.
+    """
+    chunks = read_column(path, name).chunks
+    ends = np.cumsum([len(chunk) for chunk in chunks])
+    # pyarrow's own take of a chunked array copies all of it first, in some versions.
+    wanted = rows.filter(rows.is_valid()).to_numpy()
+    chunk_of = np.searchsorted(ends, wanted, side="right")
+    order = np.argsort(chunk_of, kind="stable")
+    parts = [
+        chunks[number].take(
+            pa.array(wanted[chunk_of == number] - (ends[number] - len(chunks[number])))
+        )
+        for number in np.unique(chunk_of)
+    ]
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    positions = pa.nulls(len(rows), pa.int64())
+    positions = pc.replace_with_mask(positions, rows.is_valid(), pa.array(place, pa.int64()))
+    return pa.concat_arrays(parts or [pa.array([], chunks[0].type)]).take(positions)
 
 
 def read_shards(path: str, shards: Sequence[int], rows: int) -> Iterator[pa.Table]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from cxr_datasets.tables import combined
 
 ROWS_AT_ONCE = 32
 """Rows whose images are in memory together: 50 MB of the releases' full-size files."""
+
+_logger = logging.getLogger(__name__)
 
 _SUFFIXES = {JPEG: ".jpg", PNG: ".png"}
 
@@ -96,9 +99,10 @@ class Pixels:
             return None
         try:
             return self._read(path)
-        except CxrError:
+        except CxrError as error:
             if self.config.missing == "error":
                 raise
+            _logger.warning("missing=%r: %s", self.config.missing, error)
             return None
 
     def _read(self, path: str) -> bytes:

@@ -56,7 +56,7 @@ def open_source(data_dir: str | None, dataset: str, download: str) -> Source:
         download: Where to get the data, for the errors.
 
     Raises:
-        ReleaseError: It is not given, not there, or holds nothing.
+        ReleaseError: It is not given, not there, closed to this user, or holds nothing.
     """
     if not data_dir:
         raise ReleaseError(
@@ -64,6 +64,11 @@ def open_source(data_dir: str | None, dataset: str, download: str) -> Source:
             f"tables. To get a copy, see {download}."
         )
     source = Source(data_dir)
+    if source.is_closed:
+        raise ReleaseError(
+            f"data_dir={source.root} may not be read: permission denied. Check the permissions of "
+            "the folder and of those above it, or pass another copy."
+        )
     if source.is_archive and source.is_broken:
         raise ReleaseError(
             f"data_dir={source.root} is no zip archive. It is damaged or was not downloaded to its "
@@ -71,7 +76,9 @@ def open_source(data_dir: str | None, dataset: str, download: str) -> Source:
         )
     if source.size() is not None:
         if not source.is_archive:
-            raise ReleaseError(f"data_dir={source.root} is a file; expected a folder.")
+            raise ReleaseError(
+                f"data_dir={source.root} is a file. Pass the folder that holds the tables."
+            )
         return source
     if not source.is_folder():
         raise ReleaseError(

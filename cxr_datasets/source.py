@@ -27,7 +27,12 @@ UNFINISHED = 0
 """Size in bytes at which a file counts as an unfinished download."""
 
 THREADS = os.cpu_count() or 1
-"""Of reading and re-encoding images, and of looking for files."""
+"""Of reading and re-encoding images."""
+
+_WAITING_THREADS = 8
+"""Of looking for files, which on a cold disk is waiting."""
+
+_PATHS_AT_ONCE = 4_096
 
 
 class Source:
@@ -66,10 +71,25 @@ class Source:
         """Whether the root is an archive that cannot be opened, though it is there."""
         try:
             return self._opened is None
-        except BadZipFile:
+        except (BadZipFile, IsADirectoryError):
             return True
         except FileNotFoundError:
             return False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the root is there but this user may not look into it."""
+        try:
+            fs, place = self._opened
+            if fs.info(place)["type"] == "directory":
+                names = fs.ls(place, detail=False)
+                for name in names[:1]:  # a folder may be listed and yet not be entered
+                    fs.info(name)
+        except PermissionError:
+            return True
+        except (OSError, BadZipFile):
+            return False  # not there, or broken
+        return False
 
     @property
     def is_local_folder(self) -> bool:
@@ -102,7 +122,7 @@ class Source:
         return Source(os.path.normpath(f"{self.root}/{path}"), self.storage_options)
 
     def size(self, path: str = "") -> int | None:
-        """Size of a file in bytes; None if it is not there or is a folder."""
+        """Size of a file in bytes; None if it is a folder, not there, or closed to us."""
         info = self._info(path)
         return info["size"] if info and info["type"] == "file" else None
 
@@ -118,7 +138,7 @@ class Source:
     def _info(self, path: str) -> Any:
         try:
             return self._opened[0].info(self._place(path))
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
 
     def stamp(self, path: str = "") -> tuple[str, int, str]:
@@ -155,8 +175,11 @@ class Source:
             return ""
         digest = hashlib.sha256()
         for group in self.names(path):
-            with os.scandir(self._place(f"{path}/{group}")) as folders:
-                stamps = sorted((folder.name, folder.stat().st_mtime_ns) for folder in folders)
+            try:
+                with os.scandir(self._place(f"{path}/{group}")) as folders:
+                    stamps = sorted((folder.name, _changed(folder)) for folder in folders)
+            except (NotADirectoryError, PermissionError):
+                continue  # such as the index.html that a download by wget leaves
             digest.update(repr(stamps).encode())
         return digest.hexdigest()[:16]
 
@@ -186,15 +209,31 @@ class Source:
 
     def sizes(self, paths: Sequence[str]) -> np.ndarray:
         """Sizes in bytes of many files, in order; -1 where a file is not there."""
-        measure = _local_size if self.is_local_folder else self._size_or_absent
-        places = [self._place(path) for path in paths] if self.is_local_folder else list(paths)
-        with ThreadPoolExecutor(THREADS) as pool:
-            found = pool.map(measure, places, chunksize=1024)
-            return np.fromiter(found, dtype=np.int64, count=len(places))
+        measure = self._local_sizes if self.is_local_folder else self._other_sizes
+        parts = [
+            paths[first : first + _PATHS_AT_ONCE] for first in range(0, len(paths), _PATHS_AT_ONCE)
+        ]
+        with ThreadPoolExecutor(_WAITING_THREADS) as pool:
+            found = list(pool.map(measure, parts))
+        return np.array([size for part in found for size in part], np.int64)
 
-    def _size_or_absent(self, path: str) -> int:
-        size = self.size(path)
-        return -1 if size is None else size
+    def _local_sizes(self, paths: Sequence[str]) -> list[int]:
+        places = [self._place(path) for path in paths]
+        try:
+            return [os.stat(place).st_size for place in places]
+        except OSError:
+            return [_local_size(place) for place in places]
+
+    def _other_sizes(self, paths: Sequence[str]) -> list[int]:
+        sizes = map(self.size, paths)
+        return [-1 if size is None else size for size in sizes]
+
+
+def _changed(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_mtime_ns
+    except OSError:  # a link that leads nowhere
+        return 0
 
 
 def _local_size(path: str) -> int:

@@ -209,6 +209,10 @@ def _unreadable(source: Source, path: str, error: Exception) -> TableError:
             f"{address}: column {column!r} holds a cell that is not of type {cell[2]} "
             f"({_without_text(cell[3])}). Correct the cell or fetch the file again."
         )
+    if isinstance(error, PermissionError):
+        return TableError(
+            f"{address} may not be read: permission denied. Check the file's permissions."
+        )
     if "Empty CSV" in str(error):
         return TableError(f"{address} is empty. {_DAMAGED}")
     return TableError(f"{address} cannot be read: {_without_text(str(error))}. {_DAMAGED}")

@@ -8,6 +8,7 @@ find a text, and decompress only what is asked for. Formats: PKWARE's APPNOTE (s
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from cxr_datasets.errors import ReportsError
+from mimic_cxr_jpg.bulk import OUTSIDE, read_zip_entries
 
 MEMBER_TYPE = pa.struct(
     {"offset": pa.int64(), "stored": pa.int64(), "method": pa.uint16(), "crc": pa.uint32()}
@@ -28,15 +30,17 @@ _END = struct.Struct("<4s4H2LH")
 _END_64_LOCATOR = struct.Struct("<4sLQL")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY = struct.Struct("<4s6xH4x3L3H8xL")
-_LOCAL = struct.Struct("<4s22x2H")
+_LOCAL = struct.Struct("<4s2xH6xL8x2H")
+_CHECKSUM_FOLLOWS = 1 << 3
 _LONGEST_COMMENT = 65_535
 _IN_ZIP_64 = 0xFFFF_FFFF
 
 _TAR_BLOCK = 512
 _TAR_FILES = (b"0", b"\0")
+_PIECE = 1 << 20
 
 
-def read_zip_directory(archive: memoryview, address: str) -> tuple[list[str], pa.StructArray]:
+def read_zip_directory(archive: memoryview, address: str) -> tuple[pa.Array, pa.StructArray]:
     """Read the central directory of a zip archive.
 
     Args:
@@ -44,25 +48,35 @@ def read_zip_directory(archive: memoryview, address: str) -> tuple[list[str], pa
         address: Where it is, for the errors.
 
     Returns:
-        The members' names, and an array of `MEMBER_TYPE` as long.
+        The members' names, strings, and an array of `MEMBER_TYPE` as long.
 
     Raises:
         ReportsError: It is no zip archive, is truncated, or a member's name leads outside it.
     """
-    names, entries = [], []
     position, count = _find_directory(archive, address)
+    columns = read_zip_entries(archive[position:], count)
+    if columns is None:
+        columns = _read_entries(archive, position, count, address)
+    places = [columns[field.name].cast(field.type) for field in MEMBER_TYPE]
+    return columns["name"], pa.StructArray.from_arrays(places, fields=list(MEMBER_TYPE))
+
+
+def _read_entries(
+    archive: memoryview, position: int, count: int, address: str
+) -> dict[str, pa.Array]:
+    """Read the entries one by one: columns `name` and those of `MEMBER_TYPE`."""
+    names, entries = [], []
     for _ in range(count):
         name, entry, position = _read_entry(archive, position, address)
         names.append(name)
         entries.append(entry)
     for name in names:
         check_inside(name, address)
-    fields = list(MEMBER_TYPE)
-    columns = [
-        pa.array([entry[place] for entry in entries], field.type)
-        for place, field in enumerate(fields)
-    ]
-    return names, pa.StructArray.from_arrays(columns, fields=fields)
+    columns = {
+        field.name: pa.array([entry[place] for entry in entries], field.type)
+        for place, field in enumerate(MEMBER_TYPE)
+    }
+    return {"name": pa.array(names, pa.string()), **columns}
 
 
 def _find_directory(archive: memoryview, address: str) -> tuple[int, int]:
@@ -79,7 +93,7 @@ def _find_directory(archive: memoryview, address: str) -> tuple[int, int]:
                 archive, _END_64_LOCATOR.unpack_from(archive, locator_at)[2]
             )
             return end_64[9], end_64[7]
-    except struct.error:
+    except (struct.error, OverflowError):
         raise _damaged(address, "its end is damaged") from None
     return end[6], end[4]
 
@@ -90,7 +104,7 @@ def _read_entry(
     """One entry of the central directory, and where the next one begins."""
     try:
         entry = _ENTRY.unpack_from(archive, position)
-    except struct.error:
+    except (struct.error, OverflowError):
         raise _damaged(address, "its table of members breaks off") from None
     mark, method, crc, stored, _, name_size, extra_size, comment_size, offset = entry
     if mark != b"PK\x01\x02" or offset == _IN_ZIP_64:
@@ -110,7 +124,7 @@ def read_zip_member(
         ReportsError: The member is damaged, or stored in a way this does not read.
     """
     try:
-        mark, name_size, extra_size = _LOCAL.unpack_from(archive, offset)
+        mark, flags, local_crc, name_size, extra_size = _LOCAL.unpack_from(archive, offset)
         start = offset + _LOCAL.size + name_size + extra_size
         data = archive[start : start + stored]
         if method == _DEFLATED:
@@ -121,7 +135,9 @@ def read_zip_member(
             raise _damaged(address, f"a member is stored by method {method}; 0 and 8 are read")
     except (struct.error, zlib.error):
         raise _damaged(address, f"the member at byte {offset} does not decompress") from None
-    if mark != b"PK\x03\x04" or zlib.crc32(content) != crc:
+    # Zeros over a member's entry say that it is empty, and match the checksum of nothing.
+    agree = flags & _CHECKSUM_FOLLOWS or local_crc == crc
+    if mark != b"PK\x03\x04" or not agree or zlib.crc32(content) != crc:
         raise _damaged(address, f"the member at byte {offset} does not match its checksum")
     return content
 
@@ -142,6 +158,9 @@ def read_tar_members(stream: BinaryIO, address: str) -> Iterator[tuple[str, byte
     long_name = ""
     while header := _read_exactly(stream, _TAR_BLOCK, address):
         if not header.strip(b"\0"):
+            # The checksum of what is compressed comes last, and is seen by who reads so far.
+            while _read_up_to(stream, _PIECE, address):
+                pass
             return
         name, size, kind = _read_tar_header(header, address)
         content = _read_exactly(stream, size, address)
@@ -165,7 +184,7 @@ def _read_tar_header(header: bytes, address: str) -> tuple[str, int, bytes]:
         size = int(header[124:136].rstrip(b" \0") or b"0", 8)
     except ValueError:
         raise _damaged(address, "it is no tar archive") from None
-    if checksum != sum(header[:148]) + sum(header[156:]) + 8 * ord(" "):
+    if size < 0 or checksum != sum(header[:148]) + sum(header[156:]) + 8 * ord(" "):
         raise _damaged(address, "it is no tar archive, or a header in it is damaged")
     name = header[:100].rstrip(b"\0")
     if header[257:262] == b"ustar" and header[345:500].strip(b"\0") and header[262:263] == b"\0":
@@ -182,13 +201,21 @@ def _pax_path(records: bytes) -> str:
 
 
 def _read_exactly(stream: BinaryIO, size: int, address: str) -> bytes:
+    content = b""
+    # In pieces: a damaged header can ask for gigabytes.
+    while len(content) < size:
+        piece = _read_up_to(stream, min(size - len(content), _PIECE), address)
+        if not piece:
+            raise _damaged(address, "it breaks off")
+        content += piece
+    return content
+
+
+def _read_up_to(stream: BinaryIO, size: int, address: str) -> bytes:
     try:
-        content = stream.read(size) if size else b""
+        return stream.read(size)
     except (OSError, EOFError, zlib.error):
         raise _damaged(address, "it does not decompress to its end") from None
-    if len(content) < size:
-        raise _damaged(address, "it breaks off")
-    return content
 
 
 def check_inside(name: str, address: str) -> None:
@@ -197,7 +224,7 @@ def check_inside(name: str, address: str) -> None:
     Raises:
         ReportsError: The name is absolute or climbs out.
     """
-    if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
+    if re.search(OUTSIDE, name):
         raise ReportsError(
             f"{address}: member {name[:80]!r} leads outside the archive. This is not the release's "
             "own file; do not unpack it, and fetch mimic-cxr-reports.zip from PhysioNet again."

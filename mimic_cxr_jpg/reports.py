@@ -11,6 +11,8 @@ import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice, repeat
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +21,9 @@ import pyarrow.compute as pc
 from cxr_datasets import index as index_file
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.source import Source
+from cxr_datasets.tables import combined
 from mimic_cxr_jpg.archives import read_tar_members, read_zip_directory, read_zip_member
+from mimic_cxr_jpg.bulk import read_tar_pieces
 from mimic_cxr_jpg.tables import patient_folders
 
 ARCHIVES = ("mimic-cxr-reports.zip", "mimic-cxr-reports.tar.gz", "mimic-cxr-reports.tgz")
@@ -28,11 +32,13 @@ TREES = ("", "mimic-cxr-reports")
 
 _GROUP = re.compile(r"p1\d")
 _TEXT = re.compile(r"s\d{8}\.txt")
-_MEMBER = re.compile(r"(files/p1\d/p1\d{7}/s5\d{7}\.txt)\Z")
+_MEMBER = "files/p1x/p1xxxxxxx/s5xxxxxxx.txt"
 _SIBLING = re.compile(r"mimic-cxr(?!-jpg)")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _PATIENTS_LOOKED_AT = 5
 _LEVELS_ABOVE = 3
+_MEMBERS_AT_ONCE = 4_096
+_TEXTS = pa.schema({"name": pa.string(), "text": pa.string()})
 
 
 class ReportStore(ABC):
@@ -95,7 +101,8 @@ class ZippedReports(ReportStore):
     @property
     def _archive(self) -> memoryview:
         if not hasattr(self, "_mapped"):
-            self._mapped = memoryview(self.source.mapped(self.path))
+            with _permitted(self.address):
+                self._mapped = memoryview(self.source.mapped(self.path))
         return self._mapped
 
     def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
@@ -105,11 +112,11 @@ class ZippedReports(ReportStore):
 
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`."""
-        archive, address = self._archive, self.address
-        return _decoded(
-            None if place is None else read_zip_member(archive, address=address, **place)
-            for place in places.to_pylist()
-        )
+        present = places.is_valid()
+        fields = [column.to_pylist() for column in places.filter(present).flatten()]
+        contents = map(read_zip_member, repeat(self._archive), *fields, repeat(self.address))
+        absent = pa.nulls(len(places), pa.string())
+        return pc.replace_with_mask(absent, present, _decoded(list(contents)))
 
 
 class TarredReports(ReportStore):
@@ -130,28 +137,38 @@ class TarredReports(ReportStore):
         key = hashlib.sha256(repr(self.stamps()).encode()).hexdigest()[:16]
         self.cached = f"{cache}/mimic-cxr-reports-{key}.arrow"
         if not index_file.has_index(self.cached):
-            names, texts = self._read_all()
-            table = pa.table({"name": pa.array(names, pa.string()), "text": texts})
-            index_file.write_index(self.cached, {"all": table})
+            index_file.write_tables(self.cached, _TEXTS, self._tables())
 
-    def _read_all(self) -> tuple[list[str], pa.Array]:
-        names, contents = [], []
-        with self.source.arrow_file(self.path) as file:
-            stream = pa.CompressedInputStream(file, "gzip")
-            for name, content in read_tar_members(stream, self.address):
-                names.append(name)
-                contents.append(content)
-        return names, _decoded(contents)
+    def _tables(self) -> Iterator[pa.Table]:
+        """Names and texts of all members, piece by piece."""
+        read = 0
+        with self._stream() as stream:
+            for piece in read_tar_pieces(stream):
+                if piece is None:
+                    break
+                read += len(piece[0])
+                yield pa.table([piece[0], _decoded(piece[1])], _TEXTS)
+            else:
+                return
+        with self._stream() as stream:
+            members = islice(read_tar_members(stream, self.address), read, None)
+            while some := list(islice(members, _MEMBERS_AT_ONCE)):
+                names, contents = zip(*some, strict=True)
+                yield pa.table([pa.array(names), _decoded(contents)], _TEXTS)
+
+    @contextmanager
+    def _stream(self) -> Iterator[Any]:
+        with _permitted(self.address), self.source.arrow_file(self.path) as file:
+            yield pa.CompressedInputStream(file, "gzip")
 
     def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
         """See `ReportStore.locate`."""
-        names = index_file.read_column(self.cached, "name").to_pylist()
-        return _find_members(names, subject_ids, study_ids, self.address)
+        names = combined(index_file.read_column(self.cached, "name"))
+        return pc.cast(_find_members(names, subject_ids, study_ids, self.address), pa.int64())
 
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`."""
-        texts = index_file.read_column(self.cached, "text")
-        return texts.take(places).combine_chunks()
+        return index_file.take_rows(self.cached, "text", places)
 
 
 class ReportTree(ReportStore):
@@ -172,9 +189,25 @@ class ReportTree(ReportStore):
 
     def _read_file(self, path: str) -> bytes | None:
         try:
-            return self.source.read(path)
+            with _permitted(self.source.address(path)):
+                return self.source.read(path)
         except FileNotFoundError:
             return None
+
+
+@contextmanager
+def _permitted(address: str) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError:
+        raise _not_permitted(address) from None
+
+
+def _not_permitted(address: str) -> ReportsError:
+    return ReportsError(
+        f"{address} may not be read: permission denied. Check its permissions and those of the "
+        "folders above it, or pass another copy as reports=."
+    )
 
 
 def _within(folder: str, name: str) -> str:
@@ -188,16 +221,16 @@ def _member_names(subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
 
 
 def _find_members(
-    names: list[str], subject_ids: pa.Array, study_ids: pa.Array, address: str
+    names: pa.Array, subject_ids: pa.Array, study_ids: pa.Array, address: str
 ) -> pa.Array:
     """Number of the member of each study; null where there is none."""
     # Some archives have a folder of their own around files/.
-    tails = pa.array([match[1] if (match := _MEMBER.search(name)) else None for name in names])
-    found = pc.index_in(_member_names(subject_ids, study_ids), value_set=tails, skip_nulls=True)
+    tails = pc.utf8_slice_codeunits(names, -len(_MEMBER))
+    found = pc.index_in(_member_names(subject_ids, study_ids), value_set=tails)
     if found.null_count == len(found):
         raise ReportsError(
             f"{address} holds no report of these studies: expected members such as "
-            "files/p1x/p1xxxxxxx/s5xxxxxxx.txt. Pass the reports of MIMIC-CXR as reports=."
+            f"{_MEMBER}. Pass the reports of MIMIC-CXR as reports=."
         )
     return found
 
@@ -207,7 +240,8 @@ def _decoded(contents: Any) -> pa.Array:
 
     A file without a byte, an unfinished download for example, is no report: null.
     """
-    binary = pa.array((content or None for content in contents), pa.binary())
+    binary = contents if isinstance(contents, pa.Array) else pa.array(contents, pa.binary())
+    binary = pc.if_else(pc.equal(pc.binary_length(binary), 0), None, binary)
     try:
         return binary.cast(pa.string())
     except pa.ArrowInvalid:
@@ -249,6 +283,8 @@ def _given_reports(reports: str) -> ReportStore:
     folder, name = file.folder(".."), file.root.rstrip("/").rsplit("/", 1)[-1]
     if folder.size(name) is not None:
         return _archive(folder, name)
+    if folder.is_closed or file.is_closed:
+        raise _not_permitted(f"reports={given.root}")
     if not folder.is_folder(name):
         raise ReportsError(
             f"reports={given.root} does not exist. Pass mimic-cxr-reports.zip, a .tar.gz of it, or "

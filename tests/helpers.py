@@ -6,6 +6,9 @@ import gzip
 import importlib
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,3 +80,30 @@ def load_rows(
         for name, split in splits.items()
         for row in split.with_format("arrow")[:].to_pylist()
     ]
+
+
+def run_python(
+    code: str,
+    *,
+    cwd: str | Path,
+    pythonpath: str | Path,
+    timeout: float = 60,
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program in a Python of its own, with a Hugging Face home of its own.
+
+    Args:
+        code: The program.
+        cwd: Folder it is started in.
+        pythonpath: The only folder that it imports from beyond the installed packages.
+        timeout: Seconds it may take.
+        **environment: Environment variables it has beyond ours.
+    """
+    with tempfile.TemporaryDirectory() as home:
+        variables = {
+            **os.environ, "HF_HOME": home, "PYTHONPATH": str(pythonpath), **environment,
+        }  # fmt: skip
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=cwd, env=variables, timeout=timeout,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip

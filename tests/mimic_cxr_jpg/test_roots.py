@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,10 @@ def test_what_lies_beside_the_tables_does_not_matter(
     rewrite(root / "mimic_cxr_sectioned.csv", b"study,impression,findings\n")
     rewrite(root / "train.csv", b"a,b\n1,2\n")
     rewrite(root / "data" / "train.parquet", b"no parquet")
+    assert load_rows("mimic_cxr_jpg", root, cache) == rows
+    with zipfile.ZipFile(root / "mimic-cxr-reports.zip") as reports:  # a tree is looked into
+        reports.extractall(root)
+    (root / "mimic-cxr-reports.zip").unlink()
     assert load_rows("mimic_cxr_jpg", root, cache) == rows
 
 

@@ -1,0 +1,135 @@
+"""Run contenders in turn, each in a process of its own, and print medians and ratios.
+
+A benchmark is a file with functions that do one contender's work once. `main` warms up, runs all
+of them in turn several times, and prints the machine, the median time and peak memory of each, and
+the ratios that answer the benchmark's question.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A question: the median of one contender over that of another.
+
+    Attributes:
+        name: What it says.
+        over: Contender above the line.
+        under: Contender below the line.
+        bound: The bound it should keep, such as `<= 2.0`; empty if there is none.
+    """
+
+    name: str
+    over: str
+    under: str
+    bound: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one contender: its time and the peak memory of its process and children."""
+
+    seconds: float
+    megabytes: float
+
+
+def main(
+    question: str,
+    contenders: Mapping[str, Callable[[], object]],
+    ratios: Sequence[Ratio],
+    rounds: int = ROUNDS,
+) -> dict[str, float]:
+    """Run a benchmark, or one contender if the command line says so.
+
+    Args:
+        question: First line of the output.
+        contenders: Name -> its work. It may return a float, the seconds of the part that counts.
+        ratios: What to print of their medians.
+        rounds: How often each is run after the warm-up.
+
+    Returns:
+        Median seconds of each contender.
+    """
+    options = _options(rounds)
+    if options.run:
+        _run_here(contenders[options.run])
+        raise SystemExit
+    print(f"# {question}\n{machine()}\n", flush=True)
+    runs: dict[str, list[Run]] = {name: [] for name in contenders}
+    for number in range(options.rounds + 1):
+        for name in contenders:
+            run = _run_in_process(name)
+            if number:  # the first round warms up the caches
+                runs[name].append(run)
+    medians = {name: statistics.median(run.seconds for run in some) for name, some in runs.items()}
+    _print(runs, medians, ratios)
+    return medians
+
+
+def _options(rounds: int) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--run", help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"default: {rounds}")
+    return parser.parse_args()
+
+
+def _run_here(work: Callable[[], object]) -> None:
+    start = time.perf_counter()
+    part = work()
+    seconds = part if isinstance(part, float) else time.perf_counter() - start
+    peak = sum(
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    print("\n" + json.dumps({"seconds": seconds, "megabytes": peak / 1024}))
+
+
+def _run_in_process(name: str) -> Run:
+    command = [sys.executable, sys.argv[0], "--run", name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{name} failed:\n{done.stderr}")
+    return Run(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    model = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+        model = names[0] if names else model
+    packages = " ".join(f"{name} {version(name)}" for name in ("datasets", "pyarrow", "pillow"))
+    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
+
+
+def _print(
+    runs: Mapping[str, list[Run]], medians: Mapping[str, float], ratios: Sequence[Ratio]
+) -> None:
+    width = max(map(len, [*runs, *(ratio.name for ratio in ratios)]))
+    print(f"{'':{width}}  median s     min     max  peak MB")
+    for name, some in runs.items():
+        seconds = [run.seconds for run in some]
+        peak = max(run.megabytes for run in some)
+        times = f"{medians[name]:8.3f} {min(seconds):7.3f} {max(seconds):7.3f}"
+        print(f"{name:{width}}  {times} {peak:8.0f}")
+    print()
+    for ratio in ratios:
+        value = medians[ratio.over] / medians[ratio.under]
+        print(f"{ratio.name:{width}}  {value:8.2f}  {ratio.bound}")
+    print(flush=True)
