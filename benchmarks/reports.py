@@ -1,4 +1,4 @@
-"""How long does it take to read all reports, against the standard library and bare decompression?"""
+"""How long does reading all reports take, against the standard library and bare decompression?"""
 
 from __future__ import annotations
 

@@ -27,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0, or 1 after an error, which is printed without a traceback.
     """
-    options = _parser().parse_args(arguments)
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        # By the command itself, whose usage lists the options it has.
+        options.command.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         options.run(options)
     except CxrError as error:
@@ -64,9 +67,10 @@ def _add_dataset(datasets: Any, name: str, module: ModuleType) -> None:
                 default=option.default,
                 help=f"default: {option.default}",
             )
-    command.set_defaults(run=_synthesize)
+    command.set_defaults(run=_synthesize, command=command)
 
 
 def _synthesize(options: argparse.Namespace) -> None:
-    given = {name: value for name, value in vars(options).items() if name not in ("run", "dataset")}
+    own = ("run", "command", "dataset")
+    given = {name: value for name, value in vars(options).items() if name not in own}
     print(synthesize(options.dataset, given.pop("out"), **given))

@@ -102,21 +102,30 @@ def read_tar_pieces(stream: BinaryIO) -> Iterator[tuple[pa.Array, pa.Array] | No
 
     Yields:
         Names and contents of the files of a piece; or None, and nothing more, where a member is
-        out of the ordinary or the archive breaks off.
+        out of the ordinary, or the archive breaks off or does not decompress.
     """
     rest = b""
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(stream.read, _PIECE)
-        while piece := coming.result():
-            coming = reader.submit(stream.read, _PIECE)  # decompressed while this one is read
-            members = _plain_members(rest + piece)
-            if members is None:
-                yield None
-                return
-            names, contents, rest = members
-            yield names, contents
+    for piece in _pieces(stream):
+        members = None if piece is None else _plain_members(rest + piece)
+        if members is None:
+            yield None
+            return
+        names, contents, rest = members
+        yield names, contents
     if rest.strip(b"\0") or len(rest) < _BLOCK:
         yield None
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes | None]:
+    """Pieces of a stream, the next one decompressed while one is worked on; None if it fails."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(stream.read, _PIECE)
+        try:
+            while piece := coming.result():
+                coming = reader.submit(stream.read, _PIECE)
+                yield piece
+        except (OSError, EOFError):
+            yield None
 
 
 def _plain_members(data: bytes) -> tuple[pa.Array, pa.Array, bytes] | None:

@@ -14,7 +14,9 @@ import hashlib
 import importlib
 import inspect
 import io
+import logging
 import os
+import random
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from datasets import ClassLabel, Value
-from PIL import Image
+from PIL import Image, ImageFile
 
 CONFIGS = ("images", "studies", "reports")
 
@@ -243,6 +245,23 @@ class BuilderCase:
             rows = sum(len(rows) for rows in streamed[name].with_format("arrow").iter(1000))
             assert rows == len(split) == loaded.splits[name].num_rows
 
+    def test_building_opens_no_image_and_lists_no_folder_of_images(
+        self, config: str, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        images = {str(release / path) for path in self.spine(release).path}
+        closed = images | {str(Path(image).parent) for image in images} - {str(release)}
+        seen = watch_file_access(monkeypatch)
+        self.load(config, release, str(tmp_path))
+        assert seen
+        assert not closed & seen
+
+    def test_loading_leaves_global_state_alone(
+        self, config: str, release: Path, tmp_path: Path
+    ) -> None:
+        before = global_state()
+        self.load(config, release, str(tmp_path))
+        assert global_state() == before
+
     def test_the_script_and_the_builder_do_not_even_import_what_opens_files(self) -> None:
         for module in (f"{self.package}.{self.package}", "cxr_datasets.builder"):
             source = inspect.getsource(importlib.import_module(module))
@@ -317,6 +336,43 @@ def ban_file_access(monkeypatch: pytest.MonkeyPatch, modules: list[str]) -> None
                 monkeypatch.setattr(place, name, guarded(member))
     for place in (builtins, io):
         monkeypatch.setattr(place, "open", guarded(place.open))
+
+
+def watch_file_access(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The set that the path of every file opened and every folder listed is put into."""
+    seen: set[str] = set()
+
+    def watched(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def watch(*args: Any, **kwargs: Any) -> Any:
+            if args and isinstance(args[0], (str, os.PathLike)):
+                seen.add(os.path.normpath(args[0]))
+            return function(*args, **kwargs)
+
+        return watch
+
+    for place, name in (
+        *((os, name) for name in ("open", "listdir", "scandir")),
+        *((place, "open") for place in (builtins, io)),
+        *((pa, name) for name in ("OSFile", "memory_map")),
+    ):
+        monkeypatch.setattr(place, name, watched(getattr(place, name)))
+    return seen
+
+
+def global_state() -> tuple[Any, ...]:
+    """What a library must not change behind its user's back."""
+    numpy_state = np.random.get_state()
+    return (
+        random.getstate(),
+        *(str(part) for part in numpy_state),
+        ImageFile.LOAD_TRUNCATED_IMAGES,
+        Image.MAX_IMAGE_PIXELS,
+        os.getcwd(),
+        dict(os.environ),
+        logging.getLogger().level,
+        logging.getLogger().handlers,
+    )
 
 
 def file_access_in(source: str) -> list[str]:

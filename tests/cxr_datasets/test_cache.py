@@ -40,7 +40,9 @@ def release(package: str, indiana_release: Path, small_release: Path, tmp_path: 
     return copy_release(original, tmp_path / "release")
 
 
-def load(package: str, release: Path | str, cache: str, config: str = "images", **options: Any) -> Any:
+def load(
+    package: str, release: Path | str, cache: str, config: str = "images", **options: Any
+) -> Any:
     return load_dataset(
         package, config, data_dir=str(release), cache_dir=cache, split="train", **options
     )

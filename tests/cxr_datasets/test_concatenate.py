@@ -62,9 +62,7 @@ def test_the_core_columns_are_the_documented_ones() -> None:
 
 
 @pytest.mark.parametrize("config", ["images", "studies", "reports"])
-def test_both_concatenate_as_they_are(
-    releases: dict[str, Path], cache: str, config: str
-) -> None:
+def test_both_concatenate_as_they_are(releases: dict[str, Path], cache: str, config: str) -> None:
     mimic, indiana = load_both(releases, cache, config)
     both = concatenate_datasets([mimic, indiana])
     assert both.features == mimic.features == indiana.features
@@ -89,7 +87,9 @@ def test_both_written_to_parquet_and_read_back_are_the_same(
         embedded.with_format(None).to_parquet(str(tmp_path / "both.parquet"))
     else:
         parts = [
-            embedded_by_builder(builder, releases[builder.__module__.split(".")[0]], cache, tmp_path)
+            embedded_by_builder(
+                builder, releases[builder.__module__.split(".")[0]], cache, tmp_path
+            )
             for builder in (mimic_cxr_jpg.MimicCxrJpg, indiana_cxr.IndianaCxr)
         ]
         concatenate_datasets(parts).to_parquet(str(tmp_path / "both.parquet"))

@@ -141,9 +141,7 @@ def test_arguments_of_load_dataset_work_together(mimic_release: Path, cache: str
     assert next(iter(streamed))["paths"] == whole["paths"][0]
 
 
-def test_name_given_as_keyword_and_dataset_builder_work(
-    indiana_release: Path, cache: str
-) -> None:
+def test_name_given_as_keyword_and_dataset_builder_work(indiana_release: Path, cache: str) -> None:
     options = {"data_dir": str(indiana_release), "cache_dir": cache}
     builder = datasets.load_dataset_builder("indiana_cxr", name="studies", **options)
     assert builder.config.name == "studies"
@@ -308,9 +306,7 @@ def test_with_data_dir_the_bare_name_is_ours_even_beside_such_a_folder(
     assert uids("indiana_cxr", indiana_release, cache) == expected
 
 
-def test_somebody_elses_script_of_our_name_is_left_to_datasets(
-    tmp_path: Path, cache: str
-) -> None:
+def test_somebody_elses_script_of_our_name_is_left_to_datasets(tmp_path: Path, cache: str) -> None:
     (tmp_path / "indiana_cxr").mkdir()
     (tmp_path / "indiana_cxr" / "indiana_cxr.py").write_text(
         textwrap.dedent(
@@ -346,7 +342,7 @@ def test_somebody_elses_script_of_our_name_is_left_to_datasets(
 
 def test_a_name_that_only_looks_like_ours_is_left_to_datasets(cache: str) -> None:
     for path in ("someone/indiana_cxr", "indiana_cxr_2", "indiana-cxr", "hf://indiana_cxr"):
-        with pytest.raises(Exception) as caught:  # noqa: PT011  (what it is varies by version)
+        with pytest.raises(Exception) as caught:  # which one varies by version
             load_dataset(path, cache_dir=cache)
         assert "cxr_datasets" not in type(caught.value).__module__
 

@@ -175,9 +175,7 @@ def test_map_and_filter_work_on_a_stream(
 
 
 @pytest.mark.parametrize("config", ["studies", "reports"])
-def test_other_configs_stream_alike(
-    package: str, release: Path, cache: str, config: str
-) -> None:
+def test_other_configs_stream_alike(package: str, release: Path, cache: str, config: str) -> None:
     expected = load(package, release, f"{cache}-built", config)
     rows = stream(package, release, cache, config=config)
     assert rows.num_shards == -(-len(expected) // 16)

@@ -64,7 +64,9 @@ def image_bytes(table: Any) -> list[bytes | None]:
     return [image and image["bytes"] for images in table["images"].to_pylist() for image in images]
 
 
-def prepare_parquet(package: str, release: Path, cache: str, config: str, out: Path, **options: Any) -> None:
+def prepare_parquet(
+    package: str, release: Path, cache: str, config: str, out: Path, **options: Any
+) -> None:
     builder = BUILDERS[package](
         config_name=config, data_dir=str(release), cache_dir=cache, **options
     )

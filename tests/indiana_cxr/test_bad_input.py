@@ -96,7 +96,8 @@ def test_a_file_given_as_data_dir_is_named(indiana_release: Path, cache: str) ->
 
 def test_the_wrong_dataset_is_refused_with_what_is_there(mimic_release: Path, cache: str) -> None:
     refused(
-        mimic_release, cache, ReleaseError, str(mimic_release), PROJECTIONS, "LICENSE.txt", "Pass the"
+        mimic_release, cache, ReleaseError,
+        str(mimic_release), PROJECTIONS, "LICENSE.txt", "Pass the",
     )  # fmt: skip
 
 
@@ -291,11 +292,11 @@ def test_an_image_whose_uid_has_no_report_is_an_error_that_names_it(
     release: Path, cache: str
 ) -> None:
     edit_table(release / REPORTS, lambda rows: rows.drop(index=3))
-    lost = read_table(release / PROJECTIONS).uid[~read_table(release / PROJECTIONS).uid.isin(
-        read_table(release / REPORTS).uid
-    )]  # fmt: skip
+    uids, reported = read_table(release / PROJECTIONS).uid, read_table(release / REPORTS).uid
+    lost = uids[~uids.isin(reported)]
     refused(
-        release, cache, TableError, PROJECTIONS, REPORTS, f"{len(lost)} images", f"uid {lost.iloc[0]}"
+        release, cache, TableError,
+        PROJECTIONS, REPORTS, f"{len(lost)} images", f"uid {lost.iloc[0]}",
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from datasets import Dataset, load_dataset
+from datasets import Dataset, load_dataset, load_from_disk
 from PIL import Image
 
 from cxr_datasets.errors import ImageError, MissingImagesError, ReleaseError
@@ -169,6 +169,16 @@ def test_a_parquet_file_made_of_the_archive_holds_its_bytes(archive: Path, tmp_p
     assert [row["path"] for row in stored] == list(members(archive))
 
 
+def test_a_dataset_of_the_archive_saved_to_disk_still_opens_its_images(
+    archive: Path, cache: str, tmp_path: Path
+) -> None:
+    """By reference to the archive, or by bytes in it, as the installed `datasets` does it."""
+    dataset = load(archive, cache).select(range(5))
+    dataset.save_to_disk(str(tmp_path / "saved"))
+    for row, expected in zip(load_from_disk(str(tmp_path / "saved")), dataset, strict=True):
+        np.testing.assert_array_equal(np.asarray(row["image"]), np.asarray(expected["image"]))
+
+
 def test_another_archive_in_its_place_makes_a_new_dataset(
     archive: Path, tmp_path: Path, cache: str
 ) -> None:
@@ -205,9 +215,7 @@ def test_an_image_absent_from_the_archive_is_skipped_or_null_as_asked(
     assert [row["path"] for row in kept if row["image"] is None] == [absent]
 
 
-def test_a_damaged_image_in_the_archive_is_named(
-    archive: Path, tmp_path: Path, cache: str
-) -> None:
+def test_a_damaged_image_in_the_archive_is_named(archive: Path, tmp_path: Path, cache: str) -> None:
     first, second = list(members(archive))[:2]
     with zipfile.ZipFile(archive) as file:
         start = file.getinfo(second).header_offset + 30 + len(second) + 200

@@ -87,9 +87,7 @@ def positive_in(dataset: Dataset, *labels: str) -> dict[str, int]:
     return {label: int(counts[label]) for label in labels or counts.index}
 
 
-def test_row_counts_are_those_of_the_release(
-    cache: str, reports: Dataset, images: Dataset
-) -> None:
+def test_row_counts_are_those_of_the_release(cache: str, reports: Dataset, images: Dataset) -> None:
     assert images.num_rows == IMAGES
     assert load(cache, "studies", missing="null")["train"].num_rows == STUDIES
     assert reports.num_rows == STUDIES

@@ -353,6 +353,16 @@ def test_given_reports_that_do_not_exist_are_an_error_that_names_them(
     assert datasets_under(cache) == []
 
 
+@pytest.mark.parametrize("name", [ZIP, TAR])
+def test_a_given_archive_of_no_bytes_is_an_error_that_names_it(
+    name: str, small_release: Path, tmp_path: Path, cache: str
+) -> None:
+    rewrite(tmp_path / "else" / name, b"")
+    with pytest.raises(ReportsError, match=rf"{name}.*Fetch the reports again"):
+        load(small_release, cache, reports=str(tmp_path / "else" / name))
+    assert datasets_under(cache) == []
+
+
 @pytest.mark.parametrize("content", [(), ("README",), ("files/p10/p10000000/s50000000/x.jpg",)])
 def test_a_given_folder_without_reports_is_an_error_that_says_what_was_expected(
     content: tuple[str, ...], small_release: Path, tmp_path: Path, cache: str

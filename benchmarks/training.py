@@ -1,0 +1,108 @@
+"""How fast do full-size images reach a training loop, against a plain `Dataset` of `Image.open`?
+
+The plain dataset opens and decodes each file to a tensor, and does nothing else. Ours is
+`ds.with_format("torch")`, and the same with `cxr_datasets.images.decode`, which decodes at a
+fraction of the size. All go through a `DataLoader` in the main process. Needs torch.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import datasets
+import numpy as np
+import PIL.Image
+import torch
+from harness import Ratio, main
+from release import folder
+from resize import release
+from torch.utils.data import DataLoader, Dataset
+
+import mimic_cxr_jpg  # noqa: F401  (registers the builder)
+from cxr_datasets.images import decode
+
+IMAGES = 128
+SIZE = 512
+
+datasets.disable_progress_bars()
+
+
+def _load() -> datasets.Dataset:
+    loaded = datasets.load_dataset(
+        "mimic_cxr_jpg", data_dir=str(release()), split="train", cache_dir=str(folder() / "cache")
+    )
+    return loaded.select(range(IMAGES)).select_columns(["image"])
+
+
+class Plain(Dataset):
+    """Opens files and does nothing else."""
+
+    def __init__(self, paths: list[str]):
+        self.paths = paths
+
+    def __len__(self) -> int:
+        """Number of files."""
+        return len(self.paths)
+
+    def __getitem__(self, number: int) -> torch.Tensor:
+        """One decoded image."""
+        return torch.from_numpy(np.array(PIL.Image.open(self.paths[number])))
+
+
+class Small(Dataset):
+    """Decodes at a fraction of the size."""
+
+    def __init__(self, rows: datasets.Dataset):
+        self.rows = rows.cast_column("image", datasets.Image(decode=False))
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.rows)
+
+    def __getitem__(self, number: int) -> torch.Tensor:
+        """One image with a short side of 512 pixels."""
+        return torch.from_numpy(np.array(decode(self.rows[number], SIZE)))
+
+
+def _first(items: list[Any]) -> Any:
+    return items[0]
+
+
+def _read(dataset: Any) -> float:
+    loader = DataLoader(dataset, batch_size=1, collate_fn=_first)
+    start = time.perf_counter()
+    for _ in loader:
+        pass
+    return (time.perf_counter() - start) / IMAGES
+
+
+def plain() -> float:
+    """A `Dataset` of `Image.open`."""
+    undecoded = _load().cast_column("image", datasets.Image(decode=False))
+    return _read(Plain([row["image"]["path"] for row in undecoded]))
+
+
+def with_format() -> float:
+    """Ours, as `datasets` decodes."""
+    return _read(_load().with_format("torch"))
+
+
+def small() -> float:
+    """Ours, decoded at a fraction of the size."""
+    return _read(Small(_load()))
+
+
+CONTENDERS = {
+    "plain Dataset": plain,
+    'with_format("torch")': with_format,
+    f"decode(row, {SIZE})": small,
+}
+
+if __name__ == "__main__":
+    release()
+    RATIOS = [
+        Ratio("plain / with_format (rate)", "plain Dataset", 'with_format("torch")', ">= 0.95"),
+        Ratio("plain / decode (rate)", "plain Dataset", f"decode(row, {SIZE})", ">= 2"),
+    ]
+    main("reading full-size images for training; seconds an image", CONTENDERS, RATIOS)

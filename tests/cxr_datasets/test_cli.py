@@ -1,0 +1,174 @@
+"""The command `cxr`: what it writes, says and returns."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from datasets import load_dataset
+
+import indiana_cxr  # noqa: F401
+import mimic_cxr_jpg  # noqa: F401
+from cxr_datasets import __version__
+from cxr_datasets.cli import main
+from tests.helpers import files_under, read_table
+
+DATASETS = {
+    "mimic-cxr-jpg": ["--patients", "12", "--seed", "3"],
+    "indiana-cxr": ["--studies", "20", "--seed", "3"],
+}
+
+
+@pytest.fixture(params=DATASETS)
+def dataset(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        file: hashlib.sha256((folder / file).read_bytes()).hexdigest()
+        for file in files_under(folder)
+    }
+
+
+def synthesize(dataset: str, out: Path, *options: str) -> int:
+    return main(["synthesize", dataset, str(out), *options])
+
+
+def test_synthesize_writes_a_release_that_loads_and_prints_where(
+    dataset: str, tmp_path: Path, cache: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert synthesize(dataset, out, *DATASETS[dataset]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == f"{out}\n"
+    assert printed.err == ""
+    splits = load_dataset(dataset.replace("-", "_"), data_dir=str(out), cache_dir=cache)
+    assert splits["train"][0]["image"].mode == "L"
+
+
+def test_options_say_how_large_and_which_release_it_is(tmp_path: Path) -> None:
+    assert synthesize("mimic-cxr-jpg", tmp_path / "mimic", "--patients", "12") == 0
+    table = read_table(tmp_path / "mimic" / "mimic-cxr-2.0.0-split.csv.gz")
+    assert table.subject_id.nunique() == 12
+    assert synthesize("indiana-cxr", tmp_path / "iu", "--studies", "20", "--layout", "zip") == 0
+    assert files_under(tmp_path / "iu") == ["archive.zip"]
+
+
+def test_the_same_options_give_the_same_bytes_and_another_seed_others(
+    dataset: str, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        assert synthesize(dataset, tmp_path / name, *DATASETS[dataset]) == 0
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert synthesize(dataset, tmp_path / "three", *DATASETS[dataset], "--seed", "4") == 0
+    assert contents(tmp_path / "three") != contents(tmp_path / "one")
+
+
+def test_a_folder_that_holds_something_is_left_alone(
+    dataset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    assert synthesize(dataset, tmp_path) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("cxr: ")
+    assert str(tmp_path) in printed.err
+    assert "Traceback" not in printed.err
+    assert files_under(tmp_path) == ["mine.txt"]
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "option", "value", "known"),
+    [
+        ("mimic-cxr-jpg", "--release", "3.0.0", ["2.1.0", "2.0.0"]),
+        ("mimic-cxr-jpg", "--tables", "xlsx", ["csv.gz", "csv"]),
+        ("mimic-cxr-jpg", "--reports", "rar", ["zip", "tar.gz", "tree", "none"]),
+        ("indiana-cxr", "--layout", "tar", ["images_normalized", "images", "flat", "zip"]),
+        ("indiana-cxr", "--studies", "0", ["3", "3500"]),
+        ("indiana-cxr", "--scale", "7", ["1/64", "1"]),
+    ],
+)
+def test_a_wrong_value_lists_the_right_ones(
+    dataset: str,
+    option: str,
+    value: str,
+    known: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert synthesize(dataset, tmp_path / "out", option, value) == 1
+    printed = capsys.readouterr()
+    assert value in printed.err
+    assert all(choice in printed.err for choice in known)
+    assert printed.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "known"),
+    [
+        (["synthesize", "mimic-cxr-jpg", "OUT", "--patient-count", "3"], ["--patients", "--seed"]),
+        (["synthesize", "indiana-cxr", "OUT", "--patients", "3"], ["--studies", "--layout"]),
+        (["synthesize", "mimic", "OUT"], ["mimic-cxr-jpg", "indiana-cxr"]),
+        (["synthesise"], ["synthesize"]),
+        ([], ["COMMAND"]),
+        (["synthesize"], ["DATASET"]),
+        (["synthesize", "indiana-cxr"], ["OUT"]),
+        (["synthesize", "indiana-cxr", "OUT", "--seed", "one"], ["--seed", "int"]),
+    ],
+)
+def test_a_wrong_word_is_answered_with_the_right_ones(
+    arguments: list[str],
+    known: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    printed = capsys.readouterr().err
+    assert all(word in printed for word in known)
+    assert files_under(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--help"], ["synthesize"]),
+        (["synthesize", "--help"], ["mimic-cxr-jpg", "indiana-cxr", "invented"]),
+        (
+            ["synthesize", "mimic-cxr-jpg", "--help"],
+            ["OUT", "--patients", "--seed", "--release", "--tables", "--reports", "--scale", "50"],
+        ),
+        (["synthesize", "indiana-cxr", "--help"], ["--studies", "--layout", "60"]),
+        (["--version"], [__version__]),
+    ],
+)
+def test_help_says_what_there_is(
+    arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in words)
+
+
+def test_the_installed_command_is_this_one(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("cxr")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").touch()
+    run = subprocess.run(
+        [command, "synthesize", "indiana-cxr", "out"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert run.stderr.startswith("cxr: ")
+    assert run.stdout == ""
