@@ -7,6 +7,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+import datasets
+
 _CODE = ("*.py", "*.csv")
 
 
@@ -24,7 +26,9 @@ def code_files(folder: Path) -> list[Path]:
 
 @cache
 def code_hash(package: str, script: str | None = None) -> str:
-    """Hash a dataset's package and this one.
+    """Hash a dataset's package, this one, and the major version of `datasets`.
+
+    What `datasets` 4 writes into its cache, 3.6 cannot read.
 
     Args:
         package: The dataset's package.
@@ -33,7 +37,8 @@ def code_hash(package: str, script: str | None = None) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    digest = hashlib.sha256((script or "").encode())
+    major = datasets.__version__.partition(".")[0]
+    digest = hashlib.sha256(f"{script or ''} {major}".encode())
     for name in ("cxr_datasets", package):
         for file in code_files(package_folder(name)):
             digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")

@@ -12,6 +12,7 @@ import posixpath
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from io import FileIO
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -200,11 +201,8 @@ class Source:
         """All bytes of a file."""
         if self.is_local_folder:
             # A quarter of fsspec's time a file, and reports in a tree are 227,835 files.
-            descriptor = os.open(self._place(path), os.O_RDONLY)
-            try:
-                return os.read(descriptor, os.fstat(descriptor).st_size)
-            finally:
-                os.close(descriptor)
+            with FileIO(self._place(path)) as file:
+                return file.readall()
         return self._opened[0].cat_file(self._place(path))
 
     def sizes(self, paths: Sequence[str]) -> np.ndarray:
@@ -218,7 +216,8 @@ class Source:
         return np.array([size for part in found for size in part], np.int64)
 
     def _local_sizes(self, paths: Sequence[str]) -> list[int]:
-        places = [self._place(path) for path in paths]
+        root = self._place("")
+        places = [f"{root}/{path}" for path in paths]
         try:
             return [os.stat(place).st_size for place in places]
         except OSError:

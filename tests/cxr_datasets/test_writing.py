@@ -138,7 +138,9 @@ def test_parquet_of_the_builder_is_read_by_streaming_too(
     prepare_parquet(package, release, cache, "images", tmp_path / "out")
     shutil.rmtree(release)
     files = [str(file) for file in (tmp_path / "out").glob("*-train.parquet")]
-    streamed = load_dataset("parquet", data_files=files, split="train", streaming=True)
+    streamed = load_dataset(
+        "parquet", data_files=files, cache_dir=cache, split="train", streaming=True
+    )
     for row, images in zip(streamed.take(5), expected, strict=True):
         np.testing.assert_array_equal(np.asarray(row["image"]), images[0])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -326,6 +327,27 @@ def test_files_that_the_table_does_not_list_never_appear(
     paths = [path for row in rows for path in row.get("paths") or [row["path"]]]
     assert {Path(path).name for path in paths} == listed
     assert len(paths) == len(listed)
+
+
+@pytest.mark.parametrize("config", ["images", "studies", "reports"])
+def test_split_by_hash_puts_every_study_where_its_uid_says(
+    indiana_release: Path, cache: str, config: str
+) -> None:
+    options = {"data_dir": str(indiana_release), "cache_dir": cache, "split_by": "hash"}
+    splits = load_dataset("indiana_cxr", config, **options)
+    assert list(splits) == ["train", "validation", "test"]
+    whole = load(indiana_release, cache, config)
+    assert sum(map(len, splits.values())) == whole.num_rows
+    for name, split in splits.items():
+        assert rows_of(split) == [
+            row for row in rows_of(whole) if hashed_split(row["study_id"]) == name
+        ]
+
+
+def hashed_split(uid: int) -> str:
+    digest = hashlib.sha256(f"indiana-cxr:{uid}".encode()).hexdigest()
+    share = int(digest[:16], 16) / 16**16
+    return "train" if share < 0.7 else "validation" if share < 0.8 else "test"
 
 
 def test_config_reports_needs_no_image(indiana_release: Path, tmp_path: Path, cache: str) -> None:
