@@ -16,7 +16,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 # More processes than this cost more in imports than they save.
 TEST_PROCESSES := 4
-BENCHMARKS := $(sort $(filter-out benchmarks/harness.py benchmarks/release.py,$(wildcard benchmarks/*.py)))
+BENCHMARKS := $(sort $(filter-out $(patsubst %,benchmarks/%.py,harness release rival),$(wildcard benchmarks/*.py)))
 
 .PHONY: help demo test lint bench clean
 

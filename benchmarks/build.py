@@ -3,43 +3,33 @@
 The bare program reads the four tables, joins them, inflates every report and writes an Arrow file.
 It parses no sections, checks nothing and knows no config. It exists twice: `bare` writes what it
 has; `bare, same bytes` writes each report a second time in place of the parsed sections, so that
-both programs write as many bytes. The generator is what a hand-written loader does: pandas
-merges the tables, and each row becomes a Python dict of the same columns as ours. It is run on
-small parts of the release, since the whole takes minutes, and only its cost a row counts.
+both programs write as many bytes. The generator is the hand-written loader of rival.py. It is run
+on small parts of the release, since the whole takes minutes, and only its cost a row counts.
 """
 
 from __future__ import annotations
 
-import re
 import tempfile
 import time
-import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import datasets
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from harness import Ratio, main
 from pyarrow import csv
 from release import full_release
+from rival import REPORTS, Usual
 
-from cxr_datasets.features import LABELS, VIEWS, config_features
-from mimic_cxr_jpg import MimicCxrJpg
+from cxr_datasets.features import LABELS
 from mimic_cxr_jpg.archives import read_zip_directory
-from mimic_cxr_jpg.views import VIEW_POSITIONS
 
 PART = 1 / 10
 THIRD = 1 / 3
-REPORTS = "zip/mimic-cxr-reports.zip"
 GENERATED_ROWS = (2_000, 12_000)
 
-VIEW_NUMBERS = {raw: VIEWS.index(view) for raw, view in VIEW_POSITIONS.items()}
-HEADER = re.compile(r"\n ([A-Z ()/,-]+):\s")
 
 datasets.disable_progress_bars()
 
@@ -123,72 +113,12 @@ def _inflate(path: Path) -> tuple[pa.Array, pa.Array]:
 
 
 def generator(rows: int) -> float:
-    """Build the first rows of the release from a generator of dicts, with all our columns."""
+    """Build the first rows of the release with the hand-written loader."""
     root = full_release(PART)
-    features = config_features("images", MimicCxrJpg.COLUMNS)
     with tempfile.TemporaryDirectory() as cache:
         start = time.perf_counter()
-        datasets.Dataset.from_generator(
-            _examples, gen_kwargs={"root": str(root), "rows": rows, "names": tuple(features)},
-            features=features, cache_dir=cache,
-        )  # fmt: skip
+        Usual(data_dir=str(root), rows=rows, cache_dir=cache).download_and_prepare()
         return time.perf_counter() - start
-
-
-def _examples(root: str, rows: int, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    split, metadata, chexpert, negbio = (
-        pd.read_csv(f"{root}/mimic-cxr-2.0.0-{name}.csv.gz")
-        for name in ("split", "metadata", "chexpert", "negbio")
-    )
-    table = split.merge(metadata.drop(columns=["subject_id", "study_id"]), on="dicom_id")
-    table = table.merge(chexpert, on=["subject_id", "study_id"], how="left")
-    table = table.merge(negbio, on=["subject_id", "study_id"], how="left", suffixes=("", "_negbio"))
-    with zipfile.ZipFile(f"{root}/{REPORTS}") as archive:
-        for row in table.head(rows).to_dict("records"):
-            folder = f"files/p{str(row['subject_id'])[:2]}/p{row['subject_id']}"
-            report = archive.read(f"{folder}/s{row['study_id']}.txt").decode()
-            path = f"{folder}/s{row['study_id']}/{row['dicom_id']}.jpg"
-            example = {
-                "image": f"{root}/{path}",
-                "image_id": row["dicom_id"],
-                "study_id": row["study_id"],
-                "subject_id": row["subject_id"],
-                "view": VIEW_NUMBERS.get(row["ViewPosition"], 3),
-                "report": report,
-                "labels": _labels(row, ""),
-                "view_position": _present(row["ViewPosition"]),
-                "labels_negbio": _labels(row, "_negbio"),
-                "procedure": _present(row["PerformedProcedureStepDescription"]),
-                "view_code": _present(row["ViewCodeSequence_CodeMeaning"]),
-                "orientation": _present(row["PatientOrientationCodeSequence_CodeMeaning"]),
-                "height": row["Rows"],
-                "width": row["Columns"],
-                "study_date": datetime.strptime(str(row["StudyDate"]), "%Y%m%d").date(),
-                "study_time": _time(row["StudyTime"]),
-                "path": path,
-                **_sections(report),
-            }
-            yield {name: example.get(name) for name in names}
-
-
-def _present(value: Any) -> Any:
-    return None if pd.isna(value) else value
-
-
-def _labels(row: dict[str, Any], suffix: str) -> dict[str, int | None]:
-    values = {label: row[label + suffix] for label in LABELS}
-    return {label: None if pd.isna(value) else int(value) for label, value in values.items()}
-
-
-def _time(value: float) -> Any:
-    return datetime.strptime(f"{value:013.6f}", "%H%M%S.%f").time()
-
-
-def _sections(report: str) -> dict[str, str]:
-    """Header and text in turn, as a loader without the official rules' details has them."""
-    parts = HEADER.split(report)
-    names = [name.strip().lower() for name in parts[1::2]]
-    return {name: text.strip() for name, text in zip(names, parts[2::2], strict=True)}
 
 
 def _contenders() -> dict[str, Callable[[], float]]:

@@ -91,11 +91,10 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         if custom_features is not None:
             key.append(custom_features.to_dict())
         if config.name != "reports" and config.missing != "error":
-            # Which files exist decides the rows, so it is part of the key: after a download went
-            # on, an old cache must not answer.
+            # After a download went on, an old cache must not answer.
             images = plan.wanted_images(self.release, config, self.RAW_VIEW_COLUMN)
-            self._images, present = plan.keep_present(images, self.release.source, config.missing)
-            key.append(missing.digest(present))
+            self._images, found = plan.keep_present(images, self.release.source, config)
+            key.append(found)
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode())
         return config, f"{config.name}-{digest.hexdigest()[:16]}"
 
@@ -118,9 +117,9 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         ]
 
     def _generate_tables(self, index: str, shards: list[int]) -> Iterator[tuple[int, pa.Table]]:
-        features = config_features(self.config.name, self.COLUMNS)
+        schema = config_features(self.config.name, self.COLUMNS).arrow_schema
         for number, rows in enumerate(self._complete_rows(index, shards)):
-            yield number, rows.select(list(features)).cast(features.arrow_schema)
+            yield number, rows.select(schema.names).cast(schema)
 
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         try:

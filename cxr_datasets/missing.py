@@ -38,9 +38,9 @@ def find_present(source: Source, paths: pa.Array) -> np.ndarray:
     return source.sizes(paths.to_pylist()) > UNFINISHED
 
 
-def digest(present: np.ndarray) -> str:
+def digest(found: np.ndarray) -> str:
     """A short key of which files exist, for the cache: a finished download is a new dataset."""
-    return hashlib.sha256(np.packbits(present).tobytes()).hexdigest()[:16]
+    return hashlib.sha256(found.tobytes()).hexdigest()[:16]
 
 
 def probe(source: Source, paths: pa.Array) -> None:

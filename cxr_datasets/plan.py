@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,7 +12,7 @@ from cxr_datasets.config import CxrConfig
 from cxr_datasets.errors import MissingImagesError, OptionError
 from cxr_datasets.features import plural
 from cxr_datasets.release import Release
-from cxr_datasets.source import Source
+from cxr_datasets.source import UNFINISHED, Source
 from cxr_datasets.studies import group_by_study
 from cxr_datasets.tables import combined
 from cxr_datasets.views import keep_views
@@ -38,23 +37,26 @@ def wanted_images(release: Release, config: CxrConfig, raw_view_column: str | No
     return images
 
 
-def keep_present(images: pa.Table, source: Source, choice: str) -> tuple[pa.Table, np.ndarray]:
+def keep_present(images: pa.Table, source: Source, config: CxrConfig) -> tuple[pa.Table, str]:
     """Look for every image file and do what `missing` says about those that are absent.
 
     Args:
         images: Rows of the index.
         source: The release.
-        choice: `skip` or `null`.
+        config: Its `missing` is `skip` or `null`.
 
     Returns:
-        The rows, for `null` with a boolean column `present`, and which of the files exist.
+        The rows, for `null` with a boolean column `present`; and a key of what was found, for
+        which files exist decides the rows, and with `image_size` which of them are whole.
 
     Raises:
         MissingImagesError: With `skip`, none exists.
     """
-    present = missing.find_present(source, combined(images["path"]))
-    if choice == "null":
-        return images.append_column("present", pa.array(present)), present
+    sizes = source.sizes(combined(images["path"]).to_pylist())
+    present = sizes > UNFINISHED
+    key = missing.digest(present if config.image_size is None else sizes)
+    if config.missing == "null":
+        return images.append_column("present", pa.array(present)), key
     if not present.any():
         raise MissingImagesError(
             f"None of the {len(present)} images that the tables list is in {source.root}. Check "
@@ -62,7 +64,7 @@ def keep_present(images: pa.Table, source: Source, choice: str) -> tuple[pa.Tabl
             "needs none."
         )
     missing.report_skipped(present)
-    return images.filter(pa.array(present)), present
+    return images.filter(pa.array(present)), key
 
 
 def split_rows(

@@ -17,14 +17,14 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from cxr_datasets.errors import ReportsError
-from mimic_cxr_jpg.bulk import OUTSIDE, read_zip_entries
+from mimic_cxr_jpg.bulk import DEFLATED, OUTSIDE, inflate_members, read_zip_entries
 
 MEMBER_TYPE = pa.struct(
     {"offset": pa.int64(), "stored": pa.int64(), "method": pa.uint16(), "crc": pa.uint32()}
 )
 """Where a member of a zip archive lies, its size there in bytes, and how it is stored."""
 
-_STORED, _DEFLATED = 0, 8
+_STORED = 0
 
 _END = struct.Struct("<4s4H2LH")
 _END_64_LOCATOR = struct.Struct("<4sLQL")
@@ -115,6 +115,27 @@ def _read_entry(
     return name, (offset, stored, method, crc), following
 
 
+def read_zip_members(archive: memoryview, places: pa.StructArray, address: str) -> list[bytes]:
+    """Decompress some members.
+
+    Args:
+        archive: The archive's bytes.
+        places: Array of `MEMBER_TYPE`, without nulls.
+        address: Where the archive is, for the errors.
+
+    Raises:
+        ReportsError: A member is damaged, or stored in a way this does not read.
+    """
+    offset, stored, method, crc = (column.to_numpy() for column in places.flatten())
+    contents = None
+    if (method == DEFLATED).all():
+        contents = inflate_members(archive, offset, stored, crc)
+    if contents is None:  # one is out of the ordinary; of this reader the error says which
+        members = places.to_pylist()
+        contents = [read_zip_member(archive, address=address, **member) for member in members]
+    return contents
+
+
 def read_zip_member(
     archive: memoryview, offset: int, stored: int, method: int, crc: int, address: str
 ) -> bytes:
@@ -127,7 +148,7 @@ def read_zip_member(
         mark, flags, local_crc, name_size, extra_size = _LOCAL.unpack_from(archive, offset)
         start = offset + _LOCAL.size + name_size + extra_size
         data = archive[start : start + stored]
-        if method == _DEFLATED:
+        if method == DEFLATED:
             content = zlib.decompress(data, -zlib.MAX_WBITS)
         elif method == _STORED:
             content = bytes(data)

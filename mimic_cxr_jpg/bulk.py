@@ -8,6 +8,7 @@ ordinary (long names, odd headers, bytes that look like a header), for the other
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
@@ -22,6 +23,9 @@ _Numbers = npt.NDArray[np.int64]
 
 _ENTRY_MARK = re.compile(rb"PK\x01\x02")
 _ENTRY_SIZE = 46
+_LOCAL_MARK = int.from_bytes(b"PK\x03\x04", "little")
+_LOCAL_SIZE = 30
+DEFLATED = 8
 _IN_ZIP_64 = 0xFFFF_FFFF
 
 _BLOCK = 512
@@ -68,6 +72,40 @@ def read_zip_entries(directory: memoryview, count: int) -> dict[str, pa.Array] |
         "method": pa.array(_number(data, starts + 10, 2), pa.uint16()),
         "crc": pa.array(_number(data, starts + 16, 4), pa.uint32()),
     }
+
+
+def inflate_members(
+    archive: memoryview, offsets: _Numbers, stored: _Numbers, crcs: _Numbers
+) -> list[bytes] | None:
+    """Decompress deflated members of a zip archive.
+
+    Args:
+        archive: Its bytes.
+        offsets: Where the members begin.
+        stored: Their sizes there.
+        crcs: Their checksums.
+
+    Returns:
+        Their contents; None where one of them does not decompress or is not what it should be.
+    """
+    data = np.frombuffer(archive, np.uint8)
+    if len(offsets) and offsets.max() + _LOCAL_SIZE > len(data):
+        return None
+    starts = offsets + _LOCAL_SIZE + _number(data, offsets + 26, 2) + _number(data, offsets + 28, 2)
+    ends = starts + stored
+    # Some writers leave the checksum here to what follows the member.
+    stated = (_number(data, offsets + 14, 4) == crcs) | (_number(data, offsets + 6, 2) & 8 != 0)
+    if not (stated & (_number(data, offsets, 4) == _LOCAL_MARK) & (ends <= len(data))).all():
+        return None
+    inflate = zlib.decompress
+    try:
+        contents = [
+            inflate(archive[start:end], -zlib.MAX_WBITS)
+            for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+        ]
+    except zlib.error:
+        return None
+    return contents if list(map(zlib.crc32, contents)) == crcs.tolist() else None
 
 
 def _number(data: _Bytes, at: _Numbers, size: int) -> _Numbers:

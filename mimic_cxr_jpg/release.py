@@ -13,6 +13,7 @@ from cxr_datasets.release import Release, not_this_dataset, open_source
 from cxr_datasets.source import Source
 from cxr_datasets.tables import combined
 from mimic_cxr_jpg import tables
+from mimic_cxr_jpg.join import read_index
 from mimic_cxr_jpg.reports import ReportStore, find_reports
 from mimic_cxr_jpg.sections import SECTIONS, parse_sections
 
@@ -59,11 +60,8 @@ class MimicRelease(Release):
         Raises:
             TableError: A table is broken or contradicts another.
         """
-        index = tables.read_index(self.source, self.tables)
-        if self.reports:
-            places = self.reports.locate(index["subject_id"], index["study_id"])
-            index = index.append_column("report_at", places)
-        return index
+        locate = self.reports.locate if self.reports else None
+        return read_index(self.source, self.tables, locate)
 
     def add_texts(self, rows: pa.Table) -> pa.Table:
         """Read the reports of some rows and parse their sections, once a study."""
@@ -73,8 +71,8 @@ class MimicRelease(Release):
         study = combined(rows["study_id"]).dictionary_encode().indices
         _, first = np.unique(study.to_numpy(), return_index=True)
         reports = self.reports.read(combined(rows["report_at"]).take(pa.array(first)))
-        columns = {"report": reports, **parse_sections(reports)}
-        return _with_columns(rows, {name: texts.take(study) for name, texts in columns.items()})
+        columns = {"report": reports.take(study), **parse_sections(reports, study)}
+        return _with_columns(rows, columns)
 
 
 def _with_columns(rows: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:

@@ -12,7 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice, repeat
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +22,7 @@ from cxr_datasets import index as index_file
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.source import Source
 from cxr_datasets.tables import combined
-from mimic_cxr_jpg.archives import read_tar_members, read_zip_directory, read_zip_member
+from mimic_cxr_jpg.archives import read_tar_members, read_zip_directory, read_zip_members
 from mimic_cxr_jpg.bulk import read_tar_pieces
 from mimic_cxr_jpg.tables import patient_folders
 
@@ -113,10 +113,9 @@ class ZippedReports(ReportStore):
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`."""
         present = places.is_valid()
-        fields = [column.to_pylist() for column in places.filter(present).flatten()]
-        contents = map(read_zip_member, repeat(self._archive), *fields, repeat(self.address))
+        contents = read_zip_members(self._archive, places.filter(present), self.address)
         absent = pa.nulls(len(places), pa.string())
-        return pc.replace_with_mask(absent, present, _decoded(list(contents)))
+        return pc.replace_with_mask(absent, present, _decoded(contents))
 
 
 class TarredReports(ReportStore):

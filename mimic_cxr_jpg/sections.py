@@ -69,29 +69,38 @@ _BATCH_ROWS = 4096
 """Reports handled at once: enough to hide the cost of a batch, few enough to stay in memory."""
 
 
-def parse_sections(reports: pa.Array | pa.ChunkedArray) -> dict[str, pa.Array]:
+def parse_sections(
+    reports: pa.Array | pa.ChunkedArray, rows: pa.Array | None = None
+) -> dict[str, pa.Array]:
     """Parse whole reports into their sections.
 
     Args:
         reports: n reports, as `string` or `large_string`; null for a study without one. Lines may
             end in LF, CR LF or CR. Any text is accepted, however little it looks like a report.
+        rows: For each row of the result, which report it is of, as int32 without nulls: several
+            images share one. None: a row per report.
 
     Returns:
-        For each of `SECTIONS`, in that order, n strings: the section's text without the white
-        space around it, otherwise as it stands in the report (lines end in LF); null where the
-        report has no such section, where it is blank, and where there is no report.
+        For each of `SECTIONS`, in that order, a string per row: the section's text without the
+        white space around it, otherwise as it stands in the report (lines end in LF); null where
+        the report has no such section, where it is blank, and where there is no report.
 
     Raises:
         TypeError: If `reports` does not hold strings.
     """
     _check_type(reports.type)
     batches = [_parse_batch(batch) for batch in _batches(reports)]
-    return {
-        section: pa.concat_arrays([batch[code] for batch in batches])
-        if batches
+    if len(batches) == 1 and rows is not None:
+        ((texts, number_of),) = batches
+        return _columns(texts, number_of[:, rows.to_numpy()])  # saves copying every text twice
+    columns = [_columns(*batch) for batch in batches]
+    whole = {
+        section: pa.concat_arrays([column[section] for column in columns])
+        if columns
         else pa.array([], pa.string())
-        for code, section in enumerate(SECTIONS)
+        for section in SECTIONS
     }
+    return whole if rows is None else {name: texts.take(rows) for name, texts in whole.items()}
 
 
 def _check_type(found: pa.DataType) -> None:
@@ -107,8 +116,8 @@ def _batches(reports: pa.Array | pa.ChunkedArray) -> Iterator[list[str]]:
         yield [report or "" for report in batch.to_pylist()]
 
 
-def _parse_batch(reports: list[str]) -> list[pa.Array]:
-    """Return a column of `len(reports)` strings for each of `SECTIONS`.
+def _parse_batch(reports: list[str]) -> tuple[pa.Array, npt.NDArray[np.int64]]:
+    """Return texts, and for each kind of section and report the number of its text, or -1.
 
     A *passage* is a stretch of text from one header to the next; passages are numbered through
     the whole batch, and the work on them is done a column at a time.
@@ -138,11 +147,15 @@ def _parse_batch(reports: list[str]) -> list[pa.Array]:
             number_of[_LAST_PARAGRAPH, row] = len(texts)
             texts.append(paragraph.strip() or None)
 
-    column = pa.array(texts, pa.string())
-    return [
-        column.take(pa.array(number_of[code], mask=number_of[code] < 0))
-        for code in range(len(SECTIONS))
-    ]
+    return pa.array(texts, pa.string()), number_of
+
+
+def _columns(texts: pa.Array, number_of: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
+    """Give each of `SECTIONS` its column of texts."""
+    return {
+        section: texts.take(pa.array(number_of[code], mask=number_of[code] < 0))
+        for code, section in enumerate(SECTIONS)
+    }
 
 
 def _split(reports: list[str]) -> tuple[list[str], npt.NDArray[np.int64]]:

@@ -1,14 +1,11 @@
-"""The release's CSV tables: their names, their checks, and their join.
+"""The release's CSV tables: their names, columns and checks.
 
-The split table is the spine: it has a row for every image, and every other table is joined to it
-by key. Nothing is dropped: an image without labels keeps its row.
+The split table is the spine: it has a row for every image, and `join` joins the others to it.
 """
 
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,12 +16,8 @@ from cxr_datasets.source import Source
 from cxr_datasets.tables import (
     Table,
     combined,
-    count_unused,
-    find_rows,
     read_table,
-    take_struct,
 )
-from mimic_cxr_jpg.views import normalised_views, view_ranks
 
 SPLITS = {"train": "train", "validate": "validation", "test": "test"}
 """Split in the table -> split as `datasets` calls it."""
@@ -47,8 +40,15 @@ METADATA_COLUMNS = {
 }
 """Our column -> the metadata table's, for those taken as they are."""
 
-RADIOLOGIST_NAMES = {"Lung Opacity": "Airspace Opacity"}
+_RADIOLOGIST_NAMES = {"Lung Opacity": "Airspace Opacity"}
 """Label -> what the table of radiologist labels calls it, where they differ."""
+
+LABEL_TABLES: dict[str, tuple[str, dict[str, str]]] = {
+    "labels": ("chexpert", {}),
+    "labels_negbio": ("negbio", {}),
+    "labels_radiologist": ("test-set-labeled", _RADIOLOGIST_NAMES),
+}
+"""Our column -> the table it comes from, and the labels that are called otherwise there."""
 
 _logger = logging.getLogger(__name__)
 
@@ -74,59 +74,6 @@ def find_tables(source: Source) -> dict[str, str]:
 def file_name(table: str, version: str = "2.0.0", suffix: str = ".gz") -> str:
     """Name of a table's file."""
     return f"mimic-cxr-{version}-{table}.csv{suffix}"
-
-
-def read_index(source: Source, files: dict[str, str]) -> pa.Table:
-    """Read and join all tables.
-
-    Args:
-        source: The release.
-        files: Its tables as `find_tables` gives them; the required ones are there.
-
-    Returns:
-        A row per image in the split table's order; see `Release.index`.
-
-    Raises:
-        TableError: A table is broken or contradicts another.
-    """
-    spine, raw_metadata, labels = _read_all(source, files)
-    metadata = _metadata_of(spine, raw_metadata)
-    columns = {
-        "image_id": spine["dicom_id"],
-        "study_id": spine["study_id"],
-        "subject_id": spine["subject_id"],
-        "view": normalised_views(metadata["view_position"]),
-        **_labels_of(spine, labels),
-        **metadata,
-        "path": image_paths(spine["subject_id"], spine["study_id"], spine["dicom_id"]),
-        "split": pa.array(list(SPLITS.values())).take(
-            pc.index_in(spine["split"], value_set=pa.array(list(SPLITS)))
-        ),
-        "rank": view_ranks(metadata["view_position"]),
-    }
-    return pa.table(columns)
-
-
-def _read_all(source: Source, files: dict[str, str]) -> tuple[Table, Table, dict[str, Table]]:
-    """Spine, metadata, and tables of labels by column, read side by side: gunzip has one thread."""
-    readers = {
-        "labels": partial(read_labels, source, files["chexpert"]),
-        "labels_negbio": partial(read_labels, source, files["negbio"]),
-    }
-    if "test-set-labeled" in files:
-        readers["labels_radiologist"] = partial(
-            read_labels, source, files["test-set-labeled"], RADIOLOGIST_NAMES
-        )
-    with ThreadPoolExecutor() as pool:
-        spine = pool.submit(read_split, source, files["split"])
-        metadata = pool.submit(read_metadata, source, files["metadata"])
-        labels = {column: pool.submit(reader) for column, reader in readers.items()}
-        # In this order, so that of several broken tables the same one is always named.
-        return (
-            spine.result(),
-            metadata.result(),
-            {column: table.result() for column, table in labels.items()},
-        )
 
 
 def read_split(source: Source, path: str) -> Table:
@@ -159,7 +106,7 @@ def _check_nested(table: Table, inner: str, outer: str) -> None:
 
 
 def read_metadata(source: Source, path: str) -> Table:
-    """Read what is known of each image."""
+    """Read what is known of each image; that no `dicom_id` repeats is left to the join."""
     columns = {
         "dicom_id": pa.string(), "subject_id": pa.int64(), "study_id": pa.int64(),
         "Rows": pa.int32(), "Columns": pa.int32(),
@@ -167,37 +114,8 @@ def read_metadata(source: Source, path: str) -> Table:
         **dict.fromkeys(METADATA_COLUMNS.values(), pa.string()),
     }  # fmt: skip
     table = read_table(source, path, columns)
-    table.check_filled("dicom_id", "subject_id", "study_id").check_unique("dicom_id")
+    table.check_filled("dicom_id", "subject_id", "study_id")
     return table.check_range("Rows", 1, LARGEST_SIDE).check_range("Columns", 1, LARGEST_SIDE)
-
-
-def _metadata_of(spine: Table, metadata: Table) -> dict[str, pa.Array]:
-    rows = find_rows(spine["dicom_id"], metadata, "dicom_id")
-    if rows.null_count:
-        image = spine["dicom_id"].filter(rows.is_null())[0].as_py()
-        raise TableError(
-            f"{metadata.address}: {rows.null_count} images of {spine.address} have no row here, "
-            f"first dicom_id {image}. The two tables are not of one release: fetch both again."
-        )
-    _check_same_owner(spine, metadata, rows)
-    columns = {name: metadata[raw] for name, raw in METADATA_COLUMNS.items()}
-    columns["height"] = metadata["Rows"]
-    columns["width"] = metadata["Columns"]
-    columns["study_date"] = study_dates(metadata)
-    columns["study_time"] = study_times(metadata)
-    return {name: column.take(rows) for name, column in columns.items()}
-
-
-def _check_same_owner(spine: Table, other: Table, rows: pa.Array) -> None:
-    for column in ("study_id", "subject_id"):
-        differs = pc.indices_nonzero(pc.not_equal(spine[column], other[column].take(rows)))
-        if len(differs):
-            row = differs[0].as_py()
-            raise TableError(
-                f"{other.address}: dicom_id {spine['dicom_id'][row].as_py()} has {column} "
-                f"{other[column][rows[row].as_py()].as_py()}, but {spine[column][row].as_py()} in "
-                f"{spine.address}. The two tables are not of one release: fetch both again."
-            )
 
 
 def study_dates(metadata: Table) -> pa.Array:
@@ -245,7 +163,7 @@ def _remainder(numbers: pa.Array, divisor: int) -> pa.Array:
     return pc.subtract(numbers, pc.multiply(pc.divide(numbers, divisor), divisor))
 
 
-def read_labels(source: Source, path: str, names: dict[str, str] | None = None) -> Table:
+def read_labels(source: Source, path: str, names: dict[str, str]) -> Table:
     """Read a table of labels, one row a study: 1, 0, -1 or blank for each of the 14.
 
     Args:
@@ -256,27 +174,12 @@ def read_labels(source: Source, path: str, names: dict[str, str] | None = None) 
     Returns:
         The table with its labels under our names.
     """
-    names = {label: (names or {}).get(label, label) for label in LABELS}
+    names = {label: names.get(label, label) for label in LABELS}
     columns = {"study_id": pa.int64(), **dict.fromkeys(names.values(), pa.float64())}
     table = read_table(source, path, columns).check_filled("study_id").check_unique("study_id")
     for name in names.values():
         table.check_values(name, (1.0, 0.0, -1.0))
     return Table(table.address, table.rows.rename_columns(["study_id", *names]))
-
-
-def _labels_of(spine: Table, labels: dict[str, Table]) -> dict[str, pa.Array]:
-    absent = pa.nulls(spine.rows.num_rows, pa.struct(dict.fromkeys(LABELS, pa.int8())))
-    structs, unused = {"labels_radiologist": absent}, {}
-    for name, table in labels.items():
-        rows = find_rows(spine["study_id"], table, "study_id")
-        structs[name] = take_struct(rows, table, LABELS)
-        unused[table.address] = count_unused(spine["study_id"], table, "study_id")
-    if any(unused.values()):
-        counts = ", ".join(f"{count} in {file}" for file, count in unused.items() if count)
-        _logger.warning(
-            "Ignored rows of labels for studies that %s does not have: %s", spine.address, counts
-        )
-    return structs
 
 
 def image_paths(subject_ids: pa.Array, study_ids: pa.Array, dicom_ids: pa.Array) -> pa.Array:

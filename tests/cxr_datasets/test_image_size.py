@@ -183,6 +183,21 @@ def test_null_keeps_their_rows(damaged: tuple[Path, str, str], cache: str) -> No
 
 
 @pytest.mark.parametrize("missing", ["skip", "null"])
+def test_a_truncated_file_that_is_fetched_again_is_there_at_the_next_load(
+    damaged: tuple[Path, str, str], cache: str, missing: str, small_release: Path
+) -> None:
+    release, cut, _ = damaged
+    options = {"image_size": SIZE, "missing": missing}
+    before = load("mimic_cxr_jpg", release, cache, **options)
+    rewrite(release / cut, (small_release / cut).read_bytes())
+    after = load("mimic_cxr_jpg", release, cache, **options)
+    with_image = [
+        {row["path"] for row in dataset if row["image"] is not None} for dataset in (before, after)
+    ]
+    assert with_image[1] - with_image[0] == {cut}
+
+
+@pytest.mark.parametrize("missing", ["skip", "null"])
 def test_studies_lose_the_image_and_stay_in_step(
     damaged: tuple[Path, str, str], cache: str, missing: str, small_release: Path
 ) -> None:

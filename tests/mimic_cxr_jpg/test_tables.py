@@ -14,6 +14,7 @@ from cxr_datasets.errors import TableError
 from cxr_datasets.source import Source
 from cxr_datasets.tables import Table
 from mimic_cxr_jpg import tables
+from mimic_cxr_jpg.join import read_index
 from tests.helpers import copy_release, rewrite
 
 ID = "0a1b2c3d-4e5f6071-8293a4b5-c6d7e8f9-00112233"
@@ -107,7 +108,7 @@ def test_no_table_is_found_where_there_is_none(tmp_path: Path) -> None:
 
 def test_index_has_a_row_per_image_and_what_the_builder_needs(mimic_release: Path) -> None:
     source = Source(mimic_release)
-    index = tables.read_index(source, tables.find_tables(source))
+    index = read_index(source, tables.find_tables(source))
     images = (mimic_release / "IMAGE_FILENAMES").read_text().split()
     assert sorted(index["path"].to_pylist()) == sorted(images)
     assert set(index["split"].to_pylist()) == {"train", "validation", "test"}
@@ -120,6 +121,8 @@ def test_labels_come_under_our_names_whatever_the_table_calls_them(tmp_path: Pat
     columns = ["Airspace Opacity" if name == "Lung Opacity" else name for name in tables.LABELS]
     rows = [",".join(["study_id", *columns]), ",".join(["50000001", *["-1.0"] * 14])]
     (tmp_path / "radiologist.csv").write_text("\n".join(rows) + "\n")
-    table = tables.read_labels(Source(tmp_path), "radiologist.csv", tables.RADIOLOGIST_NAMES)
+    table = tables.read_labels(
+        Source(tmp_path), "radiologist.csv", tables.LABEL_TABLES["labels_radiologist"][1]
+    )
     assert table.rows.column_names == ["study_id", *tables.LABELS]
     assert set(table.rows.to_pylist()[0].values()) == {50000001, -1.0}

@@ -1,0 +1,138 @@
+"""The release's tables as one: a row for every image of the split table, joined by key.
+
+Nothing is dropped: an image without labels keeps its row. The tables are read, and the columns
+joined, side by side in threads, for a gzip file decompresses in one thread only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxr_datasets.errors import TableError
+from cxr_datasets.features import LABELS
+from cxr_datasets.source import Source
+from cxr_datasets.tables import Table, count_unused, find_rows, take_struct
+from mimic_cxr_jpg import tables
+from mimic_cxr_jpg.views import normalised_views, view_ranks
+
+Locate = Callable[[pa.Array, pa.Array], pa.Array]
+"""From the subject and study of each image to where its report is."""
+
+_logger = logging.getLogger(__name__)
+
+
+def read_index(source: Source, files: dict[str, str], locate: Locate | None = None) -> pa.Table:
+    """Read and join all tables.
+
+    Args:
+        source: The release.
+        files: Its tables as `find_tables` gives them; the required ones are there.
+        locate: Where the reports are; adds the column `report_at`.
+
+    Returns:
+        A row per image in the split table's order; see `Release.index`.
+
+    Raises:
+        TableError: A table is broken or contradicts another.
+    """
+    with ThreadPoolExecutor() as pool:
+        spine_read = pool.submit(tables.read_split, source, files["split"])
+        metadata = pool.submit(tables.read_metadata, source, files["metadata"])
+        labels = {
+            column: pool.submit(tables.read_labels, source, files[table], names)
+            for column, (table, names) in tables.LABEL_TABLES.items()
+            if table in files
+        }
+        spine = spine_read.result()
+        ids = [spine[name] for name in ("subject_id", "study_id", "dicom_id")]
+        # Each of these waits for one of the readers above, which are ahead of it in the pool.
+        of_metadata = pool.submit(_metadata_columns, spine, metadata)
+        of_labels = {name: pool.submit(_label_column, spine, read) for name, read in labels.items()}
+        paths = pool.submit(tables.image_paths, *ids)
+        reports = pool.submit(locate, ids[0], ids[1]) if locate else None
+        # In this order, so that of several broken tables the same one is always named.
+        columns = {
+            "image_id": spine["dicom_id"],
+            "study_id": spine["study_id"],
+            "subject_id": spine["subject_id"],
+            **of_metadata.result(),
+            **_label_columns(spine, of_labels),
+            "path": paths.result(),
+            "split": _split_names(spine),
+        }
+        if reports:
+            columns["report_at"] = reports.result()
+    return pa.table(columns)
+
+
+def _split_names(spine: Table) -> pa.Array:
+    row = pc.index_in(spine["split"], value_set=pa.array(list(tables.SPLITS)))
+    return pa.array(list(tables.SPLITS.values())).take(row)
+
+
+def _metadata_columns(spine: Table, read: Future[Table]) -> dict[str, pa.Array]:
+    metadata = read.result()
+    if metadata.rows.num_rows != spine.rows.num_rows:
+        # With as many rows as the spine, each of whose keys is found, no key can repeat.
+        metadata.check_unique("dicom_id")
+    rows = find_rows(spine["dicom_id"], metadata, "dicom_id")
+    if rows.null_count:
+        metadata.check_unique("dicom_id")
+        image = spine["dicom_id"].filter(rows.is_null())[0].as_py()
+        raise TableError(
+            f"{metadata.address}: {rows.null_count} images of {spine.address} have no row here, "
+            f"first dicom_id {image}. The two tables are not of one release: fetch both again."
+        )
+    _check_same_owner(spine, metadata, rows)
+    columns = {name: metadata[raw] for name, raw in tables.METADATA_COLUMNS.items()}
+    columns["view"] = normalised_views(columns["view_position"])
+    columns["rank"] = view_ranks(columns["view_position"])
+    columns["height"] = metadata["Rows"]
+    columns["width"] = metadata["Columns"]
+    columns["study_date"] = tables.study_dates(metadata)
+    columns["study_time"] = tables.study_times(metadata)
+    return {name: column.take(rows) for name, column in columns.items()}
+
+
+def _check_same_owner(spine: Table, other: Table, rows: pa.Array) -> None:
+    for column in ("study_id", "subject_id"):
+        differs = pc.indices_nonzero(pc.not_equal(spine[column], other[column].take(rows)))
+        if len(differs):
+            row = differs[0].as_py()
+            raise TableError(
+                f"{other.address}: dicom_id {spine['dicom_id'][row].as_py()} has {column} "
+                f"{other[column][rows[row].as_py()].as_py()}, but {spine[column][row].as_py()} in "
+                f"{spine.address}. The two tables are not of one release: fetch both again."
+            )
+
+
+def _label_column(spine: Table, read: Future[Table]) -> tuple[pa.StructArray, str, int]:
+    """Labels of each image, the table's address, and how many of its rows no image uses."""
+    table = read.result()
+    rows = find_rows(spine["study_id"], table, "study_id")
+    unused = count_unused(spine["study_id"], table, "study_id")
+    return take_struct(rows, table, LABELS), table.address, unused
+
+
+def _label_columns(
+    spine: Table, joined: dict[str, Future[tuple[pa.StructArray, str, int]]]
+) -> dict[str, pa.Array]:
+    absent = pa.nulls(spine.rows.num_rows, pa.struct(dict.fromkeys(LABELS, pa.int8())))
+    columns = dict.fromkeys(tables.LABEL_TABLES, absent)
+    ignored = []
+    for name, column in joined.items():
+        columns[name], address, unused = column.result()
+        if unused:
+            ignored.append(f"{unused} in {address}")
+    if ignored:
+        _logger.warning(
+            "Ignored rows of labels for studies that %s does not have: %s",
+            spine.address,
+            ", ".join(ignored),
+        )
+    return columns
