@@ -35,6 +35,9 @@ from cxr_datasets.tables import combined
 _ROWS_PER_TABLE = 4_096
 """Shards are written together up to this size: larger tables cost less per row to write."""
 
+_ROWS_WORTH_PROCESSES = 10_000
+"""Rows without pixels that one process writes as fast as several: a tenth of a second's work."""
+
 _ROWS_PER_RECORD_BATCH = 5_000
 """Path-only rows are small; the 100 that `datasets` takes for images makes slow files."""
 
@@ -120,6 +123,15 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         schema = config_features(self.config.name, self.COLUMNS).arrow_schema
         for number, rows in enumerate(self._complete_rows(index, shards)):
             yield number, rows.select(schema.names).cast(schema)
+
+    def _prepare_split(
+        self, split_generator: Any, num_proc: int | None = None, **kwargs: Any
+    ) -> None:
+        # Starting processes takes longer than writing the few rows of a small split.
+        rows = split_generator.split_info.num_examples
+        if self.config.image_size is None and rows < _ROWS_WORTH_PROCESSES:
+            num_proc = None
+        super()._prepare_split(split_generator, num_proc=num_proc, **kwargs)
 
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         try:

@@ -9,6 +9,7 @@ os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,16 @@ def indiana_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cache(tmp_path: Path) -> str:
     """A cache folder of the test's own, not there yet."""
     return str(tmp_path / "cache")
+
+
+@pytest.fixture(autouse=True)
+def processes_for_few_rows(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let `num_proc=2` start processes for the small splits of synthetic releases too."""
+    from cxr_datasets import builder
+
+    if request.node.get_closest_marker("own_processes"):
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builder, "_ROWS_WORTH_PROCESSES", 0)
+        yield

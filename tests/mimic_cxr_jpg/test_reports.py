@@ -407,15 +407,16 @@ def test_reports_are_never_unpacked_to_disk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write_as(form, jpg, texts)
-    (tmp_path / "tmp").mkdir()
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     before = files_under(jpg)
-    for options in ({}, {"streaming": True}, {"num_proc": 2}):
-        load_streaming_or_not(jpg, cache + str(options.get("num_proc")), options)
+    # Not below tmp_path: the sockets of worker processes lie here, and their paths must be short.
+    with tempfile.TemporaryDirectory() as temporary:
+        monkeypatch.setattr(tempfile, "tempdir", temporary)
+        for options in ({}, {"streaming": True}, {"num_proc": 2}):
+            load_streaming_or_not(jpg, cache + str(options.get("num_proc")), options)
+        assert files_under(temporary) == files_under(tmp_path / "cwd") == []
     assert files_under(jpg) == before
-    assert files_under(tmp_path / "tmp") == files_under(tmp_path / "cwd") == []
     everything = files_under(tmp_path)
     assert [file for file in everything if file.endswith(".txt") and "physionet" not in file] == []
 
