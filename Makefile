@@ -48,7 +48,9 @@ bench: $(if $(BENCHMARKS),$(READY))
 ifeq ($(BENCHMARKS),)
 	@echo "There are no benchmarks yet: benchmarks/ holds none."
 else
-	@for benchmark in $(BENCHMARKS); do $(PY) "$$benchmark" || exit; done
+	$(PY) -m pip install --quiet --quiet --disable-pip-version-check --editable ".[bench]"
+	@# One that lacks a library says so, and the others go on.
+	@for benchmark in $(BENCHMARKS); do $(PY) "$$benchmark"; done
 endif
 
 clean:

@@ -1,7 +1,8 @@
 """How close is a scaled decode to a full one? PSNR and SSIM for each choice of the scale.
 
 Over the real-size set, an image of sharp edges, and, where CXR_INDIANA_DIR names the real release
-(or a part of it), its PNGs as JPEGs of quality 95. `margin 2` is what `resize.DRAFT_MARGIN` is.
+(or a part of it), its PNGs as JPEGs of quality 95. Margin 2 is
+`resize.DRAFT_MARGIN`, for images that are stored, and 1 `resize.TRAINING_MARGIN`.
 Needs scikit-image.
 """
 
@@ -16,15 +17,19 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
+
+try:
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+except ImportError:
+    raise SystemExit('quality.py needs scikit-image: pip install ".[bench]"') from None
 from harness import machine
 from release import real_size_images
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from cxr_datasets import resize
 
 SIZES = (224, 384, 512, 1024)
-MARGINS = (1, resize.DRAFT_MARGIN, 3)
-PAINTED = 24
+MARGINS = (resize.TRAINING_MARGIN, resize.DRAFT_MARGIN, 3)
+PAINTED = 8
 
 
 def _jpeg(image: PIL.Image.Image) -> bytes:
@@ -57,8 +62,8 @@ def _sets() -> dict[str, list[bytes]]:
     return sets
 
 
-def _compare(content: bytes, size: int) -> tuple[float, float]:
-    small = resize.open_small(BytesIO(content), size)
+def _compare(content: bytes, size: int, margin: int) -> tuple[float, float]:
+    small = resize.open_small(BytesIO(content), size, margin)
     whole = PIL.Image.open(BytesIO(content))
     full = whole.resize(small.size, PIL.Image.Resampling.LANCZOS)
     ours, theirs = np.asarray(small), np.asarray(full)
@@ -79,8 +84,7 @@ def main() -> None:
     for name, contents in _sets().items():
         for size in SIZES:
             for margin in MARGINS:
-                resize.DRAFT_MARGIN = margin
-                results = [_compare(content, size) for content in contents]
+                results = [_compare(content, size, margin) for content in contents]
                 psnr, ssim = zip(*results, strict=True)
                 print(
                     f"{name:20} {size:10} {margin:6} {min(psnr):9.1f} "

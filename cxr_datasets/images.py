@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.errors import ImageError
-from cxr_datasets.resize import open_small
+from cxr_datasets.resize import TRAINING_MARGIN, open_small
 
 IMAGE_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 """How `datasets` stores an image: embedded bytes, or the path of the file to open."""
@@ -97,6 +97,8 @@ def decode(
 ) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Decode an image for training: at a fraction of its size, straight to an array.
 
+    It takes the coarser of the scales that `cxr_datasets.resize` describes, with their PSNR.
+
     Args:
         example: A row with an undecoded `image` (`ds.cast_column("image", Image(decode=False))`),
             or such an image itself, `{"bytes": ..., "path": ...}` with a local path.
@@ -113,7 +115,7 @@ def decode(
     if image is None:
         raise ImageError("image is null: the row was loaded with missing='null'. Leave it out.")
     try:
-        return np.asarray(open_small(_file(image), size))
+        return np.array(open_small(_file(image), size, TRAINING_MARGIN))  # writable, for torch
     except Exception as error:
         raise ImageError(describe(_address(image), error)) from error
 

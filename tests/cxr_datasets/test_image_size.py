@@ -148,6 +148,14 @@ def test_a_truncated_image_is_an_error_that_names_it_and_nothing_is_left(
         list(load("mimic_cxr_jpg", release, cache, image_size=SIZE, streaming=True))
 
 
+def test_a_decompression_bomb_is_refused_by_name_of_the_limit(
+    small_release: Path, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 1_000)
+    with pytest.raises(ImageError, match=r"files/.*PIL\.Image\.MAX_IMAGE_PIXELS"):
+        load("mimic_cxr_jpg", small_release, cache, image_size=SIZE)
+
+
 def test_an_absent_image_is_an_error_before_anything_is_built(
     damaged: tuple[Path, str, str], tmp_path: Path
 ) -> None:
