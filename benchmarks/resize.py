@@ -39,7 +39,7 @@ def release() -> Path:
     """A small release whose images are the real-size ones; made if it is not there."""
     root = folder() / "release-real-size"
     if not root.exists():
-        write_release(root, patients=50, scale=1 / 64)
+        write_release(root, patients=120, scale=1 / 64)
         sources = real_size_images()
         for number, image in enumerate(sorted(root.glob("files/*/*/*/*.jpg"))):
             shutil.copyfile(sources[number % len(sources)], image)
