@@ -158,4 +158,4 @@ def image_array(
     """
     embedded = pa.nulls(len(addresses), pa.binary()) if contents is None else contents
     absent = None if present is None else pc.invert(present)
-    return pa.StructArray.from_arrays([embedded, addresses], ["bytes", "path"], mask=absent)
+    return pa.StructArray.from_arrays([embedded, addresses], fields=list(IMAGE_TYPE), mask=absent)

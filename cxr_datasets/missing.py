@@ -25,17 +25,13 @@ PROBES = 256
 _logger = logging.getLogger(__name__)
 
 
-def find_present(source: Source, paths: pa.Array) -> np.ndarray:
-    """Look for every file.
-
-    Args:
-        source: The release.
-        paths: Paths of its images.
+def are_present(sizes: np.ndarray) -> np.ndarray:
+    """Which files are there and not empty, given their sizes as `Source.sizes` finds them.
 
     Returns:
-        Boolean array as long as `paths`.
+        Boolean array as long as `sizes`.
     """
-    return source.sizes(paths.to_pylist()) > UNFINISHED
+    return sizes > UNFINISHED
 
 
 def digest(found: np.ndarray) -> str:
@@ -51,7 +47,7 @@ def probe(source: Source, paths: pa.Array) -> None:
     """
     spread = np.unique(np.linspace(0, len(paths) - 1, min(PROBES, len(paths))).astype(np.int64))
     sample = paths.take(pa.array(spread))
-    present = find_present(source, sample)
+    present = are_present(source.sizes(sample.to_pylist()))
     if present.all():
         return
     absent = sample[int(np.flatnonzero(~present)[0])].as_py()

@@ -12,7 +12,7 @@ from cxr_datasets.config import CxrConfig
 from cxr_datasets.errors import MissingImagesError, OptionError
 from cxr_datasets.features import plural
 from cxr_datasets.release import Release
-from cxr_datasets.source import UNFINISHED, Source
+from cxr_datasets.source import Source
 from cxr_datasets.studies import group_by_study
 from cxr_datasets.tables import combined
 from cxr_datasets.views import keep_views
@@ -53,7 +53,7 @@ def keep_present(images: pa.Table, source: Source, config: CxrConfig) -> tuple[p
         MissingImagesError: With `skip`, none exists.
     """
     sizes = source.sizes(combined(images["path"]).to_pylist())
-    present = sizes > UNFINISHED
+    present = missing.are_present(sizes)
     key = missing.digest(present if config.image_size is None else sizes)
     if config.missing == "null":
         return images.append_column("present", pa.array(present)), key

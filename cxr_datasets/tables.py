@@ -6,7 +6,8 @@ Rows of different tables are brought together by key only, never by their order.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -155,8 +156,7 @@ def read_table(source: Source, path: str, columns: Mapping[str, pa.DataType]) ->
         strings_can_be_null=True,
     )
     try:
-        with source.arrow_file(path) as file:
-            stream = pa.CompressedInputStream(file, "gzip") if path.endswith(".gz") else file
+        with _decompressed(source, path) as stream:
             rows = csv.read_csv(
                 stream,
                 parse_options=csv.ParseOptions(newlines_in_values=True),
@@ -171,11 +171,16 @@ def read_table(source: Source, path: str, columns: Mapping[str, pa.DataType]) ->
     return Table(address, rows.combine_chunks())
 
 
+@contextmanager
+def _decompressed(source: Source, path: str) -> Iterator[pa.NativeFile]:
+    with source.arrow_file(path) as file:
+        yield pa.CompressedInputStream(file, "gzip") if path.endswith(".gz") else file
+
+
 def _header(source: Source, path: str) -> list[str]:
     """Names in the first line, whatever is wrong below it; none if the line cannot be read."""
     try:
-        with source.arrow_file(path) as file:
-            stream = pa.CompressedInputStream(file, "gzip") if path.endswith(".gz") else file
+        with _decompressed(source, path) as stream:
             line = stream.read(_LONGEST_HEADER).split(b"\n", 1)[0]
         return csv.read_csv(pa.BufferReader(line + b"\n")).schema.names
     except (pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError):

@@ -77,8 +77,8 @@ def _split_names(spine: Table) -> pa.Array:
 
 def _metadata_columns(spine: Table, read: Future[Table]) -> dict[str, pa.Array]:
     metadata = read.result()
+    # With as many rows as the spine, each of whose keys is found, no key can repeat.
     if metadata.rows.num_rows != spine.rows.num_rows:
-        # With as many rows as the spine, each of whose keys is found, no key can repeat.
         metadata.check_unique("dicom_id")
     rows = find_rows(spine["dicom_id"], metadata, "dicom_id")
     if rows.null_count:

@@ -28,18 +28,6 @@ CHECKOUT = Path(indiana_cxr.__file__).parents[1]
 TABLE = {"indiana_cxr": "indiana_reports.csv", "mimic_cxr_jpg": "mimic-cxr-2.0.0-chexpert.csv.gz"}
 
 
-@pytest.fixture(params=["indiana_cxr", "mimic_cxr_jpg"])
-def package(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture
-def release(package: str, indiana_release: Path, small_release: Path, tmp_path: Path) -> Path:
-    """A copy of the package's release, to be changed by putting new files in place of old."""
-    original = indiana_release if package == "indiana_cxr" else small_release
-    return copy_release(original, tmp_path / "release")
-
-
 def load(
     package: str, release: Path | str, cache: str, config: str = "images", **options: Any
 ) -> Any:

@@ -38,18 +38,6 @@ CALLS = [(never_fetched, False), (begun, True), (under_a_temporary_name, False)]
 """How an image is absent, and whether the dataset is streamed."""
 
 
-@pytest.fixture(params=["indiana_cxr", "mimic_cxr_jpg"])
-def package(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture
-def release(package: str, indiana_release: Path, small_release: Path, tmp_path: Path) -> Path:
-    """A copy of the package's release, to remove images from."""
-    original = indiana_release if package == "indiana_cxr" else small_release
-    return copy_release(original, tmp_path / "release")
-
-
 def load(package: str, release: Path, cache: str, config: str = "images", **options: Any) -> Any:
     options = {"split": "train", **options}
     return load_dataset(package, config, data_dir=str(release), cache_dir=cache, **options)

@@ -17,20 +17,8 @@ from PIL import Image
 
 import indiana_cxr
 import mimic_cxr_jpg
-from tests.helpers import copy_release
 
 BUILDERS = {"indiana_cxr": indiana_cxr.IndianaCxr, "mimic_cxr_jpg": mimic_cxr_jpg.MimicCxrJpg}
-
-
-@pytest.fixture(params=["indiana_cxr", "mimic_cxr_jpg"])
-def package(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture
-def release(package: str, indiana_release: Path, small_release: Path, tmp_path: Path) -> Path:
-    original = indiana_release if package == "indiana_cxr" else small_release
-    return copy_release(original, tmp_path / "release")
 
 
 def load(package: str, release: Path, cache: str, config: str = "images", **options: Any) -> Any:

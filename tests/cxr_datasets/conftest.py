@@ -1,0 +1,22 @@
+"""What the tests of the shared package have in common: each of both datasets in turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import copy_release
+
+
+@pytest.fixture(params=["indiana_cxr", "mimic_cxr_jpg"])
+def package(request: pytest.FixtureRequest) -> str:
+    """Import name of a dataset."""
+    return request.param
+
+
+@pytest.fixture
+def release(package: str, indiana_release: Path, small_release: Path, tmp_path: Path) -> Path:
+    """A copy of the package's release, to be changed by putting new files in place of old."""
+    original = indiana_release if package == "indiana_cxr" else small_release
+    return copy_release(original, tmp_path / "release")
