@@ -28,7 +28,8 @@ from cxr_datasets.config import CxrConfig
 from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.features import CONFIGS, Column, config_features, plural
 from cxr_datasets.images import name_images
-from cxr_datasets.pixels import ROWS_AT_ONCE, Pixels
+from cxr_datasets.options import StorageOptions
+from cxr_datasets.pixels import Pixels
 from cxr_datasets.release import Release
 from cxr_datasets.tables import combined
 
@@ -89,14 +90,19 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
             config_name=config_name, custom_features=custom_features, **options
         )
         config.check(self.RAW_VIEWS)
+        self.options = StorageOptions(self.storage_options, config.data_dir)
+        if self.token:
+            self.options = self.options.with_default("hf", token=self.token)
         self.release = self.open_release(config)
-        key = [config.key(), self.release.source.root, self.release.stamps()]
+        source = self.release.source
+        options = {**config.key(), "embed": config.embeds(source)}
+        key = [options, source.root, self.release.stamps()]
         if custom_features is not None:
             key.append(custom_features.to_dict())
-        if config.name != "reports" and config.missing != "error":
+        if config.looks_ahead(source):
             # After a download went on, an old cache must not answer.
             images = plan.wanted_images(self.release, config, self.RAW_VIEW_COLUMN)
-            self._images, found = plan.keep_present(images, self.release.source, config)
+            self._images, found = plan.keep_present(images, source, config)
             key.append(found)
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode())
         return config, f"{config.name}-{digest.hexdigest()[:16]}"
@@ -107,6 +113,25 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         )
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        path, splits = self.write_index()
+        return [self._split_generator(name, path, shards) for name, shards in splits.items()]
+
+    def _generate_tables(
+        self, index: str, shards: list[int], pixels: bool = True
+    ) -> Iterator[tuple[int, pa.Table]]:
+        yield from enumerate(self.read_rows(index, shards, pixels))
+
+    # What they do, and what is made of shards elsewhere than in `datasets`.
+
+    def write_index(self) -> tuple[str, dict[str, index_file.SplitShards]]:
+        """Read the tables and write the index file, unless it is in the cache.
+
+        Returns:
+            Its path, and the shards of each split in it.
+
+        Raises:
+            CxrError: The release's tables are broken, or images are not there.
+        """
         self.release.prepare(self._index_folder())
         path = self._index_path()
         splits = None if index_file.has_index(path) else self._plan()
@@ -114,15 +139,25 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
             missing.probe(self.release.source, self._all_paths(path, splits))
         if splits is not None:
             index_file.write_index(path, splits)
-        return [
-            self._split_generator(name, path, shards)
-            for name, shards in index_file.read_splits(path).items()
-        ]
+        return path, index_file.read_splits(path)
 
-    def _generate_tables(self, index: str, shards: list[int]) -> Iterator[tuple[int, pa.Table]]:
+    def read_rows(self, index: str, shards: list[int], pixels: bool = True) -> Iterator[pa.Table]:
+        """Read shards: rows of an index file, with their texts and images.
+
+        Args:
+            index: The index file.
+            shards: Numbers of its shards.
+            pixels: Whether images are wanted; else their column is null and none is read.
+
+        Yields:
+            Tables of the dataset's features, whose images fit into memory together.
+
+        Raises:
+            CxrError: A report or an image cannot be read.
+        """
         schema = config_features(self.config.name, self.COLUMNS).arrow_schema
-        for number, rows in enumerate(self._complete_rows(index, shards)):
-            yield number, rows.select(schema.names).cast(schema)
+        for rows in self._complete_rows(index, shards, pixels):
+            yield rows.select(schema.names).cast(schema)
 
     def _prepare_split(
         self, split_generator: Any, num_proc: int | None = None, **kwargs: Any
@@ -160,7 +195,8 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         """
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_images": None}
+        # What is given as storage_options travels in `options`, or not at all.
+        return {**super().__getstate__(), "_images": None, "storage_options": {}, "token": None}
 
     # The steps.
 
@@ -213,18 +249,18 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
             )
         return combined(column if name == "path" else pc.list_flatten(column))
 
-    def _complete_rows(self, index: str, shards: list[int]) -> Iterator[pa.Table]:
+    def _complete_rows(self, index: str, shards: list[int], wanted: bool) -> Iterator[pa.Table]:
         """Rows of some shards with texts and images, in tables that fit into memory."""
         # A Parquet file is made to travel, and `datasets` itself embeds no member of an archive.
-        embed = self.config.image_size is not None or self._file_format == "parquet"
+        embed = self.config.embeds(self.release.source)
+        if self.config.embed is None and self._file_format == "parquet":
+            embed = True
         pixels = Pixels(self.release.source, self.config, embed, self._image_columns())
         for rows in index_file.read_shards(index, shards, _ROWS_PER_TABLE):
             rows = self.release.add_texts(rows)
             if self.config.name == "reports":
                 yield rows
-                continue
-            step = ROWS_AT_ONCE if embed else rows.num_rows
-            for start in range(0, rows.num_rows, step):
-                some = pixels.add(rows.slice(start, step))
-                if some.num_rows:
-                    yield some
+            elif not wanted:
+                yield pixels.leave_out(rows)
+            else:
+                yield from (some for some in pixels.add(rows) if some.num_rows)

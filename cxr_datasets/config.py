@@ -10,7 +10,11 @@ import datasets
 from cxr_datasets.errors import OptionError
 from cxr_datasets.missing import CHOICES
 from cxr_datasets.resize import FORMATS, JPEG
+from cxr_datasets.source import Source
 from cxr_datasets.views import check_views
+
+_NOT_IN_THE_ROWS = ("connections",)
+"""Options that change how fast the rows come, not what they hold."""
 
 
 @dataclass
@@ -27,12 +31,19 @@ class CxrConfig(datasets.BuilderConfig):
         image_size: Short side in pixels of the images, which are then decoded, made smaller and
             embedded; never enlarged. None: the release's own files, referred to by path.
         image_format: `jpeg` (quality 95) or `png` (lossless), of images made by `image_size`.
+        embed: Whether a built or streamed dataset holds the images' bytes, or only where they
+            are. None: bytes of remote images and of those made by `image_size`, addresses of
+            local ones.
+        connections: Most requests at once to a remote store. None: 8 to web servers, more to
+            object stores.
     """
 
     views: list[str] | None = None
     missing: str = CHOICES[0]
     image_size: int | None = None
     image_format: str = JPEG
+    embed: bool | None = None
+    connections: int | None = None
 
     def check(self, raw_views: tuple[str, ...]) -> None:
         """Check the options' values.
@@ -59,6 +70,33 @@ class CxrConfig(datasets.BuilderConfig):
                 f"image_size={self.image_size!r} is not a number of pixels. Give the short side "
                 "as a positive integer, such as 512."
             )
+        if self.embed not in (None, True, False):
+            raise OptionError.unknown("embed", self.embed, (True, False, None))
+        if self.embed is False and self.image_size is not None:
+            raise OptionError(
+                "embed=False goes without image_size: images made smaller have no address, only "
+                "bytes. Leave one of the two out."
+            )
+        if self.connections is not None and not _is_positive_integer(self.connections):
+            raise OptionError(
+                f"connections={self.connections!r} is not a number of requests. Give a positive "
+                "integer, such as 8."
+            )
+
+    def embeds(self, source: Source) -> bool:
+        """Whether images of a source are stored as bytes."""
+        if self.embed is None:
+            return source.is_remote or self.image_size is not None
+        return self.embed
+
+    def looks_ahead(self, source: Source) -> bool:
+        """Whether it is found out before anything is read which image files are there.
+
+        Where remote images are fetched anyway, looking for each first would take as long again.
+        """
+        if self.name == "reports" or self.missing == "error":
+            return False
+        return not (source.is_remote and self.embeds(source))
 
     def key(self) -> dict[str, Any]:
         """The options that decide what the rows hold, for the cache key."""
@@ -66,7 +104,7 @@ class CxrConfig(datasets.BuilderConfig):
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
-            if field.name not in plain
+            if field.name not in (*plain, *_NOT_IN_THE_ROWS)
         }
 
 

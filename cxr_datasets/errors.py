@@ -51,3 +51,7 @@ class ImageError(CxrError):
 
 class ScriptError(CxrError):
     """The folder named in `load_dataset` holds another version of the loading script."""
+
+
+class StoreError(CxrError, OSError):
+    """A remote store refuses a file, or failed again and again while it was read."""

@@ -20,6 +20,7 @@ CHOICES = ("error", "skip", "null")
 """Refuse to build, drop the row, or keep the row with a null image."""
 
 PROBES = 256
+REMOTE_PROBES = 16
 """Files looked at by `missing="error"`, spread evenly over the release."""
 
 _logger = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ def probe(source: Source, paths: pa.Array) -> None:
     Raises:
         MissingImagesError: At least one of them is absent.
     """
-    spread = np.unique(np.linspace(0, len(paths) - 1, min(PROBES, len(paths))).astype(np.int64))
+    probes = min(REMOTE_PROBES if source.is_remote else PROBES, len(paths))
+    spread = np.unique(np.linspace(0, len(paths) - 1, probes).astype(np.int64))
     sample = paths.take(pa.array(spread))
     present = are_present(source.sizes(sample.to_pylist()))
     if present.all():

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.config import CxrConfig
-from cxr_datasets.errors import CxrError, ImageError, MissingImagesError
+from cxr_datasets.errors import ImageError, MissingImagesError, StoreError
 from cxr_datasets.features import plural
-from cxr_datasets.images import describe, image_array
+from cxr_datasets.images import IMAGE_TYPE, describe, image_array
+from cxr_datasets.ordered import in_order
 from cxr_datasets.resize import JPEG, PNG, reencode
 from cxr_datasets.source import THREADS, UNFINISHED, Source
 from cxr_datasets.studies import filter_lists
@@ -42,31 +47,55 @@ class Pixels:
     embed: bool
     image_columns: tuple[str, ...]
 
-    def add(self, rows: pa.Table) -> pa.Table:
+    def add(self, rows: pa.Table) -> Iterator[pa.Table]:
         """Add the column `image`, or `images` to rows of studies.
+
+        Images to embed are read several at once and ahead of the rows that are used.
 
         Args:
             rows: Rows of an index file.
 
-        Returns:
-            The rows; without those whose image is absent or broken if `missing` is `skip`.
+        Yields:
+            The rows in order, in tables whose images fit into memory; without those whose image
+            is absent or broken if `missing` is `skip`.
 
         Raises:
             MissingImagesError: An image to embed is absent and `missing` is `error`.
             ImageError: An image to embed does not decode and `missing` is `error`.
+            StoreError: A remote store refuses an image, or failed again and again.
         """
-        return self._to_studies(rows) if self.config.name == "studies" else self._to_images(rows)
+        complete = self._to_studies if self.config.name == "studies" else self._to_images
+        if not self.embed:
+            yield complete(rows, iter(()))
+            return
+        with closing(self._contents(self._paths(rows))) as contents:
+            for start in range(0, rows.num_rows, ROWS_AT_ONCE):
+                yield complete(rows.slice(start, ROWS_AT_ONCE), contents)
 
-    def _to_images(self, rows: pa.Table) -> pa.Table:
-        images = self._images(rows, "path", "present")
+    def leave_out(self, rows: pa.Table) -> pa.Table:
+        """Add the column as it is without images: null, or lists of null."""
+        if self.config.name != "studies":
+            return rows.append_column("image", pa.nulls(rows.num_rows, IMAGE_TYPE))
+        paths = combined(rows["paths"])
+        nothing = pa.nulls(len(paths.flatten()), IMAGE_TYPE)
+        offsets = pc.subtract(paths.offsets, paths.offsets[0])
+        return rows.append_column("images", pa.ListArray.from_arrays(offsets, nothing))
+
+    def _paths(self, rows: pa.Table) -> list[str | None]:
+        """Path of every image of the rows in order; None where it is known to be absent."""
+        if self.config.name == "studies":
+            rows = _flattened(rows)
+        paths, exists = _paths_and_presence(rows)
+        return (paths if exists is None else pc.if_else(exists, paths, None)).to_pylist()
+
+    def _to_images(self, rows: pa.Table, contents: Iterator[bytes | None]) -> pa.Table:
+        images = self._images(rows, contents)
         rows = rows.append_column("image", images)
         return rows.filter(images.is_valid()) if self.config.missing == "skip" else rows
 
-    def _to_studies(self, rows: pa.Table) -> pa.Table:
+    def _to_studies(self, rows: pa.Table, contents: Iterator[bytes | None]) -> pa.Table:
         paths = combined(rows["paths"])
-        names = [name for name in ("paths", "presents") if name in rows.column_names]
-        flat = pa.table({name: combined(rows[name]).flatten() for name in names})
-        images = self._images(flat, "paths", "presents")
+        images = self._images(_flattened(rows), contents)
         offsets = pc.subtract(paths.offsets, paths.offsets[0])
         rows = rows.append_column("images", pa.ListArray.from_arrays(offsets, images))
         if self.config.missing == "skip" and images.null_count:
@@ -74,13 +103,12 @@ class Pixels:
             rows = filter_lists(rows, lists, images.is_valid())
         return rows
 
-    def _images(self, rows: pa.Table, path: str, present: str) -> pa.StructArray:
-        paths = combined(rows[path])
-        exists = combined(rows[present]) if present in rows.column_names else None
+    def _images(self, rows: pa.Table, contents: Iterator[bytes | None]) -> pa.StructArray:
+        paths, exists = _paths_and_presence(rows)
         if not self.embed:
             return image_array(self.source.addresses(paths), None, exists)
-        contents = self._contents(paths if exists is None else pc.if_else(exists, paths, None))
-        return image_array(self._names(paths), contents, contents.is_valid())
+        found = pa.array(islice(contents, len(paths)), pa.binary())
+        return image_array(self._names(paths), found, found.is_valid())
 
     def _names(self, paths: pa.Array) -> pa.Array:
         """File names to keep beside embedded bytes, as `datasets` does."""
@@ -90,25 +118,51 @@ class Pixels:
         stem = pc.replace_substring_regex(names, r"(\.dcm)?\.[a-z]+$", "")
         return pc.binary_join_element_wise(stem, _SUFFIXES[self.config.image_format], "")
 
-    def _contents(self, paths: pa.Array) -> pa.Array:
-        with ThreadPoolExecutor(THREADS) as pool:
-            return pa.array(pool.map(self._content, paths.to_pylist()), pa.binary())
+    def _contents(self, paths: list[str | None]) -> Generator[bytes | None, None, None]:
+        """What is to be stored of each image, in order; None where there is none."""
+        with (
+            ThreadPoolExecutor(THREADS, thread_name_prefix="cxr-pixels") as pool,
+            closing(self._reads(paths)) as reads,
+        ):
+            jobs = zip(paths, reads, strict=True)
+            finished = in_order(lambda job: pool.submit(self._content, *job), jobs, ROWS_AT_ONCE)
+            with closing(finished):
+                for content in finished:
+                    yield content.result()
 
-    def _content(self, path: str | None) -> bytes | None:
+    def _reads(self, paths: list[str | None]) -> Generator[Callable[[], bytes], None, None]:
+        """For each image a function that gives its bytes; those of remote ones have arrived."""
+        if not self.source.is_remote:
+            for path in paths:
+                yield partial(self.source.read, path or "")
+            return
+        ahead = max(ROWS_AT_ONCE, 2 * self.source.store.connections)
+        with closing(in_order(self._begin, paths, ahead)) as fetched:
+            for work in fetched:
+                yield work.result
+
+    def _begin(self, path: str | None) -> Future[bytes]:
+        if path is not None:
+            return self.source.begin_read(path)
+        nothing: Future[bytes] = Future()
+        nothing.set_result(b"")
+        return nothing
+
+    def _content(self, path: str | None, read: Callable[[], bytes]) -> bytes | None:
         if path is None:
             return None
         try:
-            return self._read(path)
-        except CxrError as error:
+            return self._read(path, read)
+        except (MissingImagesError, ImageError) as error:
             if self.config.missing == "error":
                 raise
             _logger.warning("missing=%r: %s", self.config.missing, error)
             return None
 
-    def _read(self, path: str) -> bytes:
+    def _read(self, path: str, read: Callable[[], bytes]) -> bytes:
         address = self.source.address(path)
         try:
-            content = self.source.read(path)
+            content = read()
             if len(content) <= UNFINISHED:
                 raise FileNotFoundError(address)
             if self.config.image_size is None:
@@ -116,5 +170,19 @@ class Pixels:
             return reencode(content, self.config.image_size, self.config.image_format)
         except FileNotFoundError as error:
             raise MissingImagesError(describe(address, error)) from error
+        except StoreError:
+            raise
         except Exception as error:  # Pillow, zlib and zipfile each have errors of their own
             raise ImageError(describe(address, error)) from error
+
+
+def _flattened(studies: pa.Table) -> pa.Table:
+    """The images of studies, one a row."""
+    names = [name for name in ("paths", "presents") if name in studies.column_names]
+    return pa.table({name.removesuffix("s"): combined(studies[name]).flatten() for name in names})
+
+
+def _paths_and_presence(images: pa.Table) -> tuple[pa.Array, pa.Array | None]:
+    """Paths, and which of them exist where that is known."""
+    exists = combined(images["present"]) if "present" in images.column_names else None
+    return combined(images["path"]), exists

@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 
 import pyarrow as pa
 
+from cxr_datasets.addresses import check_open
 from cxr_datasets.errors import ReleaseError
+from cxr_datasets.options import StorageOptions
 from cxr_datasets.source import Source
 
 
@@ -47,15 +49,26 @@ class Release(ABC):
         return rows
 
 
-def open_source(data_dir: str | None, dataset: str, download: str) -> Source:
+def open_source(
+    data_dir: str | None,
+    dataset: str,
+    download: str,
+    options: StorageOptions | None = None,
+    connections: int | None = None,
+) -> Source:
     """Open the folder a user named.
+
+    A remote one is not looked at: many stores have no folders, and its tables will tell.
 
     Args:
         data_dir: What the user gave.
         dataset: The dataset's name, for the errors.
         download: Where to get the data, for the errors.
+        options: Storage options.
+        connections: Most requests at once to a remote store.
 
     Raises:
+        OptionError: It holds a password.
         ReleaseError: It is not given, not there, closed to this user, or holds nothing.
     """
     if not data_dir:
@@ -63,8 +76,9 @@ def open_source(data_dir: str | None, dataset: str, download: str) -> Source:
             f"{dataset} is read from your own copy: pass data_dir=, the folder that holds its "
             f"tables. To get a copy, see {download}."
         )
-    source = Source(data_dir)
-    if source.is_closed:
+    check_open("data_dir", data_dir)
+    source = Source(data_dir, options, connections)
+    if not source.is_remote and source.is_closed:
         raise ReleaseError(
             f"data_dir={source.root} may not be read: permission denied. Check the permissions of "
             "the folder and of those above it, or pass another copy."
@@ -74,6 +88,8 @@ def open_source(data_dir: str | None, dataset: str, download: str) -> Source:
             f"data_dir={source.root} is no zip archive. It is damaged or was not downloaded to its "
             "end: fetch it again."
         )
+    if source.is_remote:
+        return source
     if source.size() is not None:
         if not source.is_archive:
             raise ReleaseError(
@@ -104,6 +120,7 @@ def not_this_dataset(source: Source, dataset: str, looked_for: str, hint: str = 
     """
     names = source.names()
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    shown = shown or "nothing (it does not exist, is empty, or may not be listed)"
     return ReleaseError(
         f"data_dir={source.root} is not a copy of {dataset}: expected {looked_for} in it, found "
         f"{shown}. {hint or 'Pass the folder that holds the tables.'}"

@@ -10,10 +10,8 @@ import hashlib
 import os
 import posixpath
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import FileIO
-from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
@@ -21,9 +19,13 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
 from pyarrow.fs import LocalFileSystem as LocalFiles
+
+from cxr_datasets import addresses
+from cxr_datasets.errors import StoreError
+from cxr_datasets.options import StorageOptions
+from cxr_datasets.ordered import in_order
+from cxr_datasets.store import Store, open_files
 
 UNFINISHED = 0
 """Size in bytes at which a file counts as an unfinished download."""
@@ -35,6 +37,13 @@ _WAITING_THREADS = 8
 """Of looking for files, which on a cold disk is waiting."""
 
 _PATHS_AT_ONCE = 4_096
+_QUESTIONS_AHEAD = 1_024
+
+_ANY_PATH = "\x1a"
+
+_CHANGES = ("ETag", "etag", "blob_id", "oid", "md5Hash", "CRC", "mtime", "LastModified",
+            "Last-Modified", "updated", "created")  # fmt: skip
+"""What file systems call that which changes with a file's content, best first."""
 
 
 class Source:
@@ -42,37 +51,49 @@ class Source:
 
     Attributes:
         root: Absolute local path, or fsspec address, of the folder or archive.
-        storage_options: Options of its file system; they never enter a cache key or a message.
+        options: Options of its file system; they never enter a cache key or a message.
+        connections: Most requests at once to a remote store; None: what its protocol bears.
     """
 
-    def __init__(self, root: str | os.PathLike[str], storage_options: dict[str, Any] | None = None):
-        root = os.fspath(root)
-        if "://" not in root:
-            root = str(Path(root).expanduser().absolute())
-            root = os.path.normpath(root)
-        self.root = root
-        self.storage_options = storage_options or {}
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        options: StorageOptions | None = None,
+        connections: int | None = None,
+    ):
+        self.root = addresses.normalised(os.fspath(root))
+        self.options = options or StorageOptions()
+        self.connections = connections
+        self._process = 0
 
     def __repr__(self) -> str:
-        return f"Source({self.root!r})"
+        return f"Source({addresses.shown(self.root)!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Carry the address only; a worker opens its own file system."""
-        return {"root": self.root, "storage_options": self.storage_options}
+        kept = ("root", "options", "connections")
+        return {**{name: self.__dict__[name] for name in kept}, "_process": 0}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+    @property
+    def is_remote(self) -> bool:
+        """Whether its bytes come over a network, or from any store but this machine's disks."""
+        return addresses.is_remote(self.root)
 
     @property
     def is_archive(self) -> bool:
         """Whether the root is a zip archive whose members are the files."""
-        return self.root.endswith(".zip")
+        return self.root.endswith(".zip") and "::" not in self.root
+
+    @property
+    def is_local_folder(self) -> bool:
+        """Whether files can be opened by a plain local path."""
+        return "://" not in self.root and not self.is_archive
 
     @property
     def is_broken(self) -> bool:
         """Whether the root is an archive that cannot be opened, though it is there."""
         try:
-            return self._opened is None
+            return self._files is None
         except (BadZipFile, IsADirectoryError):
             return True
         except FileNotFoundError:
@@ -80,9 +101,9 @@ class Source:
 
     @property
     def is_closed(self) -> bool:
-        """Whether the root is there but this user may not look into it."""
+        """Whether the root is there but this user may not look into it; of local ones only."""
         try:
-            fs, place = self._opened
+            fs, place = self._files, self._place("")
             if fs.info(place)["type"] == "directory":
                 names = fs.ls(place, detail=False)
                 for name in names[:1]:  # a folder may be listed and yet not be entered
@@ -94,39 +115,50 @@ class Source:
         return False
 
     @property
-    def is_local_folder(self) -> bool:
-        """Whether files can be opened by a plain local path."""
-        return isinstance(self._opened[0], LocalFileSystem)
+    def store(self) -> Store:
+        """What all requests of a remote source go through."""
+        if self._process != os.getpid():  # a forked process must not share what is open
+            self._store = Store(self._chain(), self.options, self.connections)
+            self._process = os.getpid()
+        return self._store
 
-    @cached_property
+    @property
+    def _files(self) -> fsspec.AbstractFileSystem:
+        return self._opened[0]
+
+    @property
     def _opened(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        if self.is_archive:
-            return fsspec.filesystem("zip", fo=self.root, target_options=self.storage_options), ""
-        return url_to_fs(self.root, **self.storage_options)
+        if self.is_remote:
+            return self.store.files, self.store.root
+        if self._process != os.getpid():
+            self._local = open_files(self._chain(), self.options)
+            self._process = os.getpid()
+        return self._local
+
+    def _chain(self) -> str:
+        return f"zip://::{self.root}" if self.is_archive else self.root
 
     def _place(self, path: str) -> str:
-        prefix = self._opened[1].rstrip("/")
+        prefix = (self.root if self.is_local_folder else self._opened[1]).rstrip("/")
         return f"{prefix}/{path}" if prefix and path else prefix or path or "/"
 
     def address(self, path: str = "") -> str:
         """Where a file is, as a person or `datasets` would open it: a path or a chained URL."""
-        if self.is_archive:
-            return f"zip://{path}::{self.root}" if path else self.root
-        return posixpath.join(self.root, path) if path else self.root
+        return addresses.joined(self._chain(), path) if path else self.root
 
     def addresses(self, paths: pa.Array) -> pa.Array:
         """`address` of a whole column of paths; nulls stay null."""
-        before, after = self.address("\0").split("\0")
+        before, after = self.address(_ANY_PATH).split(_ANY_PATH)
         return pc.binary_join_element_wise(before, paths, after, "")
 
     def folder(self, path: str) -> Source:
         """The source of a folder: inside this one, or above it (`..`)."""
-        return Source(os.path.normpath(f"{self.root}/{path}"), self.storage_options)
+        return Source(addresses.joined(self.root, path), self.options, self.connections)
 
     def size(self, path: str = "") -> int | None:
         """Size of a file in bytes; None if it is a folder, not there, or closed to us."""
         info = self._info(path)
-        return info["size"] if info and info["type"] == "file" else None
+        return _size(info) if info and info["type"] == "file" else None
 
     def is_folder(self, path: str = "") -> bool:
         """Whether a folder of this name is there."""
@@ -135,11 +167,20 @@ class Source:
 
     def first_existing(self, paths: Sequence[str]) -> str | None:
         """The first of several files that is there and not empty; None if none is."""
-        return next((path for path in paths if self.size(path)), None)
+        sizes = self.few_sizes(paths)
+        return next((path for path, size in zip(paths, sizes, strict=True) if size), None)
+
+    def few_sizes(self, paths: Sequence[str]) -> list[int | None]:
+        """`size` of a few files; of remote ones all at once."""
+        if self.is_remote:
+            return [None if size < 0 else int(size) for size in self.sizes(paths)]
+        return list(map(self.size, paths))
 
     def _info(self, path: str) -> Any:
         try:
-            return self._opened[0].info(self._place(path))
+            if self.is_remote:
+                return self.store.info(self._place(path)).result()
+            return self._files.info(self._place(path))
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
 
@@ -149,11 +190,12 @@ class Source:
         Of a file in an archive: the archive's.
         """
         if self.is_archive:
-            fs, place = url_to_fs(self.root, **self.storage_options)
-            info = fs.info(place)
+            above, name = posixpath.split(self.root)
+            info = Source(above, self.options)._info(name)
         else:
-            info = self._info(path) or {}
-        changed = info.get("ETag") or info.get("mtime") or ""
+            info = self._info(path)
+        info = info or {}
+        changed = next((info[name] for name in _CHANGES if info.get(name)), "")
         return path, info.get("size") or 0, str(changed)
 
     def names(self, path: str = "") -> list[str]:
@@ -161,10 +203,12 @@ class Source:
 
         Never for a folder of images.
         """
-        fs = self._opened[0]
         try:
-            entries = fs.ls(self._place(path), detail=False)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            if self.is_remote:
+                entries = self.store.names(self._place(path)).result()
+            else:
+                entries = self._files.ls(self._place(path), detail=False)
+        except (FileNotFoundError, NotADirectoryError, PermissionError, StoreError):
             return []
         return sorted(posixpath.basename(entry.rstrip("/")) for entry in entries)
 
@@ -189,7 +233,9 @@ class Source:
         """Open a file for reading by pyarrow; the caller closes it."""
         if self.is_local_folder:
             return pa.OSFile(self._place(path))
-        return pa.PythonFile(self._opened[0].open(self._place(path), "rb"), mode="r")
+        if self.is_remote:
+            return pa.BufferReader(self.read(path))
+        return pa.PythonFile(self._files.open(self._place(path), "rb"), mode="r")
 
     def mapped(self, path: str = "") -> pa.Buffer:
         """All bytes of a large file, mapped into memory where it is local."""
@@ -199,22 +245,41 @@ class Source:
         return pa.py_buffer(self.read(path))
 
     def read(self, path: str) -> bytes:
-        """All bytes of a file."""
+        """All bytes of a file.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            StoreError: A remote store refuses it, or failed again and again.
+        """
         if self.is_local_folder:
             # A quarter of fsspec's time a file, and reports in a tree are 227,835 files.
             with FileIO(self._place(path)) as file:
                 return file.readall()
-        return self._opened[0].cat_file(self._place(path))
+        if self.is_remote:
+            return self.begin_read(path).result()
+        return self._files.cat_file(self._place(path))
+
+    def begin_read(
+        self, path: str, start: int | None = None, end: int | None = None
+    ) -> Future[bytes]:
+        """Begin to read a file of a remote source, or some of its bytes; see `Store.read`."""
+        return self.store.read(self._place(path), start, end)
 
     def sizes(self, paths: Sequence[str]) -> np.ndarray:
         """Sizes in bytes of many files, in order; -1 where a file is not there."""
+        if self.is_remote:
+            found = in_order(self._ask_for_size, paths, _QUESTIONS_AHEAD)
+            return np.array([_size_found(answer) for answer in found], np.int64)
         measure = self._local_sizes if self.is_local_folder else self._other_sizes
         parts = [
             paths[first : first + _PATHS_AT_ONCE] for first in range(0, len(paths), _PATHS_AT_ONCE)
         ]
         with ThreadPoolExecutor(_WAITING_THREADS) as pool:
-            found = list(pool.map(measure, parts))
-        return np.array([size for part in found for size in part], np.int64)
+            sizes = list(pool.map(measure, parts))
+        return np.array([size for part in sizes for size in part], np.int64)
+
+    def _ask_for_size(self, path: str) -> Future[dict[str, Any]]:
+        return self.store.info(self._place(path))
 
     def _local_sizes(self, paths: Sequence[str]) -> list[int]:
         # pyarrow looks without Python's lock: half the time of os.stat, or os.access, in threads.
@@ -225,6 +290,19 @@ class Source:
     def _other_sizes(self, paths: Sequence[str]) -> list[int]:
         sizes = map(self.size, paths)
         return [-1 if size is None else size for size in sizes]
+
+
+def _size(info: dict[str, Any]) -> int:
+    """Size of a file that is there; 1 where the server does not say."""
+    return 1 if info["size"] is None else info["size"]
+
+
+def _size_found(answer: Future[dict[str, Any]]) -> int:
+    try:
+        info = answer.result()
+    except (FileNotFoundError, NotADirectoryError):
+        return -1
+    return _size(info) if info["type"] == "file" else -1
 
 
 def _changed(entry: os.DirEntry[str]) -> int:

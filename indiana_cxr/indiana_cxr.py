@@ -67,4 +67,4 @@ class IndianaCxr(CxrBuilder):
 
     def open_release(self, config: IndianaCxrConfig) -> IndianaRelease:
         """Find the two tables and the folder of images."""
-        return open_release(config.data_dir, config.split_by)
+        return open_release(config.data_dir, config.split_by, self.options, config.connections)

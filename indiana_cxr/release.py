@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets.errors import TableError
 from cxr_datasets.features import SECTIONS, VIEWS
+from cxr_datasets.options import StorageOptions
 from cxr_datasets.release import Release, not_this_dataset, open_source
 from cxr_datasets.source import Source
 from cxr_datasets.tables import Table, count_unused, find_rows, read_table
@@ -102,17 +103,24 @@ class IndianaRelease(Release):
         return {name: column.take(rows) for name, column in columns.items()}
 
 
-def open_release(data_dir: str | None, split_by: str | None = None) -> IndianaRelease:
+def open_release(
+    data_dir: str | None,
+    split_by: str | None = None,
+    options: StorageOptions | None = None,
+    connections: int | None = None,
+) -> IndianaRelease:
     """Recognise a copy of the release.
 
     Args:
         data_dir: Its folder, or the archive Kaggle gives.
         split_by: None, or a name of `SPLITTERS`.
+        options: Storage options of the store it is in.
+        connections: Most requests at once to a remote store.
 
     Raises:
         ReleaseError: There is no such folder, or it lacks the tables.
     """
-    source = open_source(data_dir, DATASET, HOMEPAGE)
+    source = open_source(data_dir, DATASET, HOMEPAGE, options, connections)
     if source.size(PROJECTIONS) is None:
         raise not_this_dataset(source, DATASET, PROJECTIONS, _hint(source))
     if source.size(REPORTS) is None:
@@ -137,8 +145,13 @@ def find_image_folder(source: Source) -> str:
     """The folder of the PNGs: of the three known ones, the one with most of a few listed files.
 
     Only a few names are looked for, and no folder is listed. Where a partial download has none of
-    them, the first of the three folders that is there.
+    them, the first of the three folders that is there. In a remote store the first of the folders
+    of images that is there is taken, so that a second start reads no table.
     """
+    folders = (folder for folder in IMAGE_FOLDERS if folder and source.is_remote)
+    found = next((folder for folder in folders if source.is_folder(folder.rstrip("/"))), None)
+    if found is not None:
+        return found
     names = read_projections(source)["filename"]
     sample = names[:: max(1, len(names) // _PROBED_NAMES)].to_pylist()
     hits = [
@@ -146,7 +159,8 @@ def find_image_folder(source: Source) -> str:
     ]
     if any(hits):
         return IMAGE_FOLDERS[hits.index(max(hits))]
-    return next(folder for folder in IMAGE_FOLDERS if source.is_folder(folder.rstrip("/")))
+    folders = (folder for folder in IMAGE_FOLDERS if source.is_folder(folder.rstrip("/")))
+    return next(folders, IMAGE_FOLDERS[0])
 
 
 def read_projections(source: Source) -> Table:

@@ -75,4 +75,6 @@ class MimicCxrJpg(CxrBuilder):
     def open_release(self, config: MimicCxrJpgConfig) -> MimicRelease:
         """Find the tables, and the reports if they are about."""
         needs_reports = config.name == "reports"
-        return open_release(config.data_dir, config.reports, needs_reports=needs_reports)
+        return open_release(
+            config.data_dir, config.reports, needs_reports, self.options, config.connections
+        )

@@ -8,7 +8,9 @@ import re
 import numpy as np
 import pyarrow as pa
 
+from cxr_datasets.addresses import check_open
 from cxr_datasets.errors import ReportsError, TableError
+from cxr_datasets.options import StorageOptions
 from cxr_datasets.release import Release, not_this_dataset, open_source
 from cxr_datasets.source import Source
 from cxr_datasets.tables import combined
@@ -82,7 +84,11 @@ def _with_columns(rows: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
 
 
 def open_release(
-    data_dir: str | None, reports: str | None = None, needs_reports: bool = False
+    data_dir: str | None,
+    reports: str | None = None,
+    needs_reports: bool = False,
+    options: StorageOptions | None = None,
+    connections: int | None = None,
 ) -> MimicRelease:
     """Recognise a copy of the release and look for its reports.
 
@@ -90,6 +96,8 @@ def open_release(
         data_dir: The folder that holds the tables.
         reports: Address of the reports; None looks for them.
         needs_reports: Whether to go without them is an error.
+        options: Storage options of the stores of both.
+        connections: Most requests at once to a remote store.
 
     Raises:
         ReleaseError: There is no such folder, or it lacks the split table.
@@ -97,7 +105,7 @@ def open_release(
         ReportsError: The reports are not where `reports` says, are broken, or are needed and
             were not found.
     """
-    source = open_source(data_dir, DATASET, HOMEPAGE)
+    source = open_source(data_dir, DATASET, HOMEPAGE, options, connections)
     files = tables.find_tables(source)
     if "split" not in files:
         raise not_this_dataset(source, DATASET, tables.file_name("split"), _hint(source))
@@ -107,6 +115,8 @@ def open_release(
             f"{source.root} has no {' and no '.join(missing)} (nor without .gz). "
             f"Fetch it from {HOMEPAGE} and put it beside the other tables."
         )
+    if reports is not None:
+        check_open("reports", reports)
     store = find_reports(source, reports)
     if store is None:
         _say_without_reports(source, needs_reports)

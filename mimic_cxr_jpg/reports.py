@@ -8,18 +8,23 @@ Each text is at `files/pXX/p<subject>/s<study>.txt`, beside the folder of the st
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets import index as index_file
+from cxr_datasets.download import fetched
 from cxr_datasets.errors import ReportsError
+from cxr_datasets.ordered import in_order
 from cxr_datasets.source import Source
 from cxr_datasets.tables import combined
 from mimic_cxr_jpg.archives import read_tar_members, read_zip_directory, read_zip_members
@@ -37,6 +42,8 @@ _SIBLING = re.compile(r"mimic-cxr(?!-jpg)")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _PATIENTS_LOOKED_AT = 5
 _LEVELS_ABOVE = 3
+_LEVELS_TO_THE_PROJECT = 2
+_TEXTS_AHEAD = 64
 _MEMBERS_AT_ONCE = 4_096
 _TEXTS = pa.schema({"name": pa.string(), "text": pa.string()})
 
@@ -47,11 +54,13 @@ class ReportStore(ABC):
     Attributes:
         source: The folder they are in.
         path: Their file or folder within it.
+        held: The folder they are read from; for a remote archive its copy's.
+        held_path: Their file or folder within that.
     """
 
     def __init__(self, source: Source, path: str):
-        self.source = source
-        self.path = path
+        self.source = self.held = source
+        self.path = self.held_path = path
 
     @property
     def address(self) -> str:
@@ -63,8 +72,16 @@ class ReportStore(ABC):
         _, size, changed = self.source.stamp(self.path)
         return [(self.address, size, changed)]
 
-    def prepare(self, cache: str) -> None:  # noqa: B027  (two of three need nothing)
+    def prepare(self, cache: str) -> None:  # noqa: B027  (a tree needs nothing)
         """Make what `locate` and `read` need in the cache."""
+
+    def _hold(self, cache: str) -> Path | None:
+        """Copy a remote archive into the cache; gives the copy, None for what is local."""
+        if not self.source.is_remote:
+            return None
+        copy = fetched(self.source, self.path, cache)
+        self.held, self.held_path = Source(copy.parent), copy.name
+        return copy
 
     @abstractmethod
     def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
@@ -93,16 +110,28 @@ class ReportStore(ABC):
 
 
 class ZippedReports(ReportStore):
-    """Reports in a zip archive, read in place."""
+    """Reports in a zip archive, read in place; a remote one is copied into the cache first.
+
+    Read in place over a network, its directory alone, a seventh of it, would have to be read by
+    every process, and its texts in as many requests as there are shards.
+    """
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_mapped"}
+
+    def prepare(self, cache: str) -> None:
+        """Copy a remote archive into the cache, unless it is there.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        self._hold(cache)
 
     @property
     def _archive(self) -> memoryview:
         if not hasattr(self, "_mapped"):
             with _permitted(self.address):
-                self._mapped = memoryview(self.source.mapped(self.path))
+                self._mapped = memoryview(self.held.mapped(self.held_path))
         return self._mapped
 
     def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
@@ -135,8 +164,12 @@ class TarredReports(ReportStore):
         """
         key = hashlib.sha256(repr(self.stamps()).encode()).hexdigest()[:16]
         self.cached = f"{cache}/mimic-cxr-reports-{key}.arrow"
-        if not index_file.has_index(self.cached):
-            index_file.write_tables(self.cached, _TEXTS, self._tables())
+        if index_file.has_index(self.cached):
+            return
+        copy = self._hold(cache)
+        index_file.write_tables(self.cached, _TEXTS, self._tables())
+        if copy:
+            copy.unlink(missing_ok=True)  # another process may have been faster
 
     def _tables(self) -> Iterator[pa.Table]:
         """Names and texts of all members, piece by piece."""
@@ -157,7 +190,7 @@ class TarredReports(ReportStore):
 
     @contextmanager
     def _stream(self) -> Iterator[Any]:
-        with _permitted(self.address), self.source.arrow_file(self.path) as file:
+        with _permitted(self.address), self.held.arrow_file(self.held_path) as file:
             yield pa.CompressedInputStream(file, "gzip")
 
     def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
@@ -184,12 +217,17 @@ class ReportTree(ReportStore):
 
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`."""
-        return _decoded(map(self._read_file, places.to_pylist()))
+        paths = places.to_pylist()
+        if self.source.is_remote:
+            begun = in_order(self.source.begin_read, paths, _TEXTS_AHEAD)
+            works = zip(paths, begun, strict=True)
+            return _decoded([self._text(path, work.result) for path, work in works])
+        return _decoded([self._text(path, partial(self.source.read, path)) for path in paths])
 
-    def _read_file(self, path: str) -> bytes | None:
+    def _text(self, path: str, read: Callable[[], bytes]) -> bytes | None:
         try:
             with _permitted(self.source.address(path)):
-                return self.source.read(path)
+                return read()
         except FileNotFoundError:
             return None
 
@@ -268,7 +306,7 @@ def find_reports(data: Source, reports: str | None) -> ReportStore | None:
         ReportsError: They are not where `reports` says.
     """
     if reports is not None:
-        return _given_reports(reports)
+        return _given_reports(reports, data)
     for place in _places(data):
         store = _reports_in(place)
         if store:
@@ -276,13 +314,20 @@ def find_reports(data: Source, reports: str | None) -> ReportStore | None:
     return None
 
 
-def _given_reports(reports: str) -> ReportStore:
-    given = Source(reports)
-    file = Source(reports if given.is_archive else given.root)
-    folder, name = file.folder(".."), file.root.rstrip("/").rsplit("/", 1)[-1]
+def _given_reports(reports: str, data: Source) -> ReportStore:
+    given = Source(reports, data.options, data.connections)
+    folder, name = given.folder(".."), posixpath.basename(given.root.partition("::")[0])
     if folder.size(name) is not None:
         return _archive(folder, name)
-    if folder.is_closed or file.is_closed:
+    if given.is_remote:
+        store = None if given.is_archive else _reports_in(given)
+        if store:
+            return store
+        raise ReportsError(
+            f"reports={given.root} is not there, or holds no reports. Pass the address of "
+            "mimic-cxr-reports.zip, of a .tar.gz of it, or of the folder that holds its files/."
+        )
+    if folder.is_closed or given.is_closed:
         raise _not_permitted(f"reports={given.root}")
     if not folder.is_folder(name):
         raise ReportsError(
@@ -315,6 +360,10 @@ def _places(data: Source) -> Iterator[Source]:
     for level in range(1, _LEVELS_ABOVE + 1):
         above = data.folder("/".join([".."] * level))
         yield above
+        if data.is_remote and level == _LEVELS_TO_THE_PROJECT:
+            # Servers that do not list their folders have PhysioNet's own names.
+            version = posixpath.basename(data.root)
+            yield above.folder(f"mimic-cxr/{version}")
         for name in above.names():
             if _SIBLING.match(name):
                 sibling = above.folder(name)

@@ -62,13 +62,15 @@ def find_tables(source: Source) -> dict[str, str]:
     Returns:
         Name of `TABLES` -> file, for those that are there.
     """
-    found = {}
-    for table in TABLES:
-        names = [file_name(table, version, gz) for version in VERSIONS for gz in (".gz", "")]
-        file = next((name for name in names if source.size(name) is not None), None)
-        if file:
-            found[table] = file
-    return found
+    names = {
+        table: [file_name(table, version, gz) for version in VERSIONS for gz in (".gz", "")]
+        for table in TABLES
+    }
+    every = [name for several in names.values() for name in several]
+    sizes = source.few_sizes(every)
+    there = {name for name, size in zip(every, sizes, strict=True) if size is not None}
+    found = {table: [name for name in several if name in there] for table, several in names.items()}
+    return {table: several[0] for table, several in found.items() if several}
 
 
 def file_name(table: str, version: str = "2.0.0", suffix: str = ".gz") -> str:

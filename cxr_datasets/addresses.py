@@ -1,0 +1,96 @@
+"""Addresses: local paths, and those of fsspec such as `s3://bucket/key` or `zip://a::https://b`.
+
+A chained address names the innermost thing first: `zip://folder::https://host/archive.zip` is a
+folder in an archive on a server. Each part between `::` is called a link here.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cxr_datasets.errors import OptionError
+
+WEB = ("http", "https")
+
+_LOCAL = ("file", "local")
+_CHAIN = "::"
+
+
+def normalised(address: str) -> str:
+    """An address in the one form in which it is compared, stored and extended.
+
+    Args:
+        address: A local path, or an fsspec address.
+
+    Returns:
+        An absolute local path, or an address without `.`, `..` and a final slash.
+    """
+    link, chain, rest = address.partition(_CHAIN)
+    protocol, separator, path = link.partition("://")
+    if not separator:
+        return os.path.normpath(Path(link).expanduser().absolute()) + chain + rest
+    if protocol in _LOCAL and not chain:
+        return os.path.normpath(path)
+    root = posixpath.normpath(path).lstrip("/") if path.strip("/") else ""
+    slash = "/" if path.startswith("/") else ""  # memory:///a, sftp's absolute paths have none
+    return f"{protocol}://{slash}{'' if root == '.' else root}{chain}{rest}"
+
+
+def joined(address: str, path: str) -> str:
+    """The address of a path below a normalised one; `..` goes up, but never out of its store."""
+    link, chain, rest = address.partition(_CHAIN)
+    protocol, separator, place = link.partition("://")
+    if not separator:
+        return os.path.normpath(f"{link}/{path}")
+    store, _, place = place.partition("/") if has_host(link) else ("", "", place)
+    below = posixpath.normpath(f"/{place}/{path}").lstrip("/")
+    between = "/" if store and below else ""
+    return f"{protocol}://{store}{between}{below}{chain}{rest}"
+
+
+def protocol(address: str) -> str:
+    """How the bytes of an address are reached: `file`, `https`, `s3`, ...; of a chain, its end."""
+    end = address.rpartition(_CHAIN)[2]
+    name = end.partition("://")[0] if "://" in end else "file"
+    return "file" if name in _LOCAL else name
+
+
+def is_remote(address: str) -> bool:
+    """Whether the bytes of an address come from elsewhere than this machine's own disks."""
+    return protocol(address) != "file"
+
+
+def has_host(link: str) -> bool:
+    """Whether the first part of a link's path names a server, bucket or repository owner."""
+    return link.partition("://")[0] not in (*_LOCAL, "zip", "memory", "")
+
+
+def shown(address: str) -> str:
+    """An address as it may be printed: without user, password and signature."""
+    return _CHAIN.join(
+        re.sub(r"\?.*$", "?...", re.sub(r"://[^/@]*@", "://", link), flags=re.DOTALL)
+        for link in address.split(_CHAIN)
+    )
+
+
+def check_open(option: str, address: str | os.PathLike[str]) -> None:
+    """Require an address that may stand in a cache key, a file or a message.
+
+    Raises:
+        OptionError: It holds a password or a signature.
+    """
+    address = os.fspath(address)
+    for link in address.split(_CHAIN):
+        if not has_host(link) or "://" not in link:
+            continue
+        parts = urlsplit(link)
+        if parts.password is not None or (link.split("://")[0] in WEB and parts.query):
+            raise OptionError(
+                f"{option}={shown(address)} holds a password or a signature, which would be stored "
+                "with the dataset. Give the plain address, and the credentials as "
+                "storage_options=, in ~/.netrc, or as the store's own tools take them."
+            )

@@ -1,0 +1,96 @@
+"""A large remote file, copied once into the cache: resumed where it broke off, used when whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import BinaryIO
+
+from filelock import FileLock
+
+from cxr_datasets.addresses import shown
+from cxr_datasets.errors import StoreError
+from cxr_datasets.ordered import in_order
+from cxr_datasets.source import Source
+
+PIECE = 8 * 2**20
+"""Bytes of one request; what is lost when it breaks off."""
+
+
+def fetched(source: Source, path: str, folder: str) -> Path:
+    """Copy a file into a folder, unless this version of it is there.
+
+    A copy that was broken off is continued. Two processes that want the same file make one copy.
+
+    Args:
+        source: Where the file is.
+        path: Its path within the source.
+        folder: Local folder, made if it does not exist.
+
+    Returns:
+        The copy: its name, and a key of the address and version before it.
+
+    Raises:
+        FileNotFoundError: The file is not there.
+        StoreError: The store refuses it, failed again and again, or sent another size than it said.
+    """
+    stamp = source.stamp(path)
+    key = hashlib.sha256(repr((source.root, stamp)).encode()).hexdigest()[:16]
+    copy = Path(folder) / f"{key}-{posixpath.basename(path)}"
+    if copy.exists():
+        return copy
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{copy}.lock"):
+        if not copy.exists():
+            unfinished = copy.with_name(f"{copy.name}.incomplete")
+            _complete(source, path, stamp[1], unfinished)
+            os.replace(unfinished, copy)
+    return copy
+
+
+def _complete(source: Source, path: str, size: int, unfinished: Path) -> None:
+    """Read what a file that broke off lacks."""
+    with unfinished.open("ab") as file:
+        for piece in _pieces(source, path, file.tell(), size):
+            _append(file, piece)
+        file.flush()
+        os.fsync(file.fileno())
+        found = file.tell()
+    if size and found != size:
+        unfinished.unlink()  # it is of no use to the next try either
+        raise StoreError(
+            f"{shown(source.address(path))} came with {found} bytes; the store says it has {size}. "
+            "It changed meanwhile, or something between here and there cuts it: start again."
+        )
+
+
+def _append(file: BinaryIO, piece: tuple[int, bytes]) -> None:
+    start, content = piece
+    file.seek(start)
+    file.truncate()
+    file.write(content)
+
+
+def _pieces(source: Source, path: str, start: int, size: int) -> Iterator[tuple[int, bytes]]:
+    """The bytes from `start` on, in pieces with their places, several under way at once."""
+    if not size or source.is_archive:
+        yield 0, source.read(path)
+        return
+    if start >= size:
+        return
+
+    def begin(at: int) -> Future[bytes]:
+        return source.begin_read(path, at, min(at + PIECE, size))
+
+    first = begin(start).result()
+    if len(first) == size:  # this server sends the whole file whatever it is asked for
+        yield 0, first
+        return
+    yield start, first
+    rest = range(start + PIECE, size, PIECE)
+    for at, piece in zip(rest, in_order(begin, rest, source.store.connections), strict=True):
+        yield at, piece.result()

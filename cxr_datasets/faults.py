@@ -1,0 +1,130 @@
+"""What a failed request means: try again, the file is not there, or tell the user what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+import time
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+
+from cxr_datasets.addresses import shown
+from cxr_datasets.errors import StoreError
+
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 30.0
+LONGEST_IN_ALL = 180.0
+"""Seconds: before the second try, between any two (each wait is twice the last), and in all."""
+
+TRIES = 7
+
+_PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_PASSING_ERRORS = frozenset(
+    {errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH,
+     errno.ENETDOWN, errno.ENETUNREACH, errno.EPIPE, errno.ETIMEDOUT}
+)  # fmt: skip
+_PASSING_MODULES = ("botocore.exceptions", "httpx", "httpx2", "httpcore", "requests.exceptions")
+_PASSING_NAMES = ("Connect", "Timeout", "Protocol", "ReadError", "WriteError", "HTTPClientError",
+                  "ChunkedEncoding", "NetworkError", "IncompleteRead")  # fmt: skip
+_THROTTLED = ("slowdown", "slow down", "throttl", "too many requests", "internalerror")
+
+
+@dataclass
+class Patience:
+    """How long one file is tried for: growing waits, and an end."""
+
+    tries: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def wait(self, error: Exception) -> float | None:
+        """Seconds to wait before the next try; None to give up."""
+        self.tries += 1
+        if self.tries >= TRIES or not is_passing(error):
+            return None
+        growing = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (self.tries - 1)) * random.uniform(0.75, 1.25)
+        wait = max(growing, _retry_after(error))
+        return wait if time.monotonic() - self.began + wait <= LONGEST_IN_ALL else None
+
+
+def status(error: BaseException) -> int | None:
+    """The HTTP status an error of any file system stands for; None if it is of another kind."""
+    for candidate in (error, getattr(error, "response", None)):
+        for name in ("status", "status_code", "code"):
+            value = getattr(candidate, name, None)
+            if value is not None and str(value).isdecimal():
+                return int(value)
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):  # botocore's
+        return response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return None
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the same request may well succeed a little later."""
+    if isinstance(error, (FileNotFoundError, PermissionError, aiohttp.ClientSSLError)):
+        return False
+    if status(error):
+        return status(error) in _PASSING_STATUS
+    if isinstance(error, (asyncio.TimeoutError, TimeoutError, aiohttp.ClientError, EOFError)):
+        return True
+    kind = type(error)
+    if kind.__module__.startswith(_PASSING_MODULES):
+        return any(name in kind.__name__ for name in _PASSING_NAMES)
+    if isinstance(error, OSError):
+        text = str(error).lower()
+        return error.errno in _PASSING_ERRORS or any(name in text for name in _THROTTLED)
+    return False
+
+
+def _retry_after(error: Exception) -> float:
+    """Seconds that the server asks for, as a number or a date; 0 if it does not."""
+    answers: tuple[Any, ...] = (error, getattr(error, "response", None))
+    headers: Any = next((a.headers for a in answers if getattr(a, "headers", None)), {})
+    asked = headers.get("Retry-After")
+    if not asked:
+        return 0.0
+    if asked.isdecimal():
+        return float(asked)
+    try:
+        return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
+    except ValueError:
+        return 0.0
+
+
+def describe(address: str, error: Exception, tries: int, advice: str = "") -> StoreError:
+    """Build the error for a request that failed for good.
+
+    The texts of other libraries' errors are left out: they quote signed addresses and headers.
+
+    Args:
+        address: The file.
+        error: What the last try raised.
+        tries: How many there were.
+        advice: What the store's own rules say of such an answer.
+    """
+    where = shown(address)
+    answer = status(error)
+    if isinstance(error, PermissionError) or answer in (401, 403):
+        advice = advice or (
+            "Check the credentials (storage_options=, or the store's own default chain) and that "
+            "they may read this place; in a bucket where the requester pays, the options that say "
+            "who pays."
+        )
+        return StoreError(f"{where} may not be read: {_answered(answer, error)}. {advice}")
+    times = f", {tries} times" if tries > 1 else ""
+    return StoreError(
+        f"{where} could not be read: {_answered(answer, error)}{times}. "
+        f"{advice or 'Check the connection and whether the server is up, and start again.'}"
+    )
+
+
+def _answered(answer: int | None, error: Exception) -> str:
+    if answer:
+        return f"the server answered {answer}"
+    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
+        return "the server went silent (time-out)"
+    return f"{type(error).__name__}"

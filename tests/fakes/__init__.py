@@ -1,0 +1,1 @@
+"""Servers on this machine that speak what the real ones do."""

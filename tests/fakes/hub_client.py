@@ -1,0 +1,121 @@
+"""Programs that use the real `huggingface_hub` or `datasets` against the loopback Hub."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.fakes.hub import Hub
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+_RUNNER = """
+import json, sys
+given = json.load(sys.stdin)
+names = given["arguments"]
+try:
+    exec(compile(given["program"], "<program>", "exec"), names)
+    outcome = {"result": names.get("result")}
+except Exception as error:
+    response = getattr(error, "response", None)
+    outcome = {
+        "kinds": [kind.__name__ for kind in type(error).__mro__],
+        "message": str(error),
+        "status": getattr(response, "status_code", None),
+    }
+with open(given["outcome"], "w") as file:
+    json.dump(outcome, file)
+"""
+
+
+class ClientFailed(Exception):
+    """A program ended in an exception.
+
+    Attributes:
+        kinds: Name of the exception's class and those of its bases, nearest first.
+        status: HTTP status of the answer it is about, if it has one.
+    """
+
+    def __init__(self, kinds: list[str], message: str, status: int | None) -> None:
+        super().__init__(f"{kinds[0]}: {message}")
+        self.kinds = kinds
+        self.status = status
+
+
+class Client:
+    """A program in a Python of its own, that a Hub's environment leads to the Hub.
+
+    Args:
+        hub: The Hub.
+        program: The program. `arguments` are its global names; what it leaves in the name `result`
+            is its result. Both are made of what JSON knows.
+        token: Access token; None: not logged in.
+        home: Folder for all of the client's caches, and for its output; None: a new one.
+        **arguments: Global names of the program.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        program: str,
+        *,
+        token: str | None = None,
+        home: str | Path | None = None,
+        **arguments: Any,
+    ) -> None:
+        environment = hub.environment(token=token, home=home)
+        folder = Path(environment["HF_HOME"])
+        folder.mkdir(parents=True, exist_ok=True)
+        self._outcome = folder / "outcome.json"
+        self._outcome.unlink(missing_ok=True)
+        self._output = folder / "output.txt"
+        given = {"program": program, "arguments": arguments, "outcome": str(self._outcome)}
+        with self._output.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _RUNNER], text=True, stdin=subprocess.PIPE, stdout=output,
+                stderr=subprocess.STDOUT, cwd=folder,
+                env={**os.environ, "PYTHONPATH": str(_ROOT), **environment},
+            )  # fmt: skip
+        assert self.process.stdin is not None
+        with self.process.stdin as stdin:
+            json.dump(given, stdin)
+
+    def result(self, timeout: float = 60) -> Any:
+        """Wait for the program's end and return its result.
+
+        Raises:
+            ClientFailed: It ended in an exception.
+            RuntimeError: It ended otherwise; the message is its output.
+        """
+        try:
+            self.process.wait(timeout)
+        finally:
+            self.kill()
+        if not self._outcome.is_file():
+            raise RuntimeError(self._output.read_text()[-4000:])
+        outcome = json.loads(self._outcome.read_text())
+        if "kinds" in outcome:
+            raise ClientFailed(**outcome)
+        return outcome["result"]
+
+    def kill(self) -> None:
+        """End the program as `kill -9` does, if it still runs."""
+        self.process.kill()
+        self.process.wait()
+
+
+def run_client(
+    hub: Hub,
+    program: str,
+    *,
+    token: str | None = None,
+    home: str | Path | None = None,
+    timeout: float = 60,
+    **arguments: Any,
+) -> Any:
+    """Run a program as `Client` does, and return its result."""
+    return Client(hub, program, token=token, home=home, **arguments).result(timeout)
