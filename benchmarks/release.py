@@ -28,6 +28,7 @@ from pyarrow import csv
 
 from cxr_datasets.features import LABELS
 from cxr_datasets.synthetic import jpeg_bytes, paint_radiograph
+from mimic_cxr_jpg.synthetic import write_release
 from mimic_cxr_jpg.synthetic_reports import FINDINGS, SHAPES, report_text
 from mimic_cxr_jpg.tables import image_paths, patient_folders
 
@@ -62,6 +63,21 @@ def real_size_images() -> list[Path]:
     """Paths of 600 JPEGs of about 1.5 MB; made if they are not there."""
     root = _made(folder() / "real-size", _write_real_size_images)
     return sorted(root.glob("*.jpg"))
+
+
+def real_size_release(patients: int = 120) -> Path:
+    """Root of a small release whose images are the real-size ones, in turn."""
+    return _made(
+        folder() / f"release-real-size-{patients}", lambda root: _write_real_size(root, patients)
+    )
+
+
+def _write_real_size(root: Path, patients: int) -> None:
+    write_release(root, patients=patients, scale=1 / 64)
+    sources = real_size_images()
+    for number, image in enumerate(sorted(root.glob("files/*/*/*/*.jpg"))):
+        image.unlink()
+        os.link(sources[number % len(sources)], image)
 
 
 def _made(root: Path, write: object) -> Path:

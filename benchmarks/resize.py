@@ -9,41 +9,27 @@ each; the release around them is a small synthetic one with its files replaced.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import datasets
 import PIL.Image
 from harness import Ratio, main
-from release import folder, real_size_images
+from release import real_size_images, real_size_release
 
 import mimic_cxr_jpg  # noqa: F401  (registers the builder)
 from cxr_datasets import pixels
 from cxr_datasets.resize import open_small, reencode
-from mimic_cxr_jpg.synthetic import write_release
 
 IMAGES = 96
 SIZES = (512, 224)
 LANCZOS = PIL.Image.Resampling.LANCZOS
 
 datasets.disable_progress_bars()
-
-
-def release() -> Path:
-    """A small release whose images are the real-size ones; made if it is not there."""
-    root = folder() / "release-real-size"
-    if not root.exists():
-        write_release(root, patients=120, scale=1 / 64)
-        sources = real_size_images()
-        for number, image in enumerate(sorted(root.glob("files/*/*/*/*.jpg"))):
-            shutil.copyfile(sources[number % len(sources)], image)
-    return root
 
 
 def _contents() -> list[bytes]:
@@ -66,7 +52,7 @@ def decode(size: int, scaled: bool) -> float:
 
 def bare(size: int, threads: int | None = None) -> float:
     """Read, scaled decode and encode, in threads."""
-    paths = [str(path) for path in sorted(release().glob("files/*/*/*/*.jpg"))]
+    paths = [str(path) for path in sorted(real_size_release().glob("files/*/*/*/*.jpg"))]
 
     def one(path: str) -> bytes:
         with open(path, "rb") as file:
@@ -84,7 +70,7 @@ def build(size: int, threads: int | None = None, num_proc: int | None = None) ->
     with tempfile.TemporaryDirectory() as cache:
         start = time.perf_counter()
         built = datasets.load_dataset(
-            "mimic_cxr_jpg", data_dir=str(release()), image_size=size,
+            "mimic_cxr_jpg", data_dir=str(real_size_release()), image_size=size,
             cache_dir=cache, num_proc=num_proc,
         )  # fmt: skip
         return (time.perf_counter() - start) / sum(map(len, built.values()))
@@ -102,7 +88,7 @@ def generator(size: int) -> float:
 
 
 def _resized(size: int) -> Iterator[dict[str, Any]]:
-    for path in sorted(release().glob("files/*/*/*/*.jpg"))[:IMAGES]:
+    for path in sorted(real_size_release().glob("files/*/*/*/*.jpg"))[:IMAGES]:
         image = PIL.Image.open(path)
         factor = size / min(image.size)
         target = (round(image.width * factor), round(image.height * factor))
@@ -126,7 +112,7 @@ def _contenders() -> dict[str, Callable[[], float]]:
 
 
 if __name__ == "__main__":
-    release()
+    real_size_release()
     RATIOS = [
         Ratio("full decode / ours at 512", "512: full decode + Lanczos", "512: ours", ">= 1.8"),
         Ratio("full decode / ours at 224", "224: full decode + Lanczos", "224: ours", ">= 2.3"),

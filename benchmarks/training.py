@@ -21,8 +21,7 @@ try:
 except ImportError:
     raise SystemExit("training.py needs torch: install the build your machine wants") from None
 from harness import Ratio, main
-from release import folder
-from resize import release
+from release import folder, real_size_release
 
 import mimic_cxr_jpg  # noqa: F401  (registers the builder)
 from cxr_datasets.images import decode
@@ -35,7 +34,7 @@ datasets.disable_progress_bars()
 
 def _load() -> datasets.Dataset:
     loaded = datasets.load_dataset(
-        "mimic_cxr_jpg", data_dir=str(release()), split="train", cache_dir=str(folder() / "cache")
+        "mimic_cxr_jpg", data_dir=str(real_size_release()), split="train", cache_dir=str(folder() / "cache")
     )
     return loaded.select(range(IMAGES)).select_columns(["image"])
 
@@ -106,7 +105,7 @@ CONTENDERS = {
 }
 
 if __name__ == "__main__":
-    release()
+    real_size_release()
     RATIOS = [
         Ratio("plain / with_format (rate)", "plain Dataset", 'with_format("torch")', ">= 0.95"),
         Ratio("plain / decode at 224 (rate)", "plain Dataset", "decode(row, 224)", ">= 2"),

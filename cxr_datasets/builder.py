@@ -31,6 +31,7 @@ from cxr_datasets.images import name_images
 from cxr_datasets.options import StorageOptions
 from cxr_datasets.pixels import Pixels
 from cxr_datasets.release import Release
+from cxr_datasets.source import remember
 from cxr_datasets.tables import combined
 
 _ROWS_PER_TABLE = 4_096
@@ -53,6 +54,8 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         RAW_VIEWS: Its own names of views, accepted by the option `views`.
         RAW_VIEW_COLUMN: The column that holds them.
         INFO: Description, homepage, licence and citation, for `datasets.DatasetInfo`.
+        AGREEMENT: Address of what everyone who is given the data must have signed; None: nothing.
+        found: A key of which image files are there, where that was looked at; else None.
     """
 
     VERSION = datasets.Version(__version__)
@@ -64,10 +67,13 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
     RAW_VIEWS: ClassVar[tuple[str, ...]] = ()
     RAW_VIEW_COLUMN: ClassVar[str | None] = None
     INFO: ClassVar[dict[str, str]] = {}
+    AGREEMENT: ClassVar[str | None] = None
 
     def __init__(self, cache_dir: str | None = None, hash: str | None = None, **kwargs: Any):
         package = type(self).__module__.split(".")[-1]
         self._images: pa.Table | None = None
+        self._index_folder = index_file.folder_in(cache_dir)
+        self.found: str | None = None
         if kwargs.get("data_files") is not None:  # `datasets` would look for them first
             self._check_names(None, {"data_files": None})
         super().__init__(cache_dir=cache_dir, hash=code_hash(package, hash), **kwargs)
@@ -95,15 +101,17 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
             self.options = self.options.with_default("hf", token=self.token)
         self.release = self.open_release(config)
         source = self.release.source
+        remember(source)
         options = {**config.key(), "embed": config.embeds(source)}
         key = [options, source.root, self.release.stamps()]
         if custom_features is not None:
             key.append(custom_features.to_dict())
         if config.looks_ahead(source):
             # After a download went on, an old cache must not answer.
-            images = plan.wanted_images(self.release, config, self.RAW_VIEW_COLUMN)
+            images = self._wanted_images(config)
             self._images, found = plan.keep_present(images, source, config)
             key.append(found)
+            self.found = found
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode())
         return config, f"{config.name}-{digest.hexdigest()[:16]}"
 
@@ -132,9 +140,10 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         Raises:
             CxrError: The release's tables are broken, or images are not there.
         """
-        self.release.prepare(self._index_folder())
         path = self._index_path()
         splits = None if index_file.has_index(path) else self._plan()
+        if splits is None:
+            self.release.prepare(self._index_folder)
         if self.config.name != "reports" and self.config.missing == "error":
             missing.probe(self.release.source, self._all_paths(path, splits))
         if splits is not None:
@@ -209,15 +218,9 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
             if name not in (*known, "config_id") or name == "data_files":
                 raise OptionError.unknown("option", name, own)
 
-    def _index_folder(self) -> str:
-        root = self._cache_dir_root
-        if "://" in root:  # a dataset may be built into a bucket; the index must be mapped
-            root = str(datasets.config.HF_DATASETS_CACHE)
-        return f"{root}/cxr_index"
-
     def _index_path(self) -> str:
         name = f"{self.name}-{self.config_id}-{self.config.version}-{self.hash}.arrow"
-        return f"{self._index_folder()}/{name}"
+        return f"{self._index_folder}/{name}"
 
     def _split_generator(
         self, name: str, index: str, split: index_file.SplitShards
@@ -232,8 +235,11 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         """Rows of each split, as the index file holds them."""
         images, self._images = self._images, None
         if images is None:
-            images = plan.wanted_images(self.release, self.config, self.RAW_VIEW_COLUMN)
+            images = self._wanted_images(self.config)
         return plan.split_rows(images, self.config, self._image_columns())
+
+    def _wanted_images(self, config: CxrConfig) -> pa.Table:
+        return plan.wanted_images(self.release, config, self.RAW_VIEW_COLUMN, self._index_folder)
 
     def _image_columns(self) -> tuple[str, ...]:
         own = (column.name for column in self.COLUMNS if column.per == "image")

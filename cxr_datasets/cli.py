@@ -13,7 +13,9 @@ from typing import Any
 
 from cxr_datasets._version import __version__
 from cxr_datasets.errors import CxrError
-from cxr_datasets.synthetic import synthesize
+from cxr_datasets.export.command import add_export
+from cxr_datasets.export.export import builder_class
+from cxr_datasets.synthetic import known_datasets, synthesize
 
 _GROUP = "cxr_datasets"
 
@@ -25,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words of the command line; None takes the process's own.
 
     Returns:
-        Exit code: 0, or 1 after an error, which is printed without a traceback.
+        Exit code: 0; 1 after an error, which is printed without a traceback; 130 after Ctrl-C.
     """
     options, unknown = _parser().parse_known_args(arguments)
     if unknown:
@@ -36,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CxrError as error:
         print(f"cxr: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt as error:
+        print(f"cxr: {error or 'stopped'}", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -52,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     datasets = releases.add_subparsers(required=True, metavar="DATASET", dest="dataset")
     for point in sorted(entry_points(group=_GROUP), key=lambda point: point.name):
         _add_dataset(datasets, point.name, import_module(f"{point.value}.synthetic"))
+    add_export(commands, {name: builder_class(name) for name in known_datasets()})
     return parser
 
 

@@ -53,5 +53,5 @@ class ScriptError(CxrError):
     """The folder named in `load_dataset` holds another version of the loading script."""
 
 
-class StoreError(CxrError, OSError):
+class StoreError(CxrError):
     """A remote store refuses a file, or failed again and again while it was read."""

@@ -71,6 +71,8 @@ def is_passing(error: Exception) -> bool:
         return status(error) in _PASSING_STATUS
     if isinstance(error, (asyncio.TimeoutError, TimeoutError, aiohttp.ClientError, EOFError)):
         return True
+    if _is_without_ranges(error):
+        return True
     kind = type(error)
     if kind.__module__.startswith(_PASSING_MODULES):
         return any(name in kind.__name__ for name in _PASSING_NAMES)
@@ -78,6 +80,11 @@ def is_passing(error: Exception) -> bool:
         text = str(error).lower()
         return error.errno in _PASSING_ERRORS or any(name in text for name in _THROTTLED)
     return False
+
+
+def _is_without_ranges(error: Exception) -> bool:
+    """Whether a whole file came for a part of it, as fsspec's files in HTTP say it."""
+    return isinstance(error, ValueError) and "range requests" in str(error)
 
 
 def _retry_after(error: Exception) -> float:
@@ -127,4 +134,8 @@ def _answered(answer: int | None, error: Exception) -> str:
         return f"the server answered {answer}"
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
         return "the server went silent (time-out)"
+    if isinstance(error, EOFError):
+        return "fewer bytes came than were asked for"
+    if _is_without_ranges(error):
+        return "the server sends whole files only, and an archive is read in parts"
     return f"{type(error).__name__}"

@@ -8,14 +8,15 @@ from io import BytesIO
 from typing import Any
 
 import datasets
-import fsspec
 import numpy as np
 import PIL.Image
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.errors import ImageError
+from cxr_datasets.addresses import is_remote
+from cxr_datasets.errors import ImageError, StoreError
 from cxr_datasets.resize import TRAINING_MARGIN, open_small
+from cxr_datasets.source import read_address
 
 IMAGE_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 """How `datasets` stores an image: embedded bytes, or the path of the file to open."""
@@ -46,7 +47,11 @@ class XrayImage(datasets.Image):
             ImageError: The file is absent, truncated or no image.
         """
         try:
+            if not isinstance(value, str) and _is_elsewhere(value):
+                value = {**value, "bytes": read_address(value["path"])}
             return super().decode_example(value, token_per_repo_id=token_per_repo_id)
+        except StoreError:
+            raise
         except Exception as error:  # Pillow, zlib and zipfile each have errors of their own
             raise ImageError(describe(_address(value), error)) from error
 
@@ -110,12 +115,15 @@ def decode(
 
     Raises:
         ImageError: The image is null, absent, truncated or no image.
+        StoreError: It is remote, and its store refuses it or failed again and again.
     """
     image = example.get("image", example)
     if image is None:
         raise ImageError("image is null: the row was loaded with missing='null'. Leave it out.")
     try:
         return np.array(open_small(_file(image), size, TRAINING_MARGIN))  # writable, for torch
+    except StoreError:
+        raise
     except Exception as error:
         raise ImageError(describe(_address(image), error)) from error
 
@@ -126,8 +134,12 @@ def _file(image: Mapping[str, Any]) -> str | BytesIO:
         return BytesIO(image["bytes"])
     if "://" not in image["path"]:
         return image["path"]
-    with fsspec.open(image["path"], "rb") as file:
-        return BytesIO(file.read())
+    return BytesIO(read_address(image["path"]))
+
+
+def _is_elsewhere(image: Mapping[str, Any]) -> bool:
+    """Whether an image is stored as the address of a remote file."""
+    return image["bytes"] is None and "://" in (image["path"] or "") and is_remote(image["path"])
 
 
 def name_images(feature: Any) -> Any:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,6 +40,14 @@ class SplitShards:
 
     shards: range
     rows: int
+
+
+def folder_in(cache_dir: str | None) -> str:
+    """Where index files are in a cache of `datasets`; a local folder, for they are mapped."""
+    root = str(cache_dir or datasets.config.HF_DATASETS_CACHE)
+    if "://" in root:  # a dataset may be built into a bucket
+        root = str(datasets.config.HF_DATASETS_CACHE)
+    return str(Path(root).expanduser() / "cxr_index")
 
 
 def write_index(path: str, splits: Mapping[str, pa.Table]) -> None:

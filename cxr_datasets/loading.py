@@ -18,6 +18,7 @@ import datasets.load
 
 from cxr_datasets.code import code_files, package_folder
 from cxr_datasets.errors import ScriptError
+from cxr_datasets.selection import teach_select_columns
 
 _registered: set[str] = set()
 
@@ -29,6 +30,7 @@ def register(package: str) -> None:
         package: Import name. Registering it again changes nothing.
     """
     _registered.add(package)
+    teach_select_columns()
     # `datasets.inspect` (get_dataset_config_names and others) holds a reference of its own.
     for module in (datasets.load, datasets.inspect):
         factory = module.dataset_module_factory

@@ -20,7 +20,7 @@ CHOICES = ("error", "skip", "null")
 """Refuse to build, drop the row, or keep the row with a null image."""
 
 PROBES = 256
-REMOTE_PROBES = 16
+REMOTE_PROBES = 8
 """Files looked at by `missing="error"`, spread evenly over the release."""
 
 _logger = logging.getLogger(__name__)

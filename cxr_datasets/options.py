@@ -8,16 +8,22 @@ way; one that is written to a file, sent to another machine or hashed never does
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.registry import known_implementations, registry
 
+from cxr_datasets.addresses import WEB
 from cxr_datasets.addresses import protocol as protocol_of
 
 _kept: dict[str, dict[str, dict[str, Any]]] = {}
+
+_OF_ONE_HOST = frozenset({"username", "password", "auth", "cookies", "authorization", "cookie"})
+"""Options, and headers, that tell a web server who the user is."""
 
 _SAME = ({"http", "https"}, {"s3", "s3a"}, {"gs", "gcs"}, {"ssh", "sftp"})
 
@@ -27,6 +33,7 @@ class StorageOptions:
 
     Attributes:
         lost: Whether options were given to another process and could not follow here.
+        key: A number for them, the same for equal ones; tells nothing of them. Empty: none.
     """
 
     def __init__(self, given: Mapping[str, Any] | None = None, data_dir: str | None = None):
@@ -37,41 +44,72 @@ class StorageOptions:
             data_dir: The address that options without a protocol are for.
         """
         self.lost = False
-        self._key = ""
+        self.key = ""
+        self._host = _host(os.fspath(data_dir or ""))
         if given:
-            keyed = all(_is_protocol(name) for name in given)
-            by_protocol = given if keyed else {protocol_of(data_dir or ""): given}
-            self._keep({name: dict(options) for name, options in by_protocol.items()})
+            # Both at once: `datasets` itself adds the Hub's to those for `data_dir`.
+            keyed = {
+                name: dict(value)
+                for name, value in given.items()
+                if isinstance(value, Mapping) and _is_protocol(name)
+            }
+            flat = {name: value for name, value in given.items() if name not in keyed}
+            if flat:
+                protocol = protocol_of(os.fspath(data_dir or ""))
+                keyed[protocol] = {**keyed.get(protocol, {}), **flat}
+            self._keep(keyed)
 
     def of(self, protocol: str) -> dict[str, Any]:
         """Options for one protocol, whichever of its names they were given under."""
-        names = next((same for same in _SAME if protocol in same), {protocol})
-        given = _kept.get(self._key, {})
-        return next((dict(given[name]) for name in given if name in names), {})
+        names = next((same for same in _SAME if protocol in same), set())
+        given = _kept.get(self.key, {})
+        return next((dict(given[name]) for name in (protocol, *names) if name in given), {})
+
+    def of_web(self, address: str) -> dict[str, Any]:
+        """Options for one web server; who the user is goes to that of `data_dir` only."""
+        given = self.of(protocol_of(address))
+        return given if self._host in ("", _host(address)) else _anonymous(given)
 
     def with_default(self, protocol: str, **options: Any) -> StorageOptions:
         """These options, and more for a protocol that none were given for."""
         if self.of(protocol):
             return self
-        return StorageOptions({**_kept.get(self._key, {}), protocol: options})
+        more = StorageOptions({**_kept.get(self.key, {}), protocol: options})
+        more._host = self._host
+        return more
 
     def __repr__(self) -> str:
         return "StorageOptions(...)"
 
     def __getstate__(self) -> dict[str, Any]:
-        given = _kept.get(self._key) if _is_starting_a_process() else None
-        return {"key": self._key, "given": given}
+        given = _kept.get(self.key) if _is_starting_a_process() else None
+        return {"key": self.key, "given": given, "host": self._host}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._key = state["key"]
+        self.key, self._host = state["key"], state["host"]
         if state["given"]:
-            _kept[self._key] = state["given"]
-        self.lost = bool(self._key) and self._key not in _kept
+            _kept[self.key] = state["given"]
+        self.lost = bool(self.key) and self.key not in _kept
 
     def _keep(self, given: dict[str, dict[str, Any]]) -> None:
         known = (key for key, kept in _kept.items() if kept == given)
-        self._key = next(known, None) or secrets.token_hex(8)
-        _kept[self._key] = given
+        self.key = next(known, None) or secrets.token_hex(8)
+        _kept[self.key] = given
+
+
+def _host(address: str) -> str:
+    """Name of the web server of an address; empty if it is on none."""
+    end = address.rpartition("::")[2]
+    return urlsplit(end).hostname or "" if protocol_of(end) in WEB else ""
+
+
+def _anonymous(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of a web file system without those that tell who the user is."""
+    kept = {name: value for name, value in options.items() if name.lower() not in _OF_ONE_HOST}
+    for name in ("headers", "client_kwargs"):
+        if name in kept:
+            kept[name] = _anonymous(dict(kept[name]))
+    return kept
 
 
 def _is_protocol(name: str) -> bool:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.config import CxrConfig
-from cxr_datasets.errors import ImageError, MissingImagesError, StoreError
+from cxr_datasets.errors import CxrError, ImageError, MissingImagesError, StoreError
 from cxr_datasets.features import plural
 from cxr_datasets.images import IMAGE_TYPE, describe, image_array
 from cxr_datasets.ordered import in_order
@@ -25,6 +26,9 @@ from cxr_datasets.tables import combined
 
 ROWS_AT_ONCE = 32
 """Rows whose images are in memory together: 50 MB of the releases' full-size files."""
+
+FIRST_ROWS = 4
+"""Rows in the first table of a shard: whoever streams waits for all of them to begin."""
 
 _logger = logging.getLogger(__name__)
 
@@ -66,11 +70,26 @@ class Pixels:
         """
         complete = self._to_studies if self.config.name == "studies" else self._to_images
         if not self.embed:
-            yield complete(rows, iter(()))
+            yield complete(rows, [])
             return
         with closing(self._contents(self._paths(rows))) as contents:
-            for start in range(0, rows.num_rows, ROWS_AT_ONCE):
-                yield complete(rows.slice(start, ROWS_AT_ONCE), contents)
+            for start, size in _steps(rows.num_rows):
+                some = rows.slice(start, size)
+                ends = self._ends(some)
+                found, error = _until_an_error(contents, ends[-1])
+                if error is None:
+                    yield complete(some, found)
+                    continue
+                # The rows before the image that failed lose nothing by it.
+                whole = int(np.searchsorted(ends, len(found), side="right"))
+                yield complete(some.slice(0, whole), found[: ends[whole - 1] if whole else 0])
+                raise error
+
+    def _ends(self, rows: pa.Table) -> np.ndarray:
+        """For each row, how many images it and those before it have."""
+        if self.config.name != "studies":
+            return np.arange(1, rows.num_rows + 1)
+        return np.cumsum(pc.list_value_length(combined(rows["paths"])).to_numpy())
 
     def leave_out(self, rows: pa.Table) -> pa.Table:
         """Add the column as it is without images: null, or lists of null."""
@@ -88,12 +107,12 @@ class Pixels:
         paths, exists = _paths_and_presence(rows)
         return (paths if exists is None else pc.if_else(exists, paths, None)).to_pylist()
 
-    def _to_images(self, rows: pa.Table, contents: Iterator[bytes | None]) -> pa.Table:
+    def _to_images(self, rows: pa.Table, contents: list[bytes | None]) -> pa.Table:
         images = self._images(rows, contents)
         rows = rows.append_column("image", images)
         return rows.filter(images.is_valid()) if self.config.missing == "skip" else rows
 
-    def _to_studies(self, rows: pa.Table, contents: Iterator[bytes | None]) -> pa.Table:
+    def _to_studies(self, rows: pa.Table, contents: list[bytes | None]) -> pa.Table:
         paths = combined(rows["paths"])
         images = self._images(_flattened(rows), contents)
         offsets = pc.subtract(paths.offsets, paths.offsets[0])
@@ -103,11 +122,11 @@ class Pixels:
             rows = filter_lists(rows, lists, images.is_valid())
         return rows
 
-    def _images(self, rows: pa.Table, contents: Iterator[bytes | None]) -> pa.StructArray:
+    def _images(self, rows: pa.Table, contents: list[bytes | None]) -> pa.StructArray:
         paths, exists = _paths_and_presence(rows)
         if not self.embed:
             return image_array(self.source.addresses(paths), None, exists)
-        found = pa.array(islice(contents, len(paths)), pa.binary())
+        found = pa.array(contents, pa.binary())
         return image_array(self._names(paths), found, found.is_valid())
 
     def _names(self, paths: pa.Array) -> pa.Array:
@@ -174,6 +193,27 @@ class Pixels:
             raise
         except Exception as error:  # Pillow, zlib and zipfile each have errors of their own
             raise ImageError(describe(address, error)) from error
+
+
+def _steps(rows: int) -> Iterator[tuple[int, int]]:
+    """Where tables begin, and of how many rows they are: the first is small, to come soon."""
+    start, size = 0, FIRST_ROWS
+    while start < rows:
+        yield start, size
+        start, size = start + size, ROWS_AT_ONCE
+
+
+def _until_an_error(
+    contents: Iterator[bytes | None], count: int
+) -> tuple[list[bytes | None], CxrError | None]:
+    """Take so many contents, or those before one that cannot be had, and why it cannot."""
+    found: list[bytes | None] = []
+    try:
+        for content in islice(contents, count):
+            found.append(content)
+    except CxrError as error:
+        return found, error
+    return found, None
 
 
 def _flattened(studies: pa.Table) -> pa.Table:

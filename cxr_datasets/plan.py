@@ -20,14 +20,22 @@ from cxr_datasets.views import keep_views
 SPLITS = ("train", "validation", "test")
 
 
-def wanted_images(release: Release, config: CxrConfig, raw_view_column: str | None) -> pa.Table:
+def wanted_images(
+    release: Release, config: CxrConfig, raw_view_column: str | None, cache: str
+) -> pa.Table:
     """Read the index of a release and keep the views that a config asks for.
+
+    Args:
+        release: The release.
+        config: Its options.
+        raw_view_column: Column with the dataset's own names of views.
+        cache: Folder in which the release may keep what it makes.
 
     Raises:
         OptionError: No image is left.
         CxrError: The release's tables are broken.
     """
-    images = release.index()
+    images = release.index(cache)
     if config.views is None:
         return images
     raw = images[raw_view_column] if raw_view_column else None

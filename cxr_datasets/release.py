@@ -28,8 +28,11 @@ class Release(ABC):
         """What changes when a file that the rows come from does; part of the cache key."""
 
     @abstractmethod
-    def index(self) -> pa.Table:
-        """Read and join the tables.
+    def index(self, cache: str) -> pa.Table:
+        """Read and join the tables, and prepare what else they need.
+
+        Args:
+            cache: As for `prepare`.
 
         Returns:
             A row per image in the release's order, with every column of config `images` but
@@ -38,7 +41,7 @@ class Release(ABC):
         """
 
     def prepare(self, cache: str) -> None:  # noqa: B027  (most releases need nothing)
-        """Get ready what `index` and `add_texts` need on disk.
+        """Get ready what `add_texts` needs on disk, where `index` was not called.
 
         Args:
             cache: Folder in the cache of `datasets`, shared by all processes; may not exist yet.

@@ -65,6 +65,7 @@ class Source:
         self.options = options or StorageOptions()
         self.connections = connections
         self._process = 0
+        self._infos: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"Source({addresses.shown(self.root)!r})"
@@ -72,7 +73,7 @@ class Source:
     def __getstate__(self) -> dict[str, Any]:
         """Carry the address only; a worker opens its own file system."""
         kept = ("root", "options", "connections")
-        return {**{name: self.__dict__[name] for name in kept}, "_process": 0}
+        return {**{name: self.__dict__[name] for name in kept}, "_process": 0, "_infos": {}}
 
     @property
     def is_remote(self) -> bool:
@@ -148,8 +149,18 @@ class Source:
 
     def addresses(self, paths: pa.Array) -> pa.Array:
         """`address` of a whole column of paths; nulls stay null."""
-        before, after = self.address(_ANY_PATH).split(_ANY_PATH)
+        before, after = self._around()
         return pc.binary_join_element_wise(before, paths, after, "")
+
+    def path_of(self, address: str) -> str | None:
+        """The path that an address has within this source; None if it is outside."""
+        before, after = self._around()
+        inside = address.startswith(before) and address.endswith(after)
+        return address[len(before) : len(address) - len(after)] if inside else None
+
+    def _around(self) -> tuple[str, str]:
+        before, after = self.address(_ANY_PATH).split(_ANY_PATH)
+        return before, after
 
     def folder(self, path: str) -> Source:
         """The source of a folder: inside this one, or above it (`..`)."""
@@ -161,8 +172,11 @@ class Source:
         return _size(info) if info and info["type"] == "file" else None
 
     def is_folder(self, path: str = "") -> bool:
-        """Whether a folder of this name is there."""
-        info = self._info(path)
+        """Whether a folder of this name is there and may be looked at."""
+        try:
+            info = self._info(path)
+        except StoreError:  # a web server that lists no folders refuses them
+            return False
         return bool(info) and info["type"] == "directory"
 
     def first_existing(self, paths: Sequence[str]) -> str | None:
@@ -172,11 +186,20 @@ class Source:
 
     def few_sizes(self, paths: Sequence[str]) -> list[int | None]:
         """`size` of a few files; of remote ones all at once."""
-        if self.is_remote:
-            return [None if size < 0 else int(size) for size in self.sizes(paths)]
-        return list(map(self.size, paths))
+        if not self.is_remote:
+            return list(map(self.size, paths))
+        self.store  # noqa: B018  (opened once, not by every thread)
+        with ThreadPoolExecutor(_WAITING_THREADS) as pool:
+            return list(pool.map(self.size, paths))
 
     def _info(self, path: str) -> Any:
+        if not self.is_remote:
+            return self._info_now(path)
+        if path not in self._infos:  # over a network each look takes time
+            self._infos[path] = self._info_now(path)
+        return self._infos[path]
+
+    def _info_now(self, path: str) -> Any:
         try:
             if self.is_remote:
                 return self.store.info(self._place(path)).result()
@@ -189,14 +212,17 @@ class Source:
 
         Of a file in an archive: the archive's.
         """
+        return self.stamps([path])[0]
+
+    def stamps(self, paths: Sequence[str]) -> list[tuple[str, int, str]]:
+        """`stamp` of several files; of remote ones all at once."""
         if self.is_archive:
             above, name = posixpath.split(self.root)
-            info = Source(above, self.options)._info(name)
+            infos = [Source(above, self.options)._info(name)] * len(paths)
         else:
-            info = self._info(path)
-        info = info or {}
-        changed = next((info[name] for name in _CHANGES if info.get(name)), "")
-        return path, info.get("size") or 0, str(changed)
+            with ThreadPoolExecutor(_WAITING_THREADS) as pool:
+                infos = list(pool.map(self._info, paths))
+        return [_stamp(path, info or {}) for path, info in zip(paths, infos, strict=True)]
 
     def names(self, path: str = "") -> list[str]:
         """Sorted names in one folder; empty if it is not there or closed to us.
@@ -290,6 +316,39 @@ class Source:
     def _other_sizes(self, paths: Sequence[str]) -> list[int]:
         sizes = map(self.size, paths)
         return [-1 if size is None else size for size in sizes]
+
+
+_in_use: dict[str, Source] = {}
+
+
+def remember(source: Source) -> None:
+    """Let `read_address` use the options that a remote source was opened with."""
+    if source.is_remote:
+        _in_use[source.root] = source
+
+
+def read_address(address: str) -> bytes:
+    """All bytes of a remote file, by its address alone.
+
+    Files of a release that this process, or the one that forked it, has loaded are read with the
+    options it was loaded with; others with what the store's own default chain finds.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        StoreError: The store refuses it, or failed again and again.
+    """
+    for source in reversed(_in_use.values()):
+        path = source.path_of(address)
+        if path is not None:
+            return source.read(path)
+    link, chain, rest = address.partition("::")
+    folder, _, name = link.rpartition("/")
+    return Source(f"{folder}{chain}{rest}").read(name)
+
+
+def _stamp(path: str, info: dict[str, Any]) -> tuple[str, int, str]:
+    changed = next((info[name] for name in _CHANGES if info.get(name)), "")
+    return path, info.get("size") or 0, str(changed)
 
 
 def _size(info: dict[str, Any]) -> int:

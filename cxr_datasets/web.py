@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import netrc
 import os
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +16,7 @@ from fsspec.implementations.http import HTTPFileSystem
 
 from cxr_datasets._version import __version__
 from cxr_datasets.faults import status
+from cxr_datasets.options import StorageOptions
 
 AGENT = f"cxr-datasets/{__version__} (+https://pypi.org/project/cxr-datasets/)"
 """What we call ourselves to servers. PhysioNet asks programs not to borrow another's name."""
@@ -25,6 +29,8 @@ USER_VARIABLE, PASSWORD_VARIABLE = "PHYSIONET_USERNAME", "PHYSIONET_PASSWORD"
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
+_logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, repr=False)
 class Login:
@@ -33,6 +39,10 @@ class Login:
     user: str
     password: str
     found: str
+
+    def header(self) -> str:
+        """What is sent as `Authorization`; aiohttp leaves it out when redirected elsewhere."""
+        return "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode()
 
 
 def find_login(host: str, options: dict[str, Any]) -> Login | None:
@@ -50,13 +60,44 @@ def find_login(host: str, options: dict[str, Any]) -> Login | None:
     trusted = host == PHYSIONET or host.endswith(f".{PHYSIONET}") or host in _THIS_MACHINE
     if user and password and trusted:
         return Login(user, password, f"{USER_VARIABLE} and {PASSWORD_VARIABLE}")
+    return _netrc_login(host)
+
+
+def _netrc_login(host: str) -> Login | None:
+    file = os.environ.get("NETRC") or "~/.netrc"
     try:
         found = netrc.netrc(os.environ.get("NETRC")).authenticators(host)
-    except (OSError, netrc.NetrcParseError):
+    except OSError:
         return None
-    if not found or not found[2]:
+    except netrc.NetrcParseError as error:
+        # Not what it says of a line that it could not parse: that may quote a password.
+        fault = f"line {error.lineno} is not understood" if error.lineno else error.msg
+        _logger.warning("no login is taken from %s: %s", file, fault)
         return None
-    return Login(found[0], found[2], os.environ.get("NETRC") or "~/.netrc")
+    return Login(found[0], found[2], file) if found and found[2] else None
+
+
+_in_use: dict[tuple[object, ...], WebFiles] = {}
+
+
+def web_files(address: str, options: StorageOptions, connections: int) -> WebFiles:
+    """The files of a web server.
+
+    All that this process reads from one server with the same options shares one session: its
+    cookies, and its limit of requests at once.
+
+    Args:
+        address: Any address on the server.
+        options: Storage options.
+        connections: Most requests at once.
+    """
+    parts = urlsplit(address)
+    given = options.of_web(address)
+    login = find_login(parts.hostname or "", given)
+    key = (os.getpid(), parts.scheme, parts.netloc, options.key, connections, login)
+    if key not in _in_use:  # of several threads that come here at once, all get the same
+        _in_use.setdefault(key, WebFiles(parts.hostname or "", login, connections, **given))
+    return _in_use[key]
 
 
 class WebFiles(HTTPFileSystem):
@@ -64,27 +105,37 @@ class WebFiles(HTTPFileSystem):
 
     cachable = False  # an instance holds a login
 
-    def __init__(self, address: str, **options: Any):
+    def __init__(self, host: str, login: Login | None, connections: int, **options: Any):
         """Prepare for one server.
 
         Args:
-            address: Any address on it; the login is sent to its host only.
-            **options: As fsspec's `HTTPFileSystem` takes them, and `username`, `password`.
+            host: Its name.
+            login: What to log in with.
+            connections: Most requests at once; who makes them asks `free`.
+            **options: As fsspec's `HTTPFileSystem` takes them.
         """
-        self._host = urlsplit(address).hostname or ""
-        self._login = find_login(self._host, options)
-        if self._login:
-            options["auth"] = aiohttp.BasicAuth(self._login.user, self._login.password, "utf-8")
-        # Not among the client's headers: fsspec gives its own to each request.
+        client = options.pop("client_kwargs", {})
+        self.free = asyncio.Semaphore(connections)
+        self._host = host
+        self._has_own_auth = "auth" in client
+        self._login = None if self._has_own_auth else login
         # Identity: a table named .csv.gz must arrive as it is.
         own = {"User-Agent": AGENT, "Accept-Encoding": "identity"}
-        options["headers"] = {**own, **options.get("headers", {})}
-        client = {
+        if self._login:
+            own["Authorization"] = self._login.header()
+        # Not among the client's headers: fsspec gives its own to each request. One spelling, so
+        # that a user's replaces ours.
+        given = {**client.get("headers", {}), **options.get("headers", {})}
+        options["headers"] = {**own, **{name.title(): given[name] for name in given}}
+        defaults = {
             "timeout": aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=SILENCE),
-            **options.pop("client_kwargs", {}),
+            "cookies": {"testcookie": "1"} if self._login else {},
         }
-        self._has_own_auth = "auth" in client
-        super().__init__(client_kwargs=client, get_client=_client, **options)
+        super().__init__(client_kwargs={**defaults, **client}, get_client=_client, **options)
+
+    async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> Any:
+        """List a folder under the name that servers would redirect to."""
+        return await super()._ls(f"{url.rstrip('/')}/", detail, **kwargs)
 
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """Size and version of a file by one HEAD request; errors are not taken for absence."""
@@ -140,7 +191,8 @@ class WebFiles(HTTPFileSystem):
 
 async def _client(**kwargs: Any) -> aiohttp.ClientSession:
     kwargs.pop("loop", None)
-    # Servers keep a login in a cookie instead of checking it anew; also those without a name.
+    # PhysioNet keeps a login in a cookie, instead of checking it anew, for clients that it has
+    # seen to send one. Unsafe means: also for servers that have a number and no name.
     return aiohttp.ClientSession(
         cookie_jar=aiohttp.CookieJar(unsafe=True),
         requote_redirect_url=False,

@@ -49,10 +49,9 @@ class IndianaRelease(Release):
 
     def stamps(self) -> list[tuple[str, int, str]]:
         """The two tables, and the folder the images are in."""
-        tables = [self.source.stamp(name) for name in (PROJECTIONS, REPORTS)]
-        return [*tables, (self.image_folder, 0, "")]
+        return [*self.source.stamps((PROJECTIONS, REPORTS)), (self.image_folder, 0, "")]
 
-    def index(self) -> pa.Table:
+    def index(self, cache: str) -> pa.Table:
         """Read and join the two tables; see `Release.index`.
 
         Raises:

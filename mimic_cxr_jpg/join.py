@@ -7,7 +7,6 @@ joined, side by side in threads, for a gzip file decompresses in one thread only
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pyarrow as pa
@@ -18,29 +17,32 @@ from cxr_datasets.features import LABELS
 from cxr_datasets.source import Source
 from cxr_datasets.tables import Table, count_unused, find_rows, take_struct
 from mimic_cxr_jpg import tables
+from mimic_cxr_jpg.reports import ReportStore
 from mimic_cxr_jpg.views import normalised_views, view_ranks
-
-Locate = Callable[[pa.Array, pa.Array], pa.Array]
-"""From the subject and study of each image to where its report is."""
 
 _logger = logging.getLogger(__name__)
 
 
-def read_index(source: Source, files: dict[str, str], locate: Locate | None = None) -> pa.Table:
+def read_index(
+    source: Source, files: dict[str, str], reports: ReportStore | None, cache: str
+) -> pa.Table:
     """Read and join all tables.
 
     Args:
         source: The release.
         files: Its tables as `find_tables` gives them; the required ones are there.
-        locate: Where the reports are; adds the column `report_at`.
+        reports: The reports, made ready meanwhile; they add the column `report_at`.
+        cache: Folder in which they may keep what they make.
 
     Returns:
         A row per image in the split table's order; see `Release.index`.
 
     Raises:
         TableError: A table is broken or contradicts another.
+        ReportsError: The reports are damaged.
     """
     with ThreadPoolExecutor() as pool:
+        ready = pool.submit(reports.prepare, cache) if reports else None
         spine_read = pool.submit(tables.read_split, source, files["split"])
         metadata = pool.submit(tables.read_metadata, source, files["metadata"])
         labels = {
@@ -54,7 +56,7 @@ def read_index(source: Source, files: dict[str, str], locate: Locate | None = No
         of_metadata = pool.submit(_metadata_columns, spine, metadata)
         of_labels = {name: pool.submit(_label_column, spine, read) for name, read in labels.items()}
         paths = pool.submit(tables.image_paths, *ids)
-        reports = pool.submit(locate, ids[0], ids[1]) if locate else None
+        report_at = pool.submit(_locate, reports, ready, *ids[:2]) if reports and ready else None
         # In this order, so that of several broken tables the same one is always named.
         columns = {
             "image_id": spine["dicom_id"],
@@ -65,9 +67,16 @@ def read_index(source: Source, files: dict[str, str], locate: Locate | None = No
             "path": paths.result(),
             "split": _split_names(spine),
         }
-        if reports:
-            columns["report_at"] = reports.result()
+        if report_at:
+            columns["report_at"] = report_at.result()
     return pa.table(columns)
+
+
+def _locate(
+    reports: ReportStore, ready: Future[None], subject_ids: pa.Array, study_ids: pa.Array
+) -> pa.Array:
+    ready.result()
+    return reports.locate(subject_ids, study_ids)
 
 
 def _split_names(spine: Table) -> pa.Array:

@@ -71,6 +71,7 @@ class MimicCxrJpg(CxrBuilder):
             "doi:10.13026/jsn5-t979"
         ),
     }
+    AGREEMENT = "https://physionet.org/content/mimic-cxr-jpg/view-dua/2.1.0/"
 
     def open_release(self, config: MimicCxrJpgConfig) -> MimicRelease:
         """Find the tables, and the reports if they are about."""

@@ -48,7 +48,7 @@ class MimicRelease(Release):
 
     def stamps(self) -> list[tuple[str, int, str]]:
         """Every table, and the reports."""
-        stamps = [self.source.stamp(name) for name in self.tables.values()]
+        stamps = self.source.stamps(list(self.tables.values()))
         return stamps + (self.reports.stamps() if self.reports else [])
 
     def prepare(self, cache: str) -> None:
@@ -56,14 +56,14 @@ class MimicRelease(Release):
         if self.reports:
             self.reports.prepare(cache)
 
-    def index(self) -> pa.Table:
-        """Read and join the tables; see `Release.index`.
+    def index(self, cache: str) -> pa.Table:
+        """Read and join the tables, while the reports are made ready; see `Release.index`.
 
         Raises:
             TableError: A table is broken or contradicts another.
+            ReportsError: The reports are damaged.
         """
-        locate = self.reports.locate if self.reports else None
-        return read_index(self.source, self.tables, locate)
+        return read_index(self.source, self.tables, self.reports, cache)
 
     def add_texts(self, rows: pa.Table) -> pa.Table:
         """Read the reports of some rows and parse their sections, once a study."""

@@ -6,6 +6,7 @@ The split table is the spine: it has a row for every image, and `join` joins the
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -66,11 +67,21 @@ def find_tables(source: Source) -> dict[str, str]:
         table: [file_name(table, version, gz) for version in VERSIONS for gz in (".gz", "")]
         for table in TABLES
     }
-    every = [name for several in names.values() for name in several]
-    sizes = source.few_sizes(every)
-    there = {name for name, size in zip(every, sizes, strict=True) if size is not None}
-    found = {table: [name for name in several if name in there] for table, several in names.items()}
-    return {table: several[0] for table, several in found.items() if several}
+    usual = {table: file_name(table) for table in REQUIRED_TABLES}
+    usual["test-set-labeled"] = file_name("test-set-labeled", "2.1.0", "")
+    found = _existing(source, usual.items())
+    # Only where one is not there under its usual name: over a network each look takes time.
+    others = [(table, name) for table in TABLES if table not in found for name in names[table]]
+    found |= _existing(source, others)
+    return {table: found[table] for table in TABLES if table in found}
+
+
+def _existing(source: Source, files: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Of the files that may be a table, the first that is there."""
+    files = list(files)
+    sizes = source.few_sizes([name for _, name in files])
+    there = [file for file, size in zip(files, sizes, strict=True) if size is not None]
+    return dict(reversed(there))
 
 
 def file_name(table: str, version: str = "2.0.0", suffix: str = ".gz") -> str:

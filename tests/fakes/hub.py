@@ -16,7 +16,6 @@ its address, its caches and whether it is offline from the environment, once, wh
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 import threading
 import time
@@ -25,9 +24,13 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.fakes.hub_api import Account, Api
-from tests.fakes.hub_server import Asked, Fault, Incoming, Reply, Server
+from tests.fakes.hub_faults import Fault
+from tests.fakes.hub_files import Files
+from tests.fakes.hub_server import Asked, Incoming, Reply, Server
 from tests.fakes.hub_storage import Storage
 from tests.fakes.hub_store import Blob, Caller, Contents, Gated, Repo, stored_by_lfs
+from tests.fakes.hub_xet import ENVIRONMENT as XET_ENVIRONMENT
+from tests.fakes.hub_xet import XetFolder
 
 __all__ = ["Account", "Asked", "Fault", "Hub", "Repo"]
 
@@ -45,6 +48,9 @@ class Hub:
         page_size: Entries of a listing in one answer.
         private_by_default: Organisations whose new repositories are private if the request does
             not say.
+        xet: Let clients upload through Xet, their default, instead of by LFS. Their `hf_xet` then
+            puts LFS files into a folder by itself (see `hub_xet`), so that `requests` and faults
+            know nothing of contents on their way; and `environment` lets them.
         latency: Seconds that every answer is kept back.
 
     Attributes:
@@ -62,6 +68,7 @@ class Hub:
         lfs_above: int = 10 * 1024 * 1024,
         page_size: int = 1000,
         private_by_default: tuple[str, ...] = (),
+        xet: bool = False,
         latency: float = 0.0,
     ) -> None:
         self.users = dict(users or {})
@@ -70,10 +77,14 @@ class Hub:
         self._server.latency = latency
         port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{port}"
-        storage = Storage(self.url, f"http://localhost:{port}", self._contents, part_size)
-        self._api = Api(self.url, self.users, storage, private_by_default, lfs_above, page_size)
+        self._temporary = tempfile.TemporaryDirectory(prefix="hub-", ignore_cleanup_errors=True)
+        self._xet = XetFolder(Path(self._temporary.name) / "xet") if xet else None
+        storage = Storage(
+            self.url, f"http://localhost:{port}", self._contents, part_size, self._xet
+        )
+        files = Files(self.url, storage, lfs_above, page_size)
+        self._api = Api(self.url, self.users, files, private_by_default)
         self._lock = threading.RLock()
-        self._homes: list[str] = []
 
     @property
     def repos(self) -> dict[str, Repo]:
@@ -121,12 +132,14 @@ class Hub:
         with self._lock:
             repo = self.repos[repo_id]
             if files:
-                blobs = {path: self._blob(path, content) for path, content in files.items()}
+                blobs = {path: self._blob(repo, path, content) for path, content in files.items()}
                 repo.commit(blobs, title=title, author=repo.owner)
 
-    def _blob(self, path: str, content: bytes) -> Blob:
-        if stored_by_lfs(path, len(content), self._api.lfs_above):
-            return Blob.by_lfs(self._contents.add(content), self._contents)
+    def _blob(self, repo: Repo, path: str, content: bytes) -> Blob:
+        if stored_by_lfs(path, len(content), self._api.files.lfs_above):
+            sha256 = self._contents.add(content)
+            repo.objects.add(sha256)
+            return Blob.by_lfs(sha256, self._contents)
         return Blob.regular(content, self._contents)
 
     def fail(
@@ -210,8 +223,7 @@ class Hub:
             home: Folder for all caches. None: a new one, gone at the end of the Hub.
         """
         if home is None:
-            home = tempfile.mkdtemp(prefix="hub-home-")
-            self._homes.append(home)
+            home = tempfile.mkdtemp(dir=self._temporary.name, prefix="home-")
         home = Path(home)
         return {
             "HF_ENDPOINT": self.url,
@@ -233,9 +245,9 @@ class Hub:
             "HF_HUB_OFFLINE": "0",
             "TRANSFORMERS_OFFLINE": "0",
             "HF_DATASETS_OFFLINE": "0",
-            # With hf_xet installed, clients from 1.0 on upload through Xet without asking whether
-            # the repository has it.
-            "HF_HUB_DISABLE_XET": "1",
+            # With hf_xet installed, clients upload through Xet without asking whether the
+            # repository has it.
+            **(XET_ENVIRONMENT if self._xet is not None else {"HF_HUB_DISABLE_XET": "1"}),
             # What is sent elsewhere or shown unasked.
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_UPDATE_CHECK": "1",
@@ -267,8 +279,7 @@ class Hub:
         traceback: TracebackType | None,
     ) -> None:
         self._server.stop()
-        for home in self._homes:
-            shutil.rmtree(home, ignore_errors=True)
+        self._temporary.cleanup()
         if self._server.errors and kind is None:
             raise AssertionError("the loopback Hub itself failed") from self._server.errors[0]
 

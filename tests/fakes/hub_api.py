@@ -1,20 +1,17 @@
-"""The routes of the loopback Hub: what it answers about accounts, repositories and files."""
+"""The routes of the loopback Hub, and what it answers about accounts and repositories."""
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, quote
 
 import yaml  # type: ignore[import-untyped]
 
+from tests.fakes.hub_files import Files, check_open, check_writable, found
 from tests.fakes.hub_server import Incoming, Refusal, Reply
-from tests.fakes.hub_storage import Storage
-from tests.fakes.hub_store import Blob, Caller, Commit, Repo, stored_by_lfs
+from tests.fakes.hub_store import Blob, Caller, Commit, Repo
 
 
 @dataclass(frozen=True)
@@ -41,19 +38,15 @@ class Api:
     Attributes:
         url: Address of the Hub.
         users: Accounts by name.
-        storage: Where LFS files are put and got.
+        files: Answers what is about files.
         private_by_default: Organisations whose new repositories are private unless asked otherwise.
-        lfs_above: Size in bytes above which a file is asked for by LFS, whatever its kind.
-        page_size: Entries that one answer of `tree` holds at most.
         repos: Repositories by id.
     """
 
     url: str
     users: dict[str, Account]
-    storage: Storage
+    files: Files
     private_by_default: tuple[str, ...] = ()
-    lfs_above: int = 10 * 1024 * 1024
-    page_size: int = 1000
     repos: dict[str, Repo] = field(default_factory=dict)
 
     def caller(self, parts: tuple[str, ...], authorization: str | None) -> Caller:
@@ -80,7 +73,7 @@ class Api:
         """
         match incoming.method, incoming.parts:
             case _, ("_storage", *_):
-                return self.storage.answer(incoming)
+                return self.files.storage.answer(incoming)
             case "GET", ("api", "whoami-v2"):
                 return self._whoami(caller)
             case "POST", ("api", "validate-yaml"):
@@ -96,28 +89,27 @@ class Api:
                 repo = self._repo(f"{owner}/{name}", caller)
                 return self._operation(incoming, operation)(repo, arguments, incoming, caller)
             case "POST", ("datasets", owner, name, "info", "lfs", "objects", what):
-                repo = self._writable(f"{owner}/{name.removesuffix('.git')}", caller)
-                if what == "batch":
-                    return self.storage.batch(repo.id, incoming.json())
-                return self.storage.verify(incoming.json())
+                repo = self._repo(f"{owner}/{name.removesuffix('.git')}", caller)
+                return self.files.lfs(repo, what, incoming, caller)
             case (("GET" | "HEAD"), ("datasets", owner, name, "resolve", revision, *path)):
                 repo = self._repo(f"{owner}/{name}", caller)
-                return self._resolve(repo, revision, "/".join(path), incoming, caller)
+                return self.files.resolve(repo, revision, "/".join(path), incoming, caller)
         raise Refusal(404, f"There is nothing at {incoming.path}")
 
     def _operation(self, incoming: Incoming, name: str) -> Callable[..., Reply]:
         known: dict[tuple[str, str], Callable[..., Reply]] = {
             ("GET", ""): self._info, ("GET", "revision"): self._info,
-            ("GET", "tree"): self._tree, ("POST", "paths-info"): self._paths_info,
             ("GET", "refs"): self._refs, ("GET", "commits"): self._commits,
-            ("POST", "preupload"): self._preupload, ("POST", "commit"): self._commit,
-            ("PUT", "settings"): self._settings, ("GET", "auth-check"): self._auth_check,
+            ("GET", "auth-check"): self._auth_check, ("PUT", "settings"): self._settings,
             ("POST", "branch"): self._branch, ("DELETE", "branch"): self._drop_branch,
-            ("POST", "tag"): self._tag,
+            ("POST", "tag"): self._tag, ("GET", "tree"): self.files.tree,
+            ("POST", "paths-info"): self.files.paths_info,
+            ("POST", "preupload"): self.files.preupload, ("POST", "commit"): self.files.commit,
+            ("GET", "xet-write-token"): self.files.xet_credentials,
         }  # fmt: skip
         try:
             return known[incoming.method, name]
-        except KeyError:  # such as xet-write-token: this Hub's repositories have no Xet
+        except KeyError:
             raise Refusal(404, f"There is nothing at {incoming.path}") from None
 
     # Accounts
@@ -171,18 +163,6 @@ class Api:
             raise Refusal(401, "Invalid username or password.", "RepoNotFound")
         raise Refusal(404, "Repository not found", "RepoNotFound")
 
-    def _writable(self, repo_id: str, caller: Caller) -> Repo:
-        repo = self._repo(repo_id, caller)
-        if caller.name is None:
-            raise Refusal(401, "Invalid username or password.", "RepoNotFound")
-        if caller.role != "write":
-            raise Refusal(403, "Forbidden: this token may only read")
-        if not caller.belongs_to(repo.owner):
-            raise Refusal(
-                403, f"Forbidden: {caller.name} may not write to {repo.owner}'s repositories"
-            )
-        return repo
-
     def _create(self, wanted: dict[str, Any], caller: Caller) -> Reply:
         if caller.name is None:
             raise Refusal(401, "Invalid username or password.")
@@ -201,18 +181,17 @@ class Api:
         private = _private(wanted)
         if private is None:
             private = owner in self.private_by_default
-        self.repos[repo_id] = Repo(repo_id, self.storage.contents, caller.name, private)
+        self.repos[repo_id] = Repo(repo_id, self.files.storage.contents, caller.name, private)
         return Reply.json({"url": url, "name": repo_id})
 
     def _delete(self, wanted: dict[str, Any], caller: Caller) -> Reply:
-        repo = self._writable(
-            f"{wanted.get('organization') or caller.name}/{wanted['name']}", caller
-        )
+        repo = self._repo(f"{wanted.get('organization') or caller.name}/{wanted['name']}", caller)
+        check_writable(repo, caller)
         del self.repos[repo.id]
         return Reply()
 
     def _settings(self, repo: Repo, _: list[str], incoming: Incoming, caller: Caller) -> Reply:
-        self._writable(repo.id, caller)
+        check_writable(repo, caller)
         wanted = incoming.json()
         private = _private(wanted)
         if private is not None:
@@ -222,12 +201,12 @@ class Api:
 
     def _auth_check(self, repo: Repo, rest: list[str], _: Incoming, caller: Caller) -> Reply:
         if rest == ["write"]:
-            self._writable(repo.id, caller)
-        self._check_gate(repo, caller)
+            check_writable(repo, caller)
+        check_open(repo, caller)
         return Reply()
 
     def _info(self, repo: Repo, rest: list[str], incoming: Incoming, _: Caller) -> Reply:
-        commit = _found(repo, rest[0] if rest else "main")
+        commit = found(repo, rest[0] if rest else "main")
         info: dict[str, Any] = {
             "_id": repo.id, "id": repo.id, "author": repo.owner, "sha": commit.sha,
             "lastModified": commit.date, "createdAt": repo.commits[0].date,
@@ -247,7 +226,7 @@ class Api:
         if card is None:
             return None
         try:
-            return _front_matter(self.storage.contents.get(card.sha256).decode())
+            return _front_matter(self.files.storage.contents.get(card.sha256).decode())
         except yaml.YAMLError:
             return None
 
@@ -264,30 +243,30 @@ class Api:
         )
 
     def _branch(self, repo: Repo, rest: list[str], incoming: Incoming, caller: Caller) -> Reply:
-        self._writable(repo.id, caller)
+        check_writable(repo, caller)
         if rest[0] in repo.branches:
             raise Refusal(409, f"Reference {rest[0]} already exists")
-        start = _found(repo, incoming.json().get("startingPoint", "main"))
+        start = found(repo, incoming.json().get("startingPoint", "main"))
         history = next(commits for commits in repo.branches.values() if start in commits)
         repo.branches[rest[0]] = history[: history.index(start) + 1]
         return Reply()
 
     def _drop_branch(self, repo: Repo, rest: list[str], _: Incoming, caller: Caller) -> Reply:
-        self._writable(repo.id, caller)
+        check_writable(repo, caller)
         if rest[0] == "main" or repo.branches.pop(rest[0], None) is None:
             raise Refusal(403, f"Cannot delete the branch {rest[0]}")
         return Reply()
 
     def _tag(self, repo: Repo, rest: list[str], incoming: Incoming, caller: Caller) -> Reply:
-        self._writable(repo.id, caller)
+        check_writable(repo, caller)
         name = incoming.json()["tag"]
         if name in repo.tags:
             raise Refusal(409, f"Tag {name} already exists")
-        repo.tags[name] = _found(repo, rest[0]).sha
+        repo.tags[name] = found(repo, rest[0]).sha
         return Reply()
 
     def _commits(self, repo: Repo, rest: list[str], *_: Any) -> Reply:
-        last = _found(repo, rest[0])
+        last = found(repo, rest[0])
         history = next(commits for commits in repo.branches.values() if last in commits)
         shown = [
             {"id": commit.sha, "title": commit.title, "message": commit.message,
@@ -295,123 +274,6 @@ class Api:
             for commit in reversed(history[: history.index(last) + 1])
         ]  # fmt: skip
         return Reply.json(shown)
-
-    # Files
-
-    def _tree(self, repo: Repo, rest: list[str], incoming: Incoming, _: Caller) -> Reply:
-        commit = _found(repo, rest[0])
-        entries = commit.entries("/".join(rest[1:]), incoming.flag("recursive"))
-        if entries is None:
-            raise Refusal(404, "Entry not found", "EntryNotFound")
-        start = int(incoming.query.get("cursor", ["0"])[0])
-        end = start + self.page_size
-        reply = Reply.json(_expanded(entries[start:end], commit, incoming.flag("expand")))
-        if end < len(entries):
-            query = {name: values[0] for name, values in incoming.query.items()} | {"cursor": end}
-            following = "&".join(f"{name}={value}" for name, value in query.items())
-            reply.headers["Link"] = f'<{self.url}{quote(incoming.path)}?{following}>; rel="next"'
-        return reply
-
-    def _paths_info(self, repo: Repo, rest: list[str], incoming: Incoming, _: Caller) -> Reply:
-        commit = _found(repo, rest[0])
-        form = parse_qs(incoming.body.decode())
-        found = [commit.entry(path.rstrip("/")) for path in form.get("paths", [])]
-        expand = form.get("expand", ["false"])[0].lower() == "true"
-        return Reply.json(_expanded([entry for entry in found if entry], commit, expand))
-
-    def _preupload(self, repo: Repo, rest: list[str], incoming: Incoming, caller: Caller) -> Reply:
-        self._writable(repo.id, caller)
-        present = _found(repo, rest[0]).files
-
-        def mode(file: dict[str, Any]) -> dict[str, Any]:
-            path = file["path"]
-            lfs = stored_by_lfs(path, file["size"], self.lfs_above)
-            answer = {
-                "path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False,
-            }  # fmt: skip
-            # By this the client sees that a file is there already and leaves it out.
-            return answer | ({"oid": present[path].etag} if path in present else {})
-
-        return Reply.json({"files": [mode(file) for file in incoming.json()["files"]]})
-
-    def _commit(self, repo: Repo, rest: list[str], incoming: Incoming, caller: Caller) -> Reply:
-        self._writable(repo.id, caller)
-        if rest[0] not in repo.branches:
-            raise Refusal(404, f"Invalid rev id: {rest[0]}", "RevisionNotFound")
-        if incoming.flag("create_pr"):
-            raise Refusal(400, "This Hub takes no pull requests")
-        head = repo.branches[rest[0]][-1]
-        lines = [json.loads(line) for line in incoming.body.splitlines() if line.strip()]
-        header = next(line["value"] for line in lines if line["key"] == "header")
-        if not head.sha.startswith(header.get("parentCommit", "")):
-            raise Refusal(412, "A commit has happened since. Please refresh and try again.")
-        put: dict[str, Blob] = {}
-        gone: set[str] = set()
-        for line in lines:
-            self._apply(line["key"], line["value"], head, put, gone)
-        if caller.name is None:
-            raise AssertionError("a commit of nobody's")
-        commit = repo.commit(
-            put, remove=gone, title=header["summary"], message=header.get("description", ""),
-            author=caller.name, branch=rest[0],
-        )  # fmt: skip
-        url = f"{self.url}/datasets/{repo.id}/commit/{commit.sha}"
-        return Reply.json({"success": True, "commitOid": commit.sha, "commitUrl": url})
-
-    def _apply(
-        self, key: str, value: dict[str, Any], head: Commit, put: dict[str, Blob], gone: set[str]
-    ) -> None:
-        """Take one line of a commit into what it puts and removes."""
-        path = value.get("path", "")
-        contents = self.storage.contents
-        if key == "file":
-            put[path] = Blob.regular(base64.b64decode(value["content"]), contents)
-        elif key == "lfsFile":
-            if value["oid"] not in contents:
-                raise Refusal(400, f"The LFS file of {path} was never uploaded: {value['oid']}")
-            put[path] = Blob.by_lfs(value["oid"], contents)
-        elif key == "deletedFile":
-            if path not in head.files:
-                raise Refusal(404, "A file with this name doesn't exist", "EntryNotFound")
-            gone.add(path)
-        elif key == "deletedFolder":
-            below = {file for file in head.files if file.startswith(path.rstrip("/") + "/")}
-            if not below:
-                raise Refusal(404, "A folder with this name doesn't exist", "EntryNotFound")
-            gone |= below
-        elif key != "header":
-            raise Refusal(400, f"Unknown operation in a commit: {key}")
-
-    def _resolve(
-        self, repo: Repo, revision: str, path: str, incoming: Incoming, caller: Caller
-    ) -> Reply:
-        commit = _found(repo, revision)
-        self._check_gate(repo, caller)
-        blob = commit.files.get(path)
-        headers = {"X-Repo-Commit": commit.sha}
-        if blob is None:
-            raise Refusal(404, "Entry not found", "EntryNotFound", **headers)
-        headers["ETag"] = f'"{blob.etag}"'
-        if blob.lfs:
-            headers["X-Linked-Size"] = str(blob.size)
-            headers["X-Linked-Etag"] = f'"{blob.sha256}"'
-            headers["Location"] = self.storage.address(blob.sha256)
-            return Reply(302, headers=headers)
-        return self.storage.content(blob.sha256, incoming, headers)
-
-    def _check_gate(self, repo: Repo, caller: Caller) -> None:
-        if repo.opened_by(caller):
-            return
-        if caller.name is None:
-            raise Refusal(401, f"Access to dataset {repo.id} is restricted.", "GatedRepo")
-        raise Refusal(403, f"Access to dataset {repo.id} is restricted.", "GatedRepo")
-
-
-def _found(repo: Repo, revision: str) -> Commit:
-    commit = repo.find(revision)
-    if commit is None:
-        raise Refusal(404, f"Invalid rev id: {revision}", "RevisionNotFound")
-    return commit
 
 
 def _private(wanted: dict[str, Any]) -> bool | None:
@@ -438,14 +300,6 @@ def _storage_info(repo: Repo) -> dict[str, Any]:
         "id": repo.id, "type": "dataset", "updatedAt": head.date, "visibility": visibility,
         "storage": sum(blob.size for blob in head.files.values()),
     }  # fmt: skip
-
-
-def _expanded(entries: list[dict[str, Any]], commit: Commit, expand: bool) -> list[dict[str, Any]]:
-    """Entries with the commit they are from; ours is always the one that was asked about."""
-    if not expand:
-        return entries
-    last = {"id": commit.sha, "title": commit.title, "date": commit.date}
-    return [{**entry, "lastCommit": last} for entry in entries]
 
 
 def _front_matter(card: str) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +52,12 @@ class ClientFailed(Exception):
 class Client:
     """A program in a Python of its own, that a Hub's environment leads to the Hub.
 
+    It starts at once and ends at the latest with the `with` it is used in.
+
     Args:
         hub: The Hub.
         program: The program. `arguments` are its global names; what it leaves in the name `result`
-            is its result. Both are made of what JSON knows.
+            is its result. Both are made of what JSON knows. It may be indented.
         token: Access token; None: not logged in.
         home: Folder for all of the client's caches, and for its output; None: a new one.
         **arguments: Global names of the program.
@@ -73,11 +78,12 @@ class Client:
         self._outcome = folder / "outcome.json"
         self._outcome.unlink(missing_ok=True)
         self._output = folder / "output.txt"
+        program = textwrap.dedent(program)
         given = {"program": program, "arguments": arguments, "outcome": str(self._outcome)}
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _RUNNER], text=True, stdin=subprocess.PIPE, stdout=output,
-                stderr=subprocess.STDOUT, cwd=folder,
+                stderr=subprocess.STDOUT, cwd=folder, start_new_session=True,
                 env={**os.environ, "PYTHONPATH": str(_ROOT), **environment},
             )  # fmt: skip
         assert self.process.stdin is not None
@@ -103,9 +109,16 @@ class Client:
         return outcome["result"]
 
     def kill(self) -> None:
-        """End the program as `kill -9` does, if it still runs."""
-        self.process.kill()
+        """End the program as `kill -9` does, and whatever it started, if it still runs."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
 
 def run_client(

@@ -1,12 +1,12 @@
-"""The HTTP side of the loopback Hub: requests, replies, faults, and a log of what was asked."""
+"""The HTTP side of the loopback Hub: requests, replies, and a log of what was asked."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import re
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +16,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.fakes.hub_faults import Fault
 from tests.fakes.hub_store import Caller
 
 _BLOCK = 64 * 1024
 """Bytes of a body that are read at once."""
+
+_CUT_OFF = "the client left in the middle of a request"
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,9 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def json(cls, value: Any, status: int = 200, **headers: str) -> Reply:
-        return cls(
-            status, json.dumps(value).encode(), {"Content-Type": "application/json", **headers}
-        )
+    def json(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+        kind = {"Content-Type": "application/json"}
+        return cls(status, json.dumps(value).encode(), {**kind, **(headers or {})})
 
 
 class Refusal(Exception):
@@ -97,69 +99,7 @@ class Refusal(Exception):
         headers = {"X-Error-Message": message, **headers}
         if code is not None:
             headers["X-Error-Code"] = code
-        self.reply = Reply.json({"error": message}, status, **headers)
-
-
-class Fault:
-    """Something that goes wrong with certain requests; see `Hub.fail`.
-
-    Attributes:
-        reached: Set once a request has met the fault (and, if that holds it, waits).
-        met: How many requests have met it.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        *,
-        method: str | None,
-        status: int | None,
-        headers: Mapping[str, str] | None,
-        times: int | None,
-        after: int,
-        drop_upload_after: int | None,
-        drop_download_after: int | None,
-        delay: float,
-        hold: bool,
-    ) -> None:
-        self.reached = threading.Event()
-        self.met = 0
-        self.status = status
-        self.headers = dict(headers or {})
-        self.drop_upload_after = drop_upload_after
-        self.drop_download_after = drop_download_after
-        self._delay = delay
-        self._path = re.compile(path)
-        self._method = method
-        self._spared = after
-        self._left = times
-        self._released = threading.Event()
-        if not hold:
-            self._released.set()
-
-    def takes(self, method: str, path: str) -> bool:
-        """Whether a request meets this fault; it is counted. Callers hold the server's lock."""
-        if self._method not in (None, method) or self._path.search(path) is None:
-            return False
-        if self._spared > 0:
-            self._spared -= 1
-            return False
-        if self._left == 0:
-            return False
-        if self._left is not None:
-            self._left -= 1
-        self.met += 1
-        return True
-
-    def wait(self, closing: threading.Event) -> None:
-        """Keep the request waiting, but no longer than the server runs."""
-        self.reached.set()
-        closing.wait(self._delay)
-        self._released.wait()
-
-    def release(self) -> None:
-        """Let requests go on that a fault holds."""
-        self._released.set()
+        self.reply = Reply.json({"error": message}, status, headers)
 
 
 class Server(ThreadingHTTPServer):
@@ -217,7 +157,10 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are part of the tests: nothing is printed."""
+        """Print nothing: clients that go away are part of the tests, and what is not is kept."""
+        error = sys.exc_info()[1]
+        if error is not None and not isinstance(error, OSError):
+            self.errors.append(error)
 
     def note(self, asked: Asked) -> None:
         with self.logged:
@@ -261,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise
         if fault is not None:
             fault.wait(self.server.closing)
-            if fault.drop_upload_after is not None:
+            if fault.drop_upload_after is not None or self._left():
                 self.server.note(Asked(method, path, None, None, len(body)))
                 self._drop()
                 return
@@ -276,7 +219,7 @@ class _Handler(BaseHTTPRequestHandler):
             caller = self.server.caller(incoming.parts, incoming.headers.get("Authorization"))
             if fault is not None and fault.status is not None:
                 reason = f"{fault.status} {responses.get(fault.status, '')}".strip()
-                return caller.name, Reply.json({"error": reason}, fault.status, **fault.headers)
+                return caller.name, Reply.json({"error": reason}, fault.status, fault.headers)
             return caller.name, self.server.answer(incoming, caller)
         except Refusal as refusal:
             return caller.name, refusal.reply
@@ -306,7 +249,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
         self.wfile.flush()
         if drop_after is not None:
-            self._drop()
+            _hang_up(self.connection)
+            self.close_connection = True
 
     def _body(self, limit: int | None) -> bytes:
         """The request's body, or its beginning."""
@@ -319,10 +263,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _blocks(self) -> Iterator[bytes]:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            while size := int(self.rfile.readline().split(b";")[0], 16):
+            while size := int(self._line().split(b";")[0], 16):
                 yield self._exactly(size)
-                self.rfile.readline()
-            while self.rfile.readline().strip():
+                self._line()
+            while self._line().strip():
                 pass
             return
         left = int(self.headers.get("Content-Length", 0))
@@ -331,14 +275,29 @@ class _Handler(BaseHTTPRequestHandler):
             left -= len(block)
             yield block
 
+    def _line(self) -> bytes:
+        line = self.rfile.readline()
+        if not line.endswith(b"\n"):
+            raise ConnectionError(_CUT_OFF)
+        return line
+
     def _exactly(self, size: int) -> bytes:
         block = self.rfile.read(size)
         if len(block) < size:
-            raise ConnectionError("the client left in the middle of a request")
+            raise ConnectionError(_CUT_OFF)
         return block
 
+    def _left(self) -> bool:
+        """Whether the client is gone: what it asked for must not happen after its end."""
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def _drop(self) -> None:
-        """End the connection as a lost one ends: reset, without a word."""
+        """End the connection as a lost one ends: reset, whatever is on its way."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         _hang_up(self.connection)
         self.close_connection = True

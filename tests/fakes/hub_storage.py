@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.hub_server import Incoming, Refusal, Reply
-from tests.fakes.hub_store import Contents
+from tests.fakes.hub_store import Contents, Repo
+from tests.fakes.hub_xet import XetFolder
 
 
 @dataclass
@@ -32,34 +33,51 @@ class Storage:
         url_elsewhere: The same server under the other name.
         contents: Where files are kept.
         part_size: Files larger than this come in parts of this size, in bytes; None: none does.
+        xet: Where clients put files that use Xet; None: none may.
     """
 
     def __init__(
-        self, url: str, url_elsewhere: str, contents: Contents, part_size: int | None
+        self,
+        url: str,
+        url_elsewhere: str,
+        contents: Contents,
+        part_size: int | None = None,
+        xet: XetFolder | None = None,
     ) -> None:
         self.contents = contents
+        self.xet = xet
         self._url = url
         self._url_elsewhere = url_elsewhere
         self._part_size = part_size
         self._secret = secrets.token_bytes(16)
         self._uploads: dict[str, _Upload] = {}
+        self._awaited: dict[str, list[Repo]] = {}
+
+    def holds(self, repo: Repo, sha256: str) -> bool:
+        """Whether a file came for this repository, so that a commit may name it."""
+        if sha256 not in repo.objects and self.xet is not None:
+            content = self.xet.find(sha256)
+            if content is not None:
+                repo.objects.add(self.contents.add(content))
+        return sha256 in repo.objects
 
     def address(self, sha256: str) -> str:
         """A signed address that a file can be read at."""
         return self._signed(self._url_elsewhere, "objects", sha256)
 
-    def batch(self, repo_id: str, wanted: dict[str, Any]) -> Reply:
-        """Say for each file where to put it; of one that is here already, say nothing."""
+    def batch(self, repo: Repo, wanted: dict[str, Any]) -> Reply:
+        """Say for each file where to put it; of one that came before, say nothing."""
         objects = [
             {"oid": item["oid"], "size": item["size"]}
-            if item["oid"] in self.contents
-            else self._instructions(repo_id, item["oid"], item["size"])
+            if self.holds(repo, item["oid"])
+            else self._instructions(repo, item["oid"], item["size"])
             for item in wanted["objects"]
         ]
         return Reply.json({"transfer": "basic", "objects": objects})
 
-    def _instructions(self, repo_id: str, oid: str, size: int) -> dict[str, Any]:
-        verify = {"href": f"{self._url}/datasets/{repo_id}.git/info/lfs/objects/verify"}
+    def _instructions(self, repo: Repo, oid: str, size: int) -> dict[str, Any]:
+        self._awaited.setdefault(oid, []).append(repo)
+        verify = {"href": f"{self._url}/datasets/{repo.id}.git/info/lfs/objects/verify"}
         if self._part_size is None or size <= self._part_size:
             upload: dict[str, Any] = {"href": self._signed(self._url_elsewhere, "objects", oid)}
         else:
@@ -135,6 +153,8 @@ class Storage:
         if hashlib.sha256(content).hexdigest() != sha256:
             raise Refusal(400, "BadDigest")
         self.contents.add(content)
+        for repo in self._awaited.pop(sha256, []):
+            repo.objects.add(sha256)
         return Reply()
 
     def _upload(self, upload_id: str) -> _Upload:

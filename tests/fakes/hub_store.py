@@ -158,6 +158,7 @@ class Repo:
         private: Whether only its owner (for an organisation: its members) can see it.
         gated: Whether reading its files takes a permission that only `allowed` users have.
         allowed: Users with access to a gated repository, beside those who may write to it.
+        objects: sha256 of the LFS files that came for it, committed or not.
     """
 
     def __init__(
@@ -167,6 +168,7 @@ class Repo:
         self.private = private
         self.gated: Gated = gated
         self.allowed: set[str] = set()
+        self.objects: set[str] = set()
         self.tags: dict[str, str] = {}
         self.branches: dict[str, list[Commit]] = {"main": []}
         self._contents = contents

@@ -245,6 +245,17 @@ def test_every_config_has_them_in_every_form(
     assert load(jpg, str(tmp_path / "cache"), config, reports=str(reports)) == expected
 
 
+@pytest.mark.parametrize("form", ["zip", "tar.gz", "tree"])
+@pytest.mark.parametrize("missing", ["skip", "null"])
+def test_they_are_there_whatever_becomes_of_missing_images(
+    missing: str, form: str, small_release: Path, jpg: Path, tmp_path: Path, texts: Any
+) -> None:
+    expected = load(small_release, str(tmp_path / "expected"))
+    reports = write_as(form, tmp_path / "else", texts)
+    found = load(jpg, str(tmp_path / "cache"), reports=str(reports), missing=missing)
+    assert found == expected
+
+
 # --- what a report holds --------------------------------------------------------------------------
 
 ODD_TEXTS = {

@@ -108,7 +108,7 @@ def test_no_table_is_found_where_there_is_none(tmp_path: Path) -> None:
 
 def test_index_has_a_row_per_image_and_what_the_builder_needs(mimic_release: Path) -> None:
     source = Source(mimic_release)
-    index = read_index(source, tables.find_tables(source))
+    index = read_index(source, tables.find_tables(source), None, str(mimic_release))
     images = (mimic_release / "IMAGE_FILENAMES").read_text().split()
     assert sorted(index["path"].to_pylist()) == sorted(images)
     assert set(index["split"].to_pylist()) == {"train", "validation", "test"}

@@ -1,0 +1,195 @@
+"""Streaming into training from a server: workers, nodes, resuming, and only the images wanted."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+import torch
+from datasets import IterableDataset, load_dataset
+from datasets.distributed import split_dataset_by_node
+from torch.utils.data import DataLoader
+
+import mimic_cxr_jpg  # noqa: F401
+from tests.fakes.physionet import PASSWORD, USER, PhysioNet
+
+FOLDER = "files/mimic-cxr-jpg/2.1.0"
+LOGIN = {"username": USER, "password": PASSWORD}
+
+
+@pytest.fixture(scope="module")
+def local(mimic_release: Path, tmp_path_factory: pytest.TempPathFactory) -> datasets.Dataset:
+    """The training split of the local copy, images undecoded."""
+    cache = str(tmp_path_factory.mktemp("local"))
+    built = load_dataset(
+        "mimic_cxr_jpg", data_dir=str(mimic_release), cache_dir=cache, split="train", embed=True
+    )
+    return built.cast_column("image", datasets.Image(decode=False))
+
+
+@pytest.fixture
+def server(mimic_release: Path) -> Iterator[PhysioNet]:
+    with PhysioNet({FOLDER: mimic_release}, agents=("cxr-datasets/",)) as running:
+        yield running
+
+
+@pytest.fixture
+def stream(server: PhysioNet, cache: str) -> IterableDataset:
+    """The training split, streamed with a login given as an option; nothing of it asked for yet."""
+    stream = load(server, cache)
+    server.reset()
+    return stream
+
+
+def load(server: PhysioNet, cache: str, config: str = "images", **options: Any) -> IterableDataset:
+    return load_dataset(
+        "mimic_cxr_jpg", config, data_dir=server.address(FOLDER), cache_dir=cache, split="train",
+        streaming=True, storage_options=LOGIN, **options,
+    )  # fmt: skip
+
+
+def ids(rows: Any) -> list[str]:
+    return [row["image_id"] for row in rows]
+
+
+def images_asked_for(server: PhysioNet) -> list[str]:
+    return [request.path for request in server.requests if request.path.endswith(".jpg")]
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers_of_a_data_loader_read_every_row_once_with_its_pixels(
+    start: str, stream: IterableDataset, local: datasets.Dataset
+) -> None:
+    loader = DataLoader(
+        undecoded(stream), batch_size=None, num_workers=2, multiprocessing_context=start
+    )
+    found = {row["image_id"]: row["image"]["bytes"] for row in loader}
+    assert found == {row["image_id"]: row["image"]["bytes"] for row in local}
+
+
+def undecoded(stream: IterableDataset) -> IterableDataset:
+    return stream.cast_column("image", datasets.Image(decode=False))
+
+
+def test_a_stream_used_here_goes_on_in_forked_workers(
+    stream: IterableDataset, local: datasets.Dataset
+) -> None:
+    next(iter(stream))  # connections are open now, and a fork must not share them
+    loader = DataLoader(
+        undecoded(stream), batch_size=None, num_workers=2, multiprocessing_context="fork"
+    )
+    assert sorted(ids(loader)) == sorted(local["image_id"])
+
+
+def test_torch_tensors_come_out_of_a_loader(stream: IterableDataset) -> None:
+    batch = next(iter(stream.select_columns(["image", "view"]).with_format("torch")))
+    assert batch["image"].dtype == torch.uint8
+    assert batch["image"].ndim == 3
+    assert batch["view"].dtype == torch.int64
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_nodes_with_workers_cover_every_row_once(
+    world: int, stream: IterableDataset, local: datasets.Dataset
+) -> None:
+    texts = stream.select_columns(["image_id"])
+    nodes = [split_dataset_by_node(texts, rank=rank, world_size=world) for rank in range(world)]
+    loaders = [DataLoader(node, batch_size=None, num_workers=2) for node in nodes]
+    assert sorted(chain.from_iterable(map(ids, loaders))) == sorted(local["image_id"])
+
+
+def test_shuffle_keeps_every_row_once(stream: IterableDataset, local: datasets.Dataset) -> None:
+    shuffled = ids(stream.shuffle(seed=3, buffer_size=32))
+    assert shuffled != local["image_id"]
+    assert sorted(shuffled) == sorted(local["image_id"])
+
+
+@pytest.mark.parametrize("seen", [1, 21, 40])
+def test_resuming_gives_exactly_the_rest_and_fetches_two_shards_before_at_most(
+    seen: int, stream: IterableDataset, server: PhysioNet, cache: str, local: datasets.Dataset
+) -> None:
+    rows = iter(stream)
+    first = ids(islice(rows, seen))
+    state = stream.state_dict()
+    rows.close()  # type: ignore[attr-defined]
+
+    again = load(server, cache)
+    again.load_state_dict(state)
+    server.reset()
+    assert first + ids(again) == list(local["image_id"])
+    before = len(images_asked_for(server)) - (local.num_rows - seen)
+    assert before <= 2 * shard_rows(again)
+
+
+def shard_rows(stream: IterableDataset) -> int:
+    """Rows of every shard but the last."""
+    return len(list(stream.select_columns(["image_id"]).shard(stream.num_shards, 0)))
+
+
+def test_take_and_skip_cut_the_same_order(stream: IterableDataset, local: datasets.Dataset) -> None:
+    assert ids(stream.take(5)) == local["image_id"][:5]
+    assert ids(stream.skip(5).take(4)) == local["image_id"][5:9]
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        lambda stream: stream.select_columns(["image_id", "labels"]),
+        lambda stream: stream.select_columns("image_id").shuffle(seed=1, buffer_size=20),
+        lambda stream: stream.shuffle(seed=1, buffer_size=20).select_columns(["image_id"]),
+        lambda stream: stream.skip(2).take(30).select_columns(["image_id"]),
+        lambda stream: stream.select_columns(["image_id"]).with_format("torch"),
+        lambda stream: pickle.loads(pickle.dumps(stream.select_columns(["image_id"]))),
+    ],
+    ids=["at once", "then shuffled", "after shuffling", "after take", "as tensors", "pickled"],
+)
+def test_select_columns_without_the_image_asks_for_no_image(
+    select: Any, stream: IterableDataset, server: PhysioNet
+) -> None:
+    assert len(ids(select(stream))) >= 30
+    assert not images_asked_for(server)
+
+
+def test_select_columns_without_images_of_studies_asks_for_none(
+    server: PhysioNet, cache: str
+) -> None:
+    studies = load(server, cache, "studies")
+    server.reset()
+    assert all(row["paths"] for row in studies.select_columns(["findings", "paths"]))
+    assert not images_asked_for(server)
+
+
+def test_select_columns_with_the_image_still_reads_it(
+    stream: IterableDataset, local: datasets.Dataset
+) -> None:
+    rows = undecoded(stream).select_columns(["image", "image_id"]).take(3)
+    assert [row["image"]["bytes"] for row in rows] == [
+        row["image"]["bytes"] for row in local.select(range(3))
+    ]
+
+
+def test_other_datasets_select_columns_as_before() -> None:
+    rows = datasets.Dataset.from_dict({"image": [1, 2], "text": ["a", "b"]}).to_iterable_dataset()
+    assert list(rows.select_columns("text")) == [{"text": "a"}, {"text": "b"}]
+
+
+def test_a_stream_broken_off_stops_fetching(stream: IterableDataset, server: PhysioNet) -> None:
+    rows = iter(stream)
+    next(rows)
+    rows.close()  # type: ignore[attr-defined]
+    del rows
+    asked_for = len(images_asked_for(server))
+    assert asked_for <= 32 + 1  # the read-ahead, a constant
+    assert len(images_asked_for(server)) == asked_for
+
+
+def test_what_a_worker_is_sent_is_small_and_holds_no_login(stream: IterableDataset) -> None:
+    shard = pickle.dumps(stream.shard(stream.num_shards, 0))
+    assert len(shard) < 10_000
+    assert USER.encode() not in shard
+    assert PASSWORD.encode() not in shard

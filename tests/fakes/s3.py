@@ -1,0 +1,187 @@
+"""S3 on loopback: moto's server, which checks signatures and permissions, with a log of requests.
+
+    with S3() as s3:
+        reader = s3.user("reader", read=["releases"])
+        s3.place("releases", "indiana", folder)
+        S3FileSystem(endpoint_url=s3.url, **reader)
+
+Access points are reached as the real ones are, by a host name of their own: give clients
+`s3.through_proxy()`, as a proxy gets requests for any host.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import boto3
+from botocore.config import Config
+from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+"""The account of everything that moto makes, its own invention."""
+
+_REFUSED = b"""<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"""
+
+
+class Asked(NamedTuple):
+    """One request."""
+
+    method: str
+    host: str
+    path: str
+
+
+class S3:
+    """S3 and the services around it, for as long as a `with` lasts; one at a time in a process.
+
+    Attributes:
+        url: Its address, for `endpoint_url`.
+        requests: What was asked so far, by anybody but this class.
+    """
+
+    def __init__(self) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server(
+            "127.0.0.1", 0, self._answer, threaded=True, request_handler=_Silent
+        )
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.requests: list[Asked] = []
+        self._own = threading.Event()
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> S3:
+        self._thread.start()
+        self._post("/moto-api/reset")
+        self._keys = {"key": "test", "secret": "test"}
+        everything = self.user("owner", allow=["*"])
+        self._post("/moto-api/reset-auth", b"0")  # from now on permissions count
+        self._keys = everything
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._post("/moto-api/reset-auth", b"inf")
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def user(
+        self, name: str, *, read: Sequence[str] = (), allow: Sequence[str] = ()
+    ) -> dict[str, str]:
+        """Make a user.
+
+        Args:
+            name: The user's name.
+            read: Buckets, or places in them (`bucket/prefix/*`), whose objects may be read; of
+                whole buckets the list too.
+            allow: Resources with which anything may be done.
+
+        Returns:
+            `key` and `secret`, as s3fs calls them.
+        """
+        resources = [f"arn:aws:s3:::{place}" for place in read]
+        resources += [f"{resource}/*" for resource in resources if "/" not in resource]
+        statements = [
+            {"Effect": "Allow", "Action": actions, "Resource": on}
+            for actions, on in (
+                (["s3:GetObject", "s3:ListBucket"], resources), ("*", list(allow)),
+            )
+            if on
+        ]  # fmt: skip
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        iam = self._client("iam")
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=policy)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
+
+    def place(self, bucket: str, prefix: str, folder: Path | None = None) -> S3Place:
+        """Make a bucket, unless it is there, and put a folder's files into it."""
+        client = self._client("s3")
+        client.create_bucket(Bucket=bucket)
+        place = S3Place(self, client, bucket, prefix)
+        for file in folder.rglob("*") if folder else ():
+            if file.is_file():
+                place.put(file.relative_to(folder).as_posix(), file.read_bytes())
+        return place
+
+    def access_point(self, name: str, bucket: str) -> str:
+        """Make an access point of a bucket; gives its ARN."""
+        client = self._client("s3control", use_ssl=False, endpoint_url=None, proxied=True)
+        made = client.create_access_point(AccountId=ACCOUNT, Name=name, Bucket=bucket)
+        return made["AccessPointArn"]
+
+    def through_proxy(self) -> dict[str, Any]:
+        """Options of s3fs that lead requests for AWS's own hosts here."""
+        return {"use_ssl": False, "config_kwargs": {"proxies": {"http": self.url}}}
+
+    def _client(self, service: str, *, proxied: bool = False, **options: Any) -> Any:
+        proxies = {"http": self.url} if proxied else {}
+        return boto3.client(
+            service,
+            region_name=REGION,
+            aws_access_key_id=self._keys["key"],
+            aws_secret_access_key=self._keys["secret"],
+            config=Config(proxies=proxies, user_agent="the-owner"),
+            **{"endpoint_url": self.url, **options},
+        )
+
+    def _post(self, path: str, body: bytes = b"") -> None:
+        request = urllib.request.Request(
+            f"{self.url}{path}", body, {"Content-Type": "application/octet-stream"}
+        )
+        urllib.request.urlopen(request).close()
+
+    def _answer(
+        self, environ: dict[str, Any], start: Callable[[str, list[tuple[str, str]]], object]
+    ) -> Iterable[bytes]:
+        path, method = unquote(environ["PATH_INFO"]), environ["REQUEST_METHOD"]
+        is_control = path.startswith("/moto-api/")
+        if not is_control and environ.get("HTTP_USER_AGENT") != "the-owner":
+            self.requests.append(Asked(method, environ["HTTP_HOST"], path))
+            if "HTTP_AUTHORIZATION" not in environ:  # moto trips over such requests
+                start("403 Forbidden", [("Content-Type", "application/xml")])
+                return [] if method == "HEAD" else [_REFUSED]
+        return self._moto(environ, start)
+
+
+class S3Place:
+    """A prefix in a bucket that holds a release, seen by its owner."""
+
+    def __init__(self, s3: S3, client: Any, bucket: str, prefix: str) -> None:
+        self._s3 = s3
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+        self.url = f"s3://{bucket}/{prefix}"
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write a file, new or in the place of an old one."""
+        self._client.put_object(Bucket=self._bucket, Key=f"{self._prefix}/{path}", Body=content)
+
+    def remove(self, path: str) -> None:
+        """Remove a file."""
+        self._client.delete_object(Bucket=self._bucket, Key=f"{self._prefix}/{path}")
+
+    def reads(self) -> Iterator[str]:
+        """Paths whose bytes were asked for, in order; by their whole key."""
+        return (asked.path for asked in list(self._s3.requests) if asked.method == "GET")
+
+
+class _Silent(MotoRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: `S3.requests` holds what happened."""
