@@ -19,6 +19,12 @@ WEB = ("http", "https")
 _LOCAL = ("file", "local")
 _CHAIN = "::"
 
+_STORES = {
+    "hf": r"(datasets/|spaces/|buckets/)?[^/]+/[^/]+",
+    "s3": r"arn:[^/]+:(outpost/[^/]+/)?accesspoint/[^/]+|[^/]*",
+}
+"""What of an address names the store, where that is more than up to the first slash."""
+
 
 def normalised(address: str) -> str:
     """An address in the one form in which it is compared, stored and extended.
@@ -46,10 +52,17 @@ def joined(address: str, path: str) -> str:
     protocol, separator, place = link.partition("://")
     if not separator:
         return os.path.normpath(f"{link}/{path}")
-    store, _, place = place.partition("/") if has_host(link) else ("", "", place)
+    store = _store(protocol, place) if has_host(link) else ""
+    place = place[len(store) :]
     below = posixpath.normpath(f"/{place}/{path}").lstrip("/")
     between = "/" if store and below else ""
     return f"{protocol}://{store}{between}{below}{chain}{rest}"
+
+
+def _store(protocol: str, place: str) -> str:
+    """The part of an address that names a server, bucket, access point or repository."""
+    found = re.match(_STORES.get(protocol, "[^/]*"), place)
+    return found[0] if found else place
 
 
 def protocol(address: str) -> str:
@@ -65,7 +78,7 @@ def is_remote(address: str) -> bool:
 
 
 def has_host(link: str) -> bool:
-    """Whether the first part of a link's path names a server, bucket or repository owner."""
+    """Whether the first part of a link's path names a server, bucket or repository."""
     return link.partition("://")[0] not in (*_LOCAL, "zip", "memory", "")
 
 

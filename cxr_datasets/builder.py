@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any, ClassVar
 
@@ -32,6 +32,7 @@ from cxr_datasets.options import StorageOptions
 from cxr_datasets.pixels import Pixels
 from cxr_datasets.release import Release
 from cxr_datasets.source import remember
+from cxr_datasets.streaming import ShardsAhead
 from cxr_datasets.tables import combined
 
 _ROWS_PER_TABLE = 4_096
@@ -76,6 +77,8 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         self.found: str | None = None
         if kwargs.get("data_files") is not None:  # `datasets` would look for them first
             self._check_names(None, {"data_files": None})
+        if kwargs.get("storage_options"):  # `datasets` would write into the user's own
+            kwargs["storage_options"] = dict(kwargs["storage_options"])
         super().__init__(cache_dir=cache_dir, hash=code_hash(package, hash), **kwargs)
 
     def open_release(self, config: Any) -> Release:
@@ -124,10 +127,8 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         path, splits = self.write_index()
         return [self._split_generator(name, path, shards) for name, shards in splits.items()]
 
-    def _generate_tables(
-        self, index: str, shards: list[int], pixels: bool = True
-    ) -> Iterator[tuple[int, pa.Table]]:
-        yield from enumerate(self.read_rows(index, shards, pixels))
+    def _generate_tables(self, index: str, shards: list[int]) -> Iterator[tuple[int, pa.Table]]:
+        yield from enumerate(self.read_rows(index, shards))
 
     # What they do, and what is made of shards elsewhere than in `datasets`.
 
@@ -164,9 +165,36 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         Raises:
             CxrError: A report or an image cannot be read.
         """
-        schema = config_features(self.config.name, self.COLUMNS).arrow_schema
-        for rows in self._complete_rows(index, shards, pixels):
-            yield rows.select(schema.names).cast(schema)
+        tables = index_file.read_shards(index, shards, _ROWS_PER_TABLE)
+        return (rows for _, rows in self._complete_rows(tables, pixels))
+
+    def read_shards(
+        self, index: str, shards: list[int], pixels: bool = True, passed: int = 0
+    ) -> Iterator[tuple[int, pa.Table]]:
+        """Read shards as `read_rows` does, but no table holds rows of two.
+
+        Args:
+            index: The index file.
+            shards: Numbers of its shards.
+            pixels: As for `read_rows`.
+            passed: Rows at the beginning of the first shard that are not wanted any more.
+
+        Yields:
+            Which of the shards, from 0 on, and rows of it.
+
+        Raises:
+            CxrError: A report or an image cannot be read.
+        """
+        tables = index_file.read_shards(index, shards, rows=1)
+        # Which rows `missing="skip"` leaves out shows only when they are read.
+        unread = passed if self.config.missing != "skip" else 0
+        tables = (rows.slice(0 if n else unread) for n, rows in enumerate(tables))
+        left = passed - unread
+        for number, rows in self._complete_rows(tables, pixels):
+            if number == 0 and left >= rows.num_rows:
+                left -= rows.num_rows
+                continue
+            yield number, rows
 
     def _prepare_split(
         self, split_generator: Any, num_proc: int | None = None, **kwargs: Any
@@ -196,6 +224,9 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         # Where the dataset is built already, its features come from the cache, as plain ones.
         self.info.features = name_images(self.info.features)
         return super().as_streaming_dataset(*args, **kwargs)
+
+    def _get_examples_iterable_for_split(self, split_generator: Any) -> ShardsAhead:
+        return ShardsAhead(self.read_shards, **split_generator.gen_kwargs)
 
     def _save_infos(self) -> None:
         """Nothing to do for `save_infos`: the cache holds them, as with `datasets` 4.
@@ -255,18 +286,24 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
             )
         return combined(column if name == "path" else pc.list_flatten(column))
 
-    def _complete_rows(self, index: str, shards: list[int], wanted: bool) -> Iterator[pa.Table]:
-        """Rows of some shards with texts and images, in tables that fit into memory."""
+    def _complete_rows(
+        self, tables: Iterable[pa.Table], wanted: bool
+    ) -> Iterator[tuple[int, pa.Table]]:
+        """Rows of the index with texts and images, in numbered tables that fit into memory."""
+        schema = config_features(self.config.name, self.COLUMNS).arrow_schema
+        texts = map(self.release.add_texts, tables)
+        for number, rows in self._with_images(texts, wanted):
+            if rows.num_rows:
+                yield number, rows.select(schema.names).cast(schema)
+
+    def _with_images(
+        self, tables: Iterable[pa.Table], wanted: bool
+    ) -> Iterator[tuple[int, pa.Table]]:
+        if self.config.name == "reports":
+            return enumerate(tables)
         # A Parquet file is made to travel, and `datasets` itself embeds no member of an archive.
         embed = self.config.embeds(self.release.source)
         if self.config.embed is None and self._file_format == "parquet":
             embed = True
         pixels = Pixels(self.release.source, self.config, embed, self._image_columns())
-        for rows in index_file.read_shards(index, shards, _ROWS_PER_TABLE):
-            rows = self.release.add_texts(rows)
-            if self.config.name == "reports":
-                yield rows
-            elif not wanted:
-                yield pixels.leave_out(rows)
-            else:
-                yield from (some for some in pixels.add(rows) if some.num_rows)
+        return pixels.add(tables) if wanted else enumerate(map(pixels.leave_out, tables))

@@ -15,6 +15,7 @@ from cxr_datasets._version import __version__
 from cxr_datasets.errors import CxrError
 from cxr_datasets.export.command import add_export
 from cxr_datasets.export.export import builder_class
+from cxr_datasets.push.command import add_push
 from cxr_datasets.synthetic import known_datasets, synthesize
 
 _GROUP = "cxr_datasets"
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     for point in sorted(entry_points(group=_GROUP), key=lambda point: point.name):
         _add_dataset(datasets, point.name, import_module(f"{point.value}.synthetic"))
     add_export(commands, {name: builder_class(name) for name in known_datasets()})
+    add_push(commands)
     return parser
 
 

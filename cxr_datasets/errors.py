@@ -54,4 +54,14 @@ class ScriptError(CxrError):
 
 
 class StoreError(CxrError):
-    """A remote store refuses a file, or failed again and again while it was read."""
+    """A remote store refuses a file, or failed again and again while it was read.
+
+    Attributes:
+        refused: Whether the store says that this user may not read it.
+    """
+
+    refused = False
+
+
+class HubError(CxrError):
+    """A copy cannot be pushed to the Hub, must not be, or did not arrive as it was sent."""

@@ -27,10 +27,17 @@ _PASSING_ERRORS = frozenset(
     {errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH,
      errno.ENETDOWN, errno.ENETUNREACH, errno.EPIPE, errno.ETIMEDOUT}
 )  # fmt: skip
-_PASSING_MODULES = ("botocore.exceptions", "httpx", "httpx2", "httpcore", "requests.exceptions")
+_PASSING_MODULES = ("botocore.exceptions", "httpx", "httpx2", "httpcore", "requests.exceptions",
+                    "paramiko.ssh_exception")  # fmt: skip
 _PASSING_NAMES = ("Connect", "Timeout", "Protocol", "ReadError", "WriteError", "HTTPClientError",
-                  "ChunkedEncoding", "NetworkError", "IncompleteRead")  # fmt: skip
-_THROTTLED = ("slowdown", "slow down", "throttl", "too many requests", "internalerror")
+                  "ChunkedEncoding", "NetworkError", "IncompleteRead", "SSHException")  # fmt: skip
+_PASSING_TEXTS = ("slowdown", "slow down", "throttl", "too many requests", "internalerror",
+                  "socket is closed", "server connection dropped")  # fmt: skip
+
+_REFUSING_TEXTS = ("requester pays", "no authentication methods")
+_REFUSING_NAMES = ("Credential", "Authentication", "GoogleAuth", "RefreshError", "TokenRetrieval",
+                   "UnauthorizedSSO", "RepositoryNotFound")  # fmt: skip
+"""In the names of errors of libraries that do not say so by a status; the Hub answers 404."""
 
 
 @dataclass
@@ -69,6 +76,8 @@ def is_passing(error: Exception) -> bool:
         return False
     if status(error):
         return status(error) in _PASSING_STATUS
+    if is_refusal(error):
+        return False
     if isinstance(error, (asyncio.TimeoutError, TimeoutError, aiohttp.ClientError, EOFError)):
         return True
     if _is_without_ranges(error):
@@ -78,7 +87,7 @@ def is_passing(error: Exception) -> bool:
         return any(name in kind.__name__ for name in _PASSING_NAMES)
     if isinstance(error, OSError):
         text = str(error).lower()
-        return error.errno in _PASSING_ERRORS or any(name in text for name in _THROTTLED)
+        return error.errno in _PASSING_ERRORS or any(name in text for name in _PASSING_TEXTS)
     return False
 
 
@@ -115,18 +124,30 @@ def describe(address: str, error: Exception, tries: int, advice: str = "") -> St
     """
     where = shown(address)
     answer = status(error)
-    if isinstance(error, PermissionError) or answer in (401, 403):
+    if is_refusal(error):
         advice = advice or (
             "Check the credentials (storage_options=, or the store's own default chain) and that "
             "they may read this place; in a bucket where the requester pays, the options that say "
             "who pays."
         )
-        return StoreError(f"{where} may not be read: {_answered(answer, error)}. {advice}")
+        refusal = StoreError(f"{where} may not be read: {_answered(answer, error)}. {advice}")
+        refusal.refused = True
+        return refusal
     times = f", {tries} times" if tries > 1 else ""
     return StoreError(
         f"{where} could not be read: {_answered(answer, error)}{times}. "
         f"{advice or 'Check the connection and whether the server is up, and start again.'}"
     )
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the store, or who asks for a login to it, says that this user may not read."""
+    if isinstance(error, PermissionError) or status(error) in (401, 403):
+        return True
+    text = str(error).lower()  # gcsfs and paramiko have plain errors for some
+    if text.startswith("forbidden:") or any(part in text for part in _REFUSING_TEXTS):
+        return True
+    return any(name in type(error).__name__ for name in _REFUSING_NAMES)
 
 
 def _answered(answer: int | None, error: Exception) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice, tee
 
 import numpy as np
 import pyarrow as pa
@@ -27,10 +27,9 @@ from cxr_datasets.tables import combined
 ROWS_AT_ONCE = 32
 """Rows whose images are in memory together: 50 MB of the releases' full-size files."""
 
-FIRST_ROWS = 4
-"""Rows in the first table of a shard: whoever streams waits for all of them to begin."""
-
 _logger = logging.getLogger(__name__)
+
+_Read = tuple["str | None", Callable[[], bytes]]
 
 _SUFFIXES = {JPEG: ".jpg", PNG: ".png"}
 
@@ -51,17 +50,19 @@ class Pixels:
     embed: bool
     image_columns: tuple[str, ...]
 
-    def add(self, rows: pa.Table) -> Iterator[pa.Table]:
+    def add(self, tables: Iterable[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
         """Add the column `image`, or `images` to rows of studies.
 
-        Images to embed are read several at once and ahead of the rows that are used.
+        Images to embed are read several at once and ahead of the rows that are used, over the
+        ends of tables too.
 
         Args:
-            rows: Rows of an index file.
+            tables: Rows of an index file.
 
         Yields:
-            The rows in order, in tables whose images fit into memory; without those whose image
-            is absent or broken if `missing` is `skip`.
+            The number of the table, from 0 on, and rows of it, in order and so few that their
+            images fit into memory; without those whose image is absent or broken if `missing` is
+            `skip`.
 
         Raises:
             MissingImagesError: An image to embed is absent and `missing` is `error`.
@@ -70,19 +71,21 @@ class Pixels:
         """
         complete = self._to_studies if self.config.name == "studies" else self._to_images
         if not self.embed:
-            yield complete(rows, [])
+            yield from ((number, complete(rows, [])) for number, rows in enumerate(tables))
             return
-        with closing(self._contents(self._paths(rows))) as contents:
-            for start, size in _steps(rows.num_rows):
-                some = rows.slice(start, size)
+        ahead, here = tee(tables)
+        paths = chain.from_iterable(map(self._paths, ahead))
+        with closing(self._contents(paths)) as contents:
+            for number, some in _pieces(here):
                 ends = self._ends(some)
                 found, error = _until_an_error(contents, ends[-1])
                 if error is None:
-                    yield complete(some, found)
+                    yield number, complete(some, found)
                     continue
                 # The rows before the image that failed lose nothing by it.
                 whole = int(np.searchsorted(ends, len(found), side="right"))
-                yield complete(some.slice(0, whole), found[: ends[whole - 1] if whole else 0])
+                rows = complete(some.slice(0, whole), found[: ends[whole - 1] if whole else 0])
+                yield number, rows
                 raise error
 
     def _ends(self, rows: pa.Table) -> np.ndarray:
@@ -137,28 +140,31 @@ class Pixels:
         stem = pc.replace_substring_regex(names, r"(\.dcm)?\.[a-z]+$", "")
         return pc.binary_join_element_wise(stem, _SUFFIXES[self.config.image_format], "")
 
-    def _contents(self, paths: list[str | None]) -> Generator[bytes | None, None, None]:
+    def _contents(self, paths: Iterable[str | None]) -> Generator[bytes | None, None, None]:
         """What is to be stored of each image, in order; None where there is none."""
         with (
             ThreadPoolExecutor(THREADS, thread_name_prefix="cxr-pixels") as pool,
-            closing(self._reads(paths)) as reads,
+            closing(self._reads(paths)) as jobs,
         ):
-            jobs = zip(paths, reads, strict=True)
-            finished = in_order(lambda job: pool.submit(self._content, *job), jobs, ROWS_AT_ONCE)
+            ahead = (
+                2 * THREADS if self.source.is_remote else ROWS_AT_ONCE
+            )  # those are ahead already
+            finished = in_order(lambda job: pool.submit(self._content, *job), jobs, ahead)
             with closing(finished):
                 for content in finished:
                     yield content.result()
 
-    def _reads(self, paths: list[str | None]) -> Generator[Callable[[], bytes], None, None]:
-        """For each image a function that gives its bytes; those of remote ones have arrived."""
+    def _reads(self, paths: Iterable[str | None]) -> Generator[_Read, None, None]:
+        """Each path with what gives its bytes; those of remote images have arrived."""
         if not self.source.is_remote:
             for path in paths:
-                yield partial(self.source.read, path or "")
+                yield path, partial(self.source.read, path or "")
             return
-        ahead = max(ROWS_AT_ONCE, 2 * self.source.store.connections)
-        with closing(in_order(self._begin, paths, ahead)) as fetched:
-            for work in fetched:
-                yield work.result
+        here, ahead = tee(paths)
+        most = max(ROWS_AT_ONCE, 2 * self.source.store.connections)
+        with closing(in_order(self._begin, ahead, most)) as fetched:
+            for path, work in zip(here, fetched, strict=True):
+                yield path, work.result
 
     def _begin(self, path: str | None) -> Future[bytes]:
         if path is not None:
@@ -195,12 +201,11 @@ class Pixels:
             raise ImageError(describe(address, error)) from error
 
 
-def _steps(rows: int) -> Iterator[tuple[int, int]]:
-    """Where tables begin, and of how many rows they are: the first is small, to come soon."""
-    start, size = 0, FIRST_ROWS
-    while start < rows:
-        yield start, size
-        start, size = start + size, ROWS_AT_ONCE
+def _pieces(tables: Iterable[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
+    """Tables, numbered, in pieces whose images fit into memory."""
+    for number, rows in enumerate(tables):
+        for start in range(0, rows.num_rows, ROWS_AT_ONCE):
+            yield number, rows.slice(start, ROWS_AT_ONCE)
 
 
 def _until_an_error(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -72,7 +73,15 @@ def keep_present(images: pa.Table, source: Source, config: CxrConfig) -> tuple[p
             "needs none."
         )
     missing.report_skipped(present)
-    return images.filter(pa.array(present)), key
+    left = images.filter(pa.array(present))
+    # A study keeps its place, whichever of its images are there: as where that shows only later.
+    return left if config.name == "images" else _by_study(left, images["study_id"]), key
+
+
+def _by_study(images: pa.Table, order: pa.ChunkedArray) -> pa.Table:
+    """Images in the order in which their studies first appear in `order`."""
+    place = pc.index_in(images["study_id"], value_set=pc.unique(order))
+    return images.take(pa.array(np.argsort(combined(place).to_numpy(), kind="stable")))
 
 
 def split_rows(

@@ -13,7 +13,7 @@ from typing import Any
 
 from datasets import iterable_dataset
 
-from cxr_datasets.builder import CxrBuilder
+from cxr_datasets.streaming import ShardsAhead
 
 _IMAGES = frozenset({"image", "images"})
 
@@ -45,11 +45,8 @@ def _reaching_down(original: Any) -> Any:
 
 def _without_pixels(steps: Any) -> Any:
     """The same steps of a stream, reading no image where the first is one of our builders."""
-    maker = getattr(getattr(steps, "generate_tables_fn", None), "__self__", None)
-    if isinstance(maker, CxrBuilder):
-        changed = copy.copy(steps)
-        changed.kwargs = {**steps.kwargs, "pixels": False}
-        return changed
+    if isinstance(steps, ShardsAhead):
+        return steps.without_pixels()
     if type(steps).__name__ not in _PASS_ROWS_ON:
         return steps
     inner = _without_pixels(steps.ex_iterable)

@@ -11,6 +11,7 @@ import os
 import posixpath
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from io import FileIO
 from typing import Any
 from zipfile import BadZipFile
@@ -171,6 +172,16 @@ class Source:
         info = self._info(path)
         return _size(info) if info and info["type"] == "file" else None
 
+    def check_permitted(self, path: str = "") -> None:
+        """Find out why a remote file has no size: whether it is not there, or closed to us.
+
+        Raises:
+            StoreError: The store refuses it.
+        """
+        if self.is_remote:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                self.store.info(self._place(path)).result()
+
     def is_folder(self, path: str = "") -> bool:
         """Whether a folder of this name is there and may be looked at."""
         try:
@@ -206,6 +217,11 @@ class Source:
             return self._files.info(self._place(path))
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
+        except StoreError as error:
+            # Where a user may not list, S3 refuses what is not there too.
+            if error.refused:
+                return None
+            raise
 
     def stamp(self, path: str = "") -> tuple[str, int, str]:
         """What changes when a file does: its name, size, and ETag or time of last change.

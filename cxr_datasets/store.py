@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
+from inspect import signature
 from typing import Any, TypeVar
 from zipfile import BadZipFile
 
@@ -14,10 +15,11 @@ import fsspec
 from fsspec.asyn import get_loop
 from fsspec.core import url_to_fs
 
-from cxr_datasets.addresses import WEB, protocol, shown
+from cxr_datasets.addresses import WEB, joined, protocol, shown
 from cxr_datasets.errors import StoreError
-from cxr_datasets.faults import Patience, describe
+from cxr_datasets.faults import Patience, describe, is_passing, is_refusal
 from cxr_datasets.options import StorageOptions
+from cxr_datasets.threads import ONE_THREAD_EACH, Threads, threads_for
 from cxr_datasets.web import web_files
 
 CONNECTIONS = {"s3": 32, "s3a": 32, "gs": 32, "gcs": 32, "abfs": 32, "hf": 16}
@@ -29,6 +31,8 @@ LONGEST_READ = 600.0
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
+_OPTIONS_ADVICE = "Check storage_options=, and what the store's own tools are set to."
+
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _OUR_MISTAKES = (TypeError, AttributeError, NameError, AssertionError)
 
@@ -36,7 +40,7 @@ _T = TypeVar("_T")
 
 
 def open_files(
-    address: str, options: StorageOptions, connections: int | None = None
+    address: str, options: StorageOptions, connections: int | None = None, own: bool = False
 ) -> tuple[fsspec.AbstractFileSystem, str]:
     """Open the file system of an address.
 
@@ -44,6 +48,7 @@ def open_files(
         address: A normalised address.
         options: Storage options for every protocol in it.
         connections: Most requests at once to a web server.
+        own: Whether a connection that bears one thread is not to be shared with anybody.
 
     Returns:
         The file system, and the place of the address within it.
@@ -54,21 +59,56 @@ def open_files(
     link, _, rest = address.partition("::")
     if rest and link.startswith("zip://"):
         return _archive_files(rest, options, connections), link.partition("://")[2]
+    _require_known(address)
     name = protocol(address)
-    try:
-        if name in WEB and not rest:
-            return web_files(address, options, connections or FEW_CONNECTIONS), address
-        given = options.of(name)
-        return url_to_fs(address, **({name: given} if rest and given else given))
-    except (ImportError, ValueError) as error:
-        raise StoreError(_unknown(address, name, error)) from error
+    if name in WEB and not rest:
+        return web_files(address, options, connections or FEW_CONNECTIONS), address
+    given = options.of(name)
+    if rest:
+        return url_to_fs(address, **({name: given} if given else {}))
+    if name in ("gs", "gcs"):
+        return _google_files(address, given)
+    given = _with_defaults(name, given)
+    return url_to_fs(address, **given, skip_instance_cache=own and name in ONE_THREAD_EACH)
 
 
 def _archive_files(
     rest: str, options: StorageOptions, connections: int | None
 ) -> fsspec.AbstractFileSystem:
-    files, place = open_files(rest, options, connections)
-    return fsspec.filesystem("zip", fo=files.open(place, "rb"), skip_instance_cache=True)
+    files, place = open_files(rest, options, connections, own=True)
+    archive = fsspec.filesystem("zip", fo=files.open(place, "rb"), skip_instance_cache=True)
+    archive.ls("")  # fsspec makes its list now: threads that ask meanwhile would see half of it
+    return archive
+
+
+def _google_files(address: str, options: dict[str, Any]) -> tuple[fsspec.AbstractFileSystem, str]:
+    """Files on Google Cloud by HTTP only.
+
+    For what fsspec takes, gcsfs asks by gRPC what kind of bucket it is: it stalls for a minute at
+    a time where a proxy lets HTTP through only, and gRPC does not bear forked processes.
+    """
+    from gcsfs.core import GCSFileSystem
+
+    return GCSFileSystem(**options), GCSFileSystem._strip_protocol(address)
+
+
+def _with_defaults(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Options for one protocol, and what is better here than its own defaults."""
+    if name in ("s3", "s3a"):
+        known = signature(fsspec.get_filesystem_class(name).__init__).parameters
+        if "max_concurrency" in known:  # above 1, s3fs asks for each file's size before it
+            return {"max_concurrency": 1, **given}
+    return given
+
+
+def _require_known(address: str) -> None:
+    """Require that every protocol of an address is known and its package installed."""
+    for link in address.split("::"):
+        name = link.partition("://")[0] if "://" in link else "file"
+        try:
+            fsspec.get_filesystem_class(name)
+        except (ImportError, ValueError) as error:
+            raise StoreError(_unknown(address, name, error)) from error
 
 
 def _unknown(address: str, name: str, error: Exception) -> str:
@@ -99,11 +139,12 @@ class Store:
             connections: Most requests at once; None takes what the protocol bears.
         """
         self._address = address
+        self._is_archive = "::" in address
         self._options = options
         self.connections = connections or CONNECTIONS.get(protocol(address), FEW_CONNECTIONS)
         self.files, self.root = self._patiently_opened()
         self.files.invalidate_cache()  # what was listed earlier may have changed
-        self._pool: ThreadPoolExecutor | None = None
+        self._threads = self._own_threads()
         shared = getattr(self.files, "free", None)  # of a web server
         self._free: asyncio.Semaphore = shared or asyncio.Semaphore(self.connections)
 
@@ -137,13 +178,25 @@ class Store:
         while True:
             try:
                 return open_files(self._address, self._options, self.connections)
-            except (*_NOT_THERE, *_OUR_MISTAKES, BadZipFile, StoreError):
+            except (*_OUR_MISTAKES, BadZipFile, StoreError):
                 raise
             except Exception as error:
+                if self._is_archive and isinstance(error, _NOT_THERE):
+                    raise
                 wait = patience.wait(error)
                 if wait is None:
-                    raise self._explained(self._address, error, patience.tries) from None
+                    no_request = not (self._is_archive or is_passing(error) or is_refusal(error))
+                    advice = _OPTIONS_ADVICE if no_request else ""
+                    raise self._explained(self._address, error, patience.tries, advice) from None
             time.sleep(wait)
+
+    def _own_threads(self) -> Threads:
+        """The threads for a file system that is not asynchronous."""
+        if protocol(self._address) not in ONE_THREAD_EACH or self._is_archive:
+            return Threads(self.connections, lambda: self.files)
+        server = (joined(self._address, "/".join([".."] * 99)), self._options.key)
+        reopen = partial(open_files, server[0], self._options, own=True)
+        return threads_for(server, self.connections, lambda: reopen()[0])
 
     def _submit(
         self, method: str, place: str, *, at_least: int | None = None, **arguments: Any
@@ -163,10 +216,8 @@ class Store:
         return asyncio.run_coroutine_threadsafe(self._patiently(place, request), get_loop())
 
     def _in_thread(self, method: str, place: str, **arguments: Any) -> Awaitable[Any]:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.connections, thread_name_prefix="cxr-store")
-        function = getattr(self.files, method)
-        return get_loop().run_in_executor(self._pool, lambda: function(place, **arguments))
+        call = partial(self._threads.call, method, place, **arguments)
+        return get_loop().run_in_executor(self._threads.pool, call)
 
     async def _patiently(self, place: str, request: Callable[[], Awaitable[_T]]) -> _T:
         patience = Patience()
@@ -183,9 +234,9 @@ class Store:
                     raise self._explained(place, error, patience.tries) from None
             await asyncio.sleep(wait)
 
-    def _explained(self, place: str, error: Exception, tries: int) -> StoreError:
-        link, chain, rest = self._address.partition("::")
-        end, advice = rest or link, ""
+    def _explained(self, place: str, error: Exception, tries: int, advice: str = "") -> StoreError:
+        link, _, rest = self._address.partition("::")
+        end = rest or link
         if protocol(end) in WEB:
             advice = web_files(end, self._options, self.connections).advice(error)
         if self._options.lost:
@@ -193,5 +244,13 @@ class Store:
                 " The storage_options that were given did not reach this process: they are not "
                 "written into pickles. Set the credentials here as the store's own tools take them."
             )
-        address = place if "://" in place else f"{link.partition('://')[0]}://{place}{chain}{rest}"
-        return describe(address, error, tries, advice)
+        explained = describe(self._address_of(place), error, tries, advice)
+        if explained.refused and hasattr(self, "files"):
+            self.files.clear_instance_cache()  # a login put right now is to count at the next try
+        return explained
+
+    def _address_of(self, place: str) -> str:
+        """The address of what the file system knows by a place of its own."""
+        if "://" in place:
+            return place
+        return joined(self._address, place.removeprefix(self.root))

@@ -10,6 +10,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from fsspec.implementations.http import HTTPFileSystem
@@ -92,12 +93,18 @@ def web_files(address: str, options: StorageOptions, connections: int) -> WebFil
         connections: Most requests at once.
     """
     parts = urlsplit(address)
-    given = options.of_web(address)
+    given = {**_proxy(parts.scheme, parts.hostname or ""), **options.of_web(address)}
     login = find_login(parts.hostname or "", given)
     key = (os.getpid(), parts.scheme, parts.netloc, options.key, connections, login)
     if key not in _in_use:  # of several threads that come here at once, all get the same
         _in_use.setdefault(key, WebFiles(parts.hostname or "", login, connections, **given))
     return _in_use[key]
+
+
+def _proxy(scheme: str, host: str) -> dict[str, str]:
+    """The proxy that the environment names for a host, as hospital networks need it."""
+    proxy = getproxies().get(scheme)
+    return {"proxy": proxy} if proxy and not proxy_bypass(host) else {}
 
 
 class WebFiles(HTTPFileSystem):

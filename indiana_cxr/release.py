@@ -118,11 +118,14 @@ def open_release(
 
     Raises:
         ReleaseError: There is no such folder, or it lacks the tables.
+        StoreError: A remote store refuses a table.
     """
     source = open_source(data_dir, DATASET, HOMEPAGE, options, connections)
     if source.size(PROJECTIONS) is None:
+        source.check_permitted(PROJECTIONS)
         raise not_this_dataset(source, DATASET, PROJECTIONS, _hint(source))
     if source.size(REPORTS) is None:
+        source.check_permitted(REPORTS)
         raise TableError(
             f"{source.address(REPORTS)} is not there, though {PROJECTIONS} is. "
             f"Fetch it from {HOMEPAGE} and put it beside the other table."
@@ -153,13 +156,16 @@ def find_image_folder(source: Source) -> str:
         return found
     names = read_projections(source)["filename"]
     sample = names[:: max(1, len(names) // _PROBED_NAMES)].to_pylist()
-    hits = [
-        (source.sizes([folder + name for name in sample]) >= 0).sum() for folder in IMAGE_FOLDERS
-    ]
+    hits = [_count_files(source, folder, sample) for folder in IMAGE_FOLDERS]
     if any(hits):
         return IMAGE_FOLDERS[hits.index(max(hits))]
     folders = (folder for folder in IMAGE_FOLDERS if source.is_folder(folder.rstrip("/")))
     return next(folders, IMAGE_FOLDERS[0])
+
+
+def _count_files(source: Source, folder: str, names: list[str]) -> int:
+    sizes = source.few_sizes([folder + name for name in names])
+    return sum(size is not None for size in sizes)
 
 
 def read_projections(source: Source) -> Table:

@@ -8,15 +8,15 @@ import re
 import numpy as np
 import pyarrow as pa
 
-from cxr_datasets.addresses import check_open
-from cxr_datasets.errors import ReportsError, TableError
+from cxr_datasets.addresses import WEB, check_open, protocol
+from cxr_datasets.errors import ReportsError, StoreError, TableError
 from cxr_datasets.options import StorageOptions
 from cxr_datasets.release import Release, not_this_dataset, open_source
 from cxr_datasets.source import Source
 from cxr_datasets.tables import combined
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.join import read_index
-from mimic_cxr_jpg.reports import ReportStore, find_reports
+from mimic_cxr_jpg.reports import ARCHIVES, ReportStore, find_reports, physionet_project
 from mimic_cxr_jpg.sections import SECTIONS, parse_sections
 
 DATASET = "MIMIC-CXR-JPG"
@@ -101,6 +101,7 @@ def open_release(
 
     Raises:
         ReleaseError: There is no such folder, or it lacks the split table.
+        StoreError: A remote store refuses a table.
         TableError: Another table is missing.
         ReportsError: The reports are not where `reports` says, are broken, or are needed and
             were not found.
@@ -108,9 +109,11 @@ def open_release(
     source = open_source(data_dir, DATASET, HOMEPAGE, options, connections)
     files = tables.find_tables(source)
     if "split" not in files:
+        source.check_permitted(tables.file_name("split"))
         raise not_this_dataset(source, DATASET, tables.file_name("split"), _hint(source))
     missing = [tables.file_name(name) for name in tables.REQUIRED_TABLES if name not in files]
     if missing:
+        source.check_permitted(missing[0])
         raise TableError(
             f"{source.root} has no {' and no '.join(missing)} (nor without .gz). "
             f"Fetch it from {HOMEPAGE} and put it beside the other tables."
@@ -128,10 +131,22 @@ def _say_without_reports(source: Source, needs_reports: bool) -> None:
         f"No reports in {source.root}, above it or beside it. They belong to the separate "
         f"project MIMIC-CXR ({REPORTS_HOMEPAGE}): fetch mimic-cxr-reports.zip there and pass "
         "reports=, its path, the path of a .tar.gz of it, or of the folder that holds its files/."
+        f"{_refusal(source)}"
     )
     if needs_reports:
         raise ReportsError(message)
     _logger.warning("%s Until then the columns of report text are null.", message)
+
+
+def _refusal(source: Source) -> str:
+    """What a web server says that has the reports, but not for this user."""
+    if protocol(source.root) not in WEB:  # others may refuse what is not there too
+        return ""
+    try:
+        physionet_project(source).check_permitted(ARCHIVES[0])
+    except StoreError as error:
+        return f" {error}"
+    return ""
 
 
 def _hint(source: Source) -> str:

@@ -307,6 +307,11 @@ def find_reports(data: Source, reports: str | None) -> ReportStore | None:
     """
     if reports is not None:
         return _given_reports(reports, data)
+    if data.is_remote:  # to look for a tree, folder after folder has to be listed there
+        for place in (data, physionet_project(data)):
+            archive = place.first_existing(ARCHIVES)
+            if archive:
+                return _archive(place, archive)
     for place in _places(data):
         store = _reports_in(place)
         if store:
@@ -323,6 +328,7 @@ def _given_reports(reports: str, data: Source) -> ReportStore:
         store = None if given.is_archive else _reports_in(given)
         if store:
             return store
+        given.check_permitted()
         raise ReportsError(
             f"reports={given.root} is not there, or holds no reports. Pass the address of "
             "mimic-cxr-reports.zip, of a .tar.gz of it, or of the folder that holds its files/."
@@ -361,15 +367,22 @@ def _places(data: Source) -> Iterator[Source]:
         above = data.folder("/".join([".."] * level))
         yield above
         if data.is_remote and level == _LEVELS_TO_THE_PROJECT:
-            # Servers that do not list their folders have PhysioNet's own names.
-            version = posixpath.basename(data.root)
-            yield above.folder(f"mimic-cxr/{version}")
+            yield physionet_project(data)
         for name in above.names():
             if _SIBLING.match(name):
                 sibling = above.folder(name)
                 yield sibling
                 versions = filter(_VERSION.fullmatch, reversed(sibling.names()))
                 yield from map(sibling.folder, versions)
+
+
+def physionet_project(data: Source) -> Source:
+    """The folder of MIMIC-CXR beside the images, where it has PhysioNet's own name.
+
+    Servers that do not list their folders do not tell what is beside one.
+    """
+    version = posixpath.basename(data.root.partition("::")[0])
+    return data.folder("/".join([".."] * _LEVELS_TO_THE_PROJECT)).folder(f"mimic-cxr/{version}")
 
 
 def _reports_in(place: Source) -> ReportStore | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 import cxr_datasets
+from tests.fakes.physionet import PASSWORD, USER, PhysioNet
 
 CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 README = "README.md"
@@ -145,12 +146,40 @@ def test_every_block_is_of_a_kind_that_is_run_or_checked(page: str) -> None:
     ] == []
 
 
+@pytest.fixture(scope="module")
+def stores(desk: Path) -> Iterator[dict[str, str]]:
+    """The stores that the pages speak of, on this machine; what tells a program where they are."""
+    from moto.server import ThreadedMotoServer
+    from s3fs import S3FileSystem
+
+    projects = desk / "physionet.org" / "files"
+    keys = {"AWS_ACCESS_KEY_ID": "invented", "AWS_SECRET_ACCESS_KEY": "invented"}
+    bucket = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    folders = {f"files/{path.relative_to(projects)}": path for path in projects.glob("*/*")}
+    with PhysioNet(folders, agents=("cxr-datasets/",)) as physionet:
+        bucket.start()
+        url = "http://{}:{}".format(*bucket.get_host_and_port())
+        files = S3FileSystem(key="invented", secret="invented", endpoint_url=url)
+        files.mkdir("our-lab")
+        files.put(f"{projects}/mimic-cxr-jpg/", "our-lab/mimic-cxr-jpg/", recursive=True)
+        files.put(str(next(projects.glob("mimic-cxr/*/*.zip"))), "our-lab/mimic-cxr-reports.zip")
+        yield {
+            **keys, "AWS_ENDPOINT_URL": url, "HTTP_PROXY": physionet.url,
+            "NO_PROXY": "127.0.0.1", "PHYSIONET_USERNAME": USER, "PHYSIONET_PASSWORD": PASSWORD,
+        }  # fmt: skip
+        bucket.stop()
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_the_snippets_run_in_order(page: str, desk: Path, tmp_path: Path) -> None:
+def test_the_snippets_run_in_order(
+    page: str, desk: Path, stores: dict[str, str], tmp_path: Path
+) -> None:
     steps: list[dict[str, object]] = []
     for block in blocks(page):
         if block.language == "python":
-            steps.append({"place": block.place, "line": block.line, "code": block.text})
+            # The loopback PhysioNet has no certificate.
+            code = block.text.replace("https://physionet.org/files", "http://physionet.org/files")
+            steps.append({"place": block.place, "line": block.line, "code": code})
         elif block.language == "sh":
             steps += [
                 {"place": block.place, "cxr": words[1:]}
@@ -159,7 +188,7 @@ def test_the_snippets_run_in_order(page: str, desk: Path, tmp_path: Path) -> Non
             ]
     (tmp_path / "steps.json").write_text(json.dumps(steps))
     done = run([sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", DRIVER,
-                str(tmp_path / "steps.json")], desk, HF_HOME=str(tmp_path))  # fmt: skip
+                str(tmp_path / "steps.json")], desk, HF_HOME=str(tmp_path), **stores)  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""  # no warning either
     assert done.stdout.count("## ") == len(steps) > 0

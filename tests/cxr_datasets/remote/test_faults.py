@@ -1,0 +1,273 @@
+"""A server that fails for a while costs time and no rows; one that fails for good is named."""
+
+from __future__ import annotations
+
+import threading
+import time
+from email.utils import formatdate
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from cxr_datasets import faults
+from cxr_datasets.errors import StoreError
+from tests.fakes.physionet import (
+    Fault,
+    PhysioNet,
+    Refuse,
+    Reset,
+    Short,
+    Stall,
+    Status,
+    Truncate,
+    WholeBody,
+)
+from tests.remote import Remote, Row, rows, rows_of, until_it_fails
+
+pytestmark = pytest.mark.usefixtures("login")
+
+IMPATIENT = {"client_kwargs": {"timeout": aiohttp.ClientTimeout(sock_read=0.2)}}
+
+FAULTS = [
+    Refuse(),
+    Reset(100),
+    Reset(0),
+    Short(100),
+    Stall(100, seconds=30),
+    Status(429, {"Retry-After": "0"}),
+    Status(503, {"Retry-After": "0"}),
+    Status(500),
+    Status(502),
+    Status(504),
+]
+
+
+def loaded(remote: Remote, streaming: bool = True, **options: Any) -> dict[str, list[Row]]:
+    return rows_of(remote.load(streaming=streaming, storage_options=dict(IMPATIENT), **options))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+def test_a_fault_that_passes_costs_no_row_and_no_order(remote: Remote, fault: Fault) -> None:
+    remote.server.fail(remote.images, fault, times=5, after=20)
+    assert loaded(remote) == rows_of(remote.local())
+
+
+def test_every_image_may_fail_in_every_way(remote: Remote) -> None:
+    order = [Reset(100), Status(500), Short(10), Status(429), Refuse(), Status(503)]
+    for row in rows(remote.local(split="train")):
+        remote.server.fail(row["path"], *order[:3])
+        order.append(order.pop(0))
+    assert loaded(remote, streaming=False) == rows_of(remote.local())
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+def test_tables_and_reports_are_tried_again_too(remote_mimic: Remote, fault: Fault) -> None:
+    for file in (r"\.csv", r"\.zip$"):
+        remote_mimic.server.fail(file, fault, times=3)
+    found = remote_mimic.load("reports", storage_options=dict(IMPATIENT))
+    assert rows_of(found) == rows_of(remote_mimic.local("reports"))
+
+
+def test_two_processes_are_as_patient(remote: Remote) -> None:
+    remote.server.fail(remote.images, Reset(100), Status(503), times=6, after=16)
+    assert loaded(remote, streaming=False, num_proc=2) == rows_of(remote.local())
+
+
+@pytest.mark.parametrize("config", ["images", "studies"])
+def test_a_slow_image_is_waited_for_in_its_place(remote: Remote, config: str) -> None:
+    paths = [row["path"] for row in rows(remote.local(split="train"))]
+    for path in paths[::5]:
+        remote.server.fail(path, Stall(10, seconds=0.1))
+    assert rows_of(remote.load(config, streaming=True)) == rows_of(remote.local(config))
+
+
+# ------------------------------------------------------------------ ranges
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cxr_datasets import download
+
+    monkeypatch.setattr(download, "PIECE", 1500)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("fault", [*FAULTS, WholeBody(), Truncate(700), Truncate(0)], ids=repr)
+@pytest.mark.parametrize("after", [0, 3])
+def test_an_archive_in_pieces_is_put_together_whole(
+    remote_mimic: Remote, fault: Fault, after: int
+) -> None:
+    remote_mimic.server.fail(r"\.zip$", fault, times=2, after=after)
+    assert rows_of(remote_mimic.load("reports", storage_options=dict(IMPATIENT))) == rows_of(
+        remote_mimic.local("reports")
+    )
+    assert remote_mimic.reports
+    pieces = -(-remote_mimic.reports.stat().st_size // 1500)
+    assert len(remote_mimic.asked(".zip")) <= pieces + 2
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_server_without_ranges_sends_an_archive_once(remote_mimic: Remote) -> None:
+    remote_mimic.server.ranges = False
+    expected = rows_of(remote_mimic.local("reports"))
+    assert rows_of(remote_mimic.load("reports")) == expected
+    assert len(remote_mimic.asked(".zip")) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [WholeBody(), Reset(100), Short(100), Status(503), Refuse()], ids=repr
+)
+def test_faults_pass_in_an_archive_read_in_place(
+    remote_indiana: Remote, tmp_path: Path, fault: Fault
+) -> None:
+    from indiana_cxr.synthetic import write_release
+
+    release = write_release(tmp_path / "zipped", studies=12, layout="zip")
+    remote_indiana.server.folders[remote_indiana.place] = release
+    remote_indiana.server.fail(r"archive\.zip$", fault, times=2, after=1)
+    remote_indiana.server.fail(r"archive\.zip$", fault, times=2, after=6)
+    expected = rows_of(remote_indiana.local(data_dir=str(release / "archive.zip"), embed=True))
+    assert (
+        rows_of(remote_indiana.load(data_dir=remote_indiana.address + "/archive.zip")) == expected
+    )
+
+
+# ------------------------------------------------------------------ waits
+
+
+def times_of(server: PhysioNet, path: str) -> list[float]:
+    return [r.start for r in server.requests if r.path.endswith(path) and r.method == "GET"]
+
+
+def an_image(remote: Remote, row: int = 3) -> str:
+    return remote.local(split="train")[row]["path"]
+
+
+@pytest.mark.parametrize("date", [False, True])
+def test_retry_after_is_obeyed(remote_mimic: Remote, date: bool) -> None:
+    path = an_image(remote_mimic)
+    asked = formatdate(time.time() + 2, usegmt=True) if date else "1"
+    remote_mimic.server.fail(path, Reset(10))
+    remote_mimic.server.fail(path, Status(429, {"Retry-After": asked}))
+    list(rows(remote_mimic.stream()))
+    first, second = sorted(times_of(remote_mimic.server, path))[-2:]
+    assert second - first >= 0.9
+
+
+def test_waits_grow_and_the_tries_end(
+    remote_mimic: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "FIRST_WAIT", 0.03)
+    monkeypatch.setattr(faults, "LONGEST_WAIT", 10)
+    path = an_image(remote_mimic)
+    remote_mimic.server.fail(path, Reset(10), times=None)
+    until_it_fails(rows(remote_mimic.stream()), StoreError)
+    times = times_of(remote_mimic.server, path)
+    assert len(times) == faults.TRIES
+    waits = [after - before for before, after in pairwise(times)]
+    assert waits == sorted(waits)
+    assert waits[-1] > 10 * waits[0]
+
+
+@pytest.mark.parametrize("fault", [Status(500), Status(503, {"Retry-After": "3600"})], ids=repr)
+def test_the_waits_have_a_bound_in_all(
+    remote_mimic: Remote, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    monkeypatch.setattr(faults, "LONGEST_IN_ALL", 0.1)
+    monkeypatch.setattr(faults, "TRIES", 1000)
+    stream = remote_mimic.stream()
+    remote_mimic.server.fail(an_image(remote_mimic), fault, times=None)
+    start = time.monotonic()
+    until_it_fails(rows(stream), StoreError)
+    assert time.monotonic() - start < 3
+
+
+# ------------------------------------------------------------------ for good
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Reset(100), "Client"),
+        (Short(100), "Client"),
+        (Stall(100, seconds=30), "went silent"),
+        (Status(500), "the server answered 500"),
+        (Status(429), "the server answered 429"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("config", ["images", "studies"])
+def test_after_too_many_tries_the_file_is_named_and_the_rows_before_it_are_there(
+    remote: Remote, fault: Fault, words: str, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "TRIES", 3)
+    expected = list(rows(remote.local(config, split="train")))
+    stream = remote.stream(config, storage_options=dict(IMPATIENT))
+    broken = expected[9]["path" if config == "images" else "paths"]
+    broken = broken if config == "images" else broken[-1]
+    remote.server.fail(broken, fault, times=None)
+    found, error = until_it_fails(iter(stream), StoreError)
+    assert f"{remote.address}/{broken} could not be read" in str(error)
+    assert words in str(error)
+    assert "3 times" in str(error)
+    assert [row["study_id"] for row in found] == [row["study_id"] for row in expected[:9]]
+
+
+@pytest.mark.parametrize("file", ["split", "reports"])
+def test_a_table_or_archive_that_never_comes_is_named(remote_mimic: Remote, file: str) -> None:
+    remote_mimic.server.fail(file, Reset(100), times=None)
+    with pytest.raises(StoreError, match=file) as caught:
+        remote_mimic.load()
+    assert "could not be read: Client" in str(caught.value)
+
+
+def test_a_build_that_fails_names_the_file_and_goes_on_when_the_server_is_well(
+    remote: Remote,
+) -> None:
+    path = an_image(remote, 9)
+    remote.server.fail(path, Status(503), times=None)
+    with pytest.raises(StoreError, match=path):
+        remote.load()
+    remote.server.heal()
+    assert rows_of(remote.load()) == rows_of(remote.local())
+
+
+@pytest.mark.parametrize("status", [400, 403, 410, 418])
+def test_what_does_not_pass_is_not_asked_again(remote: Remote, status: int) -> None:
+    stream = remote.stream()
+    path = an_image(remote, 2)
+    remote.server.reset()
+    remote.server.fail(path, Status(status), times=None)
+    _, error = until_it_fails(rows(stream), StoreError)
+    assert f"answered {status}" in str(error)
+    assert path in str(error)
+    assert len(times_of(remote.server, path)) == 1
+
+
+def test_a_server_that_dies_is_an_error_that_names_a_file(remote: Remote) -> None:
+    stream = iter(remote.stream())
+    next(stream)
+    remote.server.stop()
+    _, error = until_it_fails(stream, StoreError)
+    assert f"{remote.address}/" in str(error)
+    assert "whether the server is up" in str(error)
+    with pytest.raises(StoreError, match=remote.address):
+        remote.load()
+
+
+def test_a_server_that_comes_back_costs_no_row(
+    remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "FIRST_WAIT", 0.1)
+    expected = list(rows(remote.local(split="train")))
+    stream = rows(remote.stream())
+    found = [next(stream)]
+    remote.server.stop()
+    back = threading.Timer(0.3, remote.server.start)
+    back.start()
+    found += stream
+    back.join()
+    assert found == expected

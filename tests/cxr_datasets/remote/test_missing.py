@@ -1,0 +1,122 @@
+"""Images that are not on the server: found out when they are read, and not taken for faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cxr_datasets.errors import MissingImagesError, StoreError
+from cxr_datasets.missing import REMOTE_PROBES
+from tests.fakes.physionet import NotFound, Reset, Status
+from tests.helpers import rewrite
+from tests.remote import Remote, rows, rows_of, until_it_fails
+
+pytestmark = pytest.mark.usefixtures("login")
+
+
+@pytest.fixture
+def gone(remote: Remote) -> list[str]:
+    """Paths of images that are not there: two of one study, and an empty file."""
+    studies = list(rows(remote.local("studies", split="train", embed=False)))
+    several = next(row["paths"] for row in studies if len(row["paths"]) > 1)
+    single = next(row["paths"] for row in reversed(studies) if row["paths"] != several)
+    (remote.release / several[0]).unlink()
+    (remote.release / several[1]).unlink()
+    rewrite(remote.release / single[-1], b"")
+    return [*several[:2], single[-1]]
+
+
+@pytest.mark.parametrize("config", ["images", "studies"])
+@pytest.mark.parametrize("missing", ["skip", "null"])
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.usefixtures("gone")
+def test_missing_does_the_same_as_locally(
+    remote: Remote, config: str, missing: str, streaming: bool
+) -> None:
+    expected = rows_of(remote.local(config, missing=missing))
+    assert rows_of(remote.load(config, missing=missing, streaming=streaming)) == expected
+    assert all(expected.values())
+
+
+@pytest.mark.parametrize("missing", ["skip", "null"])
+def test_what_is_not_embedded_is_looked_for_before(
+    remote: Remote, gone: list[str], missing: str
+) -> None:
+    expected = remote.local(split="train", missing=missing)
+    found = remote.load(split="train", missing=missing, embed=False)
+    assert found["path"] == expected["path"]
+    absent = [image is None for image in found.with_format("arrow")[:]["image"].to_pylist()]
+    assert sum(absent) == (len(gone) if missing == "null" else 0)
+    assert not remote.asked(remote.suffix)
+
+
+def not_probed(remote: Remote) -> str:
+    """An image of the first split that the sample looked at beforehand leaves out."""
+    paths = [row["path"] for row in rows(remote.local(split="train"))]
+    total = sum(len(split) for split in remote.local().values())
+    probed = np.linspace(0, total - 1, REMOTE_PROBES).astype(int)
+    return next(path for number, path in enumerate(paths) if number > 4 and number not in probed)
+
+
+def test_an_image_that_is_not_there_is_an_error_that_names_it(remote: Remote) -> None:
+    path = not_probed(remote)
+    expected = list(rows(remote.local(split="train")))
+    (remote.release / path).unlink()
+    with pytest.raises(MissingImagesError, match=f"{remote.address}/{path} is not there"):
+        remote.load()
+    found, error = until_it_fails(iter(remote.stream()), MissingImagesError)
+    assert f"{remote.address}/{path} is not there" in str(error)
+    before = [row["path"] for row in expected].index(path)
+    assert [row["path"] for row in found] == [row["path"] for row in expected[:before]]
+
+
+def test_a_release_without_its_images_is_told_before_anything_is_built(
+    remote: Remote, cache: str
+) -> None:
+    for path in remote.local(split="train")["path"]:
+        (remote.release / path).unlink()
+    for streaming in (False, True):
+        with pytest.raises(MissingImagesError, match="of a sample of"):
+            remote.load(streaming=streaming)
+    assert not list(Path(cache).rglob("*train*.arrow"))
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_404_of_the_moment_counts_as_missing(remote: Remote, streaming: bool) -> None:
+    path = not_probed(remote)
+    remote.server.fail(path, NotFound(), times=None)
+    found = rows_of(remote.load(missing="skip", streaming=streaming))
+    expected = rows_of(remote.local())
+    expected["train"] = [row for row in expected["train"] if row["path"] != path]
+    assert found == expected
+
+
+@pytest.mark.parametrize("missing", ["skip", "null"])
+@pytest.mark.parametrize("fault", [Status(503), Status(403), Status(401), Reset(50)], ids=repr)
+@pytest.mark.parametrize("options", [{}, {"streaming": True}, {"image_size": 32}])
+def test_a_fault_is_never_taken_for_a_missing_image(
+    remote_mimic: Remote, missing: str, fault: Any, options: dict[str, Any]
+) -> None:
+    path = not_probed(remote_mimic)
+    remote_mimic.server.fail(path, fault, times=None)
+    with pytest.raises(StoreError, match=path):
+        rows_of(remote_mimic.load(missing=missing, **options))
+
+
+def test_a_fault_while_looking_for_images_is_no_absence(remote: Remote) -> None:
+    path = not_probed(remote)
+    remote.server.fail(path, Status(503), times=3)
+    found = remote.load(missing="skip", embed=False)
+    assert found["train"]["path"] == remote.local(split="train")["path"]
+    remote.server.fail(path, Status(503), times=None)
+    with pytest.raises(StoreError, match=path):
+        remote.load(missing="skip", embed=False)
+
+
+def test_two_processes_skip_the_same(remote: Remote, gone: list[str]) -> None:
+    expected = rows_of(remote.local(missing="skip"))
+    assert rows_of(remote.load(missing="skip", num_proc=2)) == expected
+    assert gone[0] not in {row["path"] for row in expected["train"]}

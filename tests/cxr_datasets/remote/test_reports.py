@@ -1,0 +1,217 @@
+"""Remote reports: in every form, at every address, fetched once and resumed where it broke off."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cxr_datasets import download
+from cxr_datasets.errors import OptionError, ReportsError, StoreError
+from cxr_datasets.source import Source
+from tests.fakes.physionet import PhysioNet, Reset, Stall
+from tests.helpers import rewrite
+from tests.remote import MIMIC_REPORTS, Remote, rows_of
+
+pytestmark = pytest.mark.usefixtures("login")
+
+ZIP = "mimic-cxr-reports.zip"
+PIECE = 1500
+
+
+@pytest.fixture
+def folder(remote_mimic: Remote, tmp_path: Path) -> Path:
+    """The folder that is served as the project of the reports."""
+    return tmp_path / "reports"
+
+
+@pytest.fixture
+def expected(remote_mimic: Remote) -> dict[str, list[dict[str, object]]]:
+    return rows_of(remote_mimic.local("reports"))
+
+
+def as_zip(folder: Path) -> str:
+    return ZIP
+
+
+def as_tar(folder: Path) -> str:
+    shutil.unpack_archive(folder / ZIP, folder / "unpacked")
+    (folder / ZIP).unlink()
+    shutil.make_archive(str(folder / "mimic-cxr-reports"), "gztar", folder / "unpacked", "files")
+    shutil.rmtree(folder / "unpacked")
+    return "mimic-cxr-reports.tar.gz"
+
+
+def as_tree(folder: Path) -> str:
+    shutil.unpack_archive(folder / ZIP, folder)
+    (folder / ZIP).unlink()
+    return ""
+
+
+FORMS = [as_zip, as_tar, as_tree]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("streaming", [False, True])
+def test_every_form_beside_the_release_gives_the_same_texts(
+    remote_mimic: Remote, folder: Path, expected: object,
+    form: Callable[[Path], str], streaming: bool,
+) -> None:  # fmt: skip
+    form(folder)
+    assert rows_of(remote_mimic.load("reports", streaming=streaming)) == expected
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_reports_may_be_at_another_address(
+    remote_mimic: Remote, folder: Path, expected: object, form: Callable[[Path], str]
+) -> None:
+    file = form(folder)
+    del remote_mimic.server.folders[MIMIC_REPORTS]
+    with PhysioNet({"elsewhere": folder}, open_access=True) as other:
+        for reports in {f"elsewhere/{file}", "elsewhere"}:
+            address = other.address(reports)
+            assert rows_of(remote_mimic.load("reports", reports=address)) == expected
+        local = str(folder / file)
+        assert rows_of(remote_mimic.load("reports", reports=local, num_proc=2)) == expected
+        found = remote_mimic.local("reports", reports=other.address(f"elsewhere/{file}"))
+        assert rows_of(found) == expected
+
+
+def test_a_tree_among_the_images_is_found(
+    remote_mimic: Remote, folder: Path, expected: object
+) -> None:
+    shutil.unpack_archive(folder / ZIP, remote_mimic.release)
+    (folder / ZIP).unlink()
+    assert rows_of(remote_mimic.load("reports")) == expected
+
+
+def test_a_folder_in_a_remote_archive_holds_reports(
+    remote_mimic: Remote, folder: Path, expected: object
+) -> None:
+    shutil.copy(folder / ZIP, folder / "other-name.zip")
+    (folder / ZIP).unlink()
+    address = remote_mimic.server.address(f"{MIMIC_REPORTS}/other-name.zip")
+    for reports in (address, f"zip://::{address}"):
+        assert rows_of(remote_mimic.load("reports", reports=reports)) == expected
+
+
+def test_reports_that_are_not_there_are_named(remote_mimic: Remote) -> None:
+    address = remote_mimic.server.address(f"{MIMIC_REPORTS}/no-such.zip")
+    with pytest.raises(ReportsError, match=re.escape(address)):
+        remote_mimic.load(reports=address)
+
+
+@pytest.mark.parametrize("secret", ["http://name:word@127.0.0.1/x.zip", "https://a/x.zip?sig=word"])
+def test_an_address_of_reports_with_a_secret_is_refused(remote_mimic: Remote, secret: str) -> None:
+    with pytest.raises(OptionError, match="reports=") as caught:
+        remote_mimic.load(reports=secret)
+    assert "word@" not in str(caught.value)
+    assert "sig=" not in str(caught.value)
+
+
+# ------------------------------------------------------------------ fetched once
+
+
+@pytest.mark.parametrize("form", [as_zip, as_tar])
+def test_an_archive_is_fetched_once_for_all_configs_and_starts(
+    remote_mimic: Remote, folder: Path, form: Callable[[Path], str]
+) -> None:
+    file = form(folder)
+    for config in ("reports", "studies", "images"):
+        remote_mimic.load(config)
+        remote_mimic.stream(config, views="frontal")
+    assert len(remote_mimic.asked(file)) == 1
+
+
+@pytest.mark.parametrize("form", [as_zip, as_tar])
+def test_a_changed_archive_is_fetched_again(
+    remote_mimic: Remote, folder: Path, form: Callable[[Path], str]
+) -> None:
+    file = form(folder)
+    remote_mimic.load("reports")
+    rewrite(folder / file, (folder / file).read_bytes())
+    os.utime(folder / file, (10**9, 10**9))
+    remote_mimic.load("reports")
+    assert len(remote_mimic.asked(file)) == 2
+
+
+def test_two_who_want_one_archive_fetch_it_once(
+    remote_mimic: Remote, folder: Path, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "PIECE", PIECE)
+    address = remote_mimic.server.address(MIMIC_REPORTS)
+    remote_mimic.server.latency = 0.02
+    with ThreadPoolExecutor(3) as pool:
+        copies = list(pool.map(lambda _: download.fetched(Source(address), ZIP, cache), range(3)))
+    assert len(set(copies)) == 1
+    assert copies[0].read_bytes() == (folder / ZIP).read_bytes()
+    size = (folder / ZIP).stat().st_size
+    assert len(remote_mimic.asked(ZIP)) == -(-size // PIECE)
+
+
+PROGRAM = """
+import sys
+import mimic_cxr_jpg
+from cxr_datasets import download
+from datasets import load_dataset
+
+download.PIECE = int(sys.argv[3])
+load_dataset("mimic_cxr_jpg", "reports", data_dir=sys.argv[1], cache_dir=sys.argv[2])
+"""
+
+
+def test_a_process_that_is_killed_leaves_what_the_next_one_goes_on_with(
+    remote_mimic: Remote, folder: Path, expected: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote_mimic.server.fail(r"\.zip$", Stall(10, seconds=60), times=None, after=4)
+    program = [sys.executable, "-c", PROGRAM, remote_mimic.address, remote_mimic.cache, str(PIECE)]
+    process = subprocess.Popen(program, cwd=Path(__file__).parents[3])
+    index = Path(remote_mimic.cache) / "cxr_index"
+    try:
+        until = time.monotonic() + 30
+        while not sum(file.stat().st_size for file in index.glob("*.zip.incomplete")):
+            assert process.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    (unfinished,) = index.glob("*.zip.incomplete")
+    had = unfinished.stat().st_size
+    assert (folder / ZIP).read_bytes().startswith(unfinished.read_bytes())
+    remote_mimic.server.heal()
+    remote_mimic.server.reset()
+    monkeypatch.setattr(download, "PIECE", PIECE)
+    assert rows_of(remote_mimic.load("reports")) == expected
+    starts = [
+        int(re.fullmatch(r"bytes=(\d+)-\d+", request.headers["Range"])[1])  # type: ignore[index]
+        for request in remote_mimic.server.requests
+        if request.method == "GET" and request.path.endswith(ZIP)
+    ]
+    assert min(starts) == had > 0
+    assert len(starts) == -(-((folder / ZIP).stat().st_size - had) // PIECE)
+
+
+def test_an_archive_that_broke_off_for_good_goes_on_later(
+    remote_mimic: Remote, folder: Path, expected: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "PIECE", PIECE)
+    remote_mimic.server.fail(r"\.zip$", Reset(10), times=None, after=3)
+    with pytest.raises(StoreError, match=ZIP):
+        remote_mimic.load("reports", connections=1)
+    served = [r.headers["Range"] for r in remote_mimic.server.requests if r.status == 206][:3]
+    assert len(served) == 3
+    remote_mimic.server.heal()
+    remote_mimic.server.reset()
+    assert rows_of(remote_mimic.load("reports")) == expected
+    again = {r.headers.get("Range") for r in remote_mimic.server.requests}
+    assert not again & set(served)

@@ -1,0 +1,214 @@
+"""Logins stay in memory: no file, log, message, pickle or cache key has one."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import pickle
+import re
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import datasets
+import pytest
+from datasets.utils._dill import dumps as dill_dumps
+
+from cxr_datasets.errors import CxrError, OptionError
+from tests.fakes.physionet import Reset, Status
+from tests.remote import Remote, rows_of
+
+NAME = "invented-name-7f3a"
+WORD = "invented word 9c1e"
+SECRETS = (WORD, quote(WORD), base64.b64encode(f"{NAME}:{WORD}".encode()).decode(), NAME)
+
+
+def options(form: str = "flat") -> dict[str, Any]:
+    login = {"username": NAME, "password": WORD}
+    return {"https": login} if form == "keyed" else login
+
+
+def in_environment(patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    patch.setenv("PHYSIONET_USERNAME", NAME)
+    patch.setenv("PHYSIONET_PASSWORD", WORD)
+    return {}
+
+
+def in_netrc(patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    file = Path.home() / ".netrc"
+    file.write_text(f'machine 127.0.0.1 login {NAME} password "{WORD}"\n')
+    file.chmod(0o600)
+    return {}
+
+
+def in_options(patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return {"storage_options": options()}
+
+
+def in_header(patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    return {"storage_options": {"headers": {"Authorization": f"Basic {SECRETS[2]}"}}}
+
+
+SOURCES = [in_environment, in_netrc, in_options, in_header]
+
+
+def assert_open(content: str | bytes) -> None:
+    """Fail if a secret can be read in it."""
+    content = content if isinstance(content, bytes) else content.encode()
+    for secret in SECRETS:
+        assert secret.encode() not in content
+        assert secret.encode("utf-16-le") not in content
+
+
+@pytest.fixture(autouse=True)
+def another_user(remote_mimic: Remote) -> None:
+    remote_mimic.server.users = {NAME: WORD}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_no_file_and_no_log_has_a_login(
+    source: Callable[[pytest.MonkeyPatch], dict[str, Any]], remote: Remote, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    given = source(monkeypatch)
+    remote.server.fail(remote.images, Reset(20), Status(503), times=2, after=3)
+    with caplog.at_level(logging.DEBUG):
+        remote.load(**given, num_proc=2)["train"].save_to_disk(tmp_path / "cache" / "saved")
+        rows_of(remote.load("studies", **given, missing="skip", streaming=True))
+        remote.load(**given, embed=False)
+    assert caplog.records
+    assert_open(caplog.text)
+    files = [file for file in Path(remote.cache).rglob("*") if file.is_file()]
+    assert {file.suffix for file in files} >= {".arrow", ".json"}
+    for file in files:
+        assert_open(str(file))
+        assert_open(file.read_bytes())
+
+
+def messages(load: Callable[[], Any]) -> str:
+    """All that is printed of an error."""
+    try:
+        load()
+    except CxrError as error:
+        return "".join(traceback.format_exception(error))
+    raise AssertionError("No error came.")
+
+
+@pytest.mark.parametrize("form", ["flat", "keyed"])
+@pytest.mark.parametrize("status", [400, 401, 403, 500])
+def test_no_message_and_no_traceback_has_a_login(remote: Remote, form: str, status: int) -> None:
+    for pattern in (r"\.csv", remote.images):
+        remote.server.heal()
+        remote.server.fail(pattern, Status(status), times=None)
+        for streaming in (False, True):
+            text = messages(
+                lambda streaming=streaming: rows_of(  # type: ignore[misc]
+                    remote.load(storage_options=options(form), streaming=streaming)
+                )
+            )
+            assert f"answered {status}" in text
+            assert_open(text)
+
+
+def test_a_server_that_is_not_there_is_told_without_the_login(remote: Remote) -> None:
+    remote.server.stop()
+    assert_open(messages(lambda: remote.load(storage_options=options())))
+
+
+@pytest.mark.parametrize("form", ["flat", "keyed"])
+def test_no_pickle_has_a_login(remote: Remote, form: str) -> None:
+    given = {"storage_options": options(form)}
+    builder = datasets.load_dataset_builder(
+        remote.package, data_dir=remote.address, cache_dir=remote.cache, **given
+    )
+    stream = remote.stream(**given)
+    built = remote.load(split="train", **given)
+    for thing in (
+        builder, stream, stream.shuffle(seed=1), stream.map(dict), built, built.select([1]),
+        stream.features, builder.config, builder.info,
+    ):  # fmt: skip
+        for dumps in (pickle.dumps, dill_dumps):
+            assert_open(dumps(thing))
+            assert_open(repr(thing))
+    assert_open(str(vars(builder.config)))
+    assert_open(builder.config_id)
+    assert_open(builder.cache_dir)
+
+
+def test_a_pickle_is_read_on_in_this_process(remote: Remote) -> None:
+    stream = remote.stream(storage_options=options())
+    again = pickle.loads(pickle.dumps(stream))
+    assert [row["path"] for row in again] == [row["path"] for row in stream]
+
+
+READ = """
+import pickle, sys, {package}
+from cxr_datasets import faults
+faults.FIRST_WAIT = 0.01
+with open(sys.argv[1], "rb") as file:
+    print(sum(1 for row in pickle.load(file)))
+"""
+
+
+def test_a_pickle_elsewhere_says_that_the_options_did_not_come_along(
+    remote_mimic: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = remote_mimic.stream(storage_options=options())
+    rows = len(list(stream))
+    (tmp_path / "stream").write_bytes(pickle.dumps(stream))
+    program = [sys.executable, "-c", READ.format(package=remote_mimic.package)]
+
+    def read() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*program, str(tmp_path / "stream")], cwd=Path(__file__).parents[3],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    lost = read()
+    assert lost.returncode
+    assert "storage_options that were given did not reach this process" in lost.stderr
+    in_environment(monkeypatch)
+    found = read()
+    assert found.stdout.strip() == str(rows), found.stderr
+
+
+def test_users_share_the_cache_of_one_release(remote: Remote) -> None:
+    remote.server.users = {NAME: WORD, "another": "word"}
+    built = remote.load("reports", storage_options=options())
+    remote.server.reset()
+    other = {"username": "another", "password": "word"}
+    assert remote.load("reports", storage_options=other)["train"].cache_files == (
+        built["train"].cache_files
+    )
+    assert {request.method for request in remote.server.requests} == {"HEAD"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://{name}:{word}@127.0.0.1:{port}/files",
+        "https://{name}:{word}@physionet.org/files",
+        "http://127.0.0.1:{port}/files?signature={word}",
+        "zip://inner::http://{name}:{word}@127.0.0.1:{port}/a.zip",
+        "zip://inner::http://127.0.0.1:{port}/a.zip?token={word}",
+        "sftp://{name}:{word}@127.0.0.1/files",
+    ],
+)
+def test_an_address_with_a_secret_is_refused_and_not_shown(
+    remote: Remote, address: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    word = quote(WORD, safe="")
+    given = address.format(name="name", word=word, port=remote.server.port)
+    with caplog.at_level(logging.DEBUG), pytest.raises(OptionError, match="data_dir=") as caught:
+        remote.load(data_dir=given)
+    text = "".join(traceback.format_exception(caught.value))
+    assert "storage_options=" in text
+    # Python prints the user's own line, so not the whole traceback.
+    assert_open(str(caught.value))
+    assert_open(caplog.text)
+    assert not remote.server.requests
+    assert re.search(r"://[^/]*@", str(caught.value)) is None

@@ -1,0 +1,44 @@
+"""What the tests of the stores share: two tiny releases, and no login of the machine they run on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("tests.cxr_datasets.stores.store_case")
+
+
+@pytest.fixture(scope="session")
+def tiny_releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A release of each dataset, by package: a few dozen files. Read only."""
+    import indiana_cxr.synthetic
+    import mimic_cxr_jpg.synthetic
+
+    folder = tmp_path_factory.mktemp("tiny")
+    return {
+        "indiana_cxr": indiana_cxr.synthetic.write_release(folder / "indiana", studies=8),
+        "mimic_cxr_jpg": mimic_cxr_jpg.synthetic.write_release(folder / "mimic", patients=4),
+    }
+
+
+@pytest.fixture
+def release(package: str, tiny_releases: dict[str, Path]) -> Path:
+    """The package's tiny release on this machine's own disk."""
+    return tiny_releases[package]
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No login that this machine has for any store counts."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "CLOUDSDK_CONFIG"):
+        monkeypatch.setenv(name, str(tmp_path / "absent"))
+    for name in (
+        *("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+        *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "GOOGLE_APPLICATION_CREDENTIALS"),
+        *("STORAGE_EMULATOR_HOST", "SSH_AUTH_SOCK", "HTTP_PROXY", "http_proxy"),
+    ):
+        monkeypatch.delenv(name, raising=False)
