@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -75,8 +76,11 @@ def read_index(
 def _locate(
     reports: ReportStore, ready: Future[None], subject_ids: pa.Array, study_ids: pa.Array
 ) -> pa.Array:
+    study = study_ids.dictionary_encode().indices
+    _, first = np.unique(study.to_numpy(), return_index=True)
+    first = pa.array(first)
     ready.result()
-    return reports.locate(subject_ids, study_ids)
+    return reports.locate(subject_ids.take(first), study_ids.take(first)).take(study)
 
 
 def _split_names(spine: Table) -> pa.Array:
@@ -86,12 +90,14 @@ def _split_names(spine: Table) -> pa.Array:
 
 def _metadata_columns(spine: Table, read: Future[Table]) -> dict[str, pa.Array]:
     metadata = read.result()
-    # With as many rows as the spine, each of whose keys is found, no key can repeat.
-    if metadata.rows.num_rows != spine.rows.num_rows:
-        metadata.check_unique("dicom_id")
     rows = find_rows(spine["dicom_id"], metadata, "dicom_id")
-    if rows.null_count:
+    # Where every row finds one of its own, no key of the spine repeats; and where there are no
+    # others, none of the metadata. To compare the keys themselves takes ten times as long.
+    if rows.null_count or pc.count_distinct(rows).as_py() != len(rows):
+        spine.check_unique("dicom_id")
+    if rows.null_count or metadata.rows.num_rows != len(rows):
         metadata.check_unique("dicom_id")
+    if rows.null_count:
         image = spine["dicom_id"].filter(rows.is_null())[0].as_py()
         raise TableError(
             f"{metadata.address}: {rows.null_count} images of {spine.address} have no row here, "
