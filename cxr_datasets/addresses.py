@@ -36,6 +36,8 @@ def normalised(address: str) -> str:
         An absolute local path, or an address without `.`, `..` and a final slash.
     """
     link, chain, rest = address.partition(_CHAIN)
+    if rest and not is_remote(rest):
+        rest = normalised(rest)
     protocol, separator, path = link.partition("://")
     if not separator:
         return os.path.normpath(Path(link).expanduser().absolute()) + chain + rest

@@ -77,9 +77,11 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         self.found: str | None = None
         if kwargs.get("data_files") is not None:  # `datasets` would look for them first
             self._check_names(None, {"data_files": None})
-        if kwargs.get("storage_options"):  # `datasets` would write into the user's own
-            kwargs["storage_options"] = dict(kwargs["storage_options"])
+        # Kept here and not handed on: `datasets` would write into them.
+        given = kwargs.pop("storage_options", None)
+        self.options = StorageOptions(given, kwargs.get("data_dir"))
         super().__init__(cache_dir=cache_dir, hash=code_hash(package, hash), **kwargs)
+        self.token = None  # `datasets` would put it into every stream; it is in the options
 
     def open_release(self, config: Any) -> Release:
         """Find and recognise the release that a config names.
@@ -99,7 +101,6 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
             config_name=config_name, custom_features=custom_features, **options
         )
         config.check(self.RAW_VIEWS)
-        self.options = StorageOptions(self.storage_options, config.data_dir)
         if self.token:
             self.options = self.options.with_default("hf", token=self.token)
         self.release = self.open_release(config)

@@ -57,7 +57,6 @@ def _complete(source: Source, path: str, size: int, unfinished: Path) -> None:
     with unfinished.open("ab") as file:
         for piece in _pieces(source, path, file.tell(), size):
             _append(file, piece)
-        file.flush()
         os.fsync(file.fileno())
         found = file.tell()
     if size and found != size:
@@ -73,6 +72,7 @@ def _append(file: BinaryIO, piece: tuple[int, bytes]) -> None:
     file.seek(start)
     file.truncate()
     file.write(content)
+    file.flush()  # what has arrived stays, however this process ends
 
 
 def _pieces(source: Source, path: str, start: int, size: int) -> Iterator[tuple[int, bytes]]:

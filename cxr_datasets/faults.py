@@ -36,8 +36,8 @@ _PASSING_TEXTS = ("slowdown", "slow down", "throttl", "too many requests", "inte
 
 _REFUSING_TEXTS = ("requester pays", "no authentication methods")
 _REFUSING_NAMES = ("Credential", "Authentication", "GoogleAuth", "RefreshError", "TokenRetrieval",
-                   "UnauthorizedSSO", "RepositoryNotFound")  # fmt: skip
-"""In the names of errors of libraries that do not say so by a status; the Hub answers 404."""
+                   "UnauthorizedSSO")  # fmt: skip
+"""In the texts, and names, of errors that do not say it by a status."""
 
 
 @dataclass
@@ -143,6 +143,8 @@ def describe(address: str, error: Exception, tries: int, advice: str = "") -> St
 def is_refusal(error: Exception) -> bool:
     """Whether the store, or who asks for a login to it, says that this user may not read."""
     if isinstance(error, PermissionError) or status(error) in (401, 403):
+        return True
+    if type(error.__cause__).__name__ == "RepositoryNotFoundError":  # the Hub's way to refuse
         return True
     text = str(error).lower()  # gcsfs and paramiko have plain errors for some
     if text.startswith("forbidden:") or any(part in text for part in _REFUSING_TEXTS):

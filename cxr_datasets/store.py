@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import fsspec
-from fsspec.asyn import get_loop
+from fsspec.asyn import get_loop, reset_lock
 from fsspec.core import url_to_fs
 
 from cxr_datasets.addresses import WEB, joined, protocol, shown
@@ -33,10 +34,23 @@ _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
 _OPTIONS_ADVICE = "Check storage_options=, and what the store's own tools are set to."
 
+_HUB_ADVICE = (
+    "The Hub answers so where the repository does not exist, or is private or gated and the token "
+    "is missing, wrong, or one of somebody who may not read it. Pass token=, or log in by "
+    "`hf auth login`."
+)
+
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _OUR_MISTAKES = (TypeError, AttributeError, NameError, AssertionError)
 
+# As newer versions of fsspec do themselves; with older ones a forked process would wait for ever
+# for a thread of its parent's.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=reset_lock)
+
 _T = TypeVar("_T")
+
+_hub: dict[tuple[int, str], fsspec.AbstractFileSystem] = {}
 
 
 def open_files(
@@ -56,10 +70,10 @@ def open_files(
     Raises:
         StoreError: A package that it needs is not installed.
     """
+    _require_known(address)
     link, _, rest = address.partition("::")
     if rest and link.startswith("zip://"):
         return _archive_files(rest, options, connections), link.partition("://")[2]
-    _require_known(address)
     name = protocol(address)
     if name in WEB and not rest:
         return web_files(address, options, connections or FEW_CONNECTIONS), address
@@ -68,6 +82,8 @@ def open_files(
         return url_to_fs(address, **({name: given} if given else {}))
     if name in ("gs", "gcs"):
         return _google_files(address, given)
+    if name == "hf":
+        return _hub_files(address, options)
     given = _with_defaults(name, given)
     return url_to_fs(address, **given, skip_instance_cache=own and name in ONE_THREAD_EACH)
 
@@ -90,6 +106,17 @@ def _google_files(address: str, options: dict[str, Any]) -> tuple[fsspec.Abstrac
     from gcsfs.core import GCSFileSystem
 
     return GCSFileSystem(**options), GCSFileSystem._strip_protocol(address)
+
+
+def _hub_files(address: str, options: StorageOptions) -> tuple[fsspec.AbstractFileSystem, str]:
+    """Files on the Hub, kept out of fsspec's cache.
+
+    `datasets` writes whatever that cache has of them, tokens too, into pickles of its streams.
+    """
+    key = (os.getpid(), options.key)
+    if key not in _hub:
+        _hub[key] = fsspec.filesystem("hf", **options.of("hf"), skip_instance_cache=True)
+    return _hub[key], _hub[key]._strip_protocol(address)
 
 
 def _with_defaults(name: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -225,9 +252,11 @@ class Store:
             try:
                 async with self._free:
                     return await asyncio.wait_for(request(), LONGEST_READ)
-            except (*_NOT_THERE, *_OUR_MISTAKES):
+            except _OUR_MISTAKES:
                 raise
             except Exception as error:
+                if isinstance(error, _NOT_THERE) and not is_refusal(error):
+                    raise
                 wait = patience.wait(error)
                 if wait is None:
                     # Not from it: what libraries say quotes signed addresses.
@@ -237,6 +266,8 @@ class Store:
     def _explained(self, place: str, error: Exception, tries: int, advice: str = "") -> StoreError:
         link, _, rest = self._address.partition("::")
         end = rest or link
+        if protocol(end) == "hf" and is_refusal(error):
+            advice = _HUB_ADVICE
         if protocol(end) in WEB:
             advice = web_files(end, self._options, self.connections).advice(error)
         if self._options.lost:

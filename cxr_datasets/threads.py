@@ -44,7 +44,7 @@ class Threads:
             return getattr(self._own.files, method)(place, **arguments)
         except (FileNotFoundError, PermissionError):
             raise
-        except KeyError:  # of a name that a zip archive does not have, by fsspec before 2026.9
+        except KeyError:  # older fsspec's, for a name that a zip archive does not have
             raise FileNotFoundError(place) from None
         except Exception:
             # Where one connection breaks the others have too, and are of no use to the next try.

@@ -62,9 +62,9 @@ def test_the_wheel_holds_the_three_packages_whole_and_nothing_else(wheel: Path) 
     with zipfile.ZipFile(wheel) as file:
         names = [name for name in file.namelist() if ".dist-info/" not in name]
     expected = [
-        f"{package}/{file.name}"
+        file.relative_to(CHECKOUT).as_posix()
         for package in PACKAGES
-        for file in (CHECKOUT / package).iterdir()
+        for file in (CHECKOUT / package).rglob("*")
         if file.is_file() and file.suffix in (".py", ".csv", ".md", ".typed")
     ]
     assert sorted(names) == sorted(expected)

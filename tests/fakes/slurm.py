@@ -7,11 +7,11 @@ from pathlib import Path
 
 _SBATCH = """\
 #!{python}
-import pathlib, subprocess, sys
+import os, pathlib, subprocess, sys
 
 folder = pathlib.Path(__file__).parent
 script = pathlib.Path(sys.argv[-1])
-job = 1 + sum(1 for _ in folder.glob("*.job"))
+job = os.getpid()
 (folder / f"{{job}}.sh").write_bytes(script.read_bytes())
 output = (folder / f"{{job}}.out").open("wb")
 process = subprocess.Popen(["bash", folder / f"{{job}}.sh"], stdin=subprocess.DEVNULL,

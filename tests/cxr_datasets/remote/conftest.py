@@ -22,7 +22,7 @@ ARCHIVE = "mimic-cxr-reports.zip"
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait milliseconds before a second try, as many times as users wait seconds."""
     monkeypatch.setattr(faults, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(faults, "LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(faults, "LONGEST_WAIT", 0.05)
 
 
 @pytest.fixture(autouse=True)

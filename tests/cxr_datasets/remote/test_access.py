@@ -153,12 +153,9 @@ def test_a_login_is_found_where_users_keep_it(
         {"http": user(), "https": user(WRONG)},
     ],
 )
-@pytest.mark.parametrize("processes", [None, 2])
-def test_a_login_may_be_a_storage_option(
-    remote_mimic: Remote, options: dict[str, Any], processes: int | None
-) -> None:
+def test_a_login_may_be_a_storage_option(remote_mimic: Remote, options: dict[str, Any]) -> None:
     expected = rows_of(remote_mimic.local())
-    assert rows_of(remote_mimic.load(storage_options=options, num_proc=processes)) == expected
+    assert rows_of(remote_mimic.load(storage_options=options, num_proc=2)) == expected
     assert rows_of(remote_mimic.load(storage_options=options, streaming=True)) == expected
 
 

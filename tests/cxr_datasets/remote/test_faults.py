@@ -40,8 +40,6 @@ FAULTS = [
     Status(429, {"Retry-After": "0"}),
     Status(503, {"Retry-After": "0"}),
     Status(500),
-    Status(502),
-    Status(504),
 ]
 
 
@@ -50,9 +48,9 @@ def loaded(remote: Remote, streaming: bool = True, **options: Any) -> dict[str, 
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=repr)
-def test_a_fault_that_passes_costs_no_row_and_no_order(remote: Remote, fault: Fault) -> None:
-    remote.server.fail(remote.images, fault, times=5, after=20)
-    assert loaded(remote) == rows_of(remote.local())
+def test_a_fault_that_passes_costs_no_row_and_no_order(remote_mimic: Remote, fault: Fault) -> None:
+    remote_mimic.server.fail(remote_mimic.images, fault, times=5, after=20)
+    assert loaded(remote_mimic) == rows_of(remote_mimic.local())
 
 
 def test_every_image_may_fail_in_every_way(remote: Remote) -> None:
@@ -80,7 +78,7 @@ def test_two_processes_are_as_patient(remote: Remote) -> None:
 def test_a_slow_image_is_waited_for_in_its_place(remote: Remote, config: str) -> None:
     paths = [row["path"] for row in rows(remote.local(split="train"))]
     for path in paths[::5]:
-        remote.server.fail(path, Stall(10, seconds=0.1))
+        remote.server.fail(path, Stall(10, seconds=0.05))
     assert rows_of(remote.load(config, streaming=True)) == rows_of(remote.local(config))
 
 
@@ -95,7 +93,11 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_pieces")
-@pytest.mark.parametrize("fault", [*FAULTS, WholeBody(), Truncate(700), Truncate(0)], ids=repr)
+@pytest.mark.parametrize(
+    "fault",
+    [Refuse(), Reset(100), Short(100), Status(503), WholeBody(), Truncate(700), Truncate(0)],
+    ids=repr,
+)
 @pytest.mark.parametrize("after", [0, 3])
 def test_an_archive_in_pieces_is_put_together_whole(
     remote_mimic: Remote, fault: Fault, after: int
@@ -146,21 +148,31 @@ def an_image(remote: Remote, row: int = 3) -> str:
     return remote.local(split="train")[row]["path"]
 
 
-@pytest.mark.parametrize("date", [False, True])
-def test_retry_after_is_obeyed(remote_mimic: Remote, date: bool) -> None:
-    path = an_image(remote_mimic)
-    asked = formatdate(time.time() + 2, usegmt=True) if date else "1"
-    remote_mimic.server.fail(path, Reset(10))
-    remote_mimic.server.fail(path, Status(429, {"Retry-After": asked}))
-    list(rows(remote_mimic.stream()))
-    first, second = sorted(times_of(remote_mimic.server, path))[-2:]
-    assert second - first >= 0.9
+def asked_again(remote: Remote, retry_after: str) -> tuple[float, float]:
+    """When an image was asked for, answered 429, and asked for again."""
+    path = an_image(remote)
+    stream = remote.stream()
+    remote.server.fail(path, Status(429, {"Retry-After": retry_after}))
+    list(rows(stream))
+    first, second = times_of(remote.server, path)
+    return first, second
+
+
+def test_retry_after_is_obeyed(remote_mimic: Remote) -> None:
+    first, second = asked_again(remote_mimic, "1")
+    assert second - first >= 1
+
+
+def test_retry_after_may_be_a_date(remote_mimic: Remote) -> None:
+    date = int(time.time()) + 2
+    _, second = asked_again(remote_mimic, formatdate(date, usegmt=True))
+    assert second >= date - (time.time() - time.monotonic()) - 0.05
 
 
 def test_waits_grow_and_the_tries_end(
     remote_mimic: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(faults, "FIRST_WAIT", 0.03)
+    monkeypatch.setattr(faults, "FIRST_WAIT", 0.02)
     monkeypatch.setattr(faults, "LONGEST_WAIT", 10)
     path = an_image(remote_mimic)
     remote_mimic.server.fail(path, Reset(10), times=None)
@@ -168,8 +180,8 @@ def test_waits_grow_and_the_tries_end(
     times = times_of(remote_mimic.server, path)
     assert len(times) == faults.TRIES
     waits = [after - before for before, after in pairwise(times)]
-    assert waits == sorted(waits)
-    assert waits[-1] > 10 * waits[0]
+    for number, wait in enumerate(waits):
+        assert wait >= 0.02 * 2**number * 0.74  # they vary by a quarter
 
 
 @pytest.mark.parametrize("fault", [Status(500), Status(503, {"Retry-After": "3600"})], ids=repr)
@@ -189,28 +201,26 @@ def test_the_waits_have_a_bound_in_all(
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "words", "config"),
     [
-        (Reset(100), "Client"),
-        (Short(100), "Client"),
-        (Stall(100, seconds=30), "went silent"),
-        (Status(500), "the server answered 500"),
-        (Status(429), "the server answered 429"),
+        (Reset(100), "Client", "images"),
+        (Short(100), "Client", "studies"),
+        (Stall(100, seconds=30), "went silent", "images"),
+        (Status(500), "the server answered 500", "studies"),
+        (Status(429), "the server answered 429", "images"),
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("config", ["images", "studies"])
 def test_after_too_many_tries_the_file_is_named_and_the_rows_before_it_are_there(
-    remote: Remote, fault: Fault, words: str, config: str, monkeypatch: pytest.MonkeyPatch
+    remote_mimic: Remote, fault: Fault, words: str, config: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faults, "TRIES", 3)
-    expected = list(rows(remote.local(config, split="train")))
-    stream = remote.stream(config, storage_options=dict(IMPATIENT))
-    broken = expected[9]["path" if config == "images" else "paths"]
-    broken = broken if config == "images" else broken[-1]
-    remote.server.fail(broken, fault, times=None)
+    expected = list(rows(remote_mimic.local(config, split="train")))
+    stream = remote_mimic.stream(config, storage_options=dict(IMPATIENT))
+    broken = expected[9]["path"] if config == "images" else expected[9]["paths"][-1]
+    remote_mimic.server.fail(broken, fault, times=None)
     found, error = until_it_fails(iter(stream), StoreError)
-    assert f"{remote.address}/{broken} could not be read" in str(error)
+    assert f"{remote_mimic.address}/{broken} could not be read" in str(error)
     assert words in str(error)
     assert "3 times" in str(error)
     assert [row["study_id"] for row in found] == [row["study_id"] for row in expected[:9]]
@@ -247,27 +257,32 @@ def test_what_does_not_pass_is_not_asked_again(remote: Remote, status: int) -> N
     assert len(times_of(remote.server, path)) == 1
 
 
-def test_a_server_that_dies_is_an_error_that_names_a_file(remote: Remote) -> None:
-    stream = iter(remote.stream())
+def test_a_server_that_dies_is_an_error_that_names_a_file(remote_mimic: Remote) -> None:
+    stream = iter(remote_mimic.stream())
+    remote_mimic.server.latency = 0.2  # so that it does not serve all before it dies
     next(stream)
-    remote.server.stop()
+    remote_mimic.server.stop()
     _, error = until_it_fails(stream, StoreError)
-    assert f"{remote.address}/" in str(error)
+    assert f"{remote_mimic.address}/" in str(error)
     assert "whether the server is up" in str(error)
-    with pytest.raises(StoreError, match=remote.address):
-        remote.load()
+    with pytest.raises(StoreError, match=remote_mimic.address):
+        remote_mimic.load()
 
 
 def test_a_server_that_comes_back_costs_no_row(
-    remote: Remote, monkeypatch: pytest.MonkeyPatch
+    remote_mimic: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faults, "FIRST_WAIT", 0.1)
-    expected = list(rows(remote.local(split="train")))
-    stream = rows(remote.stream())
+    monkeypatch.setattr(faults, "LONGEST_WAIT", 10)
+    expected = list(rows(remote_mimic.local(split="train")))
+    stream = rows(remote_mimic.stream())
+    remote_mimic.server.latency = 0.2
     found = [next(stream)]
-    remote.server.stop()
-    back = threading.Timer(0.3, remote.server.start)
+    remote_mimic.server.stop()
+    remote_mimic.server.reset()
+    back = threading.Timer(0.3, remote_mimic.server.start)
     back.start()
     found += stream
     back.join()
     assert found == expected
+    assert remote_mimic.asked(".jpg")

@@ -72,7 +72,8 @@ def stored(split: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("streaming", [False, True])
 def test_remote_images_are_embedded_unless_told_otherwise(remote: Remote, streaming: bool) -> None:
     paths = remote.local(split="train")["path"]
-    for options in ({}, {"embed": True}):
+    given: tuple[dict[str, Any], ...] = ({}, {"embed": True})
+    for options in given:
         images = stored(remote.load(split="train", streaming=streaming, **options))
         assert [image["path"] for image in images] == [Path(path).name for path in paths]
         assert all(image["bytes"] for image in images)
@@ -85,7 +86,8 @@ def test_local_images_are_referred_to_unless_told_otherwise(
     remote: Remote, streaming: bool
 ) -> None:
     files = [str(remote.release / path) for path in remote.local(split="train")["path"]]
-    for options in ({}, {"embed": False}):
+    given: tuple[dict[str, Any], ...] = ({}, {"embed": False})
+    for options in given:
         images = stored(remote.local(split="train", streaming=streaming, **options))
         assert images == [{"bytes": None, "path": file} for file in files]
     images = stored(remote.local(split="train", streaming=streaming, embed=True))
@@ -106,7 +108,7 @@ def test_addresses_alone_fetch_no_image_until_it_is_used(remote: Remote) -> None
 def test_images_are_fetched_together_by_so_many_connections(
     remote: Remote, connections: int | None
 ) -> None:
-    remote.server.latency = 0.03
+    remote.server.latency = 0.02
     found = rows_of(remote.load(connections=connections))
     assert remote.server.max_concurrent == (connections or 8)
     assert found == rows_of(remote.local())

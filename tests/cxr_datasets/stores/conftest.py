@@ -1,4 +1,4 @@
-"""What the tests of the stores share: two tiny releases, and no login of the machine they run on."""
+"""What the tests of the stores share: two tiny releases, and no login of this machine."""
 
 from __future__ import annotations
 

@@ -75,13 +75,7 @@ class Release:
 
 
 class StoreCase:
-    """Subclass it as `Test...` and define the fixture `remote`.
-
-    Attributes:
-        has_login: Whether the store knows its users.
-    """
-
-    has_login = True
+    """Subclass it as `Test...` and define the fixture `remote`."""
 
     @pytest.fixture
     def remote(self, package: str, release: Path) -> Release:
@@ -99,9 +93,7 @@ class StoreCase:
                 assert all(row["image"] for row in expected)
                 assert rows_of(remote.load(package, cache, config)) == expected
 
-    def test_a_second_start_reads_no_table(
-        self, package: str, remote: Release, cache: str
-    ) -> None:
+    def test_a_second_start_reads_no_table(self, package: str, remote: Release, cache: str) -> None:
         first = rows_of(remote.load(package, cache, streaming=True))
         tables = remote.tables_read()
         assert tables
@@ -168,13 +160,14 @@ class StoreCase:
         assert in_fork(lambda: rows_of({"train": again})) == expected
         assert rows_of(remote.load(package, cache, num_proc=2)) == expected
 
+
+class LoginCase(StoreCase):
+    """As `StoreCase`, of a store that knows its users."""
+
     @pytest.mark.parametrize("package", ["mimic_cxr_jpg"])
     def test_credentials_are_in_no_file_pickle_or_message(
         self, package: str, remote: Release, cache: str
     ) -> None:
-        if not self.has_login:
-            assert not remote.secrets
-            return
         built = remote.load(package, cache)
         stream = remote.load(package, cache, streaming=True)
         list(stream["train"])

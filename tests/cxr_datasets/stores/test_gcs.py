@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cxr_datasets.errors import ReleaseError, StoreError
-from tests.cxr_datasets.stores.store_case import Release, StoreCase, load_local, rows_of
+from tests.cxr_datasets.stores.store_case import LoginCase, Release, load_local, rows_of
 from tests.fakes.gcs import ACCESS_TOKEN, Gcs
 
 
@@ -26,11 +26,9 @@ def options(cloud: Gcs) -> dict[str, Any]:
     return {"token": cloud.key, "endpoint_url": cloud.url}
 
 
-class TestGoogleCloud(StoreCase):
+class TestGoogleCloud(LoginCase):
     @pytest.fixture
-    def remote(
-        self, release: Path, cloud: Gcs, options: dict[str, Any], tmp_path: Path
-    ) -> Release:
+    def remote(self, release: Path, cloud: Gcs, options: dict[str, Any], tmp_path: Path) -> Release:
         key = cloud.key["private_key"].splitlines()[1]
         place = cloud.place("releases", tmp_path.name, release)
         return Release(place, options, (key, ACCESS_TOKEN))
@@ -57,9 +55,7 @@ def rows(remote: Release, cache: str, **options: Any) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def paid(
-    tiny_releases: dict[str, Path], cloud: Gcs, options: dict[str, Any]
-) -> Iterator[Release]:
+def paid(tiny_releases: dict[str, Path], cloud: Gcs, options: dict[str, Any]) -> Iterator[Release]:
     """A release in a bucket where the requester pays."""
     place = cloud.place("paid", "release", tiny_releases["indiana_cxr"])
     cloud.payers["paid"] = "a-project"
@@ -85,7 +81,7 @@ def test_a_bucket_whose_requester_must_pay_says_so(
     paid: Release, options: dict[str, Any], cache: str, project: str | None
 ) -> None:
     paid.options = {**options, "requester_pays": project} if project else options
-    with pytest.raises(StoreError, match="may not be read: .*the requester pays") as caught:
+    with pytest.raises(StoreError, match=r"may not be read: .*the requester pays") as caught:
         rows(paid, cache)
     assert paid.place.url in str(caught.value)
     assert "storage_options" in str(caught.value)
@@ -130,7 +126,7 @@ def test_nobody_and_a_closed_bucket_are_explained(
     remote.options = {**options, "token": "anon"}
     with pytest.raises(StoreError, match=r"may not be read: the server answered 401.*credentials"):
         rows(remote, cache)
-    cloud.place("closed", "release").put("indiana_reports.csv", b"")
+    cloud.place("closed", "release").put("indiana_reports.csv", b"uid")
     cloud.closed.add("closed")
     closed = Release(remote.place, options, url="gs://closed/release")
     with pytest.raises(StoreError, match=r"gs://closed/release/.* may not be read.*credentials"):
@@ -141,7 +137,7 @@ def test_a_key_that_is_none_is_explained_and_not_shown(
     remote: Release, cloud: Gcs, options: dict[str, Any], cache: str
 ) -> None:
     key = {**cloud.key, "private_key": "not-a-private-key"}
-    with pytest.raises(StoreError, match="could not be read: .*storage_options") as caught:
+    with pytest.raises(StoreError, match=r"could not be read: .*storage_options") as caught:
         rows(remote, cache, storage_options={**options, "token": key})
     assert "not-a-private-key" not in str(caught.value)
 

@@ -12,7 +12,7 @@ import pytest
 
 from cxr_datasets.errors import ReleaseError, ReportsError, StoreError
 from cxr_datasets.source import Source
-from tests.cxr_datasets.stores.store_case import Release, StoreCase, load_local, rows_of
+from tests.cxr_datasets.stores.store_case import LoginCase, Release, load_local, rows_of
 from tests.fakes.s3 import S3
 from tests.helpers import run_python
 
@@ -44,7 +44,7 @@ def without_reports(release: Path, folder: Path) -> Path:
     return folder
 
 
-class TestS3(StoreCase):
+class TestS3(LoginCase):
     @pytest.fixture
     def remote(self, release: Path, s3: S3, reader: dict[str, Any], prefix: str) -> Release:
         place = s3.place("releases", prefix, release)
@@ -119,9 +119,7 @@ def test_a_wrong_login_is_explained(
     assert not any(value and str(value) in str(caught.value) for value in changed.values())
 
 
-def test_no_login_at_all_is_explained(
-    remote: Release, cache: str, reader: dict[str, Any]
-) -> None:
+def test_no_login_at_all_is_explained(remote: Release, cache: str, reader: dict[str, Any]) -> None:
     with pytest.raises(StoreError, match="may not be read") as caught:
         paths(remote, cache, storage_options={"endpoint_url": reader["endpoint_url"]})
     assert "credentials" in str(caught.value)
@@ -239,9 +237,7 @@ def test_an_access_point_is_read_as_its_bucket(
     before = len(s3.requests)
     assert paths(point, cache) == expected
     hosts = {asked.host for asked in s3.requests[before:]}
-    assert hosts == {
-        "mimic-cxr-jpg-v2-1-0-99-123456789012.s3-accesspoint.us-east-1.amazonaws.com"
-    }
+    assert hosts == {"mimic-cxr-jpg-v2-1-0-99-123456789012.s3-accesspoint.us-east-1.amazonaws.com"}
     rows = point.load("mimic_cxr_jpg", cache, embed=False)["train"]
     assert rows[0]["image"].size
     assert rows[0]["path"] == expected[0]

@@ -12,7 +12,7 @@ import pytest
 from cxr_datasets.errors import StoreError
 from cxr_datasets.options import StorageOptions
 from cxr_datasets.source import Source
-from tests.cxr_datasets.stores.store_case import Release, StoreCase, load_local, rows_of
+from tests.cxr_datasets.stores.store_case import LoginCase, Release, load_local, rows_of
 from tests.fakes.sftp import PASSWORD, Sftp
 from tests.helpers import copy_release
 
@@ -29,7 +29,7 @@ def served(sftp: Sftp, release: Path, name: str) -> Release:
     return Release(place, sftp.options, (PASSWORD,))
 
 
-class TestSftp(StoreCase):
+class TestSftp(LoginCase):
     @pytest.fixture
     def remote(self, release: Path, sftp: Sftp, tmp_path: Path) -> Release:
         return served(sftp, release, tmp_path.name)
@@ -85,22 +85,19 @@ def test_a_login_that_is_wrong_or_missing_is_explained_at_once(
     assert time.monotonic() - began < 5
 
 
-def test_a_key_file_that_is_not_there_is_explained(
-    remote: Release, sftp: Sftp, cache: str
-) -> None:
+def test_a_key_file_that_is_not_there_is_explained(remote: Release, sftp: Sftp, cache: str) -> None:
     wrong = {**sftp.options, "password": None, "key_filename": "/nowhere/id_ed25519"}
     with pytest.raises(StoreError, match=r"could not be read: FileNotFoundError.*storage_options"):
         rows(remote, cache, storage_options=wrong)
 
 
-def test_many_reads_at_once_give_each_file_its_own_bytes(
-    sftp: Sftp, tmp_path: Path
-) -> None:
+def test_many_reads_at_once_give_each_file_its_own_bytes(sftp: Sftp, tmp_path: Path) -> None:
     place = sftp.place(tmp_path.name)
     contents = {f"{number}.bin": bytes([number]) * (number * 997) for number in range(120)}
     for name, content in contents.items():
         place.put(name, content)
-    source = Source(place.url, StorageOptions(sftp.options, place.url))
+    own = {**sftp.options, "timeout": 20}  # with other options, nobody else's connections
+    source = Source(place.url, StorageOptions(own, place.url))
     before = sftp.logins
     for _ in range(3):
         begun = {name: source.begin_read(name) for name in contents}
@@ -109,9 +106,7 @@ def test_many_reads_at_once_give_each_file_its_own_bytes(
     assert 2 <= sftp.logins - before <= source.store.connections + 1
 
 
-def test_sources_on_one_server_share_their_connections(
-    remote: Release, sftp: Sftp
-) -> None:
+def test_sources_on_one_server_share_their_connections(remote: Release, sftp: Sftp) -> None:
     options = StorageOptions(sftp.options, remote.place.url)
     source = Source(remote.place.url, options)
     source.sizes([f"{number}" for number in range(100)])

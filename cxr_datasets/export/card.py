@@ -1,0 +1,220 @@
+"""The card of an export: what `datasets` and the Hub read at its head, and where the data are from.
+
+It is made of the manifests alone, so exports of several configs into one folder share one card, and
+the same exports have the same card. It names no place of the machine it was written on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import datasets
+import yaml
+from huggingface_hub import DatasetCard
+
+from cxr_datasets.builder import CxrBuilder
+from cxr_datasets.code import package_folder
+from cxr_datasets.export.job import PRESENT
+from cxr_datasets.export.manifest import Manifest
+from cxr_datasets.features import CONFIGS
+
+NAME = "README.md"
+
+_KEPT = ("pretty_name", "license", "license_name", "license_link", "language", "task_categories",
+         "tags")  # fmt: skip
+"""What the export's card takes over from the head of the dataset's own."""
+
+_SIZES = (1_000, 10_000, 100_000, 1_000_000)
+_SIZE_NAMES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
+
+_TERMS = re.compile(
+    r"^## [^\n]*(?:Terms|Licen[cs]e)[^\n]*\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL
+)
+"""Sections of a dataset's card that say under which terms it may be used."""
+
+
+def description(builder: CxrBuilder, versions: Mapping[str, str]) -> dict[str, Any]:
+    """What the card says of a config beyond what decides the bytes; kept in the manifest.
+
+    Args:
+        builder: The config's builder.
+        versions: Of the software.
+    """
+    info = datasets.DatasetInfo(features=builder.info.features)
+    root = builder.release.source.root.rstrip("/").rpartition("/")[2]
+    release = re.search(r"(?<![\d.])\d+\.\d+\.\d+(?![\d.])", root)
+    return {
+        "package": type(builder).__module__.split(".")[0],
+        "homepage": builder.info.homepage,
+        "citation": builder.info.citation,
+        "features": info._to_yaml_dict()["features"],
+        "release": release.group() if release else None,
+        "versions": dict(versions),
+    }
+
+
+def write_card(manifests: Sequence[Manifest]) -> str:
+    """Write the card of an export.
+
+    Args:
+        manifests: Of its configs, as `finished` gives them.
+
+    Returns:
+        Markdown with its YAML head.
+    """
+    own = own_card(manifests)
+    head = yaml.safe_dump(_head(manifests, own.data.to_dict()), sort_keys=False, allow_unicode=True)
+    text = "\n".join(
+        [*_provenance(manifests, own.data.to_dict()["pretty_name"]), *_terms(own.text)]
+    )
+    return f"---\n{head}---\n\n{text.rstrip()}\n"
+
+
+def own_card(manifests: Sequence[Manifest]) -> DatasetCard:
+    """The card of the dataset that was exported."""
+    package = package_folder(manifests[0].header["description"]["package"])
+    return DatasetCard((package / "README.md").read_text(encoding="utf-8"))
+
+
+def finished(manifests: Sequence[Manifest]) -> list[Manifest]:
+    """Those with a split whose files are all there, in the order of the configs."""
+    some = (manifest for manifest in manifests if finished_splits(manifest))
+    return sorted(some, key=lambda manifest: CONFIGS.index(manifest.config))
+
+
+def finished_splits(manifest: Manifest) -> list[str]:
+    """Names of the splits whose files are all there."""
+    return [split for split in manifest.header["files"] if manifest.is_complete(split)]
+
+
+def _head(manifests: Sequence[Manifest], own: Mapping[str, Any]) -> dict[str, Any]:
+    head = {name: own[name] for name in _KEPT if own.get(name)}
+    rows = sum(line.rows for split in finished_splits(manifests[0])
+               for line in manifests[0].lines_of(split))  # fmt: skip
+    head["size_categories"] = [_SIZE_NAMES[sum(rows >= size for size in _SIZES)]]
+    head["configs"] = [_config(manifest, manifest is manifests[0]) for manifest in manifests]
+    head["dataset_info"] = [_info(manifest) for manifest in manifests]
+    return head
+
+
+def _config(manifest: Manifest, default: bool) -> dict[str, Any]:
+    config: dict[str, Any] = {"config_name": manifest.config}
+    if default:
+        config["default"] = True
+    config["data_files"] = [
+        {"split": split, "path": f"{manifest.config}/{split}-*.parquet"}
+        for split in finished_splits(manifest)
+    ]
+    return config
+
+
+def _info(manifest: Manifest) -> dict[str, Any]:
+    splits = [
+        {
+            "name": split,
+            "num_bytes": sum(line.memory for line in manifest.lines_of(split)),
+            "num_examples": sum(line.rows for line in manifest.lines_of(split)),
+        }
+        for split in finished_splits(manifest)
+    ]
+    return {
+        "config_name": manifest.config,
+        "features": manifest.header["description"]["features"],
+        "splits": splits,
+        "download_size": sum(
+            line.bytes for split in finished_splits(manifest) for line in manifest.lines_of(split)
+        ),
+        "dataset_size": sum(split["num_bytes"] for split in splits),
+    }
+
+
+def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
+    first = manifests[0].header
+    said = first["description"]
+    dataset = first["identity"]["dataset"]
+    text = [
+        f"# {name}, as Parquet",
+        "",
+        f"A copy of {name} ([{said['homepage']}]({said['homepage']})), written by `cxr export "
+        f"{dataset}` of [cxr-datasets](https://pypi.org/project/cxr-datasets/). Images are in the "
+        "files; nothing else is needed to load it:",
+        "",
+        "```python",
+        "from datasets import load_dataset",
+        "",
+        *(
+            f'{manifest.config} = load_dataset("path/to/this/folder", "{manifest.config}")'
+            for manifest in manifests
+        ),
+        "```",
+        "",
+        "The terms of the original hold for this copy: see below.",
+        "",
+        "## What is in it",
+        "",
+        "| config | split | rows | files | bytes |",
+        "|---|---|---|---|---|",
+    ]
+    for manifest in manifests:
+        for split in finished_splits(manifest):
+            lines = manifest.lines_of(split)
+            text.append(
+                f"| `{manifest.config}` | `{split}` | {sum(line.rows for line in lines):,} | "
+                f"{len(lines):,} | {sum(line.bytes for line in lines):,} |"
+            )
+    text += ["", "## Where it is from", ""]
+    if said["release"]:
+        text += [f"Release {said['release']}, by the name of its folder.", ""]
+    text += ["| file of the release | state |", "|---|---|"]
+    stamps: dict[str, str] = {}
+    for manifest in manifests:
+        stamps |= manifest.header["identity"]["release"]
+    text += [f"| `{file}` | {state} |" for file, state in stamps.items() if file != PRESENT]
+    text += ["", "| config | options | versions |", "|---|---|---|"]
+    for manifest in manifests:
+        text.append(f"| `{manifest.config}` | {_options(manifest)} | {_versions(manifest)} |")
+    for manifest in manifests:
+        skipped = skipped_images(manifest)
+        if skipped is not None:
+            text += [
+                "",
+                f"{len(skipped):,} images are left out of `{manifest.config}`, for their files "
+                "were not there or did not decode. They are listed in "
+                f"`{skipped_name(manifest.config)}`.",
+            ]
+    return [*text, ""]
+
+
+def _options(manifest: Manifest) -> str:
+    options = manifest.header["identity"]["options"]
+    return ", ".join(f"`{name}={value!r}`" for name, value in options.items() if value is not None)
+
+
+def _versions(manifest: Manifest) -> str:
+    versions = manifest.header["description"]["versions"]
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _terms(card: str) -> list[str]:
+    return [section.rstrip() + "\n" for section in _TERMS.findall(card)]
+
+
+def skipped_name(config: str) -> str:
+    """The file that lists the images left out of a config."""
+    return f"skipped-{config}.txt"
+
+
+def skipped_images(manifest: Manifest) -> list[str] | None:
+    """Ids of the images left out of the finished splits, sorted; None if none could be."""
+    before = manifest.header.get("skipped")
+    if before is None:
+        return None
+    files = manifest.header["files"]
+    # A split all of whose images were left out has no files.
+    found = [id for split, ids in before.items() for id in ids
+             if split not in files or manifest.is_complete(split)]  # fmt: skip
+    for split in finished_splits(manifest):
+        found += [id for line in manifest.lines_of(split) for id in line.skipped]
+    return sorted(found)

@@ -1,0 +1,179 @@
+"""Dask: shards written by several processes, of this machine or of a cluster.
+
+This is the one module that imports it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from typing import Any
+
+import dask
+from distributed import Client, KilledWorker, LocalCluster, as_completed, get_worker
+from distributed.comm import CommClosedError
+from distributed.diagnostics.plugin import WorkerPlugin
+
+from cxr_datasets.export.errors import ExportError
+from cxr_datasets.export.manifest import Line
+from cxr_datasets.export.tasks import Progress, Task
+from cxr_datasets.options import StorageOptions
+
+LOST_WORKERS = 10
+"""How many workers may be lost over one shard before the shard is held to blame."""
+
+_CONNECTING = 30
+"""Seconds to reach a scheduler."""
+
+_SECONDS_BETWEEN_SIGNS = 1.0
+
+_TOPIC = "cxr-export"
+
+
+class _Carrier(WorkerPlugin):
+    """Takes storage options to processes started here: by their own pipe, past the scheduler.
+
+    As it is unpickled there, the options are known to that process.
+    """
+
+    name = "cxr-storage-options"
+
+    def __init__(self, options: Sequence[StorageOptions]):
+        self.options = options
+
+    def setup(self, worker: Any) -> None:
+        """Leave Ctrl-C, which a terminal sends to all of them, to the process that started this."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def local_cluster(processes: int, options: Sequence[StorageOptions]) -> Iterator[Client]:
+    """Start processes of one thread each, and stop them.
+
+    Args:
+        processes: How many.
+        options: What they need to reach the stores.
+    """
+    quiet = {
+        "distributed.scheduler.allowed-failures": LOST_WORKERS,
+        "distributed.admin.tick.limit": "1h",
+        "distributed.comm.timeouts.connect": "60s",
+    }
+    with (
+        dask.config.set(quiet),
+        LocalCluster(
+            n_workers=processes, threads_per_worker=1, processes=True, memory_limit=0,
+            dashboard_address=":0", silence_logs=logging.CRITICAL, plugins=(_Carrier(options),),
+        ) as cluster,
+        Client(cluster) as client,
+    ):  # fmt: skip
+        yield client
+
+
+@contextmanager
+def connected(scheduler: str) -> Iterator[Client]:
+    """Connect to the scheduler of a running cluster.
+
+    Raises:
+        ExportError: None answers there.
+    """
+    try:
+        client = Client(scheduler, timeout=_CONNECTING)
+    except (OSError, ValueError, CommClosedError) as error:
+        raise ExportError(
+            f"No Dask scheduler answers at {scheduler} ({type(error).__name__}). Check the "
+            "address, such as tcp://host:8786, and that the cluster is up."
+        ) from error
+    with client:
+        yield client
+
+
+def run_tasks(
+    client: Client, tasks: Sequence[Task], done: Callable[[Line], None], progress: Progress
+) -> None:
+    """Let the workers of a cluster write shards.
+
+    Through the scheduler go a few kilobytes for each shard: the task, signs of progress, the line.
+
+    Args:
+        client: Of the cluster. Workers may come and go.
+        tasks: The shards.
+        done: Is given the line of each as it is finished.
+        progress: Is told how each goes on.
+
+    Raises:
+        CxrError: A shard cannot be written.
+        ExportError: The scheduler was lost, or a shard took many workers with it.
+    """
+    topic = f"{_TOPIC}-{secrets.token_hex(4)}"
+    client.subscribe_topic(topic, lambda event: progress(*event[1]))
+    tasks_of = {
+        client.submit(
+            _run, task, topic, key=f"{topic}-{task.shard.name}", pure=False,
+            # In order, so that what an interrupted export has finished lies together.
+            priority=-number,
+        ): task
+        for number, task in enumerate(tasks)
+    }  # fmt: skip
+    losses: dict[str, int] = {}
+    try:
+        waiting = as_completed(list(tasks_of))
+        for future in waiting:
+            name = tasks_of[future].shard.name
+            try:
+                done(_line(future, name, losses))
+            except _TryAgain:
+                future.retry()
+                waiting.add(future)
+    finally:
+        _let_go(client, topic, list(tasks_of))
+
+
+class _TryAgain(Exception):
+    pass
+
+
+def _line(future: Any, name: str, losses: dict[str, int]) -> Line:
+    try:
+        return future.result()
+    except KilledWorker as error:
+        losses[name] = losses.get(name, 0) + 1
+        if losses[name] < LOST_WORKERS:
+            raise _TryAgain from None
+        raise ExportError(
+            f"{name} was given up: every worker that began it was lost, the last of them "
+            f"{error.last_worker.address}. They may lack memory: one task needs up to 700 MB. Give "
+            "the same command again: it goes on with the files that are not there yet."
+        ) from None
+    except (CancelledError, CommClosedError) as error:
+        raise ExportError(
+            "The connection to the Dask scheduler was lost. Give the same command again: it goes "
+            "on with the files that are not there yet."
+        ) from error
+
+
+def _run(task: Task, topic: str) -> Line:
+    """What a worker does."""
+    worker, said = get_worker(), [0.0]
+
+    def tell(name: str, images: int) -> None:
+        if time.monotonic() - said[0] >= _SECONDS_BETWEEN_SIGNS:
+            said[0] = time.monotonic()
+            worker.log_event(topic, (name, images))
+
+    return task.run(tell)
+
+
+def _let_go(client: Client, topic: str, futures: list[Any]) -> None:
+    try:
+        client.unsubscribe_topic(topic)
+        client.cancel(futures)
+    except Exception:
+        logging.getLogger(__name__).debug("The scheduler is gone.", exc_info=True)

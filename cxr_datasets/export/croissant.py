@@ -1,0 +1,173 @@
+"""The export in Croissant 1.0, the description that machines read (mlcommons.org/croissant).
+
+It is written without the package `mlcroissant`, which validates it in the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cxr_datasets.export.card import finished_splits, own_card
+from cxr_datasets.export.manifest import Manifest
+
+NAME = "croissant.json"
+
+_CONTEXT: dict[str, Any] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileObject": "cr:fileObject",
+    "fileProperty": "cr:fileProperty",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}
+
+_TYPES = {
+    "string": "sc:Text", "date32": "sc:Date", "time32[ms]": "sc:Time", "image": "sc:ImageObject",
+}  # fmt: skip
+
+
+def write_croissant(manifests: Sequence[Manifest]) -> str:
+    """Describe an export.
+
+    Args:
+        manifests: Of its configs, as `card.finished` gives them.
+
+    Returns:
+        JSON-LD.
+    """
+    said = manifests[0].header["description"]
+    own = own_card(manifests).data.to_dict()
+    described = {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": manifests[0].header["identity"]["dataset"],
+        "description": f"{own['pretty_name']} as Parquet files.",
+        "license": own.get("license_link") or _spdx(own["license"]),
+        "url": said["homepage"],
+        "citeAs": said["citation"],
+        "datePublished": _year(said["citation"]),
+        "creator": {"@type": "Organization", "name": said["citation"].partition(".")[0]},
+        "keywords": list(own.get("tags", [])),
+        "version": said["versions"]["cxr-datasets"],
+        "distribution": [_files(manifest, split) for manifest in manifests
+                         for split in finished_splits(manifest)],
+        "recordSet": [_records(manifest, split) for manifest in manifests
+                      for split in finished_splits(manifest)],
+    }  # fmt: skip
+    return json.dumps(described, indent=2, ensure_ascii=False) + "\n"
+
+
+def _year(citation: str) -> str:
+    years = re.findall(r"\b(?:19|20)\d\d\b", citation)
+    return years[0] if years else ""
+
+
+def _spdx(name: str) -> str:
+    return f"https://spdx.org/licenses/{name.upper()}.html"
+
+
+def _files(manifest: Manifest, split: str) -> dict[str, Any]:
+    lines = manifest.lines_of(split)
+    return {
+        "@type": "cr:FileSet",
+        "@id": f"{manifest.config}-{split}-files",
+        "name": f"{manifest.config}-{split}-files",
+        "description": f"{len(lines)} files, {sum(line.bytes for line in lines)} bytes.",
+        "encodingFormat": "application/x-parquet",
+        "includes": f"{manifest.config}/{split}-*.parquet",
+    }
+
+
+def _records(manifest: Manifest, split: str) -> dict[str, Any]:
+    name = f"{manifest.config}-{split}"
+    rows = sum(line.rows for line in manifest.lines_of(split))
+    return {
+        "@type": "cr:RecordSet",
+        "@id": name,
+        "name": name,
+        "description": f"Config {manifest.config}, split {split}: {rows} rows.",
+        "field": [_field(name, column) for column in manifest.header["description"]["features"]],
+    }
+
+
+def _field(records: str, column: Mapping[str, Any]) -> dict[str, Any]:
+    """A column as `datasets` writes it into a card, as a field of a record set."""
+    name = column["name"]
+    repeated = "list" in column
+    kind = column["list"] if repeated else column.get("dtype")
+    source = {"fileSet": {"@id": f"{records}-files"}, "extract": {"column": name}}
+    field: dict[str, Any] = {
+        "@type": "cr:Field",
+        "@id": f"{records}/{name}",
+        "name": name,
+    }
+    if "struct" in column:
+        field["subField"] = [
+            {
+                "@type": "cr:Field",
+                "@id": f"{records}/{name}/{_plain(part['name'])}",
+                "name": part["name"],
+                "dataType": _type(part["dtype"]),
+                "source": {**source, "transform": {"jsonPath": _json_path(part["name"])}},
+            }
+            for part in column["struct"]
+        ]
+        return field
+    field["dataType"] = _type(kind)
+    if isinstance(kind, Mapping):
+        names = kind["class_label"]["names"]
+        field["description"] = ", ".join(f"{number} {label}" for number, label in names.items())
+    if kind == "image":
+        source["transform"] = {"jsonPath": "bytes"}
+    if repeated:
+        field["repeated"] = True
+    field["source"] = source
+    return field
+
+
+def _type(kind: Any) -> str:
+    if isinstance(kind, Mapping):  # class labels are stored as numbers
+        return "sc:Integer"
+    return _TYPES.get(kind, "sc:Integer" if re.match(r"u?int", kind) else "sc:Text")
+
+
+def _json_path(name: str) -> str:
+    return f"'{name}'" if " " in name else name
+
+
+def _plain(name: str) -> str:
+    return name.replace(" ", "_")

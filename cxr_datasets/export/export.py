@@ -1,0 +1,304 @@
+"""`export`: a dataset as Parquet files that need nothing of this project to be loaded."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import pyarrow.compute as pc
+
+from cxr_datasets import plan
+from cxr_datasets.builder import CxrBuilder
+from cxr_datasets.errors import OptionError
+from cxr_datasets.export import card, croissant, engine
+from cxr_datasets.export.folder import Folder
+from cxr_datasets.export.job import Shard, identity, plan_shards, usual_bytes, versions
+from cxr_datasets.export.lock import locked
+from cxr_datasets.export.manifest import Line, Manifest, digest, open_manifest, read_manifests
+from cxr_datasets.export.tasks import Reader, Task
+from cxr_datasets.features import CONFIGS
+from cxr_datasets.options import StorageOptions
+from cxr_datasets.synthetic import known_datasets
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What an export came to, with what earlier runs of it wrote.
+
+    Attributes:
+        out: Where it is.
+        config: The config.
+        rows: Rows of the splits asked for.
+        bytes: Bytes of their files.
+        shards: How many files.
+        written: How many of them this run wrote.
+        skipped: Images left out, with `missing="skip"`.
+    """
+
+    out: str
+    config: str
+    rows: int
+    bytes: int
+    shards: int
+    written: int
+    skipped: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.out}: {self.config}, {self.rows:,} rows, {self.bytes:,} bytes in "
+            f"{self.shards:,} files ({self.written:,} written now), {self.skipped:,} images skipped"
+        )
+
+
+def export(
+    dataset: str,
+    data_dir: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    config: str = "images",
+    split: str | Sequence[str] | None = None,
+    num_proc: int | None = None,
+    dask: str | None = None,
+    client: Any = None,
+    rows_per_shard: int | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    out_options: Mapping[str, Any] | None = None,
+    cache_dir: str | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> Summary:
+    """Write a dataset to Parquet files that hold its images, with a card and a description.
+
+    The files can be loaded by `load_dataset(out)` of any `datasets`, and read by whatever reads
+    Parquet. An export that was stopped, in whatever way, goes on when the same call is made again,
+    and ends with the same bytes.
+
+    Args:
+        dataset: Name of the dataset, such as `mimic-cxr-jpg`.
+        data_dir: Your copy of its release.
+        out: A folder, or the address of one that fsspec can write to. It must be empty, or hold
+            exports of the same release.
+        config: `images`, `studies` or `reports`. Several can be exported into one folder, one
+            after another.
+        split: One split or several; None: all. The others can follow later.
+        num_proc: Write in so many processes of one thread each, with Dask. None: in this process,
+            with a thread for each core. Call it under `if __name__ == "__main__":`.
+        dask: Address of the scheduler of a Dask cluster that is to write, such as
+            `tcp://host:8786`. Its workers must see the release and `out` under the same names.
+        client: A Dask client of such a cluster.
+        rows_per_shard: Most rows of a file, as far as whole shards of the index (256 rows; fewer
+            in small splits) allow. None: as many as come to about 400 MB.
+        storage_options: For `data_dir`, as fsspec's file system of it takes them.
+        out_options: For `out`, likewise.
+        cache_dir: Where the index is kept; None: the cache of `datasets`.
+        progress: Whether to show a progress bar.
+        **options: Options of the dataset: `image_size`, `views`, `missing`, and its own.
+
+    Returns:
+        What was written.
+
+    Raises:
+        OptionError: An option or a value does not exist.
+        ExportError: `out` holds something else, or an export of another release or with other
+            options; it is being written to; there is no room; workers were lost.
+        CxrError: The release is broken. What was finished is kept.
+        KeyboardInterrupt: Likewise; its message says how to go on.
+    """
+    engine.check(num_proc, dask, client)
+    _check_own_options(config, rows_per_shard, options)
+    folder = Folder(out, StorageOptions(out_options, os.fspath(out)))
+    arguments = {
+        "cache_dir": cache_dir, "config_name": config, "data_dir": os.fspath(data_dir),
+        "embed": True, **{name: _plain(value) for name, value in options.items()},
+    }  # fmt: skip
+    builder = builder_class(dataset)(**arguments, storage_options=storage_options)
+    index, splits = builder.write_index()
+    wanted = _wanted_splits(split, splits)
+    shards = plan_shards(index, splits, builder.config, rows_per_shard)
+    reader = Reader(builder, index, arguments)
+    header = _header(dataset, reader, shards, rows_per_shard)
+    with locked(folder):
+        manifest = open_manifest(folder, header, shards)
+        chosen = [shard for shard in shards if shard.split in wanted]
+        left = [shard for shard in chosen if shard.name not in manifest.lines]
+        _warn_if_there_is_no_room(folder, usual_bytes(left, builder.config))
+        key = digest(header["identity"])
+        tasks = [Task(reader, folder, shard, key, versions()) for shard in left]
+        _run(
+            tasks, folder, manifest, chosen, progress,
+            num_proc=num_proc, dask=dask, client=client,
+        )  # fmt: skip
+        manifest.save(folder)  # in order, whatever the order in which files were finished
+        _describe(folder, config)
+    return _summary(folder, manifest, chosen, len(left))
+
+
+def builder_class(dataset: str) -> type[CxrBuilder]:
+    """Find the builder of a dataset.
+
+    Args:
+        dataset: Its name, such as `mimic-cxr-jpg`; `-` and `_` are the same.
+
+    Raises:
+        OptionError: There is no such dataset.
+    """
+    name = str(dataset).replace("_", "-")
+    if name not in known_datasets():
+        raise OptionError.unknown("dataset", dataset, known_datasets())
+    package = name.replace("-", "_")
+    script = import_module(f"{package}.{package}")
+    (found,) = (
+        kind
+        for kind in vars(script).values()
+        if isinstance(kind, type)
+        and issubclass(kind, CxrBuilder)
+        and kind.__module__ == script.__name__
+    )
+    return found
+
+
+def _check_own_options(config: str, rows_per_shard: int | None, options: Iterable[str]) -> None:
+    if config not in CONFIGS:
+        raise OptionError.unknown("config", config, CONFIGS)
+    if "embed" in options:
+        raise OptionError("embed is no option of an export: its files always hold the images.")
+    if rows_per_shard is not None and (not isinstance(rows_per_shard, int) or rows_per_shard < 1):
+        raise OptionError(
+            f"rows_per_shard={rows_per_shard!r} is not a number of rows. Give a positive integer."
+        )
+
+
+def _plain(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _wanted_splits(split: str | Sequence[str] | None, splits: Iterable[str]) -> list[str]:
+    names = list(splits) if split is None else [split] if isinstance(split, str) else list(split)
+    for name in names:
+        if name not in splits:
+            raise OptionError.unknown("split", name, splits)
+    return names
+
+
+def _header(
+    dataset: str, reader: Reader, shards: Sequence[Shard], rows_per_shard: int | None
+) -> dict[str, Any]:
+    builder = reader.builder
+    name = dataset.replace("_", "-")
+    software = {
+        "python": platform.python_version(), "datasets": version("datasets"), **versions(),
+    }  # fmt: skip
+    files: dict[str, list[str]] = {}
+    for shard in shards:
+        files.setdefault(shard.split, []).append(shard.name)
+    header = {
+        "identity": identity(name, builder, rows_per_shard),
+        "description": card.description(builder, software),
+        "files": files,
+    }
+    if builder.config.missing == "skip" and builder.config.name != "reports":
+        header["skipped"] = _skipped_before(builder, reader)
+    return header
+
+
+def _skipped_before(builder: CxrBuilder, reader: Reader) -> dict[str, list[str]]:
+    """Ids of images that were left out before the index was written, by split."""
+    if not builder.config.looks_ahead(builder.release.source):
+        return {}
+    listed = plan.wanted_images(
+        builder.release, builder.config, builder.RAW_VIEW_COLUMN, os.path.dirname(reader.index)
+    )
+    kept = reader.image_ids(*reader.all_shards())
+    absent = listed.filter(pc.invert(pc.is_in(listed["image_id"], value_set=kept)))
+    skipped: dict[str, list[str]] = {}
+    for split, image in zip(*(absent[name].to_pylist() for name in ("split", "image_id")),
+                            strict=True):  # fmt: skip
+        skipped.setdefault(split, []).append(image)
+    return skipped
+
+
+def _warn_if_there_is_no_room(folder: Folder, needed: int) -> None:
+    if not folder.is_local:
+        return
+    free = shutil.disk_usage(folder.place()).free
+    if free < needed:
+        _logger.warning(
+            "%s has room for %.0f GB; what is still to be written takes about %.0f GB. If it does "
+            "not suffice, the export stops and can go on when there is more.",
+            folder, free / 1e9, needed / 1e9,
+        )  # fmt: skip
+
+
+def _run(
+    tasks: Sequence[Task],
+    folder: Folder,
+    manifest: Manifest,
+    chosen: Sequence[Shard],
+    progress: bool,
+    **workers: Any,
+) -> None:
+    images = {shard.name: shard.images for shard in chosen}
+    finished = sum(images[name] for name in images if name in manifest.lines)
+    unit = "studies" if manifest.config == "reports" else "images"
+    bar = engine.Bar(unit, sum(images.values()), finished, progress)
+
+    def note(line: Line) -> None:
+        folder.settle(line.name)
+        manifest.add(folder, line)
+        bar(line.name, images[line.name])
+
+    noted: list[Future[None]] = []
+    try:
+        # The disk is waited for while the next files are written.
+        with ThreadPoolExecutor(1, thread_name_prefix="cxr-manifest") as notes:
+            engine.run(tasks, lambda line: noted.append(notes.submit(note, line)), bar, **workers)
+        for finished_note in noted:
+            finished_note.result()
+    except KeyboardInterrupt:
+        files = sum(name in manifest.lines for name in images)
+        raise KeyboardInterrupt(
+            f"stopped: {files} of {len(images)} files are finished in {folder}. Give the same "
+            "command again: it goes on with the others."
+        ) from None
+    finally:
+        bar.close()
+        with suppress(Exception):  # what went wrong matters more; the next run tries again
+            folder.remove_unfinished()  # of lost workers
+
+
+def _describe(folder: Folder, config: str) -> None:
+    """Write what stands beside the files: the card, the Croissant, the list of images left out."""
+    manifests = card.finished(read_manifests(folder))
+    (manifest,) = (manifest for manifest in manifests if manifest.config == config)
+    skipped = card.skipped_images(manifest)
+    if skipped is not None:
+        folder.write(card.skipped_name(config), "".join(f"{id}\n" for id in skipped).encode())
+    folder.write(croissant.NAME, croissant.write_croissant(manifests).encode())
+    folder.write(card.NAME, card.write_card(manifests).encode())
+
+
+def _summary(folder: Folder, manifest: Manifest, chosen: Sequence[Shard], written: int) -> Summary:
+    lines = [manifest.lines[shard.name] for shard in chosen]
+    before = manifest.header.get("skipped", {})
+    splits = {shard.split for shard in chosen}
+    return Summary(
+        out=str(folder),
+        config=manifest.config,
+        rows=sum(line.rows for line in lines),
+        bytes=sum(line.bytes for line in lines),
+        shards=len(lines),
+        written=written,
+        skipped=sum(len(line.skipped) for line in lines)
+        + sum(len(before.get(split, ())) for split in splits),
+    )

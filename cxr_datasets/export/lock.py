@@ -1,0 +1,142 @@
+"""One export into a folder at a time.
+
+On a local disk, or one mounted as such, the lock is the operating system's (`flock`): it ends with
+the process that holds it, however that ends. Elsewhere it is an object that its owner writes anew
+every few seconds, and whoever finds it old takes it over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from cxr_datasets.export.errors import ExportError
+from cxr_datasets.export.folder import PRIVATE, Folder
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+HEARTBEAT = 15.0
+"""Seconds between two signs of life of a lock that is an object."""
+
+SILENCE = 4 * HEARTBEAT
+"""Seconds without one after which its owner counts as dead."""
+
+_SETTLING = 1.0
+"""Seconds in which two that began at the same moment see each other's lock."""
+
+_NAME = f"{PRIVATE}/lock"
+
+
+@contextmanager
+def locked(folder: Folder) -> Iterator[None]:
+    """Keep other exports out of a folder for as long as the block lasts.
+
+    Raises:
+        ExportError: Another export is writing into it.
+    """
+    if folder.is_local and fcntl is not None:
+        with _locked_by_system(folder) as held:
+            if held:
+                yield
+                return
+    with _locked_by_object(folder):
+        yield
+
+
+@contextmanager
+def _locked_by_system(folder: Folder) -> Iterator[bool]:
+    """Gives False where the file system knows no locks."""
+    path = Path(folder.place(_NAME))
+    with folder.explaining(_NAME, "written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise _in_use(folder, _owner(file.read())) from None
+        except OSError:  # as some network file systems are mounted
+            yield False
+            return
+        with suppress(OSError):  # a full disk; the lock holds without a name too
+            file.truncate(0)
+            file.write(_signature(""))
+            file.flush()
+        yield True
+        with suppress(OSError):
+            file.truncate(0)
+
+
+@contextmanager
+def _locked_by_object(folder: Folder) -> Iterator[None]:
+    token = secrets.token_hex(8)
+    _refuse_if_alive(folder, token)
+    folder.write(_NAME, _signature(token))
+    time.sleep(_SETTLING)
+    _refuse_if_alive(folder, token)
+    stop = threading.Event()
+    beating = threading.Thread(target=_beat, args=(folder, token, stop), daemon=True)
+    beating.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        beating.join()
+        if _owner(folder.read(_NAME) or b"").get("token") == token:
+            folder.remove(_NAME)
+
+
+def _beat(folder: Folder, token: str, stop: threading.Event) -> None:
+    while not stop.wait(HEARTBEAT):
+        with suppress(Exception):  # the next one may come through
+            folder.write(_NAME, _signature(token))
+
+
+def _refuse_if_alive(folder: Folder, token: str) -> None:
+    owner = _owner(folder.read(_NAME) or b"")
+    if owner and owner.get("token") != token and _is_alive(owner):
+        raise _in_use(folder, owner)
+
+
+def _is_alive(owner: dict[str, Any]) -> bool:
+    if owner["host"] == socket.gethostname() and owner["pid"] != os.getpid():
+        try:
+            os.kill(owner["pid"], 0)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            pass
+    return time.time() - owner["time"] < SILENCE
+
+
+def _signature(token: str) -> bytes:
+    owner = {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time(), "token": token}
+    return json.dumps(owner).encode()
+
+
+def _owner(content: bytes) -> dict[str, Any]:
+    """Who wrote a lock; empty if nobody, or one who was stopped while writing."""
+    try:
+        return json.loads(content)
+    except ValueError:
+        return {}
+
+
+def _in_use(folder: Folder, owner: dict[str, Any]) -> ExportError:
+    who = f"process {owner['pid']} on {owner['host']}" if owner else "another process"
+    return ExportError(
+        f"{folder} is being written to by {who}. Wait for it to end, or stop it, or choose another "
+        "folder; what was finished is not written again."
+    )

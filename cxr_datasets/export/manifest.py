@@ -1,0 +1,209 @@
+"""What of an export is finished, so that it can go on after any kind of end.
+
+A manifest is a file of JSON lines: what is being written first, then a line for each finished file.
+Only the process that coordinates an export writes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cxr_datasets.export.errors import ExportError
+from cxr_datasets.export.folder import PRIVATE, Folder
+from cxr_datasets.export.job import PRESENT, Shard, differences
+
+SUFFIX = ".jsonl"
+IDENTITY_KEY = b"cxr_export"
+"""Key in a Parquet file's metadata that says which export it belongs to."""
+
+_READ_AT_ONCE = 1 << 24
+
+
+@dataclass(frozen=True)
+class Line:
+    """A finished file.
+
+    Attributes:
+        name: Its place in the folder.
+        rows: Rows in it.
+        bytes: Its size.
+        memory: Bytes of its rows in memory, `num_bytes` to `datasets`.
+        sha256: Of its bytes, in hexadecimal digits.
+        skipped: Ids of the images that were left out, with `missing="skip"`.
+    """
+
+    name: str
+    rows: int
+    bytes: int
+    memory: int
+    sha256: str
+    skipped: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Manifest:
+    """The state of one config's export.
+
+    Attributes:
+        config: The config.
+        header: `identity`, and what the card says beyond it.
+        lines: Finished files, by name.
+    """
+
+    config: str
+    header: dict[str, Any]
+    lines: dict[str, Line]
+
+    @property
+    def name(self) -> str:
+        """Its place in the folder."""
+        return manifest_name(self.config)
+
+    def is_complete(self, split: str) -> bool:
+        """Whether every file of a split is finished."""
+        return all(name in self.lines for name in self.header["files"][split])
+
+    def lines_of(self, split: str) -> list[Line]:
+        """The finished files of a split, in order."""
+        return [self.lines[name] for name in self.header["files"][split] if name in self.lines]
+
+    def save(self, folder: Folder) -> None:
+        """Write it anew, its lines in the order of the files."""
+        folder.write(self.name, b"".join(map(_encoded, [self.header, *self._records()])))
+
+    def add(self, folder: Folder, line: Line) -> None:
+        """Note a finished file."""
+        self.lines[line.name] = line
+        if folder.is_local:
+            folder.append(self.name, _encoded(asdict(line)))
+        else:
+            self.save(folder)  # stores cannot append
+
+    def _records(self) -> Iterable[dict[str, Any]]:
+        names = (name for files in self.header["files"].values() for name in files)
+        return (asdict(self.lines[name]) for name in names if name in self.lines)
+
+
+def manifest_name(config: str) -> str:
+    """Where the manifest of a config is."""
+    return f"{PRIVATE}/{config}{SUFFIX}"
+
+
+def digest(identity: Mapping[str, Any]) -> str:
+    """A short key of an identity, as it stands in the files."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def read_manifest(folder: Folder, config: str) -> Manifest | None:
+    """Read the manifest of a config; None if there is none."""
+    content = folder.read(manifest_name(config))
+    # A process that was killed while writing leaves a last line without its end.
+    lines = (content or b"").split(b"\n")[:-1]
+    if not lines:
+        return None
+    header, *records = map(json.loads, lines)
+    finished = [Line(**record) for record in records]
+    return Manifest(config, header, {line.name: line for line in finished})
+
+
+def read_manifests(folder: Folder) -> list[Manifest]:
+    """Read the manifests of all configs in a folder."""
+    configs = sorted(
+        name.removesuffix(SUFFIX) for name in folder.sizes(PRIVATE) if name.endswith(SUFFIX)
+    )
+    return [found for config in configs if (found := read_manifest(folder, config))]
+
+
+def open_manifest(folder: Folder, header: dict[str, Any], shards: Iterable[Shard]) -> Manifest:
+    """Find out what is finished of an export, and make its manifest if there is none.
+
+    Args:
+        folder: Where it is written; locked.
+        header: What the manifest says first.
+        shards: All files of the export.
+
+    Returns:
+        The manifest, of files that are there with the size they had.
+
+    Raises:
+        ExportError: The folder holds something else, or an export of other bytes.
+    """
+    identity = header["identity"]
+    _check_others(folder, identity)
+    folder.remove_unfinished()
+    manifest = read_manifest(folder, identity["config"])
+    if manifest is None:
+        manifest = Manifest(identity["config"], header, {})
+    elif changed := differences(manifest.header["identity"], identity):
+        raise _other_export(folder, changed)
+    sizes = folder.sizes(identity["config"])
+    found = {}
+    for shard in shards:
+        size = sizes.get(shard.name.rpartition("/")[2])
+        line = manifest.lines.get(shard.name)
+        if line is None and size is not None and not folder.may_be_cut_off(shard.name):
+            line = _adopted(folder, shard.name, size, digest(identity))
+        if line is not None and line.bytes == size:
+            found[shard.name] = line
+    manifest = Manifest(identity["config"], header, found)
+    manifest.save(folder)
+    return manifest
+
+
+def _check_others(folder: Folder, identity: Mapping[str, Any]) -> None:
+    """Require an empty folder, or one with exports of the same release."""
+    others = read_manifests(folder)
+    strangers = [name for name in folder.names() if not name.startswith((".", "lost+found"))]
+    if strangers and not others:
+        raise ExportError(
+            f"{folder} is not empty (it holds {', '.join(strangers[:3])}), and no export began it. "
+            "Give an empty folder, or one that is not there yet."
+        )
+    for other in others:
+        theirs = other.header["identity"]
+        changed = differences(_tables_only(theirs), _tables_only(identity))
+        if other.config != identity["config"] and changed:
+            raise _other_export(folder, changed)
+
+
+def _tables_only(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What the exports of two configs must have in common to stand in one folder."""
+    files = {name: stamp for name, stamp in identity["release"].items() if name != PRESENT}
+    return {"dataset": identity["dataset"], "release": files}
+
+
+def _other_export(folder: Folder, changed: list[str]) -> ExportError:
+    return ExportError(
+        f"{folder} holds an export of something else. {'; '.join(changed)}. Give the command as it "
+        "was given then, or another folder, or remove this one to write it anew."
+    )
+
+
+def _adopted(folder: Folder, name: str, size: int, key: str) -> Line | None:
+    """The line of a file that was finished when its export was stopped, before it was noted."""
+    try:
+        with folder.open(name) as file:
+            metadata = pq.read_metadata(pa.PythonFile(file, mode="r"))
+            notes = json.loads((metadata.metadata or {}).get(IDENTITY_KEY, b"{}"))
+            if notes.get("key") != key:
+                return None
+            file.seek(0)
+            sha256 = hashlib.sha256()
+            while piece := file.read(_READ_AT_ONCE):
+                sha256.update(piece)
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    return Line(
+        name, metadata.num_rows, size, notes["memory"], sha256.hexdigest(), notes["skipped"]
+    )
+
+
+def _encoded(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record).encode() + b"\n"

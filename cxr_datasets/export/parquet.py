@@ -1,0 +1,172 @@
+"""Rows to Parquet: one file, whose bytes depend on its rows and nothing else.
+
+Measured with images of real size (benchmarks/export.py has the figures):
+
+- JPEG and PNG bytes are stored as they are: no codec makes them smaller, and every one costs time.
+  They get neither a dictionary nor statistics. All else is compressed with zstd.
+- A row group ends before it grows larger than `GROUP_BYTES`. That is what a
+  reader holds in memory, what it reads to get at one image if it knows nothing of pages, and far
+  below the 300 MB up to which the Hub shows a file. Larger ones are not written faster.
+- A page ends after each image, and an index says where it lies, so that readers which know of it
+  fetch one image and not the group.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cxr_datasets.export.folder import Folder, Sink
+from cxr_datasets.export.manifest import IDENTITY_KEY, Line
+
+GROUP_BYTES = 32_000_000
+"""Bytes of a row group in memory."""
+
+GROUP_ROWS = 10_000
+"""Most rows of one; rows without images are small."""
+
+CODEC = "zstd"
+
+_VALUES_A_BATCH = 1
+"""Images after which the writer looks whether a page (1 MB) is full."""
+
+
+def write_file(
+    folder: Folder,
+    name: str,
+    features: datasets.Features,
+    tables: Iterable[pa.Table],
+    key: str,
+    skipped: Callable[[], list[str]] = list,
+) -> Line:
+    """Write one file, whole or not at all.
+
+    Args:
+        folder: Where to.
+        name: The file's place in it.
+        features: Of the rows.
+        tables: The rows, in tables of a few dozen MB at most; taken one at a time.
+        key: Which export the file belongs to.
+        skipped: Gives the ids of images left out, once all tables are taken.
+
+    Returns:
+        The manifest's line.
+
+    Raises:
+        ExportError: There is no room, or the store refuses the file.
+    """
+    schema = portable_schema(features)
+    rows = memory = 0
+    with folder.writing(name) as sink, _explained_writer(folder, name, sink, schema) as writer:
+        for group in row_groups(tables):
+            with folder.explaining(name, "written"):
+                writer.write_table(group.cast(schema), row_group_size=len(group))
+            sink.advance()
+            rows, memory = rows + len(group), memory + group.nbytes
+            del group  # not to be held while the next one is read
+        left_out = skipped()
+        with folder.explaining(name, "written"):
+            _note(writer, {"key": key, "memory": memory, "skipped": left_out})
+            writer.close()
+        sha256 = sink.finish()
+    return Line(name, rows, sink.bytes, memory, sha256, left_out)
+
+
+@contextmanager
+def _explained_writer(
+    folder: Folder, name: str, sink: Sink, schema: pa.Schema
+) -> Iterator[pq.ParquetWriter]:
+    with folder.explaining(name, "written"):
+        writer = _writer(sink, schema)
+    try:
+        yield writer
+    finally:
+        with suppress(Exception):  # after an error; else it is closed
+            writer.close()
+
+
+def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Cut tables, or put them together, so that each is a row group.
+
+    Args:
+        tables: Rows, taken one table at a time.
+
+    Yields:
+        The same rows in tables of about `GROUP_BYTES`; one row that is larger stands alone.
+    """
+    held: list[pa.Table] = []
+    rows = size = 0
+    for piece in (piece for table in tables for piece in _pieces(table)):
+        held.append(piece)
+        rows, size = rows + len(piece), size + piece.nbytes
+        # Not to wait for the next one, with this one in memory, it is taken to be as large.
+        if size + piece.nbytes > GROUP_BYTES or rows + len(piece) > GROUP_ROWS:
+            yield pa.concat_tables(held)
+            held, rows, size = [], 0, 0
+    if held:
+        yield pa.concat_tables(held)
+
+
+def _pieces(table: pa.Table) -> Iterator[pa.Table]:
+    parts = max(1, round(table.nbytes / GROUP_BYTES), -(-len(table) // GROUP_ROWS))
+    step = -(-len(table) // parts)
+    for start in range(0, len(table), max(1, step)):
+        yield table.slice(start, step)
+
+
+def portable_schema(features: datasets.Features) -> pa.Schema:
+    """The schema of features, with the note from which `datasets` of any version reads them.
+
+    `datasets` 4 and later call a list `List`, which 3.6 does not know; both know it as `[...]`.
+    """
+    note = {"info": {"features": _with_plain_lists(features.to_dict())}}
+    return features.arrow_schema.with_metadata({"huggingface": json.dumps(note)})
+
+
+def _with_plain_lists(feature: Any) -> Any:
+    if isinstance(feature, list):
+        return [_with_plain_lists(inner) for inner in feature]
+    if not isinstance(feature, dict):
+        return feature
+    if feature.get("_type") in ("List", "Sequence") and feature.get("length", -1) == -1:
+        return [_with_plain_lists(feature["feature"])]
+    return {name: _with_plain_lists(inner) for name, inner in feature.items()}
+
+
+def _writer(sink: Sink, schema: pa.Schema) -> pq.ParquetWriter:
+    leaves = _leaves(schema)
+    plain = [leaf for leaf in leaves if not _is_image_bytes(leaf)]
+    more = {"write_batch_size": _VALUES_A_BATCH} if len(plain) < len(leaves) else {}
+    return pq.ParquetWriter(
+        sink.stream,
+        schema,
+        compression={leaf: CODEC if leaf in plain else "none" for leaf in leaves},
+        use_dictionary=plain,
+        write_statistics=plain,
+        write_page_index=True,
+        **more,
+    )
+
+
+def _note(writer: pq.ParquetWriter, notes: dict[str, Any]) -> None:
+    """Note in the file what its line in the manifest needs, should that not be written."""
+    if hasattr(writer, "add_key_value_metadata"):  # not in pyarrow before 17
+        writer.add_key_value_metadata({IDENTITY_KEY: json.dumps(notes).encode()})
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Names of the columns of values that a schema becomes in Parquet."""
+    buffer = pa.BufferOutputStream()
+    pq.write_metadata(schema, buffer)
+    columns = pq.ParquetFile(pa.BufferReader(buffer.getvalue())).schema
+    return [columns.column(number).path for number in range(len(columns))]
+
+
+def _is_image_bytes(leaf: str) -> bool:
+    return leaf.split(".")[0] in ("image", "images") and leaf.endswith(".bytes")

@@ -1,0 +1,189 @@
+"""One shard, written by whichever process is told to, on whichever machine."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxr_datasets import index as index_file
+from cxr_datasets import pixels
+from cxr_datasets.builder import CxrBuilder
+from cxr_datasets.config import CxrConfig
+from cxr_datasets.export.errors import ExportError
+from cxr_datasets.export.folder import Folder
+from cxr_datasets.export.job import Shard, differences, versions
+from cxr_datasets.export.manifest import Line
+from cxr_datasets.export.parquet import write_file
+from cxr_datasets.faults import is_passing
+from cxr_datasets.features import plural
+from cxr_datasets.tables import combined
+
+TRIES = 4
+"""How often a shard is begun when a network or store fails meanwhile."""
+
+_LONGEST_WAIT = 60.0
+_ALL_THREADS = pixels.THREADS
+_SMALL_AT_ONCE = pixels.ROWS_AT_ONCE
+_WHOLE_AT_ONCE = {"images": 16, "studies": 8}
+"""Rows in memory together where images keep their size, 1.5 MB and more each."""
+
+
+Progress = Callable[[str, int], None]
+"""Is told the name of a shard and how many of its images are written."""
+
+
+@dataclass
+class Reader:
+    """Reads the rows of a release, on this machine or another.
+
+    Attributes:
+        builder: The dataset's builder.
+        index: Its index file. A machine that does not have it makes its own.
+        arguments: What the builder was made of, without credentials.
+    """
+
+    builder: CxrBuilder
+    index: str
+    arguments: dict[str, Any]
+
+    def rows(self, first: int, end: int) -> Iterator[pa.Table]:
+        """Read rows with their images, as `CxrBuilder.read_rows` gives them.
+
+        Raises:
+            ExportError: This machine sees another release than the one that began.
+            CxrError: A report or an image cannot be read.
+        """
+        self._find_index()
+        yield from self.builder.read_rows(self.index, list(range(first, end)))
+
+    def image_ids(self, first: int, end: int) -> pa.Array:
+        """Ids of the images that the index lists."""
+        self._find_index()
+        tables = index_file.read_shards(self.index, range(first, end), index_file.LARGEST_SHARD)
+        return pa.concat_arrays([image_ids(table) for table in tables])
+
+    def all_shards(self) -> tuple[int, int]:
+        """Numbers of the first shard of the index and after the last."""
+        parts = index_file.read_splits(self.index).values()
+        return min(part.shards.start for part in parts), max(part.shards.stop for part in parts)
+
+    def _find_index(self) -> None:
+        if index_file.has_index(self.index):
+            return
+        # Built anew and not taken as it came: the release must be looked at from here.
+        builder = type(self.builder)(**self.arguments)
+        here, there = builder, self.builder
+        if (here.config_id, here.hash) != (there.config_id, there.hash):
+            raise ExportError(
+                f"{socket.gethostname()} sees another release or other code than the machine that "
+                "began the export. All workers need the same files at the same paths, as from a "
+                "shared file system or a bucket, and the same version of cxr-datasets."
+            )
+        self.builder, (self.index, _) = builder, builder.write_index()
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that a worker needs to write one shard; a few kilobytes.
+
+    Attributes:
+        reader: Where the rows come from.
+        folder: Where they go.
+        shard: Which ones.
+        key: Which export they belong to.
+        versions: Of all that decides the bytes, where the export began.
+    """
+
+    reader: Reader
+    folder: Folder
+    shard: Shard
+    key: str
+    versions: dict[str, str]
+
+    def run(self, progress: Progress, threads: int | None = 1) -> Line:
+        """Write the shard.
+
+        Args:
+            progress: Is told how it goes on.
+            threads: Of decoding images; None: one for each core.
+
+        Returns:
+            Its line of the manifest.
+
+        Raises:
+            CxrError: It cannot be written.
+        """
+        self._check_versions()
+        for number in range(1, TRIES + 1):
+            try:
+                with _reading(threads, self.reader.builder.config):
+                    return self._write(progress)
+            except Exception as error:
+                cause = error.__cause__ if isinstance(error, ExportError) else error
+                passing = isinstance(cause, Exception) and is_passing(cause)
+                if number == TRIES or not passing:
+                    raise
+            time.sleep(min(_LONGEST_WAIT, 2.0**number))
+        raise AssertionError("not reached")
+
+    def _write(self, progress: Progress) -> Line:
+        shard, builder = self.shard, self.reader.builder
+        written: list[pa.Array] = []
+        skips = builder.config.missing == "skip" and builder.config.name != "reports"
+
+        def tables() -> Iterator[pa.Table]:
+            done = 0
+            for table in self.reader.rows(shard.first, shard.end):
+                ids = image_ids(table)
+                if skips:
+                    written.append(ids)
+                yield table
+                del table  # not to be held while the next one is read
+                done += len(ids)
+                progress(shard.name, done)
+
+        def skipped() -> list[str]:
+            if not skips:
+                return []
+            listed = self.reader.image_ids(shard.first, shard.end)
+            there = pa.concat_arrays(written or [listed[:0]])
+            return listed.filter(pc.invert(pc.is_in(listed, value_set=there))).to_pylist()
+
+        features = builder.info.features
+        return write_file(self.folder, shard.name, features, tables(), self.key, skipped)
+
+    def _check_versions(self) -> None:
+        changed = differences({"versions": self.versions}, {"versions": versions()})
+        if changed:
+            raise ExportError(
+                f"{socket.gethostname()} would write other bytes than the machine that began the "
+                f"export. {'; '.join(changed)}. Give all workers the same environment."
+            )
+
+
+def image_ids(rows: pa.Table) -> pa.Array:
+    """Ids of the images of some rows; of config `reports`, of the studies."""
+    if "image_id" in rows.column_names:
+        return combined(rows["image_id"])
+    if plural("image_id") in rows.column_names:
+        return combined(rows[plural("image_id")]).flatten()
+    return combined(rows["study_id"])
+
+
+@contextmanager
+def _reading(threads: int | None, config: CxrConfig) -> Iterator[None]:
+    """Set how images are read by this process: in how many threads, of how many rows at once."""
+    pixels.THREADS = threads or _ALL_THREADS
+    if config.image_size is None:
+        pixels.ROWS_AT_ONCE = _WHOLE_AT_ONCE.get(config.name, _SMALL_AT_ONCE)
+    try:
+        yield
+    finally:
+        pixels.THREADS, pixels.ROWS_AT_ONCE = _ALL_THREADS, _SMALL_AT_ONCE

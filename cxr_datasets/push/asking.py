@@ -1,0 +1,122 @@
+"""Requests to the Hub: tried again when the fault is passing, explained when it is not.
+
+No message here quotes the client's own, which hold signed addresses.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
+
+from cxr_datasets.errors import HubError
+from cxr_datasets.faults import Patience, is_passing, status
+
+_T = TypeVar("_T")
+
+TOKENS = "https://huggingface.co/settings/tokens"
+
+_AGAIN = "Give the same command again: what has arrived is not sent again."
+_LOGIN = (
+    "Log in with `hf auth login`, or set HF_TOKEN, which comes first, to a token that may write "
+    f"({TOKENS})."
+)
+_CLIENTS = ("huggingface_hub", "httpx", "httpx2")
+
+
+def ask(repo: str, doing: str, call: Callable[[], _T]) -> _T:
+    """Ask the Hub for something that may be asked for twice.
+
+    Args:
+        repo: The repository it is about, for messages.
+        doing: What is being done, such as "sending files", likewise.
+        call: Asks.
+
+    Returns:
+        What `call` returns.
+
+    Raises:
+        HubError: The Hub refuses it, or cannot be reached, after several tries.
+    """
+    patience = Patience()
+    while True:
+        try:
+            return call()
+        except HubError:
+            raise
+        except Exception as error:
+            wait = patience.wait(error)
+            if wait is None:
+                # What answers say of requests is in the message; the rest is signed addresses.
+                raise explained(repo, doing, error) from (None if status(error) else error)
+        time.sleep(wait)
+
+
+def explained(repo: str, doing: str, error: Exception) -> HubError:
+    """Build the error for a request that failed for good."""
+    answer = status(error)
+    if isinstance(error, LocalTokenNotFoundError):
+        return HubError(f"{repo} cannot be written to without a token, and none is set. {_LOGIN}")
+    if isinstance(error, OfflineModeIsEnabled):
+        return HubError(
+            f"{repo} cannot be reached: HF_HUB_OFFLINE is set. Unset it and give the command again."
+        )
+    if isinstance(error, ValueError) and "metadata" in str(error):
+        return HubError(
+            f"The Hub refuses the card of the export for {repo}: the head of README.md is not "
+            "valid. Give its `cxr export` command again, which writes it anew."
+        )
+    where = f"{repo}: {doing} failed"
+    if answer == 401:
+        return HubError(f"{where}: the Hub does not know the token (401). {_LOGIN}")
+    if answer in (402, 403, 413):
+        return HubError(
+            f"{where}: the Hub refuses it ({answer}{_said(error)}). The token needs the right to "
+            f"write to this repository ({TOKENS}), and its owner room for private files."
+        )
+    if answer == 404:
+        return HubError(
+            f"{where}: the Hub does not find it (404), or does not show it to this token. Check "
+            "the name and what the token may see."
+        )
+    if answer is not None and is_passing(error):
+        why = "too many requests" if answer == 429 else "an error of the Hub's own"
+        return HubError(f"{where} again and again: {why} ({answer}). Wait a while. {_AGAIN}")
+    if answer is not None:
+        return HubError(f"{where}: the Hub answers {answer}{_said(error)}. {_AGAIN}")
+    if is_passing(error):
+        return HubError(
+            f"{where} again and again: no answer ({type(error).__name__}). Check the connection. "
+            f"{_AGAIN}"
+        )
+    return HubError(f"{where}: {type(error).__name__}. {_AGAIN}")
+
+
+def _said(error: Exception) -> str:
+    """What the Hub itself says of an error."""
+    said = error.server_message if isinstance(error, HfHubHTTPError) else None
+    return f": {' '.join(said.split())[:200].rstrip('.')}" if said else ""
+
+
+@contextmanager
+def without_signatures() -> Iterator[None]:
+    """Keep the queries of addresses, which hold signatures, out of what the clients log."""
+    loggers = [logging.getLogger(name) for name in _CLIENTS]
+    filtered = [*loggers, *(handler for logger in loggers for handler in logger.handlers)]
+    for each in filtered:
+        each.addFilter(_cut_queries)
+    try:
+        yield
+    finally:
+        for each in filtered:
+            each.removeFilter(_cut_queries)
+
+
+def _cut_queries(record: logging.LogRecord) -> bool:
+    record.msg, record.args = re.sub(r"\?[^\s'\"]+", "?...", record.getMessage()), None
+    return True

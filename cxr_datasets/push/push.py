@@ -1,0 +1,263 @@
+"""`push`: the files of an export to a repository that is private, before, meanwhile and after."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cxr_datasets._version import __version__
+from cxr_datasets.errors import HubError
+from cxr_datasets.push.asking import without_signatures
+from cxr_datasets.push.contents import Contents, Rows, Stored, read_contents
+from cxr_datasets.push.privacy import check_private_before, check_still_private
+from cxr_datasets.push.reading import load_back
+from cxr_datasets.push.repository import Repository
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a push came to, with what earlier runs of it sent.
+
+    Attributes:
+        repo: The repository.
+        url: Its page.
+        files: How many files of the export it holds.
+        bytes: Bytes of them.
+        sent: How many of them this run sent.
+        rows: Rows of each split of each config.
+        verified: Whether the copy was loaded back and these numbers found in it.
+        organization: The organisation all of whose members can read it; None: it is one user's.
+        members: How many these are; None if the Hub did not say.
+    """
+
+    repo: str
+    url: str
+    files: int
+    bytes: int
+    sent: int
+    rows: Rows
+    verified: bool
+    organization: str | None = None
+    members: int | None = None
+
+    def __str__(self) -> str:
+        configs = "; ".join(
+            f"{config}: " + ", ".join(f"{split} {count:,}" for split, count in splits.items())
+            for config, splits in self.rows.items()
+        )
+        readers = f"read by {_everyone(self.organization, self.members)}, " * bool(
+            self.organization
+        )
+        return (
+            f"{self.url}: private, {readers}{self.bytes:,} bytes in {self.files:,} files "
+            f"({self.sent:,} sent now); rows {'loaded back' if self.verified else 'exported'}: "
+            f"{configs}"
+        )
+
+
+def push(
+    folder: str | os.PathLike[str],
+    repo: str,
+    *,
+    i_have_signed_the_dua: bool = False,
+    organization: str | None = None,
+    commit_message: str | None = None,
+    verify: bool = True,
+) -> Summary:
+    """Send a finished export to a private dataset repository on the Hugging Face Hub.
+
+    The repository is made, private, or must be private already. That is looked at before anything
+    is sent, before every commit, and after the last one. If it became public meanwhile, nothing
+    more is sent, it is set private again, and the error says so. Only what the export wrote is
+    sent, and nothing that has arrived is sent twice: a push that was stopped goes on when the same
+    call is made again. The token is the one that `huggingface_hub` finds: `HF_TOKEN`, or what
+    `hf auth login` stored.
+
+    Args:
+        folder: The `out` of `export`, on a disk of this machine.
+        repo: `user/name` or `organization/name`.
+        i_have_signed_the_dua: Must be True for credentialed data, which may only be shared with
+            people who signed the data use agreement themselves.
+        organization: The organisation that owns the repository. Must be given for credentialed
+            data if one does, for all its members can read what is private in it.
+        commit_message: None: names the dataset and this version.
+        verify: Whether to load the copy back with `load_dataset`, in a process with empty caches,
+            and compare its rows with those of the export. That its files are the exported ones,
+            by size and sha256, is always checked.
+
+    Returns:
+        What the repository holds.
+
+    Raises:
+        OptionError: `repo` is no name of a repository, or does not belong to `organization`.
+        HubError: The folder holds no finished export; the data must not go there; the Hub refuses
+            it or cannot be reached; the copy is not what was sent.
+    """
+    contents, there = read_contents(folder), Repository(repo)
+    _check_signed(contents, there, i_have_signed_the_dua)
+    try:
+        with without_signatures():
+            return _push(contents, there, organization, commit_message, verify)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"stopped. Give the same command again to go on; and see at {there.url} that {repo} is "
+            "private, as it was before."
+        ) from None
+
+
+def _push(
+    contents: Contents,
+    there: Repository,
+    organization: str | None,
+    commit_message: str | None,
+    verify: bool,
+) -> Summary:
+    is_organization = there.check_account(organization)
+    members = None
+    if is_organization and contents.agreement:
+        members = _check_readers(contents, there, organization)
+    present = _open(contents, there)
+    sent = _send(contents, there, present, commit_message)
+    if is_organization and contents.agreement:
+        _check_members(contents, there, members)
+    _check_arrived(contents, there)
+    if verify:
+        _check_rows(contents, there)
+    return Summary(
+        repo=there.name,
+        url=there.url,
+        files=len(contents.files),
+        bytes=contents.bytes,
+        sent=sent,
+        rows=contents.rows,
+        verified=verify,
+        organization=there.owner if is_organization else None,
+        members=members,
+    )
+
+
+def _check_signed(contents: Contents, there: Repository, signed: bool) -> None:
+    if contents.agreement and signed is not True:
+        raise HubError(
+            f"{contents.folder} holds {contents.dataset}, which is credentialed: it may only be "
+            "shared with people who signed its data use agreement themselves, "
+            f"{contents.agreement}. Nothing was sent. If you and everyone who can read "
+            f"{there.name} have signed it, say so with --i-have-signed-the-dua "
+            "(i_have_signed_the_dua=True)."
+        )
+
+
+def _check_readers(contents: Contents, there: Repository, named: str | None) -> int | None:
+    """Require that the organisation that owns the repository was named; gives its size."""
+    members = there.members()
+    if named is None:
+        raise HubError(
+            f"{there.name} belongs to an organization: {_everyone(there.owner, members)}, can read "
+            f"what is private in it, and {contents.dataset} may only be shared with people who "
+            f"signed {contents.agreement}. Nothing was sent. If all of them have, name it: "
+            f"--organization {there.owner} (organization={there.owner!r})."
+        )
+    return members
+
+
+def _check_members(contents: Contents, there: Repository, before: int | None) -> None:
+    members = there.members()
+    if members != before:
+        raise HubError(
+            f"{there.owner} had {_counted(before)} when the upload to {there.name} began and has "
+            f"{_counted(members)} now, all of whom can read it. See that everyone has signed "
+            f"{contents.agreement}, and give the command again: nothing is sent twice."
+        )
+
+
+def _open(contents: Contents, there: Repository) -> dict[str, Stored]:
+    """Make the repository, or require that the one that is there may take the export.
+
+    Returns:
+        What it holds, by name.
+    """
+    state = there.look()
+    if state is None:
+        there.create()
+        state = there.look()
+    if state is None:
+        raise HubError(
+            f"{there.name} is there, but this token does not see it. Give the token the right to "
+            "read and write it, or name another repository."
+        )
+    if state.id.lower() != there.name.lower():
+        raise HubError(f"{there.name} has moved to {state.id}. Nothing was sent. Name that one.")
+    check_private_before(contents, there, state)
+    names = {file.name for file in contents.files}
+    present = there.files()
+    strange = [name for name in present if name.endswith(".parquet") and name not in names]
+    if strange:
+        raise HubError(
+            f"{there.name} holds other data than this export: {', '.join(strange[:3])}"
+            f"{f' and {len(strange) - 3:,} more' if len(strange) > 3 else ''}. Nothing was sent, "
+            "for load_dataset would mix them. Name another repository, or remove these files."
+        )
+    return present
+
+
+def _send(
+    contents: Contents, there: Repository, present: Mapping[str, Stored], message: str | None
+) -> int:
+    """Send what is not there; gives how many files that were."""
+    message = message or f"{contents.dataset}, exported by cxr-datasets {__version__}"
+    batches = contents.batches(present)
+    try:
+        for number, batch in enumerate(batches, 1):
+            check_still_private(contents, there)
+            part = f" ({number} of {len(batches)})" if len(batches) > 1 else ""
+            there.upload(contents.folder, [file.name for file in batch], message + part)
+    except HubError as error:
+        # Whatever ended it, what has arrived must not be public.
+        check_still_private(contents, there, error)
+        raise
+    check_still_private(contents, there)
+    return sum(map(len, batches))
+
+
+def _check_arrived(contents: Contents, there: Repository) -> None:
+    present = there.files()
+    for file in contents.files:
+        stored = present.get(file.name)
+        if file.is_not(stored):
+            found = f"{stored.size:,} bytes, sha256 {stored.sha256}" if stored else "nothing"
+            raise HubError(
+                f"{there.name}/{file.name} is not what was exported: expected {file.size:,} bytes, "
+                f"sha256 {file.sha256}; found {found}. If the file in {contents.folder} is "
+                "damaged, remove it and give its `cxr export` command again. Then push again."
+            )
+
+
+def _check_rows(contents: Contents, there: Repository) -> None:
+    found = load_back(there.name, list(contents.rows))
+    wrong = [
+        f"{config}/{split}: {_rows(expected.get(split))} exported, {_rows(splits.get(split))} "
+        "loaded"
+        for config, expected in contents.rows.items()
+        for splits in [found.get(config, {})]
+        for split in dict.fromkeys([*expected, *splits])
+        if expected.get(split) != splits.get(split)
+    ]
+    if wrong:
+        raise HubError(
+            f"load_dataset({there.name!r}) does not give the rows of the export. "
+            f"{'; '.join(wrong)}. Look at the files and the commits at {there.url}: somebody else "
+            "may have written there meanwhile. Then push again, or to another repository."
+        )
+
+
+def _rows(count: int | None) -> str:
+    return "none" if count is None else f"{count:,} rows"
+
+
+def _everyone(organization: str | None, members: int | None) -> str:
+    return f"every member of {organization}" + (f", {members:,} people" if members else "")
+
+
+def _counted(members: int | None) -> str:
+    return "an unknown number of members" if members is None else f"{members:,} members"

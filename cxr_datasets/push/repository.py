@@ -1,0 +1,168 @@
+"""A dataset repository on the Hub, and who can read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.hf_api import RepoFile
+
+from cxr_datasets.errors import HubError, OptionError
+from cxr_datasets.push.asking import TOKENS, ask
+from cxr_datasets.push.contents import Stored
+
+_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True)
+class State:
+    """Who can see a repository.
+
+    Attributes:
+        id: Its name now: addresses of renamed repositories lead on to the new one.
+        private: Whether only its owner, or the members of the organisation that owns it, can.
+        gated: How the files of a public one are given out: `auto`, `manual`, or False: freely.
+    """
+
+    id: str
+    private: bool
+    gated: str | bool
+
+    def __str__(self) -> str:
+        if self.private:
+            return "private"
+        return f"public, with gated access ({self.gated})" if self.gated else "public"
+
+
+class Repository:
+    """A dataset repository, seen with the token that `huggingface_hub` finds.
+
+    Attributes:
+        name: `user/repo`.
+        owner: The user or organisation it belongs to.
+        url: Its page.
+    """
+
+    def __init__(self, name: str):
+        """Take a name; the Hub is not asked anything.
+
+        Raises:
+            OptionError: It is none.
+        """
+        if not _ID.fullmatch(name):
+            raise OptionError(
+                f"repo={name!r} is not the name of a repository. Give it as user/name or "
+                "organization/name."
+            )
+        self.name = name
+        self.owner = name.partition("/")[0]
+        # True: fail without a token, even where requests are told to go without one.
+        self._api = HfApi(token=True, library_name="cxr-datasets")
+        self.url = f"{self._api.endpoint}/datasets/{name}"
+        self._repo: dict[str, Any] = {"repo_id": name, "repo_type": "dataset"}
+
+    def check_account(self, organization: str | None) -> bool:
+        """Check that the token may write for the owner of the repository.
+
+        Args:
+            organization: The organisation that the user says it belongs to.
+
+        Returns:
+            Whether the owner is an organisation.
+
+        Raises:
+            HubError: There is no token, it is not known, may only read, or is of somebody else.
+            OptionError: The repository does not belong to that organisation.
+        """
+        me = ask(self.name, "logging in", self._api.whoami)
+        role = me.get("auth", {}).get("accessToken", {}).get("role")
+        if role == "read":
+            raise HubError(
+                f"{self.name} cannot be written to: the token of {me['name']} may only read. Make "
+                f"one that may write at {TOKENS}, and log in with it or set HF_TOKEN."
+            )
+        is_user = self.owner.lower() == me["name"].lower()
+        roles = {org["name"].lower(): org.get("roleInOrg") for org in me.get("orgs", [])}
+        # What a fine-grained token may do is not told in full; the Hub will refuse what it may not.
+        known = role == "write"
+        if not is_user and known and roles.get(self.owner.lower(), "read") == "read":
+            may = [me["name"], *(name for name, role in roles.items() if role != "read")]
+            raise HubError(
+                f"{self.name} belongs to {self.owner}, for whom {me['name']} may not write. Name a "
+                f"repository of {' or '.join(may)}, or log in as somebody else."
+            )
+        if organization is not None and (is_user or organization.lower() != self.owner.lower()):
+            raise OptionError(
+                f"organization={organization!r}, but {self.name} belongs to "
+                f"{'the user' if is_user else 'the organization'} {self.owner}. "
+                + ("Leave the option out." if is_user else "Name that one, or another repository.")
+            )
+        return not is_user
+
+    def members(self) -> int | None:
+        """Number of members of the organisation that owns it; None if the Hub does not say."""
+        return ask(
+            self.name,
+            f"looking up {self.owner}",
+            lambda: self._api.get_organization_overview(self.owner).num_users,
+        )
+
+    def look(self) -> State | None:
+        """See who can see it; None if there is no such repository."""
+
+        def look() -> State | None:
+            try:
+                info = self._api.dataset_info(self.name)
+            except RepositoryNotFoundError:
+                return None
+            return State(info.id, info.private is True, info.gated or False)
+
+        return ask(self.name, "looking at it", look)
+
+    def create(self) -> None:
+        """Make it, private, unless it is there."""
+        ask(
+            self.name,
+            "making it",
+            lambda: self._api.create_repo(**self._repo, private=True, exist_ok=True),
+        )
+
+    def close(self) -> None:
+        """Make it private."""
+        ask(
+            self.name,
+            "setting it private",
+            lambda: self._api.update_repo_settings(**self._repo, private=True),
+        )
+
+    def files(self) -> dict[str, Stored]:
+        """What it holds, by name."""
+
+        def listed() -> dict[str, Stored]:
+            return {
+                entry.path: Stored(
+                    entry.size, entry.lfs.sha256 if entry.lfs else None, entry.blob_id
+                )
+                for entry in self._api.list_repo_tree(**self._repo, recursive=True)
+                if isinstance(entry, RepoFile)
+            }
+
+        return ask(self.name, "listing its files", listed)
+
+    def upload(self, folder: Path, names: Sequence[str], message: str) -> None:
+        """Send files of a folder; those that have arrived already are not sent again."""
+        ask(
+            self.name,
+            "sending files",
+            lambda: self._api.upload_folder(
+                **self._repo,
+                folder_path=folder,
+                allow_patterns=list(names),
+                commit_message=message,
+            ),
+        )

@@ -1,0 +1,126 @@
+"""Releases to export, exports of them, and the command in a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cxr_datasets.export import export
+from tests.helpers import files_under
+
+CONFIGS = ("images", "studies", "reports")
+ROWS = 40
+"""Rows of a file here, so that small releases become several."""
+
+SLOW = {"image_size": 256, "image_format": "png", "rows_per_shard": 16}
+"""Options with which `large_release` takes some seconds: time to be killed in."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export of all configs of one dataset into one folder."""
+
+    dataset: str
+    release: Path
+    out: Path
+    cache: str
+
+
+@pytest.fixture(scope="session")
+def large_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of MIMIC-CXR-JPG whose images take a moment to resize. Read only."""
+    from mimic_cxr_jpg.synthetic import write_release
+
+    return write_release(tmp_path_factory.mktemp("large") / "mimic", patients=30, scale=1 / 5)
+
+
+@pytest.fixture(scope="session")
+def export_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One cache for all exports, as a user has."""
+    return str(tmp_path_factory.mktemp("export-cache"))
+
+
+@pytest.fixture(scope="session", params=["mimic-cxr-jpg", "indiana-cxr"])
+def exported(
+    request: pytest.FixtureRequest,
+    mimic_release: Path,
+    indiana_release: Path,
+    export_cache: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Exported:
+    """All configs of a dataset, exported one after another into one folder. Read only."""
+    release = mimic_release if request.param == "mimic-cxr-jpg" else indiana_release
+    out = tmp_path_factory.mktemp("exported") / "out"
+    for config in CONFIGS:
+        export(
+            request.param, release, out, config=config, rows_per_shard=ROWS, progress=False,
+            cache_dir=export_cache,
+        )  # fmt: skip
+    return Exported(request.param, release, out, export_cache)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    large_release: Path, export_cache: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """An export of `large_release` with the options `SLOW`, in one go and one process."""
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    export("mimic-cxr-jpg", large_release, out, progress=False, cache_dir=export_cache, **SLOW)  # type: ignore[arg-type]
+    return out
+
+
+@pytest.fixture
+def slow_command(large_release: Path, export_cache: str) -> Callable[..., list[str]]:
+    """Words of the command that makes `undisturbed`, elsewhere."""
+
+    def command(out: Path, *more: str) -> list[str]:
+        return [
+            str(Path(sys.executable).with_name("cxr")), "export", "mimic-cxr-jpg",
+            "--data-dir", str(large_release), "--out", str(out), "--cache-dir", export_cache,
+            *(word for name, value in SLOW.items()
+              for word in (f"--{name.replace('_', '-')}", str(value))),
+            *more,
+        ]  # fmt: skip
+
+    return command
+
+
+def started(command: list[str], **options: Any) -> subprocess.Popen[str]:
+    """Start a command in a session of its own, as a terminal does."""
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        text=True, start_new_session=True, **options,
+    )  # fmt: skip
+
+
+def contents(out: Path, folder: str = "") -> dict[str, str]:
+    """Hash of every file of an export, but the lock."""
+    return {
+        file: hashlib.sha256((out / folder / file).read_bytes()).hexdigest()
+        for file in files_under(out / folder)
+        if file != ".cxr/lock"
+    }
+
+
+def finished(out: Path, config: str = "images") -> list[str]:
+    """Names of the files that the manifest says are finished."""
+    import json
+
+    manifest = out / ".cxr" / f"{config}.jsonl"
+    if not manifest.exists():
+        return []
+    lines = manifest.read_text().split("\n")[1:-1]
+    return [json.loads(line)["name"] for line in lines]
+
+
+def states(out: Path, names: list[str]) -> dict[str, tuple[int, int]]:
+    """What changes when a file is written anew."""
+    return {name: ((out / name).stat().st_mtime_ns, os.stat(out / name).st_ino) for name in names}

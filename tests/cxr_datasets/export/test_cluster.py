@@ -1,0 +1,254 @@
+"""Several processes and clusters: the same bytes, and no shard lost with a worker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import Client, LocalCluster
+
+from cxr_datasets.export import ExportError, Summary, export
+from cxr_datasets.options import StorageOptions
+from tests.cxr_datasets.export.conftest import SLOW, contents, finished
+from tests.helpers import edit_table, run_python
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    """Two worker processes, as somebody's cluster has them: they know nothing of us."""
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=":0"
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster: LocalCluster) -> Iterator[Client]:
+    with Client(cluster) as client:
+        client.wait_for_workers(2)
+        yield client
+
+
+def write(release: Path, out: Path, cache: str, **options: Any) -> Summary:
+    return export("mimic-cxr-jpg", release, out, progress=False, cache_dir=cache,
+                  **{**SLOW, **options})  # fmt: skip
+
+
+def test_a_cluster_writes_the_same_bytes(
+    client: Client, large_release: Path, undisturbed: Path, export_cache: str, tmp_path: Path
+) -> None:
+    assert write(large_release, tmp_path / "out", export_cache, client=client).written > 3
+    assert contents(tmp_path / "out") == contents(undisturbed)
+
+
+def test_little_goes_through_the_scheduler(
+    client: Client, large_release: Path, undisturbed: Path, export_cache: str, tmp_path: Path
+) -> None:
+    import pickle
+
+    from cxr_datasets.export import cluster as ours
+
+    sent: list[int] = []
+    submit = client.submit
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        sent.append(len(pickle.dumps(arguments[1:])))
+        future = submit(*arguments, **options)
+        future.add_done_callback(lambda f: sent.append(len(pickle.dumps(f.result()))))
+        return future
+
+    client.submit = counting
+    assert ours.Client is Client
+    summary = write(large_release, tmp_path / "out", export_cache, client=client)
+    assert len(sent) == 2 * summary.shards
+    assert max(sent) < 20_000
+    assert summary.bytes > 100 * max(sent)
+
+
+@pytest.mark.parametrize("allowed", [3, 0], ids=["allowed", "blamed on the shard"])
+def test_a_killed_worker_loses_no_shard(
+    allowed: int,
+    cluster: LocalCluster,
+    client: Client,
+    large_release: Path,
+    undisturbed: Path,
+    export_cache: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # With 0, Dask gives a shard up that was being written by a worker that was lost.
+    monkeypatch.setattr(cluster.scheduler, "allowed_failures", allowed)
+    out = tmp_path / "out"
+    pids = list(client.run(os.getpid).values())
+    killed: list[int] = []
+
+    def kill() -> None:
+        while not finished(out):
+            time.sleep(0.01)
+        for pid in pids:  # all that there are; the nannies bring others
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    write(large_release, out, export_cache, client=client)
+    thread.join()
+    assert len(killed) == 2
+    assert not set(pids) & set(client.run(os.getpid).values())
+    assert contents(out) == contents(undisturbed)
+
+
+def test_a_shard_that_cannot_be_written_is_an_error_that_names_the_image(
+    client: Client, large_release: Path, export_cache: str, tmp_path: Path
+) -> None:
+    from cxr_datasets.errors import ImageError
+    from tests.helpers import copy_release, rewrite
+
+    release = copy_release(large_release, tmp_path / "release")
+    image = sorted(release.glob("files/*/*/*/*.jpg"))[50]
+    rewrite(image, image.read_bytes()[:-500])
+    with pytest.raises(ImageError, match=image.name):
+        write(release, tmp_path / "out", export_cache, client=client)
+
+
+def test_a_scheduler_is_named_by_its_address(
+    cluster: LocalCluster, small_release: Path, export_cache: str, tmp_path: Path
+) -> None:
+    from cxr_datasets.cli import main
+
+    out = tmp_path / "out"
+    words = ["export", "mimic-cxr-jpg", "--data-dir", str(small_release), "--cache-dir",
+             export_cache, "--no-progress", "--out"]  # fmt: skip
+    assert main([*words, str(out), "--dask", cluster.scheduler_address]) == 0
+    assert main([*words, str(tmp_path / "alone")]) == 0
+    assert contents(out) == contents(tmp_path / "alone")
+
+
+def test_a_scheduler_that_does_not_answer_is_named(
+    small_release: Path, export_cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cxr_datasets.export import cluster as ours
+
+    monkeypatch.setattr(ours, "_CONNECTING", 1)
+    with pytest.raises(ExportError, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        export("mimic-cxr-jpg", small_release, tmp_path / "out", dask="tcp://127.0.0.1:9",
+               progress=False, cache_dir=export_cache)  # fmt: skip
+
+
+@pytest.fixture
+def unshared(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[], object]], str]:
+    """Lets something happen between the index being made here and its use by the workers."""
+
+    def arrange(happen: Callable[[], object]) -> str:
+        from cxr_datasets.export import engine
+
+        cache = tmp_path / "cache-of-this-machine"
+        run = engine.run
+
+        def happening(*arguments: Any, **options: Any) -> None:
+            if cache.exists():  # as if it were not shared
+                shutil.rmtree(cache)
+                happen()
+            run(*arguments, **options)
+
+        monkeypatch.setattr(engine, "run", happening)
+        return str(cache)
+
+    return arrange
+
+
+def test_workers_without_the_index_make_their_own(
+    client: Client, small_release: Path, export_cache: str, tmp_path: Path, unshared: Any
+) -> None:
+    cache = unshared(lambda: None)
+    export("mimic-cxr-jpg", small_release, tmp_path / "out", client=client, progress=False,
+           cache_dir=cache)  # fmt: skip
+    export("mimic-cxr-jpg", small_release, tmp_path / "alone", progress=False,
+           cache_dir=export_cache)  # fmt: skip
+    assert contents(tmp_path / "out") == contents(tmp_path / "alone")
+
+
+def test_workers_that_see_another_release_are_refused(
+    client: Client, small_release: Path, tmp_path: Path, unshared: Any
+) -> None:
+    from tests.helpers import copy_release
+
+    release = copy_release(small_release, tmp_path / "release")
+    table = release / "mimic-cxr-2.0.0-negbio.csv.gz"
+    change = lambda: edit_table(table, lambda rows: rows.drop(index=rows.index[-1]))  # noqa: E731
+    cache = unshared(change)
+    with pytest.raises(ExportError, match="sees another release"):
+        export("mimic-cxr-jpg", release, tmp_path / "out", client=client, progress=False,
+               cache_dir=cache)  # fmt: skip
+
+
+def _token(options: StorageOptions) -> str:
+    """What a worker knows of the options it is given a pickle of."""
+    return options.of("s3").get("token", "unknown")
+
+
+def test_credentials_reach_the_processes_started_here_and_no_scheduler() -> None:
+    import pickle
+
+    from cxr_datasets.export.cluster import local_cluster
+
+    options = StorageOptions({"token": "0badf00d"}, "s3://bucket")
+    assert b"0badf00d" not in pickle.dumps(options)
+    with local_cluster(1, [options]) as local:
+        assert local.submit(_token, options, pure=False).result() == "0badf00d"
+        local.restart()  # as after a worker was lost
+        assert local.submit(_token, options, pure=False).result() == "0badf00d"
+
+
+def test_a_script_without_a_guard_is_told_of_it(
+    small_release: Path, export_cache: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            from cxr_datasets.export import export
+
+            export("mimic-cxr-jpg", {str(small_release)!r}, "out", num_proc=2, progress=False,
+                   cache_dir={export_cache!r})
+            """
+        )
+    )
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=60)  # fmt: skip
+    assert done.returncode == 1
+    assert 'if __name__ == "__main__":' in done.stderr
+
+
+def test_without_dask_it_says_what_to_install_and_one_process_needs_none(
+    small_release: Path, export_cache: str, tmp_path: Path
+) -> None:
+    done = run_python(
+        textwrap.dedent(
+            f"""
+            import sys
+            sys.modules["dask"] = sys.modules["distributed"] = None
+            from cxr_datasets.cli import main
+
+            words = ["export", "mimic-cxr-jpg", "--data-dir", {str(small_release)!r}, "--cache-dir",
+                     {export_cache!r}, "--out", "out"]
+            print(main([*words, "--num-proc", "2"]), main(words))
+            """
+        ),
+        cwd=tmp_path,
+        pythonpath=Path(__file__).parents[3],
+    )
+    assert done.stdout.splitlines()[-1] == "1 0", done.stderr
+    assert 'pip install "cxr-datasets[dask]"' in done.stderr

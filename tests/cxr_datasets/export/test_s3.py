@@ -1,0 +1,91 @@
+"""An export from one bucket into another, each with a login of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import s3fs
+
+from cxr_datasets.export import ExportError, Summary, export
+from tests.fakes.s3 import S3
+from tests.helpers import files_under
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with S3() as s3:
+        yield s3
+
+
+@pytest.fixture
+def bucket(s3: S3, small_release: Path, tmp_path: Path) -> dict[str, Any]:
+    """Where the release is and who may read it; where it goes and who may write there."""
+    release = s3.place("releases", "mimic", small_release)
+    s3.place("exports", "mimic")
+    reader = s3.user("reader", read=["releases"])
+    writer = s3.user("writer", allow=["arn:aws:s3:::exports", "arn:aws:s3:::exports/*"])
+    return {
+        "data_dir": release.url,
+        "storage_options": {"endpoint_url": s3.url, **reader},
+        "out_options": {"endpoint_url": s3.url, **writer},
+        "cache_dir": str(tmp_path / "cache"),
+    }
+
+
+def write(bucket: dict[str, Any], out: str | Path, **more: Any) -> Summary:
+    return export("mimic-cxr-jpg", out=out, rows_per_shard=16, progress=False,
+                  **{**bucket, **more})  # fmt: skip
+
+
+def stored(bucket: dict[str, Any], out: str) -> dict[str, bytes]:
+    files = s3fs.S3FileSystem(**bucket["out_options"], skip_instance_cache=True)
+    root = out.removeprefix("s3://")
+    return {name.removeprefix(f"{root}/"): files.cat_file(name) for name in files.find(root)}
+
+
+def test_two_processes_write_into_a_bucket_what_one_writes_on_a_disk(
+    bucket: dict[str, Any], tmp_path: Path
+) -> None:
+    out = "s3://exports/mimic/out"
+    summary = write(bucket, out, num_proc=2)
+    assert summary.written == summary.shards > 3
+    write(bucket, tmp_path / "out", out_options=None)
+    local = {
+        name: (tmp_path / "out" / name).read_bytes()
+        for name in files_under(tmp_path / "out")
+        if name != ".cxr/lock"
+    }
+    found = stored(bucket, out)
+    assert found == local
+    secrets = [bucket[name]["secret"].encode() for name in ("storage_options", "out_options")]
+    assert not any(secret in content for content in found.values() for secret in secrets)
+    assert write(bucket, out).written == 0
+
+
+def test_a_file_is_not_there_until_it_is_whole(bucket: dict[str, Any]) -> None:
+    from cxr_datasets.export.folder import Folder
+    from cxr_datasets.options import StorageOptions
+
+    out = "s3://exports/mimic/out"
+    folder = Folder(out, StorageOptions(bucket["out_options"], out))
+    for size in (10, 60_000_000):  # sent at once, and in parts
+        attempt = folder.writing("images/a.parquet")
+        attempt.__enter__().write(bytes(size))
+        assert attempt.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None) is False
+        assert stored(bucket, out) == {}
+    with folder.writing("images/a.parquet") as sink:
+        sink.write(b"whole")
+    assert stored(bucket, out) == {"images/a.parquet": b"whole"}
+
+
+def test_who_may_not_write_is_told_before_images_are_read(bucket: dict[str, Any], s3: S3) -> None:
+    with pytest.raises(ExportError, match=r"s3://exports/mimic/out/.* may not be") as caught:
+        write(bucket, "s3://exports/mimic/out", out_options=bucket["storage_options"])
+    assert bucket["storage_options"]["secret"] not in str(caught.value)
+    assert not any(".jpg" in asked.path for asked in s3.requests if asked.method == "GET")
