@@ -209,11 +209,14 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         try:
             yield from super()._prepare_split_single(*args, **kwargs)
+            return
         except DatasetGenerationError as error:
             # `datasets` hides the message that helps behind one that does not.
-            if isinstance(error.__cause__, CxrError):
-                raise error.__cause__ from None
-            raise
+            cause = error.__cause__
+            if not isinstance(cause, CxrError):
+                raise
+        # Out here, or each would be part of the other, and no pickle would come to an end.
+        raise cause from None
 
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; decode errors of the result name the image."""
