@@ -8,6 +8,7 @@ of a built dataset is measured without the import of `datasets`.
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -34,7 +34,10 @@ datasets.disable_progress_bars()
 
 def _load() -> datasets.Dataset:
     loaded = datasets.load_dataset(
-        "mimic_cxr_jpg", data_dir=str(real_size_release()), split="train", cache_dir=str(folder() / "cache")
+        "mimic_cxr_jpg",
+        data_dir=str(real_size_release()),
+        split="train",
+        cache_dir=str(folder() / "cache"),
     )
     return loaded.select(range(IMAGES)).select_columns(["image"])
 

@@ -10,13 +10,14 @@ import secrets
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster, as_completed, get_worker
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed, get_worker
 from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import WorkerPlugin
 
@@ -26,7 +27,7 @@ from cxr_datasets.export.tasks import Progress, Task
 from cxr_datasets.options import StorageOptions
 
 LOST_WORKERS = 10
-"""How many workers may be lost over one shard before the shard is held to blame."""
+"""How often Dask may give a shard up for its lost workers before it is held to blame itself."""
 
 _CONNECTING = 30
 """Seconds to reach a scheduler."""
@@ -114,41 +115,44 @@ def run_tasks(
     """
     topic = f"{_TOPIC}-{secrets.token_hex(4)}"
     client.subscribe_topic(topic, lambda event: progress(*event[1]))
-    tasks_of = {
-        client.submit(
-            _run, task, topic, key=f"{topic}-{task.shard.name}", pure=False,
-            # In order, so that what an interrupted export has finished lies together.
-            priority=-number,
-        ): task
-        for number, task in enumerate(tasks)
-    }  # fmt: skip
-    losses: dict[str, int] = {}
+    attempts: Counter[str] = Counter()
+    running: dict[Future, Task] = {}
+
+    def begin(task: Task) -> Future:
+        name = task.shard.name
+        attempts[name] += 1
+        future = client.submit(_run, task, topic, key=f"{topic}-{name}-{attempts[name]}")
+        running[future] = task
+        return future
+
     try:
-        waiting = as_completed(list(tasks_of))
+        waiting = as_completed([begin(task) for task in tasks])
         for future in waiting:
-            name = tasks_of[future].shard.name
-            try:
-                done(_line(future, name, losses))
-            except _TryAgain:
-                future.retry()
-                waiting.add(future)
+            task = running.pop(future)
+            line = _line(future, is_last=attempts[task.shard.name] >= LOST_WORKERS)
+            # Else Dask would write the shard once more if the worker that wrote it went away.
+            future.release()
+            if line is None:
+                waiting.add(begin(task))
+            else:
+                done(line)
     finally:
-        _let_go(client, topic, list(tasks_of))
+        _let_go(client, topic, list(running))
 
 
-class _TryAgain(Exception):
-    pass
+def _line(future: Future, is_last: bool) -> Line | None:
+    """What came of a shard; None if it was given up because of its workers.
 
-
-def _line(future: Any, name: str, losses: dict[str, int]) -> Line:
+    Dask gives a task up that was running on several workers as they were lost. On a cluster whose
+    nodes are taken away at any time this says nothing of the task.
+    """
     try:
         return future.result()
     except KilledWorker as error:
-        losses[name] = losses.get(name, 0) + 1
-        if losses[name] < LOST_WORKERS:
-            raise _TryAgain from None
+        if not is_last:
+            return None
         raise ExportError(
-            f"{name} was given up: every worker that began it was lost, the last of them "
+            f"{error.task} was given up: all workers that began it were lost, the last of them "
             f"{error.last_worker.address}. They may lack memory: one task needs up to 700 MB. Give "
             "the same command again: it goes on with the files that are not there yet."
         ) from None

@@ -39,7 +39,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _PIECES_AHEAD = 4
 
-_READ_AT_ONCE = 1 << 22
+_READ_AT_ONCE = 1 << 20
 
 Explaining = Callable[[], AbstractContextManager[None]]
 """Turns errors of a file system into `ExportError`."""
@@ -107,6 +107,7 @@ class LocalSink(Sink):
         self._file = pa.OSFile(place, "wb")
         self._descriptor = os.open(place, os.O_RDONLY)
         self._hashed = 0
+        self._part = memoryview(bytearray(_READ_AT_ONCE))
         super().__init__(explaining)
         self.stream = self._file
 
@@ -143,12 +144,12 @@ class LocalSink(Sink):
 
     def _take(self, piece: Any) -> None:
         while self._hashed < piece:
-            wanted = min(_READ_AT_ONCE, piece - self._hashed)
-            read = os.pread(self._descriptor, wanted, self._hashed)
+            part = self._part[: piece - self._hashed]
+            read = os.preadv(self._descriptor, [part], self._hashed)
             if not read:  # cut off by somebody else; its size will tell
                 return
-            self._hash.update(read)
-            self._hashed += len(read)
+            self._hash.update(part[:read])
+            self._hashed += read
 
 
 class StoreSink(Sink):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -64,7 +65,7 @@ def write_file(
     schema = portable_schema(features)
     rows = memory = 0
     with folder.writing(name) as sink, _explained_writer(folder, name, sink, schema) as writer:
-        for group in row_groups(tables):
+        for group in row_groups(_ahead(tables)):
             with folder.explaining(name, "written"):
                 writer.write_table(group.cast(schema), row_group_size=len(group))
             sink.advance()
@@ -89,6 +90,17 @@ def _explained_writer(
     finally:
         with suppress(Exception):  # after an error; else it is closed
             writer.close()
+
+
+def _ahead(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Take each table while the one before it is used."""
+    source = iter(tables)
+    with ThreadPoolExecutor(1, thread_name_prefix="cxr-rows") as pool:
+        coming = pool.submit(next, source, None)
+        while (table := coming.result()) is not None:
+            coming = pool.submit(next, source, None)
+            yield table
+            del table
 
 
 def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
