@@ -57,9 +57,8 @@ def served(root: Path) -> Iterator[str]:
     """Serve a folder from another process; gives its address."""
     command = [sys.executable, "-c", _SERVER, str(root), str(LATENCY)]
     command.append(str(Path(__file__).parents[1]))
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as server:
         assert server.stdin is not None
         assert server.stdout is not None
         yield server.stdout.readline().strip()
