@@ -46,7 +46,9 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from tests.fakes.physionet import PhysioNet
-with PhysioNet({"release": Path(sys.argv[1])}, open_access=True, latency=float(sys.argv[2])) as server:
+with PhysioNet(
+    {"release": Path(sys.argv[1])}, open_access=True, latency=float(sys.argv[2])
+) as server:
     print(server.address("release"), flush=True)
     sys.stdin.read()
 """
