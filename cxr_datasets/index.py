@@ -26,6 +26,8 @@ SMALLEST_SHARD = 16
 WANTED_SHARDS = 1024
 """Shards of one split, as far as their size allows: enough for 64 nodes of 8 workers and more."""
 
+_BUFFER = 2**20
+
 _SPLITS = b"cxr_splits"
 
 
@@ -65,7 +67,7 @@ def write_index(path: str, splits: Mapping[str, pa.Table]) -> None:
         first += shards
     schema = next(iter(splits.values())).schema.remove_metadata()
     schema = schema.with_metadata({_SPLITS: json.dumps(ranges).encode()})
-    with _replacing(path) as unfinished, pa.ipc.new_file(unfinished, schema) as writer:
+    with _replacing(path, schema) as writer:
         for rows in splits.values():
             whole = rows.replace_schema_metadata(schema.metadata).combine_chunks()
             writer.write_table(whole, max_chunksize=_rows_per_shard(whole.num_rows))
@@ -79,7 +81,7 @@ def write_tables(path: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> No
         schema: Of all tables.
         tables: They are taken one at a time.
     """
-    with _replacing(path) as unfinished, pa.ipc.new_file(unfinished, schema) as writer:
+    with _replacing(path, schema) as writer:
         for table in tables:
             writer.write_table(table.combine_chunks())
 
@@ -89,12 +91,17 @@ def _rows_per_shard(rows: int) -> int:
 
 
 @contextmanager
-def _replacing(path: str) -> Iterator[str]:
-    """Name of a temporary file that takes the place of `path` once it is complete."""
+def _replacing(path: str, schema: pa.Schema) -> Iterator[pa.RecordBatchWriter]:
+    """Write to a temporary file that takes the place of `path` once it is complete."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     unfinished = f"{path}.{uuid.uuid4().hex}.incomplete"
     try:
-        yield unfinished
+        # Each column of each shard is a few small pieces: unbuffered, as many calls of the system.
+        with (
+            pa.output_stream(unfinished, compression=None, buffer_size=_BUFFER) as file,
+            pa.ipc.new_file(file, schema) as writer,
+        ):
+            yield writer
         os.replace(unfinished, path)
     finally:
         Path(unfinished).unlink(missing_ok=True)

@@ -9,14 +9,20 @@ from __future__ import annotations
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.errors import TableError
 from cxr_datasets.features import LABELS
 from cxr_datasets.source import Source
-from cxr_datasets.tables import Table, count_unused, find_rows, take_struct
+from cxr_datasets.tables import (
+    Table,
+    count_unused,
+    find_rows,
+    has_repeats,
+    numbered,
+    take_struct,
+)
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.reports import ReportStore
 from mimic_cxr_jpg.views import normalised_views, view_ranks
@@ -76,9 +82,7 @@ def read_index(
 def _locate(
     reports: ReportStore, ready: Future[None], subject_ids: pa.Array, study_ids: pa.Array
 ) -> pa.Array:
-    study = study_ids.dictionary_encode().indices
-    _, first = np.unique(study.to_numpy(), return_index=True)
-    first = pa.array(first)
+    study, first = numbered(study_ids)
     ready.result()
     return reports.locate(subject_ids.take(first), study_ids.take(first)).take(study)
 
@@ -92,8 +96,8 @@ def _metadata_columns(spine: Table, read: Future[Table]) -> dict[str, pa.Array]:
     metadata = read.result()
     rows = find_rows(spine["dicom_id"], metadata, "dicom_id")
     # Where every row finds one of its own, no key of the spine repeats; and where there are no
-    # others, none of the metadata. To compare the keys themselves takes ten times as long.
-    if rows.null_count or pc.count_distinct(rows).as_py() != len(rows):
+    # others, none of the metadata. To compare the keys themselves takes much longer.
+    if rows.null_count or has_repeats(rows):
         spine.check_unique("dicom_id")
     if rows.null_count or metadata.rows.num_rows != len(rows):
         metadata.check_unique("dicom_id")

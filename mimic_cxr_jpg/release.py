@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 
-import numpy as np
 import pyarrow as pa
 
 from cxr_datasets.addresses import WEB, check_open, protocol
@@ -13,7 +12,7 @@ from cxr_datasets.errors import ReportsError, StoreError, TableError
 from cxr_datasets.options import StorageOptions
 from cxr_datasets.release import Release, not_this_dataset, open_source
 from cxr_datasets.source import Source
-from cxr_datasets.tables import combined
+from cxr_datasets.tables import combined, numbered
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.join import read_index
 from mimic_cxr_jpg.reports import ARCHIVES, ReportStore, find_reports, physionet_project
@@ -70,9 +69,8 @@ class MimicRelease(Release):
         if self.reports is None:
             texts = pa.nulls(rows.num_rows, pa.string())
             return _with_columns(rows, dict.fromkeys(("report", *SECTIONS), texts))
-        study = combined(rows["study_id"]).dictionary_encode().indices
-        _, first = np.unique(study.to_numpy(), return_index=True)
-        reports = self.reports.read(combined(rows["report_at"]).take(pa.array(first)))
+        study, first = numbered(combined(rows["study_id"]))
+        reports = self.reports.read(combined(rows["report_at"]).take(first))
         columns = {"report": reports.take(study), **parse_sections(reports, study)}
         return _with_columns(rows, columns)
 

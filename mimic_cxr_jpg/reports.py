@@ -26,7 +26,7 @@ from cxr_datasets.download import fetched
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.ordered import in_order
 from cxr_datasets.source import Source
-from cxr_datasets.tables import combined
+from cxr_datasets.tables import combined, find_keys
 from mimic_cxr_jpg.archives import read_tar_members, read_zip_directory, read_zip_members
 from mimic_cxr_jpg.bulk import read_tar_pieces
 from mimic_cxr_jpg.tables import patient_folders
@@ -252,9 +252,8 @@ def _within(folder: str, name: str) -> str:
 
 
 def _member_names(subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
-    study = pc.binary_join_element_wise("s", pc.cast(study_ids, pa.string()), "")
-    file = pc.binary_join_element_wise(study, ".txt", "")
-    return pc.binary_join_element_wise(patient_folders(subject_ids), file, "/")
+    study = pc.cast(study_ids, pa.string())
+    return pc.binary_join_element_wise(patient_folders(subject_ids), "/s", study, ".txt", "")
 
 
 def _find_members(
@@ -263,7 +262,7 @@ def _find_members(
     """Number of the member of each study; null where there is none."""
     # Some archives have a folder of their own around files/.
     tails = pc.utf8_slice_codeunits(names, -len(_MEMBER))
-    found = pc.index_in(_member_names(subject_ids, study_ids), value_set=tails)
+    found = find_keys(_member_names(subject_ids, study_ids), tails)
     if found.null_count == len(found):
         raise ReportsError(
             f"{address} holds no report of these studies: expected members such as "

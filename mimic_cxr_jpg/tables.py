@@ -16,7 +16,7 @@ from cxr_datasets.features import LABELS
 from cxr_datasets.source import Source
 from cxr_datasets.tables import (
     Table,
-    combined,
+    numbered,
     read_table,
 )
 
@@ -110,13 +110,14 @@ def read_split(source: Source, path: str) -> Table:
 
 def _check_nested(table: Table, inner: str, outer: str) -> None:
     """Require that all rows of one `inner` have the same `outer`."""
-    pairs = table.rows.select([inner, outer]).group_by([inner, outer]).aggregate([])
-    if pairs.num_rows == pc.count_distinct(table[inner]).as_py():
+    number, first = numbered(table[inner])
+    same = pc.equal(table[outer], table[outer].take(first).take(number))
+    broken = pc.indices_nonzero(pc.invert(same))
+    if not len(broken):
         return
-    counts = pc.value_counts(combined(pairs[inner]))
-    broken = counts.filter(pc.greater(counts.field("counts"), 1))[0]["values"].as_py()
+    value = table[inner][broken[0].as_py()].as_py()
     raise TableError(
-        f"{table.address}: rows of {inner} {broken} have more than one {outer}; expected one. "
+        f"{table.address}: rows of {inner} {value} have more than one {outer}; expected one. "
         "The file is not the release's own: fetch it again."
     )
 
@@ -201,13 +202,12 @@ def read_labels(source: Source, path: str, names: dict[str, str]) -> Table:
 def image_paths(subject_ids: pa.Array, study_ids: pa.Array, dicom_ids: pa.Array) -> pa.Array:
     """Place of each image within the release, `files/pXX/p<subject>/s<study>/<dicom>.jpg`."""
     folder = patient_folders(subject_ids)
-    study = pc.binary_join_element_wise("s", pc.cast(study_ids, pa.string()), "")
-    name = pc.binary_join_element_wise(dicom_ids, ".jpg", "")
-    return pc.binary_join_element_wise(folder, study, name, "/")
+    study = pc.cast(study_ids, pa.string())
+    return pc.binary_join_element_wise(folder, "/s", study, "/", dicom_ids, ".jpg", "")
 
 
 def patient_folders(subject_ids: pa.Array) -> pa.Array:
     """Folder of each patient, `files/pXX/p<subject>`, in both projects."""
-    patient = pc.binary_join_element_wise("p", pc.cast(subject_ids, pa.string()), "")
-    group = pc.utf8_slice_codeunits(patient, 0, 3)
-    return pc.binary_join_element_wise("files", group, patient, "/")
+    patient = pc.cast(subject_ids, pa.string())
+    group = pc.utf8_slice_codeunits(patient, 0, 2)
+    return pc.binary_join_element_wise("files/p", group, "/p", patient, "")

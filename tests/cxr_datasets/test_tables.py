@@ -10,13 +10,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from cxr_datasets import tables
 from cxr_datasets.errors import TableError
 from cxr_datasets.source import Source
 from cxr_datasets.tables import (
     Table,
     combined,
     count_unused,
+    find_keys,
     find_rows,
+    has_repeats,
+    numbered,
     read_table,
     take_struct,
 )
@@ -188,6 +192,50 @@ def test_a_long_value_is_cut() -> None:
 def test_rows_are_found_by_key_and_null_where_there_is_none() -> None:
     rows = find_rows(pa.array([30, 10, 99, 10]), table(id=[10, 20, 30]), "id")
     assert rows.to_pylist() == [2, 0, None, 0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "values"),
+    [
+        (["aaaaaaaa-1", "bbbbbbbb-2"], ["bbbbbbbb-2", "cccccccc-3", "aaaaaaaa-1"]),
+        (["aaaaaaaa-1", "zzzzzzzz-9"], ["aaaaaaaa-1", "short", "aaaaaaaa-1", None]),
+        (["aaaaaaaaaa", "aaaaaaaaab", "baaaaaaaaa"], ["baaaaaaaaa", "aaaaaaaaab", "aaaaaaaaaa"]),
+        (["äääää", "ääääö"], ["ääääö", "äääää", "a"]),
+        (["aaaaaaaa-1", "bb", "c"], ["c", "aaaaaaaa-1"]),
+        (["aaaaaaaa-1", None], ["aaaaaaaa-1"]),
+        (["", ""], ["", "x"]),
+        (["aaaaaaaa-1"], []),
+        ([], ["aaaaaaaa-1"]),
+    ],
+)
+@pytest.mark.parametrize("digests_differ", [True, False])
+def test_long_keys_are_found_as_short_ones_are_even_if_their_digests_are_the_same(
+    keys: list[str | None],
+    values: list[str | None],
+    digests_differ: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not digests_differ:
+        monkeypatch.setattr(tables, "_digests", lambda keys: pa.array([7] * len(keys), pa.uint64()))
+    # The first rows of both are no part of them: a slice begins in the middle of its characters.
+    sliced = [pa.array(["begin!", *rows], TEXT).slice(1) for rows in (keys, values)]
+    expected = [values.index(key) if key in values else None for key in keys]
+    if None in keys:
+        expected[keys.index(None)] = None
+    assert find_keys(*sliced).to_pylist() == expected
+
+
+def test_a_place_found_twice_is_a_repeat_and_null_is_none() -> None:
+    assert has_repeats(pa.array([2, 0, None, 2]))
+    assert not has_repeats(pa.array([2, 0, None, None]))
+    assert not has_repeats(pa.array([], NUMBER))
+
+
+def test_values_are_numbered_as_they_first_appear() -> None:
+    numbers, first = numbered(pa.array([50, 70, 50, 60, 70]))
+    assert numbers.to_pylist() == [0, 1, 0, 2, 1]
+    assert first.to_pylist() == [0, 1, 3]
+    assert [part.to_pylist() for part in numbered(pa.array([], NUMBER))] == [[], []]
 
 
 def test_rows_without_a_use_are_counted() -> None:
