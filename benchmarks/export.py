@@ -9,7 +9,6 @@ needs several takes hours.
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
 import tempfile
@@ -21,14 +20,13 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 from harness import Ratio, main
-from release import folder, real_size_images
+from release import folder, real_size_release
 
 from cxr_datasets.export import export, parquet
 from cxr_datasets.images import IMAGE_TYPE
 from mimic_cxr_jpg import MimicCxrJpg
-from mimic_cxr_jpg.synthetic import write_release
 
-PATIENTS = 400
+PATIENTS = 240
 RESIZED_PATIENTS = 120
 MEGABYTES = (4, 16, 32, 64, 128)
 """Sizes of row groups that are compared."""
@@ -36,18 +34,6 @@ MEGABYTES = (4, 16, 32, 64, 128)
 CODECS = ("none", "snappy", "zstd")
 
 datasets.disable_progress_bars()
-
-
-def release(patients: int = PATIENTS) -> Path:
-    """A release whose images are links to the real-size ones; made if it is not there."""
-    root = folder() / f"release-export-{patients}"
-    if not root.exists():
-        write_release(root, patients=patients, scale=1 / 64)
-        sources = real_size_images()
-        for number, image in enumerate(sorted(root.glob("files/*/*/*/*.jpg"))):
-            image.unlink()
-            os.link(sources[number % len(sources)], image)
-    return root
 
 
 def paths(root: Path) -> list[str]:
@@ -59,7 +45,7 @@ def ours(patients: int = PATIENTS, **options: object) -> float:
     """Export; seconds without imports."""
     with tempfile.TemporaryDirectory(dir=folder()) as out:
         start = time.perf_counter()
-        export("mimic-cxr-jpg", release(patients), f"{out}/out", cache_dir=f"{out}/cache",
+        export("mimic-cxr-jpg", real_size_release(patients), f"{out}/out", cache_dir=f"{out}/cache",
                progress=False, **options)  # type: ignore[arg-type]  # fmt: skip
         return time.perf_counter() - start
 
@@ -89,7 +75,7 @@ def laid_out(megabytes: int = 32, codec: str = "none") -> float:
 
 def bare(codec: str = "none") -> float:
     """Write the files' bytes with nothing but pyarrow."""
-    found = paths(release())
+    found = paths(real_size_release(PATIENTS))
     with tempfile.TemporaryDirectory(dir=folder()) as out:
         start = time.perf_counter()
         schema = pa.schema({"image": IMAGE_TYPE})
@@ -118,7 +104,7 @@ def bare_tables(found: list[str], schema: pa.Schema) -> Iterator[pa.Table]:
 def prepared() -> float:
     """Write the same rows as Parquet with `datasets`."""
     with tempfile.TemporaryDirectory(dir=folder()) as out:
-        builder = MimicCxrJpg(cache_dir=f"{out}/cache", data_dir=str(release()))
+        builder = MimicCxrJpg(cache_dir=f"{out}/cache", data_dir=str(real_size_release(PATIENTS)))
         start = time.perf_counter()
         builder.download_and_prepare(f"{out}/out", file_format="parquet")
         return time.perf_counter() - start
@@ -148,7 +134,7 @@ def print_reading() -> None:
     for size in MEGABYTES:
         with tempfile.TemporaryDirectory(dir=folder()) as out:
             parquet.GROUP_BYTES = size * 1_000_000
-            export("mimic-cxr-jpg", release(), out, split="train", progress=False)
+            export("mimic-cxr-jpg", real_size_release(PATIENTS), out, split="train", progress=False)
             (file, *_) = sorted(Path(out).glob("images/*.parquet"))
             metadata = pq.read_metadata(file)
             times = [_one_image(file) for _ in range(25)]
@@ -187,8 +173,8 @@ def _bytes_read(file: Path, columns: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    release()
-    release(RESIZED_PATIENTS)
+    real_size_release(PATIENTS)
+    real_size_release(RESIZED_PATIENTS)
     RATIOS = [
         Ratio("bare / export (rate)", "bare", "export", ">= 0.8"),
         Ratio("datasets / export", "datasets", "export", ">= 2"),

@@ -128,7 +128,9 @@ def _timed(work: Callable[[], list[int]]) -> float:
 
 def start(again: bool) -> float:
     """Seconds until the first row of the whole release is there, without imports."""
-    import torch  # noqa: F401  (`datasets` imports it for its first stream where it is installed)
+    # `datasets` imports both for its first stream, where they are installed.
+    import scipy.io  # noqa: F401
+    import torch  # noqa: F401
 
     with served(full_release()) as address, tempfile.TemporaryDirectory() as cache:
         first = partial(_first_row, address, cache)

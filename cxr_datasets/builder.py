@@ -29,7 +29,7 @@ from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.features import CONFIGS, Column, config_features, plural
 from cxr_datasets.images import name_images
 from cxr_datasets.options import StorageOptions
-from cxr_datasets.pixels import Pixels
+from cxr_datasets.pixels import Pace, Pixels
 from cxr_datasets.release import Release
 from cxr_datasets.source import remember
 from cxr_datasets.streaming import ShardsAhead
@@ -56,7 +56,9 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         RAW_VIEW_COLUMN: The column that holds them.
         INFO: Description, homepage, licence and citation, for `datasets.DatasetInfo`.
         AGREEMENT: Address of what everyone who is given the data must have signed; None: nothing.
+        pace: How many images are worked on at once, from the next rows on that are read.
         found: A key of which image files are there, where that was looked at; else None.
+        left_out: Split -> ids of the images that were found to be absent and are left out.
     """
 
     VERSION = datasets.Version(__version__)
@@ -74,7 +76,9 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         package = type(self).__module__.split(".")[-1]
         self._images: pa.Table | None = None
         self._index_folder = index_file.folder_in(cache_dir)
+        self.pace = Pace()
         self.found: str | None = None
+        self.left_out: dict[str, list[str]] = {}
         if kwargs.get("data_files") is not None:  # `datasets` would look for them first
             self._check_names(None, {"data_files": None})
         # Kept here and not handed on: `datasets` would write into them.
@@ -113,9 +117,9 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         if config.looks_ahead(source):
             # After a download went on, an old cache must not answer.
             images = self._wanted_images(config)
-            self._images, found = plan.keep_present(images, source, config)
-            key.append(found)
-            self.found = found
+            found = plan.keep_present(images, source, config)
+            self._images, self.found, self.left_out = found.images, found.key, found.left_out
+            key.append(found.key)
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode())
         return config, f"{config.name}-{digest.hexdigest()[:16]}"
 
@@ -152,13 +156,12 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
             index_file.write_index(path, splits)
         return path, index_file.read_splits(path)
 
-    def read_rows(self, index: str, shards: list[int], pixels: bool = True) -> Iterator[pa.Table]:
+    def read_rows(self, index: str, shards: list[int]) -> Iterator[pa.Table]:
         """Read shards: rows of an index file, with their texts and images.
 
         Args:
             index: The index file.
             shards: Numbers of its shards.
-            pixels: Whether images are wanted; else their column is null and none is read.
 
         Yields:
             Tables of the dataset's features, whose images fit into memory together.
@@ -167,7 +170,7 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
             CxrError: A report or an image cannot be read.
         """
         tables = index_file.read_shards(index, shards, _ROWS_PER_TABLE)
-        return (rows for _, rows in self._complete_rows(tables, pixels))
+        return (rows for _, rows in self._complete_rows(tables, pixels=True))
 
     def read_shards(
         self, index: str, shards: list[int], pixels: bool = True, passed: int = 0
@@ -177,7 +180,7 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         Args:
             index: The index file.
             shards: Numbers of its shards.
-            pixels: As for `read_rows`.
+            pixels: Whether images are wanted; else their column is null and none is read.
             passed: Rows at the beginning of the first shard that are not wanted any more.
 
         Yields:
@@ -239,8 +242,7 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         """
 
     def __getstate__(self) -> dict[str, Any]:
-        # What is given as storage_options travels in `options`, or not at all.
-        return {**super().__getstate__(), "_images": None, "storage_options": {}, "token": None}
+        return {**super().__getstate__(), "_images": None, "left_out": {}}
 
     # The steps.
 
@@ -291,17 +293,17 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         return combined(column if name == "path" else pc.list_flatten(column))
 
     def _complete_rows(
-        self, tables: Iterable[pa.Table], wanted: bool
+        self, tables: Iterable[pa.Table], pixels: bool
     ) -> Iterator[tuple[int, pa.Table]]:
         """Rows of the index with texts and images, in numbered tables that fit into memory."""
         schema = config_features(self.config.name, self.COLUMNS).arrow_schema
         texts = map(self.release.add_texts, tables)
-        for number, rows in self._with_images(texts, wanted):
+        for number, rows in self._with_images(texts, pixels):
             if rows.num_rows:
                 yield number, rows.select(schema.names).cast(schema)
 
     def _with_images(
-        self, tables: Iterable[pa.Table], wanted: bool
+        self, tables: Iterable[pa.Table], pixels: bool
     ) -> Iterator[tuple[int, pa.Table]]:
         if self.config.name == "reports":
             return enumerate(tables)
@@ -309,5 +311,5 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         embed = self.config.embeds(self.release.source)
         if self.config.embed is None and self._file_format == "parquet":
             embed = True
-        pixels = Pixels(self.release.source, self.config, embed, self._image_columns())
-        return pixels.add(tables) if wanted else enumerate(map(pixels.leave_out, tables))
+        images = Pixels(self.release.source, self.config, embed, self._image_columns(), self.pace)
+        return images.add(tables) if pixels else enumerate(map(images.leave_out, tables))

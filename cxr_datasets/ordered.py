@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, wait
+from concurrent.futures import Executor, Future
+from contextlib import suppress
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -14,7 +15,7 @@ _R = TypeVar("_R")
 def in_order(
     begin: Callable[[_T], Future[_R]], items: Iterable[_T], ahead: int
 ) -> Generator[Future[_R], None, None]:
-    """Begin work on items, at most so many ahead of the one that is waited for.
+    """Begin work on items, at most so many ahead of the one that is used.
 
     Args:
         begin: Starts the work on one item.
@@ -22,21 +23,47 @@ def in_order(
         ahead: Most items under way or done and not yet taken.
 
     Yields:
-        For each item, in order, its finished work; `result()` gives or raises what came of it.
+        For each item, in order, its work; `result()` waits for it, and gives or raises what came
+        of it.
     """
     waiting: deque[Future[_R]] = deque()
     try:
         for item in items:
             waiting.append(begin(item))
             if len(waiting) >= ahead:
-                yield _finished(waiting.popleft())
+                yield waiting.popleft()
         while waiting:
-            yield _finished(waiting.popleft())
+            yield waiting.popleft()
     finally:
         for work in waiting:
             work.cancel()
 
 
-def _finished(work: Future[_R]) -> Future[_R]:
-    wait([work])
-    return work
+def after(first: Future[_T], pool: Executor, use: Callable[[Future[_T]], _R]) -> Future[_R]:
+    """Begin what follows on some work as soon as that is done.
+
+    Args:
+        first: The work.
+        pool: Where `use` is called.
+        use: Is given `first`, done; its `result()` gives or raises what came of it.
+
+    Returns:
+        Both together. To cancel it cancels `first`.
+    """
+    both: Future[_R] = Future()
+
+    def run() -> None:
+        if not both.set_running_or_notify_cancel():
+            return
+        try:
+            both.set_result(use(first))
+        except BaseException as error:
+            both.set_exception(error)
+
+    def begin(_: Future[_T]) -> None:
+        with suppress(RuntimeError):  # the pool was shut down: nobody waits any more
+            pool.submit(run)
+
+    first.add_done_callback(begin)
+    both.add_done_callback(lambda _: first.cancel())  # which does nothing once it is done
+    return both

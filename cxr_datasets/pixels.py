@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -18,20 +19,32 @@ from cxr_datasets.config import CxrConfig
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError, StoreError
 from cxr_datasets.features import plural
 from cxr_datasets.images import IMAGE_TYPE, describe, image_array
-from cxr_datasets.ordered import in_order
+from cxr_datasets.ordered import after, in_order
 from cxr_datasets.resize import JPEG, PNG, reencode
-from cxr_datasets.source import THREADS, UNFINISHED, Source
+from cxr_datasets.source import UNFINISHED, Source
 from cxr_datasets.studies import filter_lists
 from cxr_datasets.tables import combined
 
+THREADS = os.cpu_count() or 1
 ROWS_AT_ONCE = 32
 """Rows whose images are in memory together: 50 MB of the releases' full-size files."""
 
 _logger = logging.getLogger(__name__)
 
-_Read = tuple["str | None", Callable[[], bytes]]
-
 _SUFFIXES = {JPEG: ".jpg", PNG: ".png"}
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many images are worked on at once.
+
+    Attributes:
+        threads: Of reading and re-encoding.
+        rows: Whose images are in memory together.
+    """
+
+    threads: int = THREADS
+    rows: int = ROWS_AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -43,12 +56,14 @@ class Pixels:
         config: Its options.
         embed: Whether to store the files' bytes; else their addresses.
         image_columns: Columns of config `images` with a value for each image.
+        pace: How many images are worked on at once.
     """
 
     source: Source
     config: CxrConfig
     embed: bool
     image_columns: tuple[str, ...]
+    pace: Pace = Pace()
 
     def add(self, tables: Iterable[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
         """Add the column `image`, or `images` to rows of studies.
@@ -76,7 +91,7 @@ class Pixels:
         ahead, here = tee(tables)
         paths = chain.from_iterable(map(self._paths, ahead))
         with closing(self._contents(paths)) as contents:
-            for number, some in _pieces(here):
+            for number, some in _pieces(here, self.pace.rows):
                 ends = self._ends(some)
                 found, error = _until_an_error(contents, ends[-1])
                 if error is None:
@@ -98,10 +113,8 @@ class Pixels:
         """Add the column as it is without images: null, or lists of null."""
         if self.config.name != "studies":
             return rows.append_column("image", pa.nulls(rows.num_rows, IMAGE_TYPE))
-        paths = combined(rows["paths"])
-        nothing = pa.nulls(len(paths.flatten()), IMAGE_TYPE)
-        offsets = pc.subtract(paths.offsets, paths.offsets[0])
-        return rows.append_column("images", pa.ListArray.from_arrays(offsets, nothing))
+        images = len(combined(rows["paths"]).flatten())
+        return _with_lists(rows, pa.nulls(images, IMAGE_TYPE))
 
     def _paths(self, rows: pa.Table) -> list[str | None]:
         """Path of every image of the rows in order; None where it is known to be absent."""
@@ -116,10 +129,8 @@ class Pixels:
         return rows.filter(images.is_valid()) if self.config.missing == "skip" else rows
 
     def _to_studies(self, rows: pa.Table, contents: list[bytes | None]) -> pa.Table:
-        paths = combined(rows["paths"])
         images = self._images(_flattened(rows), contents)
-        offsets = pc.subtract(paths.offsets, paths.offsets[0])
-        rows = rows.append_column("images", pa.ListArray.from_arrays(offsets, images))
+        rows = _with_lists(rows, images)
         if self.config.missing == "skip" and images.null_count:
             lists = ("images", *map(plural, self.image_columns))
             rows = filter_lists(rows, lists, images.is_valid())
@@ -142,36 +153,20 @@ class Pixels:
 
     def _contents(self, paths: Iterable[str | None]) -> Generator[bytes | None, None, None]:
         """What is to be stored of each image, in order; None where there is none."""
-        with (
-            ThreadPoolExecutor(THREADS, thread_name_prefix="cxr-pixels") as pool,
-            closing(self._reads(paths)) as jobs,
-        ):
-            ahead = (
-                2 * THREADS if self.source.is_remote else ROWS_AT_ONCE
-            )  # those are ahead already
-            finished = in_order(lambda job: pool.submit(self._content, *job), jobs, ahead)
-            with closing(finished):
-                for content in finished:
+        ahead = self.pace.rows
+        if self.source.is_remote:
+            ahead = max(ahead, 2 * self.source.store.connections)
+        with ThreadPoolExecutor(self.pace.threads, thread_name_prefix="cxr-pixels") as pool:
+            begun = in_order(lambda path: self._begin(path, pool), paths, ahead)
+            with closing(begun) as contents:
+                for content in contents:
                     yield content.result()
 
-    def _reads(self, paths: Iterable[str | None]) -> Generator[_Read, None, None]:
-        """Each path with what gives its bytes; those of remote images have arrived."""
-        if not self.source.is_remote:
-            for path in paths:
-                yield path, partial(self.source.read, path or "")
-            return
-        here, ahead = tee(paths)
-        most = max(ROWS_AT_ONCE, 2 * self.source.store.connections)
-        with closing(in_order(self._begin, ahead, most)) as fetched:
-            for path, work in zip(here, fetched, strict=True):
-                yield path, work.result
-
-    def _begin(self, path: str | None) -> Future[bytes]:
-        if path is not None:
-            return self.source.begin_read(path)
-        nothing: Future[bytes] = Future()
-        nothing.set_result(b"")
-        return nothing
+    def _begin(self, path: str | None, pool: Executor) -> Future[bytes | None]:
+        if path is None or not self.source.is_remote:
+            return pool.submit(self._content, path, partial(self.source.read, path or ""))
+        fetched = self.source.begin_read(path)
+        return after(fetched, pool, lambda work: self._content(path, work.result))
 
     def _content(self, path: str | None, read: Callable[[], bytes]) -> bytes | None:
         if path is None:
@@ -201,11 +196,16 @@ class Pixels:
             raise ImageError(describe(address, error)) from error
 
 
-def _pieces(tables: Iterable[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
-    """Tables, numbered, in pieces whose images fit into memory."""
+def _pieces(tables: Iterable[pa.Table], largest: int) -> Iterator[tuple[int, pa.Table]]:
+    """Tables, numbered, in pieces of so few rows that their images fit into memory."""
+    size = 1  # and more from piece to piece: whoever wants one row is not to wait for many images
     for number, rows in enumerate(tables):
-        for start in range(0, rows.num_rows, ROWS_AT_ONCE):
-            yield number, rows.slice(start, ROWS_AT_ONCE)
+        start = 0
+        while start < rows.num_rows:
+            piece = rows.slice(start, size)
+            yield number, piece
+            start += piece.num_rows
+            size = min(2 * size, largest)
 
 
 def _until_an_error(
@@ -225,6 +225,13 @@ def _flattened(studies: pa.Table) -> pa.Table:
     """The images of studies, one a row."""
     names = [name for name in ("paths", "presents") if name in studies.column_names]
     return pa.table({name.removesuffix("s"): combined(studies[name]).flatten() for name in names})
+
+
+def _with_lists(studies: pa.Table, images: pa.StructArray) -> pa.Table:
+    """Studies with the column `images`, given one after another."""
+    offsets = combined(studies["paths"]).offsets
+    lists = pa.ListArray.from_arrays(pc.subtract(offsets, offsets[0]), images)
+    return studies.append_column("images", lists)
 
 
 def _paths_and_presence(images: pa.Table) -> tuple[pa.Array, pa.Array | None]:

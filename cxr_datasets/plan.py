@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -46,17 +47,28 @@ def wanted_images(
     return images
 
 
-def keep_present(images: pa.Table, source: Source, config: CxrConfig) -> tuple[pa.Table, str]:
+@dataclass(frozen=True)
+class Found:
+    """What came of looking for the image files.
+
+    Attributes:
+        images: The rows that stay, for `missing="null"` with a boolean column `present`.
+        key: Which files were there: they decide the rows; with `image_size` also which are whole.
+        left_out: Split -> ids of the images that `missing="skip"` leaves out of it.
+    """
+
+    images: pa.Table
+    key: str
+    left_out: dict[str, list[str]]
+
+
+def keep_present(images: pa.Table, source: Source, config: CxrConfig) -> Found:
     """Look for every image file and do what `missing` says about those that are absent.
 
     Args:
         images: Rows of the index.
         source: The release.
         config: Its `missing` is `skip` or `null`.
-
-    Returns:
-        The rows, for `null` with a boolean column `present`; and a key of what was found, for
-        which files exist decides the rows, and with `image_size` which of them are whole.
 
     Raises:
         MissingImagesError: With `skip`, none exists.
@@ -65,7 +77,7 @@ def keep_present(images: pa.Table, source: Source, config: CxrConfig) -> tuple[p
     present = missing.are_present(sizes)
     key = missing.digest(present if config.image_size is None else sizes)
     if config.missing == "null":
-        return images.append_column("present", pa.array(present)), key
+        return Found(images.append_column("present", pa.array(present)), key, {})
     if not present.any():
         raise MissingImagesError(
             f"None of the {len(present)} images that the tables list is in {source.root}. Check "
@@ -75,7 +87,17 @@ def keep_present(images: pa.Table, source: Source, config: CxrConfig) -> tuple[p
     missing.report_skipped(present)
     left = images.filter(pa.array(present))
     # A study keeps its place, whichever of its images are there: as where that shows only later.
-    return left if config.name == "images" else _by_study(left, images["study_id"]), key
+    if config.name != "images":
+        left = _by_study(left, images["study_id"])
+    return Found(left, key, _ids_by_split(images.filter(pa.array(~present))))
+
+
+def _ids_by_split(images: pa.Table) -> dict[str, list[str]]:
+    ids: dict[str, list[str]] = {}
+    for split, image in zip(*(images[name].to_pylist() for name in ("split", "image_id")),
+                            strict=True):  # fmt: skip
+        ids.setdefault(split, []).append(image)
+    return ids
 
 
 def _by_study(images: pa.Table, order: pa.ChunkedArray) -> pa.Table:

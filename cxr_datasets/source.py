@@ -31,9 +31,6 @@ from cxr_datasets.store import Store, open_files
 UNFINISHED = 0
 """Size in bytes at which a file counts as an unfinished download."""
 
-THREADS = os.cpu_count() or 1
-"""Of reading and re-encoding images."""
-
 _WAITING_THREADS = 8
 """Of looking for files, which on a cold disk is waiting."""
 
@@ -169,8 +166,7 @@ class Source:
 
     def size(self, path: str = "") -> int | None:
         """Size of a file in bytes; None if it is a folder, not there, or closed to us."""
-        info = self._info(path)
-        return _size(info) if info and info["type"] == "file" else None
+        return _file_size(self._info(path))
 
     def check_permitted(self, path: str = "") -> None:
         """Find out why a remote file has no size: whether it is not there, or closed to us.
@@ -197,11 +193,14 @@ class Source:
 
     def few_sizes(self, paths: Sequence[str]) -> list[int | None]:
         """`size` of a few files; of remote ones all at once."""
+        return [_file_size(info) for info in self._several_infos(paths)]
+
+    def _several_infos(self, paths: Sequence[str]) -> list[Any]:
         if not self.is_remote:
-            return list(map(self.size, paths))
-        self.store  # noqa: B018  (opened once, not by every thread)
+            return list(map(self._info, paths))
+        self._files  # noqa: B018  (opened here, and not by every thread)
         with ThreadPoolExecutor(_WAITING_THREADS) as pool:
-            return list(pool.map(self.size, paths))
+            return list(pool.map(self._info, paths))
 
     def _info(self, path: str) -> Any:
         if not self.is_remote:
@@ -236,8 +235,7 @@ class Source:
             above, name = posixpath.split(self.root)
             infos = [Source(above, self.options)._info(name)] * len(paths)
         else:
-            with ThreadPoolExecutor(_WAITING_THREADS) as pool:
-                infos = list(pool.map(self._info, paths))
+            infos = self._several_infos(paths)
         return [_stamp(path, info or {}) for path, info in zip(paths, infos, strict=True)]
 
     def names(self, path: str = "") -> list[str]:
@@ -365,6 +363,11 @@ def read_address(address: str) -> bytes:
 def _stamp(path: str, info: dict[str, Any]) -> tuple[str, int, str]:
     changed = next((info[name] for name in _CHANGES if info.get(name)), "")
     return path, info.get("size") or 0, str(changed)
+
+
+def _file_size(info: Any) -> int | None:
+    """Size of what a store told of; None if that is nothing, or no file."""
+    return _size(info) if info and info["type"] == "file" else None
 
 
 def _size(info: dict[str, Any]) -> int:

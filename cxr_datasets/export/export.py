@@ -14,9 +14,6 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-import pyarrow.compute as pc
-
-from cxr_datasets import plan
 from cxr_datasets.builder import CxrBuilder
 from cxr_datasets.errors import OptionError
 from cxr_datasets.export import card, croissant, engine
@@ -208,24 +205,8 @@ def _header(
         "files": files,
     }
     if builder.config.missing == "skip" and builder.config.name != "reports":
-        header["skipped"] = _skipped_before(builder, reader)
+        header["skipped"] = builder.left_out  # before any row was read; others are in the lines
     return header
-
-
-def _skipped_before(builder: CxrBuilder, reader: Reader) -> dict[str, list[str]]:
-    """Ids of images that were left out before the index was written, by split."""
-    if not builder.config.looks_ahead(builder.release.source):
-        return {}
-    listed = plan.wanted_images(
-        builder.release, builder.config, builder.RAW_VIEW_COLUMN, os.path.dirname(reader.index)
-    )
-    kept = reader.image_ids(*reader.all_shards())
-    absent = listed.filter(pc.invert(pc.is_in(listed["image_id"], value_set=kept)))
-    skipped: dict[str, list[str]] = {}
-    for split, image in zip(*(absent[name].to_pylist() for name in ("split", "image_id")),
-                            strict=True):  # fmt: skip
-        skipped.setdefault(split, []).append(image)
-    return skipped
 
 
 def _warn_if_there_is_no_room(folder: Folder, needed: int) -> None:

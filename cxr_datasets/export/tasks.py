@@ -5,15 +5,13 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets import index as index_file
-from cxr_datasets import pixels
 from cxr_datasets.builder import CxrBuilder
 from cxr_datasets.config import CxrConfig
 from cxr_datasets.export.errors import ExportError
@@ -23,17 +21,15 @@ from cxr_datasets.export.manifest import Line
 from cxr_datasets.export.parquet import write_file
 from cxr_datasets.faults import is_passing
 from cxr_datasets.features import plural
+from cxr_datasets.pixels import Pace
 from cxr_datasets.tables import combined
 
 TRIES = 4
 """How often a shard is begun when a network or store fails meanwhile."""
 
 _LONGEST_WAIT = 60.0
-_ALL_THREADS = pixels.THREADS
-_SMALL_AT_ONCE = pixels.ROWS_AT_ONCE
 _WHOLE_AT_ONCE = {"images": 16, "studies": 8}
 """Rows in memory together where images keep their size, 1.5 MB and more each."""
-
 
 Progress = Callable[[str, int], None]
 """Is told the name of a shard and how many of its images are written."""
@@ -53,14 +49,20 @@ class Reader:
     index: str
     arguments: dict[str, Any]
 
-    def rows(self, first: int, end: int) -> Iterator[pa.Table]:
+    def rows(self, first: int, end: int, threads: int | None) -> Iterator[pa.Table]:
         """Read rows with their images, as `CxrBuilder.read_rows` gives them.
+
+        Args:
+            first: Number of the first shard of the index.
+            end: Number after the last one.
+            threads: Of decoding images; None: one for each core.
 
         Raises:
             ExportError: This machine sees another release than the one that began.
             CxrError: A report or an image cannot be read.
         """
         self._find_index()
+        self.builder.pace = _pace(threads, self.builder.config)
         yield from self.builder.read_rows(self.index, list(range(first, end)))
 
     def image_ids(self, first: int, end: int) -> pa.Array:
@@ -68,11 +70,6 @@ class Reader:
         self._find_index()
         tables = index_file.read_shards(self.index, range(first, end), index_file.LARGEST_SHARD)
         return pa.concat_arrays([image_ids(table) for table in tables])
-
-    def all_shards(self) -> tuple[int, int]:
-        """Numbers of the first shard of the index and after the last."""
-        parts = index_file.read_splits(self.index).values()
-        return min(part.shards.start for part in parts), max(part.shards.stop for part in parts)
 
     def _find_index(self) -> None:
         if index_file.has_index(self.index):
@@ -123,8 +120,7 @@ class Task:
         self._check_versions()
         for number in range(1, TRIES + 1):
             try:
-                with _reading(threads, self.reader.builder.config):
-                    return self._write(progress)
+                return self._write(progress, threads)
             except Exception as error:
                 cause = error.__cause__ if isinstance(error, ExportError) else error
                 passing = isinstance(cause, Exception) and is_passing(cause)
@@ -133,14 +129,14 @@ class Task:
             time.sleep(min(_LONGEST_WAIT, 2.0**number))
         raise AssertionError("not reached")
 
-    def _write(self, progress: Progress) -> Line:
+    def _write(self, progress: Progress, threads: int | None) -> Line:
         shard, builder = self.shard, self.reader.builder
         written: list[pa.Array] = []
         skips = builder.config.missing == "skip" and builder.config.name != "reports"
 
         def tables() -> Iterator[pa.Table]:
             done = 0
-            for table in self.reader.rows(shard.first, shard.end):
+            for table in self.reader.rows(shard.first, shard.end, threads):
                 ids = image_ids(table)
                 if skips:
                     written.append(ids)
@@ -177,13 +173,8 @@ def image_ids(rows: pa.Table) -> pa.Array:
     return combined(rows["study_id"])
 
 
-@contextmanager
-def _reading(threads: int | None, config: CxrConfig) -> Iterator[None]:
-    """Set how images are read by this process: in how many threads, of how many rows at once."""
-    pixels.THREADS = threads or _ALL_THREADS
-    if config.image_size is None:
-        pixels.ROWS_AT_ONCE = _WHOLE_AT_ONCE.get(config.name, _SMALL_AT_ONCE)
-    try:
-        yield
-    finally:
-        pixels.THREADS, pixels.ROWS_AT_ONCE = _ALL_THREADS, _SMALL_AT_ONCE
+def _pace(threads: int | None, config: CxrConfig) -> Pace:
+    pace = Pace() if threads is None else Pace(threads=threads)
+    if config.image_size is None and config.name in _WHOLE_AT_ONCE:
+        return replace(pace, rows=_WHOLE_AT_ONCE[config.name])
+    return pace

@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pandas as pd
 import pytest
 from PIL import Image
 
 from cxr_datasets import index
 from cxr_datasets.pixels import ROWS_AT_ONCE
+from tests.fakes.physionet import Stall
 from tests.helpers import edit_table, read_table
 from tests.remote import Remote, rows, rows_of, taken
 
@@ -141,6 +143,17 @@ def test_a_stream_reads_ahead_and_not_too_far(
     assert len(read_table(mimic_release / "mimic-cxr-2.0.0-split.csv.gz")) > 4 * ROWS_AT_ONCE
     time.sleep(0.1)
     assert len(remote_mimic.asked(".jpg")) == asked
+
+
+def test_the_first_row_of_a_stream_waits_for_no_other_image(remote: Remote) -> None:
+    stream = remote.stream().cast_column("image", datasets.Image(decode=False))
+    expected = taken(remote.local(split="train"), 3)
+    remote.server.fail(expected[2]["path"], Stall(10))
+    found = iter(stream)
+    assert next(found)["image"]["bytes"] == expected[0]["image"]
+    third = (asked for asked in remote.server.requests if expected[2]["path"] in asked.path)
+    assert [asked.end for asked in third if asked.method == "GET"] == [None]
+    found.close()
 
 
 # ------------------------------------------------------------------ unusual releases
