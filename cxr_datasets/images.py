@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from typing import Any
@@ -155,19 +155,45 @@ def name_images(feature: Any) -> Any:
     return feature
 
 
-def image_array(
-    addresses: pa.Array, contents: pa.Array | None = None, present: pa.Array | None = None
-) -> pa.StructArray:
-    """Build the stored form of a column of images.
+def image_array(addresses: pa.Array, present: pa.Array | None = None) -> pa.StructArray:
+    """Build the stored form of a column of images that are referred to.
 
     Args:
         addresses: What `datasets` opens to read each image; strings.
-        contents: Bytes to embed, or None to refer to the files by address.
         present: Which images exist; the others become null. None: all.
 
     Returns:
         Array of `IMAGE_TYPE`, as long as `addresses`.
     """
-    embedded = pa.nulls(len(addresses), pa.binary()) if contents is None else contents
+    nothing = pa.nulls(len(addresses), pa.binary())
     absent = None if present is None else pc.invert(present)
-    return pa.StructArray.from_arrays([embedded, addresses], fields=list(IMAGE_TYPE), mask=absent)
+    return pa.StructArray.from_arrays([nothing, addresses], fields=list(IMAGE_TYPE), mask=absent)
+
+
+def embedded_images(names: pa.Array, contents: Sequence[bytes | None]) -> pa.ChunkedArray:
+    """Build the stored form of a column of images that are embedded.
+
+    Each is a chunk of its own, which refers to its bytes: to copy them costs as much as to read
+    them from a warm disk.
+
+    Args:
+        names: File names to keep beside the bytes; strings.
+        contents: Bytes of each image; None becomes null.
+
+    Returns:
+        Chunked array of `IMAGE_TYPE`, as long as `names`.
+    """
+    images = [
+        pa.nulls(1, IMAGE_TYPE)
+        if content is None
+        else pa.StructArray.from_arrays(
+            [_one_binary(content), names.slice(number, 1)], fields=list(IMAGE_TYPE)
+        )
+        for number, content in enumerate(contents)
+    ]
+    return pa.chunked_array(images, IMAGE_TYPE)
+
+
+def _one_binary(content: bytes) -> pa.Array:
+    offsets = pa.py_buffer(np.array([0, len(content)], np.int32))
+    return pa.BinaryArray.from_buffers(pa.binary(), 1, [None, offsets, pa.py_buffer(content)])

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from cxr_datasets.config import CxrConfig
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError, StoreError
 from cxr_datasets.features import plural
-from cxr_datasets.images import IMAGE_TYPE, describe, image_array
+from cxr_datasets.images import IMAGE_TYPE, describe, embedded_images, image_array
 from cxr_datasets.ordered import after, in_order
 from cxr_datasets.resize import JPEG, PNG, reencode
 from cxr_datasets.source import UNFINISHED, Source
@@ -114,7 +114,7 @@ class Pixels:
         if self.config.name != "studies":
             return rows.append_column("image", pa.nulls(rows.num_rows, IMAGE_TYPE))
         images = len(combined(rows["paths"]).flatten())
-        return _with_lists(rows, pa.nulls(images, IMAGE_TYPE))
+        return _with_lists(rows, pa.chunked_array([pa.nulls(images, IMAGE_TYPE)]))
 
     def _paths(self, rows: pa.Table) -> list[str | None]:
         """Path of every image of the rows in order; None where it is known to be absent."""
@@ -133,15 +133,14 @@ class Pixels:
         rows = _with_lists(rows, images)
         if self.config.missing == "skip" and images.null_count:
             lists = ("images", *map(plural, self.image_columns))
-            rows = filter_lists(rows, lists, images.is_valid())
+            rows = filter_lists(rows, lists, combined(images.is_valid()))
         return rows
 
-    def _images(self, rows: pa.Table, contents: list[bytes | None]) -> pa.StructArray:
+    def _images(self, rows: pa.Table, contents: list[bytes | None]) -> pa.ChunkedArray:
         paths, exists = _paths_and_presence(rows)
-        if not self.embed:
-            return image_array(self.source.addresses(paths), None, exists)
-        found = pa.array(contents, pa.binary())
-        return image_array(self._names(paths), found, found.is_valid())
+        if self.embed:
+            return embedded_images(self._names(paths), contents)
+        return pa.chunked_array([image_array(self.source.addresses(paths), exists)])
 
     def _names(self, paths: pa.Array) -> pa.Array:
         """File names to keep beside embedded bytes, as `datasets` does."""
@@ -227,10 +226,10 @@ def _flattened(studies: pa.Table) -> pa.Table:
     return pa.table({name.removesuffix("s"): combined(studies[name]).flatten() for name in names})
 
 
-def _with_lists(studies: pa.Table, images: pa.StructArray) -> pa.Table:
+def _with_lists(studies: pa.Table, images: pa.ChunkedArray) -> pa.Table:
     """Studies with the column `images`, given one after another."""
     offsets = combined(studies["paths"]).offsets
-    lists = pa.ListArray.from_arrays(pc.subtract(offsets, offsets[0]), images)
+    lists = pa.ListArray.from_arrays(pc.subtract(offsets, offsets[0]), combined(images))
     return studies.append_column("images", lists)
 
 

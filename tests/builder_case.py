@@ -102,9 +102,23 @@ class BuilderCase:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def loaded(cls, config: str, release: Path, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-        cache = str(tmp_path_factory.mktemp("cache"))
-        return Loaded(cls.load(config, release, cache), release, cache)
+    def loads(cls) -> dict[str, Loaded]:
+        """What was loaded for the tests of this class, by config."""
+        return {}
+
+    # For each test, as some give `config` themselves: a class's fixture would not always notice.
+    @pytest.fixture
+    def loaded(
+        self,
+        config: str,
+        release: Path,
+        loads: dict[str, Loaded],
+        tmp_path_factory: pytest.TempPathFactory,
+    ) -> Loaded:
+        if config not in loads:
+            cache = str(tmp_path_factory.mktemp("cache"))
+            loads[config] = Loaded(self.load(config, release, cache), release, cache)
+        return loads[config]
 
     @classmethod
     def load(cls, config: str, release: Path, cache: str, **more: Any) -> Any:
