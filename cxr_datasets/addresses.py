@@ -61,6 +61,13 @@ def joined(address: str, path: str) -> str:
     return f"{protocol}://{store}{between}{below}{chain}{rest}"
 
 
+def server_of(address: str) -> str:
+    """The address of the server, bucket or repository that a normalised one is on."""
+    link, chain, rest = address.partition(_CHAIN)
+    protocol, _, place = link.partition("://")
+    return f"{protocol}://{_store(protocol, place)}{chain}{rest}"
+
+
 def _store(protocol: str, place: str) -> str:
     """The part of an address that names a server, bucket, access point or repository."""
     found = re.match(_STORES.get(protocol, "[^/]*"), place)

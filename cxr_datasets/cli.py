@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import entry_points
 from inspect import Parameter, signature
 from types import ModuleType
 from typing import Any
@@ -15,10 +14,9 @@ from cxr_datasets._version import __version__
 from cxr_datasets.errors import CxrError
 from cxr_datasets.export.command import add_export
 from cxr_datasets.export.export import builder_class
+from cxr_datasets.known import known_datasets
 from cxr_datasets.push.command import add_push
-from cxr_datasets.synthetic import known_datasets, synthesize
-
-_GROUP = "cxr_datasets"
+from cxr_datasets.synthetic import synthesize
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,9 +54,10 @@ def _parser() -> argparse.ArgumentParser:
         "and quirks, nobody's data. The same options give the same bytes.",
     )
     datasets = releases.add_subparsers(required=True, metavar="DATASET", dest="dataset")
-    for point in sorted(entry_points(group=_GROUP), key=lambda point: point.name):
-        _add_dataset(datasets, point.name, import_module(f"{point.value}.synthetic"))
-    add_export(commands, {name: builder_class(name) for name in known_datasets()})
+    known = known_datasets()
+    for name, package in known.items():
+        _add_dataset(datasets, name, import_module(f"{package}.synthetic"))
+    add_export(commands, {name: builder_class(name) for name in known})
     add_push(commands)
     return parser
 

@@ -63,5 +63,9 @@ class StoreError(CxrError):
     refused = False
 
 
+class ExportError(CxrError):
+    """An export cannot begin, or stopped before its end; what it finished is kept."""
+
+
 class HubError(CxrError):
     """A copy cannot be pushed to the Hub, must not be, or did not arrive as it was sent."""

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import aiohttp
-
 from cxr_datasets.addresses import shown
 from cxr_datasets.errors import StoreError
 
@@ -72,15 +70,16 @@ def status(error: BaseException) -> int | None:
 
 def is_passing(error: Exception) -> bool:
     """Whether the same request may well succeed a little later."""
-    if isinstance(error, (FileNotFoundError, PermissionError, aiohttp.ClientSSLError)):
+    of_aiohttp = _names_in_aiohttp(error)
+    if isinstance(error, (FileNotFoundError, PermissionError)) or "ClientSSLError" in of_aiohttp:
         return False
     if status(error):
         return status(error) in _PASSING_STATUS
     if is_refusal(error):
         return False
-    if isinstance(error, (asyncio.TimeoutError, TimeoutError, aiohttp.ClientError, EOFError)):
+    if isinstance(error, (asyncio.TimeoutError, TimeoutError, EOFError)):
         return True
-    if _is_without_ranges(error):
+    if "ClientError" in of_aiohttp or _is_without_ranges(error):
         return True
     kind = type(error)
     if kind.__module__.startswith(_PASSING_MODULES):
@@ -89,6 +88,12 @@ def is_passing(error: Exception) -> bool:
         text = str(error).lower()
         return error.errno in _PASSING_ERRORS or any(name in text for name in _PASSING_TEXTS)
     return False
+
+
+def _names_in_aiohttp(error: Exception) -> set[str]:
+    """What of aiohttp an error is; by name, for to import it takes as long as all else here."""
+    kinds = type(error).__mro__
+    return {kind.__name__ for kind in kinds if kind.__module__.startswith("aiohttp.")}
 
 
 def _is_without_ranges(error: Exception) -> bool:

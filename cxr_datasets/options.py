@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import fsspec
 from fsspec.registry import known_implementations, registry
 
 from cxr_datasets.addresses import WEB
@@ -113,7 +112,7 @@ def _anonymous(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_protocol(name: str) -> bool:
-    return name in known_implementations or name in registry or name in fsspec.available_protocols()
+    return name in known_implementations or name in registry
 
 
 def _is_starting_a_process() -> bool:

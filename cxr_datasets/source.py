@@ -336,13 +336,13 @@ _in_use: dict[str, Source] = {}
 
 
 def remember(source: Source) -> None:
-    """Let `read_address` use the options that a remote source was opened with."""
-    if source.is_remote:
+    """Let `read_address` use a source that is open, with the options it was opened with."""
+    if not source.is_local_folder:
         _in_use[source.root] = source
 
 
 def read_address(address: str) -> bytes:
-    """All bytes of a remote file, by its address alone.
+    """All bytes of a file that is remote or in an archive, by its address alone.
 
     Files of a release that this process, or the one that forked it, has loaded are read with the
     options it was loaded with; others with what the store's own default chain finds.
@@ -356,6 +356,9 @@ def read_address(address: str) -> bytes:
         if path is not None:
             return source.read(path)
     link, chain, rest = address.partition("::")
+    if link.startswith("zip://") and Source(rest).is_archive:
+        remember(Source(rest))  # its directory is to be read once
+        return read_address(address)
     folder, _, name = link.rpartition("/")
     return Source(f"{folder}{chain}{rest}").read(name)
 

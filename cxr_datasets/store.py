@@ -9,19 +9,21 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
 from inspect import signature
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from zipfile import BadZipFile
 
 import fsspec
 from fsspec.asyn import get_loop, reset_lock
 from fsspec.core import url_to_fs
 
-from cxr_datasets.addresses import WEB, joined, protocol, shown
+from cxr_datasets.addresses import WEB, joined, protocol, server_of, shown
 from cxr_datasets.errors import StoreError
 from cxr_datasets.faults import Patience, describe, is_passing, is_refusal
 from cxr_datasets.options import StorageOptions
 from cxr_datasets.threads import ONE_THREAD_EACH, Threads, threads_for
-from cxr_datasets.web import web_files
+
+if TYPE_CHECKING:
+    from cxr_datasets.web import WebFiles
 
 CONNECTIONS = {"s3": 32, "s3a": 32, "gs": 32, "gcs": 32, "abfs": 32, "hf": 16}
 FEW_CONNECTIONS = 8
@@ -76,7 +78,7 @@ def open_files(
         return _archive_files(rest, options, connections), link.partition("://")[2]
     name = protocol(address)
     if name in WEB and not rest:
-        return web_files(address, options, connections or FEW_CONNECTIONS), address
+        return _web_files(address, options, connections), address
     given = options.of(name)
     if rest:
         return url_to_fs(address, **({name: given} if given else {}))
@@ -86,6 +88,12 @@ def open_files(
         return _hub_files(address, options)
     given = _with_defaults(name, given)
     return url_to_fs(address, **given, skip_instance_cache=own and name in ONE_THREAD_EACH)
+
+
+def _web_files(address: str, options: StorageOptions, connections: int | None) -> WebFiles:
+    from cxr_datasets.web import web_files  # which imports aiohttp: a tenth of a second
+
+    return web_files(address, options, connections or FEW_CONNECTIONS)
 
 
 def _archive_files(
@@ -221,7 +229,7 @@ class Store:
         """The threads for a file system that is not asynchronous."""
         if protocol(self._address) not in ONE_THREAD_EACH or self._is_archive:
             return Threads(self.connections, lambda: self.files)
-        server = (joined(self._address, "/".join([".."] * 99)), self._options.key)
+        server = (server_of(self._address), self._options.key)
         reopen = partial(open_files, server[0], self._options, own=True)
         return threads_for(server, self.connections, lambda: reopen()[0])
 
@@ -269,7 +277,7 @@ class Store:
         if protocol(end) == "hf" and is_refusal(error):
             advice = _HUB_ADVICE
         if protocol(end) in WEB:
-            advice = web_files(end, self._options, self.connections).advice(error)
+            advice = _web_files(end, self._options, self.connections).advice(error) or advice
         if self._options.lost:
             advice += (
                 " The storage_options that were given did not reach this process: they are not "

@@ -9,8 +9,8 @@ the same bytes on the same versions of Python, numpy, Pillow and zlib; other ver
 compress differently.
 
 What is true to a radiograph: 8-bit greyscale, dark lungs beside a bright mediastinum and heart,
-ribs, a lateral view that looks unlike a frontal one, and fine noise, which gives files about the
-size of real ones. A few findings (`SIGNS`) can be seen, so that a model has something to learn.
+ribs, a lateral view that looks unlike a frontal one, and fine noise, which gives files two thirds
+the size of real ones. A few findings (`SIGNS`) can be seen, so that a model has something to learn.
 What is not: anatomy, contrast and noise are far simpler than in any real image.
 """
 
@@ -23,10 +23,9 @@ import inspect
 import io
 import os
 import random
-import re
 import tarfile
 import zipfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxr_datasets.errors import OptionError
+from cxr_datasets.known import package_of
 
 SIGNS = ("cardiomegaly", "effusion", "opacity", "nodule", "device")
 """The findings that `paint_radiograph` can show."""
@@ -61,7 +61,7 @@ def synthesize(
     """Write an invented release of one dataset.
 
     Args:
-        dataset: The dataset's name, such as `mimic-cxr-jpg`: its package with `-` for `_`.
+        dataset: The dataset's name, such as `mimic-cxr-jpg`.
         out: The folder that becomes the release's root. It must be empty or not be there yet.
         seed: Another seed gives other ids, labels, texts and pixels; the same gives the same bytes.
         **options: What `write_release` of the package's `synthetic` module takes.
@@ -73,7 +73,7 @@ def synthesize(
         OptionError: There is no such dataset, it has no such option, an option's value is not
             allowed, or `out` is not empty.
     """
-    write_release = _writer(dataset)
+    write_release = importlib.import_module(f"{package_of(dataset)}.synthetic").write_release
     allowed = sorted(set(inspect.signature(write_release).parameters) - {"out", "seed"})
     unknown = sorted(set(options) - set(allowed))
     if unknown:
@@ -82,37 +82,6 @@ def synthesize(
             f"it has {', '.join(allowed)}."
         )
     return write_release(out, seed=seed, **options)
-
-
-def known_datasets() -> list[str]:
-    """Name the datasets that `synthesize` can write: packages beside this one that have a writer.
-
-    Nothing is imported to find out.
-    """
-    return sorted(
-        module.parent.name.replace("_", "-")
-        for module in Path(__file__).parents[1].glob("*/synthetic.py")
-        if b"\ndef write_release(" in module.read_bytes()
-    )
-
-
-def _writer(dataset: str) -> Callable[..., Path]:
-    package = dataset.replace("-", "_")
-    writer: Callable[..., Path] | None = None
-    if re.fullmatch(r"[a-z][a-z0-9_]*", package):
-        try:
-            module = importlib.import_module(f"{package}.synthetic")
-        except ModuleNotFoundError as error:
-            # A module that the writer itself lacks is another mistake, and must be seen.
-            if error.name not in {package, f"{package}.synthetic"}:
-                raise
-        else:
-            writer = getattr(module, "write_release", None)
-    if writer is not None:
-        return writer
-    raise OptionError(
-        f"There is no synthetic release of {dataset!r}; known are {', '.join(known_datasets())}."
-    )
 
 
 # --- checks that every writer makes ---------------------------------------------------------------

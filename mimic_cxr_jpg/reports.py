@@ -112,8 +112,8 @@ class ReportStore(ABC):
 class ZippedReports(ReportStore):
     """Reports in a zip archive, read in place; a remote one is copied into the cache first.
 
-    Read in place over a network, its directory alone, a seventh of it, would have to be read by
-    every process, and its texts in as many requests as there are shards.
+    Read in place over a network, its directory alone would be a seventh of it, and its texts as
+    many requests as there are shards, again in every epoch.
     """
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A dataset as Parquet files that load anywhere: resized, resumable, written by many workers."""
 
-from cxr_datasets.export.errors import ExportError
+from cxr_datasets.errors import ExportError
 from cxr_datasets.export.export import Summary, export
 
 __all__ = ["ExportError", "Summary", "export"]

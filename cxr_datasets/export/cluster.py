@@ -21,7 +21,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import WorkerPlugin
 
-from cxr_datasets.export.errors import ExportError
+from cxr_datasets.errors import ExportError
 from cxr_datasets.export.manifest import Line
 from cxr_datasets.export.tasks import Progress, Task
 from cxr_datasets.options import StorageOptions

@@ -11,8 +11,7 @@ from typing import Any
 import datasets
 from tqdm import tqdm
 
-from cxr_datasets.errors import OptionError
-from cxr_datasets.export.errors import ExportError
+from cxr_datasets.errors import ExportError, OptionError
 from cxr_datasets.export.manifest import Line
 from cxr_datasets.export.tasks import Progress, Task
 

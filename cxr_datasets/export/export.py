@@ -23,8 +23,8 @@ from cxr_datasets.export.lock import locked
 from cxr_datasets.export.manifest import Line, Manifest, digest, open_manifest, read_manifests
 from cxr_datasets.export.tasks import Reader, Task
 from cxr_datasets.features import CONFIGS
+from cxr_datasets.known import package_of
 from cxr_datasets.options import StorageOptions
-from cxr_datasets.synthetic import known_datasets
 
 _logger = logging.getLogger(__name__)
 
@@ -150,10 +150,7 @@ def builder_class(dataset: str) -> type[CxrBuilder]:
     Raises:
         OptionError: There is no such dataset.
     """
-    name = str(dataset).replace("_", "-")
-    if name not in known_datasets():
-        raise OptionError.unknown("dataset", dataset, known_datasets())
-    package = name.replace("-", "_")
+    package = package_of(dataset)
     script = import_module(f"{package}.{package}")
     (found,) = (
         kind

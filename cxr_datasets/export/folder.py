@@ -20,8 +20,7 @@ import fsspec
 import pyarrow as pa
 
 from cxr_datasets import addresses
-from cxr_datasets.errors import CxrError, OptionError
-from cxr_datasets.export.errors import ExportError
+from cxr_datasets.errors import CxrError, ExportError, OptionError
 from cxr_datasets.options import StorageOptions
 from cxr_datasets.store import open_files
 

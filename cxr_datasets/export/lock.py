@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cxr_datasets.export.errors import ExportError
+from cxr_datasets.errors import ExportError
 from cxr_datasets.export.folder import PRIVATE, Folder
 
 try:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cxr_datasets.export.errors import ExportError
+from cxr_datasets.errors import ExportError
 from cxr_datasets.export.folder import PRIVATE, Folder
 from cxr_datasets.export.job import PRESENT, Shard, differences
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from cxr_datasets import index as index_file
 from cxr_datasets.builder import CxrBuilder
 from cxr_datasets.config import CxrConfig
-from cxr_datasets.export.errors import ExportError
+from cxr_datasets.errors import ExportError
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.job import Shard, differences, versions
 from cxr_datasets.export.manifest import Line

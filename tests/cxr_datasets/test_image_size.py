@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import zipfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
+from cxr_datasets import source
 from cxr_datasets.errors import ImageError, MissingImagesError, OptionError
 from cxr_datasets.images import decode
 from tests.helpers import copy_release, datasets_under, rewrite
@@ -255,3 +257,23 @@ def test_decode_reads_embedded_and_archived_images_and_names_broken_ones(
         decode({"bytes": None, "path": str(broken)}, SIZE)
     with pytest.raises(ImageError, match="null"):
         decode({"image": None}, SIZE)
+
+
+@pytest.mark.parametrize("is_loaded_here", [True, False])
+def test_decode_reads_the_directory_of_an_archive_once(
+    is_loaded_here: bool, tmp_path: Path, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from indiana_cxr.synthetic import write_release
+
+    archive = write_release(tmp_path / "release", studies=12, layout="zip") / "archive.zip"
+    rows = load("indiana_cxr", archive, cache).cast_column("image", datasets.Image(decode=False))
+    monkeypatch.setattr(source, "_in_use", dict(source._in_use) if is_loaded_here else {})
+    opened = []
+    read_directory = zipfile.ZipFile._RealGetContents  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        zipfile.ZipFile,
+        "_RealGetContents",
+        lambda file: (opened.append(file), read_directory(file)),
+    )
+    assert len([decode(row, 64) for row in rows]) > 2
+    assert len(opened) <= 1

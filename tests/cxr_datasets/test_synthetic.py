@@ -35,18 +35,27 @@ def test_door_takes_the_package_spelling_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["padchest", "cxr-datasets", "os", "", "../mimic", "Mimic"])
 def test_unknown_dataset_is_refused_with_the_known_ones(name: str, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"known are .*indiana-cxr.*mimic-cxr-jpg"):
+    with pytest.raises(OptionError, match=r"not known.*indiana-cxr.*mimic-cxr-jpg"):
         synthetic.synthesize(name, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def announced(folder: Path, dataset: str, writer: str) -> None:
+    """Lay out an installed package that announces a dataset."""
+    package = dataset.replace("-", "_")
+    (folder / package).mkdir()
+    (folder / package / "__init__.py").write_text("")
+    (folder / package / "synthetic.py").write_text(writer)
+    notes = folder / f"{package}-1.0.dist-info"
+    notes.mkdir()
+    (notes / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dataset}\nVersion: 1.0\n")
+    (notes / "entry_points.txt").write_text(f"[cxr_datasets]\n{dataset} = {package}\n")
 
 
 def test_a_module_that_a_writer_lacks_is_not_taken_for_an_unknown_dataset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = tmp_path / "lacking_cxr"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "synthetic.py").write_text("import a_module_that_is_nowhere\n")
+    announced(tmp_path, "lacking-cxr", "import a_module_that_is_nowhere\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="a_module_that_is_nowhere"):
         synthetic.synthesize("lacking-cxr", tmp_path / "out")
@@ -55,12 +64,8 @@ def test_a_module_that_a_writer_lacks_is_not_taken_for_an_unknown_dataset(
 def test_a_new_dataset_is_found_without_a_change_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = tmp_path / "added_cxr"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "synthetic.py").write_text(
-        "def write_release(out, *, seed=0, size=1):\n    return (out, seed, size)\n"
-    )
+    writer = "def write_release(out, *, seed=0, size=1):\n    return (out, seed, size)\n"
+    announced(tmp_path, "added-cxr", writer)
     monkeypatch.syspath_prepend(tmp_path)
     assert synthetic.synthesize("added-cxr", "here", seed=4, size=2) == ("here", 4, 2)
 

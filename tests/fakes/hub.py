@@ -21,7 +21,6 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 from tests.fakes.hub_api import Account, Api
 from tests.fakes.hub_faults import Fault
@@ -272,12 +271,7 @@ class Hub:
         self._server.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._server.stop()
         self._temporary.cleanup()
         if self._server.errors and kind is None:

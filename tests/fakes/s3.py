@@ -16,7 +16,6 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -68,12 +67,7 @@ class S3:
         self._keys = everything
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._post("/moto-api/reset-auth", b"inf")
         self._server.shutdown()
         self._thread.join()
