@@ -356,9 +356,10 @@ def read_address(address: str) -> bytes:
         if path is not None:
             return source.read(path)
     link, chain, rest = address.partition("::")
-    if link.startswith("zip://") and Source(rest).is_archive:
-        remember(Source(rest))  # its directory is to be read once
-        return read_address(address)
+    archive = Source(rest)
+    if link.startswith("zip://") and archive.is_archive:
+        remember(archive)  # its directory is to be read once
+        return archive.read(link.removeprefix("zip://"))
     folder, _, name = link.rpartition("/")
     return Source(f"{folder}{chain}{rest}").read(name)
 

@@ -18,6 +18,7 @@ import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets import source
 from cxr_datasets.errors import ImageError, MissingImagesError, OptionError
 from cxr_datasets.images import decode
+from cxr_datasets.synthetic import png_bytes
 from tests.helpers import copy_release, datasets_under, rewrite
 
 PACKAGES = ["mimic_cxr_jpg", "indiana_cxr"]
@@ -277,3 +278,13 @@ def test_decode_reads_the_directory_of_an_archive_once(
     )
     assert len([decode(row, 64) for row in rows]) > 2
     assert len(opened) <= 1
+
+
+def test_decode_reads_an_archive_by_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as file:
+        file.writestr("a/b.png", png_bytes(PIL.Image.new("L", (30, 20))))
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert decode({"bytes": None, "path": "zip://a/b.png::some.zip"}).shape == (20, 30)
