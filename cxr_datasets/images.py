@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -126,6 +129,27 @@ def decode(
         raise
     except Exception as error:
         raise ImageError(describe(_address(image), error)) from error
+
+
+def decode_batch(
+    batch: Mapping[str, Any], size: int | None = None
+) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
+    """Decode the images of several rows, in a thread for each core.
+
+    Args:
+        batch: What `with_transform` hands over: undecoded images under `image`.
+        size: As for `decode`.
+
+    Returns:
+        An array for each image, as `decode` gives it.
+
+    Raises:
+        ImageError: One of them is null, absent, truncated or no image.
+        StoreError: One is remote, and its store refuses it or failed again and again.
+    """
+    rows = ({"image": image} for image in batch["image"])
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="cxr-decode") as pool:
+        return list(pool.map(partial(decode, size=size), rows))
 
 
 def _file(image: Mapping[str, Any]) -> str | BytesIO:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -50,20 +50,40 @@ def after(first: Future[_T], pool: Executor, use: Callable[[Future[_T]], _R]) ->
     Returns:
         Both together. To cancel it cancels `first`.
     """
-    both: Future[_R] = Future()
+    both: _Both[_R] = _Both(first)
 
-    def run() -> None:
+    def run(done: Future[_T]) -> None:
         if not both.set_running_or_notify_cancel():
             return
         try:
-            both.set_result(use(first))
+            both.set_result(use(done))
         except BaseException as error:
             both.set_exception(error)
+        both.first = None
 
-    def begin(_: Future[_T]) -> None:
+    def begin(done: Future[_T]) -> None:
         with suppress(RuntimeError):  # the pool was shut down: nobody waits any more
-            pool.submit(run)
+            pool.submit(run, done)
 
     first.add_done_callback(begin)
-    both.add_done_callback(lambda _: first.cancel())  # which does nothing once it is done
     return both
+
+
+class _Both(Future[_R]):
+    """Some work and what follows on it.
+
+    A future keeps its callbacks, and these keep this one: it lets go of the first work as soon as
+    that is used, or all that was read would stay in memory until Python looks for cycles.
+    """
+
+    def __init__(self, first: Future[Any]):
+        super().__init__()
+        self.first: Future[Any] | None = first
+
+    def cancel(self) -> bool:
+        """Cancel both."""
+        cancelled = super().cancel()
+        first, self.first = self.first, None
+        if first is not None:
+            first.cancel()  # which does nothing once it is done
+        return cancelled

@@ -17,7 +17,7 @@ import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets import source
 from cxr_datasets.errors import ImageError, MissingImagesError, OptionError
-from cxr_datasets.images import decode
+from cxr_datasets.images import decode, decode_batch
 from cxr_datasets.synthetic import png_bytes
 from tests.helpers import copy_release, datasets_under, rewrite
 
@@ -258,6 +258,16 @@ def test_decode_reads_embedded_and_archived_images_and_names_broken_ones(
         decode({"bytes": None, "path": str(broken)}, SIZE)
     with pytest.raises(ImageError, match="null"):
         decode({"image": None}, SIZE)
+
+
+def test_decode_batch_gives_what_decode_gives_row_by_row(mimic_release: Path, cache: str) -> None:
+    rows = load("mimic_cxr_jpg", mimic_release, cache)
+    rows = rows.cast_column("image", datasets.Image(decode=False)).select(range(9))
+    batches = rows.with_transform(lambda batch: {"pixels": decode_batch(batch, SIZE)})
+    for number, pixels in enumerate(batches[:]["pixels"]):
+        assert (pixels == decode(rows[number], SIZE)).all()
+    with pytest.raises(ImageError, match="null"):
+        decode_batch({"image": [rows[0]["image"], None]}, SIZE)
 
 
 @pytest.mark.parametrize("is_loaded_here", [True, False])

@@ -147,6 +147,50 @@ def test_a_scheduler_that_does_not_answer_is_named(
 
 
 @pytest.fixture
+def lone_scheduler(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A scheduler and a worker, each a program of its own; scheduler.json has the address."""
+    file = tmp_path / "scheduler.json"
+    dask = [sys.executable, "-m", "dask"]
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    begin = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    with subprocess.Popen([*begin, "--scheduler-file", str(file)], **quiet) as scheduler:
+        join = ["worker", "--nthreads", "1", "--no-dashboard", "--death-timeout", "5"]
+        with subprocess.Popen([*dask, *join, "--scheduler-file", str(file)], **quiet) as worker:
+            try:
+                yield scheduler
+            finally:
+                worker.kill()
+                scheduler.kill()
+
+
+def test_a_scheduler_that_is_lost_is_an_error_and_the_same_command_goes_on(
+    lone_scheduler: subprocess.Popen[bytes],
+    large_release: Path,
+    undisturbed: Path,
+    export_cache: str,
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "out"
+
+    def kill() -> None:
+        while not finished(out):
+            time.sleep(0.01)
+        lone_scheduler.kill()
+
+    with Client(scheduler_file=str(tmp_path / "scheduler.json"), timeout=30) as client:
+        client.wait_for_workers(1)
+        thread = threading.Thread(target=kill)
+        thread.start()
+        with pytest.raises(ExportError, match="connection to the Dask scheduler was lost"):
+            write(large_release, out, export_cache, client=client)
+        thread.join()
+    done = len(finished(out))
+    summary = write(large_release, out, export_cache)
+    assert 0 < summary.written <= summary.shards - done
+    assert contents(out) == contents(undisturbed)
+
+
+@pytest.fixture
 def unshared(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Callable[[], object]], str]:
