@@ -8,8 +8,8 @@ radiographs, painted ones, and sharp edges, which are the hardest):
 
 | margin | PSNR, lowest: real / painted / sharp edges | SSIM, lowest | time at 512 |
 |---|---|---|---|
-| 1 | 44.0 / 53.3 / 33.7 dB | 0.985 | 1/3 of a full decode's |
-| 2 | 48.7 / 55.3 / 46.8 dB | 0.997 | 1/2 |
+| 1 | 44.0 / 52.0 / 33.7 dB | 0.985 | 0.4 of a full decode's |
+| 2 | 48.7 / 54.7 / 46.8 dB | 0.997 | 0.55 |
 
 Where the margin leaves no scale but 1, as 2 does at 1024, nothing is lost and nothing gained.
 """
