@@ -11,7 +11,8 @@ _GROUP = "cxr_datasets"
 
 def known_datasets() -> dict[str, str]:
     """Name -> package of every dataset, by name; nothing is imported to find out."""
-    return {point.name: point.value for point in sorted(entry_points(group=_GROUP))}
+    points = sorted(entry_points(group=_GROUP), key=lambda point: point.name)
+    return {point.name: point.value for point in points}
 
 
 def package_of(dataset: str) -> str:
