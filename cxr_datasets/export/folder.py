@@ -23,6 +23,7 @@ from cxr_datasets import addresses
 from cxr_datasets.errors import CxrError, ExportError, OptionError
 from cxr_datasets.options import StorageOptions
 from cxr_datasets.store import open_files
+from cxr_datasets.threads import ONE_THREAD_EACH
 
 PRIVATE = ".cxr"
 """Folder in the export for what its readers do not need: manifests, lock, unfinished files."""
@@ -219,7 +220,7 @@ class Folder:
         addresses.check_open("out", out)
         self.root = addresses.normalised(os.fspath(out))
         self.options = options or StorageOptions()
-        self._files: fsspec.AbstractFileSystem | None = None
+        self._held: dict[int, tuple[fsspec.AbstractFileSystem, str]] = {}
         protocol = addresses.protocol(self.root)
         if "::" in self.root or protocol in addresses.WEB:
             raise OptionError(
@@ -227,12 +228,13 @@ class Folder:
                 "that can be written to, such as s3://bucket/folder."
             )
         self._in_place = protocol in _WHOLE_OR_NOT_AT_ALL
+        self._is_for_one_thread = protocol in ONE_THREAD_EACH
 
     def __str__(self) -> str:
         return addresses.shown(self.root)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_files": None}
+        return {**self.__dict__, "_held": {}}
 
     @property
     def is_local(self) -> bool:
@@ -242,13 +244,27 @@ class Folder:
     @property
     def files(self) -> fsspec.AbstractFileSystem:
         """The file system of a folder that is not local."""
-        if self._files is None:
-            self._files, _ = open_files(self.root, self.options)
-        return self._files
+        return self._opened[0]
+
+    @property
+    def _opened(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        """The file system, and the name that it has for this folder."""
+        # Files are written, noted and watched over in threads of their own.
+        thread = threading.get_ident() if self._is_for_one_thread else 0
+        if thread not in self._held:
+            self._held[thread] = open_files(self.root, self.options, own=True)
+        return self._held[thread]
+
+    def address(self, name: str = "") -> str:
+        """Where a file is, as a person would open it."""
+        return addresses.joined(self.root, name) if name else self.root
 
     def place(self, name: str = "") -> str:
         """Where a file is, as its file system takes it."""
-        return addresses.joined(self.root, name) if name else self.root
+        if self.is_local:
+            return self.address(name)
+        root = self._opened[1].rstrip("/")
+        return f"{root}/{name}" if name else root
 
     def sizes(self, folder: str = "") -> dict[str, int]:
         """Names and sizes in bytes of the files in one folder; empty if it is not there.
@@ -404,7 +420,7 @@ class Folder:
             raise ExportError(self._explanation(name, done, error)) from error
 
     def _explanation(self, name: str, done: str, error: OSError) -> str:
-        where = addresses.shown(self.place(name))
+        where = addresses.shown(self.address(name))
         if error.errno in _NO_ROOM:
             return (
                 f"{where} could not be {done}: {os.strerror(error.errno or 0)}. Make room and give "
