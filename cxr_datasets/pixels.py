@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice, tee
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +29,10 @@ from cxr_datasets.tables import combined
 THREADS = os.cpu_count() or 1
 ROWS_AT_ONCE = 32
 """Rows whose images are in memory together: 50 MB of the releases' full-size files."""
+
+FIRST_ROWS = ROWS_AT_ONCE if datasets.__version__.startswith("4.") else 1
+"""Rows of the first piece, and twice as many of each that follows: who wants one row is not to wait
+for many images. `IterableDataset.skip` of `datasets` 4 counts wrong past the first piece."""
 
 _logger = logging.getLogger(__name__)
 
@@ -197,7 +202,7 @@ class Pixels:
 
 def _pieces(tables: Iterable[pa.Table], largest: int) -> Iterator[tuple[int, pa.Table]]:
     """Tables, numbered, in pieces of so few rows that their images fit into memory."""
-    size = 1  # and more from piece to piece: whoever wants one row is not to wait for many images
+    size = min(FIRST_ROWS, largest)
     for number, rows in enumerate(tables):
         start = 0
         while start < rows.num_rows:

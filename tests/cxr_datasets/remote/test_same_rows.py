@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cxr_datasets import index
+from cxr_datasets import index, pixels
 from cxr_datasets.pixels import ROWS_AT_ONCE
 from tests.fakes.physionet import Stall
 from tests.helpers import edit_table, read_table
@@ -145,6 +145,7 @@ def test_a_stream_reads_ahead_and_not_too_far(
     assert len(remote_mimic.asked(".jpg")) == asked
 
 
+@pytest.mark.skipif(pixels.FIRST_ROWS > 1, reason="skip of datasets 4 needs a large first piece")
 def test_the_first_row_of_a_stream_waits_for_no_other_image(remote: Remote) -> None:
     stream = remote.stream().cast_column("image", datasets.Image(decode=False))
     expected = taken(remote.local(split="train"), 3)
