@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -37,6 +37,17 @@ def in_order(
     finally:
         for work in waiting:
             work.cancel()
+
+
+def one_ahead(items: Iterable[_T]) -> Generator[_T, None, None]:
+    """Take each item, none of which is None, in a thread while the one before it is used."""
+    source = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="cxr-ahead") as pool:
+        coming = pool.submit(next, source, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, source, None)
+            yield item
+            del item  # not to be held while the next one is waited for
 
 
 def after(first: Future[_T], pool: Executor, use: Callable[[Future[_T]], _R]) -> Future[_R]:

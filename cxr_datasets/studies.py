@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.features import plural
-from cxr_datasets.tables import combined, numbered
+from cxr_datasets.tables import combined
 
 
 def group_by_study(images: pa.Table, image_columns: Collection[str], rank: pa.Array) -> pa.Table:
@@ -24,7 +24,7 @@ def group_by_study(images: pa.Table, image_columns: Collection[str], rank: pa.Ar
     Returns:
         A row per study, in the order in which studies first appear.
     """
-    study, _ = numbered(combined(images["study_id"]))
+    study = combined(images["study_id"]).dictionary_encode().indices
     order = pc.sort_indices(
         pa.table({"study": study, "rank": rank, "row": np.arange(images.num_rows)}),
         sort_keys=[("study", "ascending"), ("rank", "ascending"), ("row", "ascending")],

@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from cxr_datasets.ordered import one_ahead
 
 _Bytes = npt.NDArray[np.uint8]
 _Numbers = npt.NDArray[np.int64]
@@ -156,14 +158,10 @@ def read_tar_pieces(stream: BinaryIO) -> Iterator[tuple[pa.Array, pa.Array] | No
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes | None]:
     """Pieces of a stream, the next one decompressed while one is worked on; None if it fails."""
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(stream.read, _PIECE)
-        try:
-            while piece := coming.result():
-                coming = reader.submit(stream.read, _PIECE)
-                yield piece
-        except (OSError, EOFError):
-            yield None
+    try:
+        yield from one_ahead(iter(partial(stream.read, _PIECE), b""))
+    except (OSError, EOFError):
+        yield None
 
 
 def _plain_members(data: bytes) -> tuple[pa.Array, pa.Array, bytes] | None:

@@ -343,9 +343,9 @@ class Folder:
         Raises:
             ExportError: There is no room, or the store refuses it.
         """
-        place = self.place(name if self._in_place else _aside(name))
         explaining = partial(self.explaining, name, "written")
         with explaining():
+            place = self.place(name if self._in_place else _aside(name))
             sink = self._created(place, explaining)
         try:
             yield sink

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -25,6 +24,7 @@ import pyarrow.parquet as pq
 
 from cxr_datasets.export.folder import Folder, Sink
 from cxr_datasets.export.manifest import IDENTITY_KEY, Line
+from cxr_datasets.ordered import one_ahead
 
 GROUP_BYTES = 32_000_000
 """Bytes of a row group in memory."""
@@ -65,7 +65,7 @@ def write_file(
     schema = portable_schema(features)
     rows = memory = 0
     with folder.writing(name) as sink, _explained_writer(folder, name, sink, schema) as writer:
-        for group in row_groups(_ahead(tables)):
+        for group in row_groups(one_ahead(tables)):
             with folder.explaining(name, "written"):
                 writer.write_table(group.cast(schema), row_group_size=len(group))
             sink.advance()
@@ -90,17 +90,6 @@ def _explained_writer(
     finally:
         with suppress(Exception):  # after an error; else it is closed
             writer.close()
-
-
-def _ahead(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Take each table while the one before it is used."""
-    source = iter(tables)
-    with ThreadPoolExecutor(1, thread_name_prefix="cxr-rows") as pool:
-        coming = pool.submit(next, source, None)
-        while (table := coming.result()) is not None:
-            coming = pool.submit(next, source, None)
-            yield table
-            del table
 
 
 def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
