@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from cxr_datasets import addresses
 from cxr_datasets.errors import CxrError, ExportError, OptionError
+from cxr_datasets.faults import is_refusal
 from cxr_datasets.options import StorageOptions
 from cxr_datasets.store import open_files
 from cxr_datasets.threads import ONE_THREAD_EACH
@@ -418,21 +419,27 @@ class Folder:
             if isinstance(error, FileNotFoundError) and done == "read":
                 raise
             raise ExportError(self._explanation(name, done, error)) from error
+        except Exception as error:
+            if not is_refusal(error):  # a mistake of ours, or of a library's
+                raise
+            raise ExportError(self._explanation(name, done, error)) from error
 
-    def _explanation(self, name: str, done: str, error: OSError) -> str:
+    def _explanation(self, name: str, done: str, error: Exception) -> str:
         where = addresses.shown(self.address(name))
-        if error.errno in _NO_ROOM:
+        number = error.errno if isinstance(error, OSError) else None
+        if number in _NO_ROOM:
             return (
-                f"{where} could not be {done}: {os.strerror(error.errno or 0)}. Make room and give "
+                f"{where} could not be {done}: {os.strerror(number or 0)}. Make room and give "
                 "the same command again: it goes on with the files that are not there yet."
             )
-        if isinstance(error, PermissionError):
+        if is_refusal(error):
             return (
                 f"{where} may not be {done}: permission denied. Check the permissions, or the "
                 "credentials: out_options=, or the store's own default chain."
             )
         # The text of a store's error may quote a signed address.
-        text = f": {error.strerror}" if self.is_local and error.strerror else ""
+        reason = getattr(error, "strerror", None)
+        text = f": {reason}" if self.is_local and reason else ""
         return f"{where} could not be {done}: {type(error).__name__}{text}. Give the command again."
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cxr_datasets.export import Summary, export
+from cxr_datasets.export import ExportError, Summary, export
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.options import StorageOptions
 from tests.fakes.gcs import Gcs
@@ -80,3 +80,19 @@ def test_a_stopped_export_goes_on_there(store: Store, write: Callable[..., Summa
     assert write(out, out_options=options).written == 2
     assert stored(store) == whole
     assert write(out, out_options=options).written == 0
+
+
+def test_a_login_that_is_refused_says_where_to_correct_it(
+    sftp: Store, write: Callable[..., Summary]
+) -> None:
+    out, options = sftp
+    with pytest.raises(
+        ExportError, match=r"may not be read: permission denied.*out_options"
+    ) as told:
+        write(out, out_options={**options, "password": "invented-wrong-word"})
+    assert "invented-wrong-word" not in str(told.value)
+
+
+def test_a_server_that_is_not_there_is_named(write: Callable[..., Summary]) -> None:
+    with pytest.raises(ExportError, match=r"sftp://127\.0\.0\.1:9/out.* could not be read"):
+        write("sftp://127.0.0.1:9/out", out_options={"username": "nobody", "password": "nothing"})
