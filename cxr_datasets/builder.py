@@ -23,12 +23,12 @@ from datasets.exceptions import DatasetGenerationError
 from cxr_datasets import index as index_file
 from cxr_datasets import missing, plan
 from cxr_datasets._version import __version__
-from cxr_datasets.code import code_hash
 from cxr_datasets.config import CxrConfig
 from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.features import CONFIGS, Column, config_features, plural
 from cxr_datasets.images import name_images
 from cxr_datasets.options import StorageOptions
+from cxr_datasets.packages import code_hash
 from cxr_datasets.pixels import Pace, Pixels
 from cxr_datasets.release import Release
 from cxr_datasets.source import remember

@@ -13,8 +13,7 @@ from typing import Any
 from cxr_datasets._version import __version__
 from cxr_datasets.errors import CxrError
 from cxr_datasets.export.command import add_export
-from cxr_datasets.export.export import builder_class
-from cxr_datasets.known import known_datasets
+from cxr_datasets.packages import builder_class, known_datasets, package_of
 from cxr_datasets.push.command import add_push
 from cxr_datasets.synthetic import synthesize
 
@@ -55,8 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     datasets = releases.add_subparsers(required=True, metavar="DATASET", dest="dataset")
     known = known_datasets()
-    for name, package in known.items():
-        _add_dataset(datasets, name, import_module(f"{package}.synthetic"))
+    for name in known:
+        _add_dataset(datasets, name, import_module(f"{package_of(name)}.synthetic"))
     add_export(commands, {name: builder_class(name) for name in known})
     add_push(commands)
     return parser

@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.features import LABELS, VIEWS
+from cxr_datasets.packages import known_datasets, package_of
 from cxr_datasets.synthetic import synthesize
 
 VALUES = {"positive": 1, "negative": 0, "uncertain": -1, "not mentioned": None}
@@ -92,7 +92,7 @@ def show_all(folder: Path) -> None:
 
 def _installed() -> list[tuple[str, str]]:
     """Name and package of every dataset, in the order of their names."""
-    found = sorted((point.name, point.value) for point in entry_points(group="cxr_datasets"))
+    found = [(name, package_of(name)) for name in known_datasets()]
     if not found:
         raise OptionError("No dataset is installed. Install the project first: pip install .")
     return found

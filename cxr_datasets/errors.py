@@ -29,6 +29,10 @@ class OptionError(CxrError, ValueError):
         return cls(f"{option}={value!r} is not known. Choose from: {choices}.")
 
 
+class PackageError(CxrError):
+    """The package of a dataset is installed and cannot be used."""
+
+
 class ReleaseError(CxrError):
     """`data_dir` is not given, not there, empty, or not a copy of the dataset."""
 

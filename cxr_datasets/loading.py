@@ -16,8 +16,8 @@ from typing import Any
 import datasets.inspect
 import datasets.load
 
-from cxr_datasets.code import code_files, package_folder
 from cxr_datasets.errors import ScriptError
+from cxr_datasets.packages import code_files, package_folder
 from cxr_datasets.selection import teach_select_columns
 
 _registered: set[str] = set()
@@ -87,7 +87,7 @@ def _is_ours(script: Path, package: str) -> bool:
     if "cxr_datasets" not in script.read_text(encoding="utf-8", errors="replace"):
         return False
     for file in code_files(script.parent):
-        twin = imported / file.name
+        twin = imported / file.relative_to(script.parent)
         if not twin.is_file() or twin.read_bytes() != file.read_bytes():
             raise ScriptError(
                 f"{script.parent.resolve()} holds another version of {package} than the imported "

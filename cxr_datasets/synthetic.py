@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxr_datasets.errors import OptionError
-from cxr_datasets.known import package_of
+from cxr_datasets.packages import package_of
 
 SIGNS = ("cardiomegaly", "effusion", "opacity", "nodule", "device")
 """The findings that `paint_radiograph` can show."""

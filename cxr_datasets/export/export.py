@@ -10,11 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-from cxr_datasets.builder import CxrBuilder
 from cxr_datasets.errors import OptionError
 from cxr_datasets.export import card, croissant, engine
 from cxr_datasets.export.folder import Folder
@@ -23,8 +21,8 @@ from cxr_datasets.export.lock import locked
 from cxr_datasets.export.manifest import Line, Manifest, digest, open_manifest, read_manifests
 from cxr_datasets.export.tasks import Reader, Task
 from cxr_datasets.features import CONFIGS
-from cxr_datasets.known import package_of
 from cxr_datasets.options import StorageOptions
+from cxr_datasets.packages import builder_class
 
 _logger = logging.getLogger(__name__)
 
@@ -139,27 +137,6 @@ def export(
         manifest.save(folder)  # in order, whatever the order in which files were finished
         _describe(folder, config)
     return _summary(folder, manifest, chosen, len(left))
-
-
-def builder_class(dataset: str) -> type[CxrBuilder]:
-    """Find the builder of a dataset.
-
-    Args:
-        dataset: Its name, such as `mimic-cxr-jpg`; `-` and `_` are the same.
-
-    Raises:
-        OptionError: There is no such dataset.
-    """
-    package = package_of(dataset)
-    script = import_module(f"{package}.{package}")
-    (found,) = (
-        kind
-        for kind in vars(script).values()
-        if isinstance(kind, type)
-        and issubclass(kind, CxrBuilder)
-        and kind.__module__ == script.__name__
-    )
-    return found
 
 
 def _check_own_options(config: str, rows_per_shard: int | None, options: Iterable[str]) -> None:

@@ -14,9 +14,9 @@ from huggingface_hub import DatasetCard
 
 from cxr_datasets.errors import HubError
 from cxr_datasets.export import card, croissant
-from cxr_datasets.export.export import builder_class
 from cxr_datasets.export.folder import PRIVATE, Folder
 from cxr_datasets.export.manifest import Manifest, read_manifests
+from cxr_datasets.packages import builder_class
 
 FILES_A_COMMIT = 25
 """Files that are sent in one go, before it is looked again whether the repository is private."""

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import pytest
 from datasets import DownloadMode, load_dataset
 
 import cxr_datasets.builder
-import cxr_datasets.code
+import cxr_datasets.packages
 import indiana_cxr
 import mimic_cxr_jpg  # noqa: F401
 from tests.builder_case import arrow_files
@@ -195,28 +194,6 @@ def test_other_code_makes_a_new_entry(
     monkeypatch.setattr(cxr_datasets.builder, "code_hash", lambda *_: "0123456789abcdef")
     load(package, release, cache)
     assert len(entries(cache)) == 2
-
-
-@pytest.mark.parametrize("changed", ["cxr_datasets", "own"])
-@pytest.mark.parametrize(
-    ("file", "counts"), [("a.py", True), ("a.csv", True), ("README.md", False)]
-)
-def test_the_hash_of_the_code_covers_what_makes_the_rows(
-    package: str,
-    changed: str,
-    file: str,
-    counts: bool,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("cxr_datasets", package):
-        shutil.copytree(CHECKOUT / name, tmp_path / name)
-    code_hash: Callable[[str], str] = cxr_datasets.code.code_hash.__wrapped__
-    here = code_hash(package)
-    monkeypatch.setattr(cxr_datasets.code, "package_folder", lambda name: tmp_path / name)
-    assert code_hash(package) == here
-    (tmp_path / (package if changed == "own" else changed) / file).write_text("\n")
-    assert (code_hash(package) != here) == counts
 
 
 def test_datasets_can_be_told_to_build_again(package: str, release: Path, cache: str) -> None:

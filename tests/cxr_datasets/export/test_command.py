@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cxr_datasets.cli import main
-from cxr_datasets.export.export import builder_class
+from cxr_datasets.packages import builder_class
 from tests.helpers import files_under
 
 

@@ -1,0 +1,110 @@
+"""Which datasets are installed, and which code is part of the key of what they build."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import cxr_datasets
+from cxr_datasets import packages
+from cxr_datasets.errors import OptionError, PackageError
+
+CHECKOUT = Path(cxr_datasets.__file__).parents[1]
+
+CHANGES_NO_ROWS = {
+    *("cli.py", "demo.py", "errors.py", "export", "packages.py", "push", "synthetic.py"),
+}
+"""Rooms and modules of the shared package that are not part of the key."""
+
+
+@pytest.fixture
+def hashed(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """Gives the hash of the code in `tmp_path`, which holds copies of both packages."""
+    for name in ("cxr_datasets", package):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(CHECKOUT / name, tmp_path / name, ignore=ignore)
+    monkeypatch.setattr(packages, "package_folder", lambda name: tmp_path / name)
+    return lambda: packages.code_hash.__wrapped__(package)
+
+
+def one_file(place: Path) -> Path:
+    """The module itself, or one with code in it of a room, as deep down as there is one."""
+    if place.is_file():
+        return place
+    return max(place.rglob("*.py"), key=lambda file: (len(file.parts), file.stat().st_size))
+
+
+def change_a_byte(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + b" ")
+
+
+def test_the_key_holds_every_room_that_makes_rows_and_no_other(
+    hashed: Callable[[], str], tmp_path: Path
+) -> None:
+    before, changed = hashed(), {}
+    for place in sorted((tmp_path / "cxr_datasets").iterdir()):
+        if place.suffix not in ("", ".py") or place.name in ("__init__.py", "_version.py"):
+            continue
+        file = one_file(place)
+        content = file.read_bytes()
+        change_a_byte(file)
+        changed[place.name] = hashed() != before
+        file.write_bytes(content)
+    assert hashed() == before
+    assert {name for name, counts in changed.items() if not counts} == CHANGES_NO_ROWS
+
+
+def test_the_key_holds_the_datasets_package_but_for_its_synthetic_releases(
+    hashed: Callable[[], str], package: str, tmp_path: Path
+) -> None:
+    before = hashed()
+    for file in sorted((tmp_path / package).rglob("*")):
+        if file.is_dir():
+            continue
+        content = file.read_bytes()
+        change_a_byte(file)
+        counts = file.suffix in (".py", ".csv") and "synthetic" not in str(
+            file.relative_to(tmp_path)
+        )
+        assert (hashed() != before) == counts, file.name
+        file.write_bytes(content)
+
+
+@pytest.mark.parametrize("new", ["builder.py", "a_room/deeper/module.py", "a_list.csv"])
+def test_a_new_file_changes_the_key_wherever_it_is(
+    hashed: Callable[[], str], package: str, new: str, tmp_path: Path
+) -> None:
+    before = hashed()
+    file = tmp_path / package / new
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n")
+    assert hashed() != before
+
+
+def test_a_file_that_moves_changes_the_key(
+    hashed: Callable[[], str], package: str, tmp_path: Path
+) -> None:
+    before = hashed()
+    folder = tmp_path / package
+    (folder / "room").mkdir()
+    (folder / "release.py").rename(folder / "room" / "release.py")
+    assert hashed() != before
+
+
+def test_a_dataset_is_known_by_its_name_with_either_dash() -> None:
+    assert packages.package_of("mimic_cxr_jpg") == packages.package_of("mimic-cxr-jpg")
+    with pytest.raises(OptionError, match=r"indiana-cxr.*mimic-cxr-jpg"):
+        packages.package_of("mimic")
+
+
+def test_a_package_that_does_not_import_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import EntryPoint
+
+    broken = EntryPoint("half-done", "half_done.half_done:HalfDone", "cxr_datasets")
+    monkeypatch.setattr(packages, "known_datasets", lambda: {"half-done": broken})
+    with pytest.raises(PackageError, match=r"half-done.*half_done.half_done:HalfDone"):
+        packages.builder_class("half-done")
