@@ -17,7 +17,7 @@ from harness import Ratio, main
 from pyarrow import csv
 from release import full_release
 
-from cxr_datasets.source import Source
+from cxr_datasets.storage.source import Source
 from mimic_cxr_jpg.reports import ReportStore, ReportTree, TarredReports, ZippedReports
 
 ZIP, TAR, TREE = "zip/mimic-cxr-reports.zip", "tar/mimic-cxr-reports.tar.gz", "tree"

@@ -27,11 +27,11 @@ from cxr_datasets.config import CxrConfig
 from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.features import CONFIGS, Column, config_features, plural
 from cxr_datasets.images import name_images
-from cxr_datasets.options import StorageOptions
 from cxr_datasets.packages import code_hash
 from cxr_datasets.pixels import Pace, Pixels
 from cxr_datasets.release import Release
-from cxr_datasets.source import remember
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.source import remember
 from cxr_datasets.streaming import ShardsAhead
 from cxr_datasets.tables import combined
 

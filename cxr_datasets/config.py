@@ -10,7 +10,7 @@ import datasets
 from cxr_datasets.errors import OptionError
 from cxr_datasets.missing import CHOICES
 from cxr_datasets.resize import FORMATS, JPEG
-from cxr_datasets.source import Source
+from cxr_datasets.storage.source import Source
 from cxr_datasets.views import check_views
 
 _NOT_IN_THE_ROWS = ("connections",)

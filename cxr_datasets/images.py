@@ -16,10 +16,10 @@ import PIL.Image
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.addresses import is_remote
 from cxr_datasets.errors import ImageError, StoreError
 from cxr_datasets.resize import TRAINING_MARGIN, open_small
-from cxr_datasets.source import read_address
+from cxr_datasets.storage.addresses import is_remote
+from cxr_datasets.storage.source import read_address
 
 IMAGE_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 """How `datasets` stores an image: embedded bytes, or the path of the file to open."""

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from cxr_datasets.errors import MissingImagesError
-from cxr_datasets.source import UNFINISHED, Source
+from cxr_datasets.storage.source import UNFINISHED, Source
 
 CHOICES = ("error", "skip", "null")
 """Refuse to build, drop the row, or keep the row with a null image."""

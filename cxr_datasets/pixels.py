@@ -20,9 +20,9 @@ from cxr_datasets.config import CxrConfig
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError, StoreError
 from cxr_datasets.features import plural
 from cxr_datasets.images import IMAGE_TYPE, describe, embedded_images, image_array
-from cxr_datasets.ordered import after, in_order
 from cxr_datasets.resize import JPEG, PNG, reencode
-from cxr_datasets.source import UNFINISHED, Source
+from cxr_datasets.storage.ahead import after, in_order
+from cxr_datasets.storage.source import UNFINISHED, Source
 from cxr_datasets.studies import filter_lists
 from cxr_datasets.tables import combined
 

@@ -14,7 +14,7 @@ from cxr_datasets.config import CxrConfig
 from cxr_datasets.errors import MissingImagesError, OptionError
 from cxr_datasets.features import plural
 from cxr_datasets.release import Release
-from cxr_datasets.source import Source
+from cxr_datasets.storage.source import Source
 from cxr_datasets.studies import group_by_study
 from cxr_datasets.tables import combined
 from cxr_datasets.views import keep_views

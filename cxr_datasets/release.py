@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 
 import pyarrow as pa
 
-from cxr_datasets.addresses import check_open
 from cxr_datasets.errors import ReleaseError
-from cxr_datasets.options import StorageOptions
-from cxr_datasets.source import Source
+from cxr_datasets.storage.addresses import check_open
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.source import Source
 
 
 class Release(ABC):

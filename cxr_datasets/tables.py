@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from cxr_datasets.errors import TableError
-from cxr_datasets.source import Source
+from cxr_datasets.storage.source import Source
 
 _DAMAGED = (
     "The file is damaged or was not downloaded to its end: fetch it again and compare it with the "

@@ -7,11 +7,11 @@ import re
 
 import pyarrow as pa
 
-from cxr_datasets.addresses import WEB, check_open, protocol
 from cxr_datasets.errors import ReportsError, StoreError, TableError
-from cxr_datasets.options import StorageOptions
 from cxr_datasets.release import Release, not_this_dataset, open_source
-from cxr_datasets.source import Source
+from cxr_datasets.storage.addresses import WEB, check_open, protocol
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import combined, numbered
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.join import read_index

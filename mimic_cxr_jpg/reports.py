@@ -22,10 +22,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets import index as index_file
-from cxr_datasets.download import fetched
 from cxr_datasets.errors import ReportsError
-from cxr_datasets.ordered import in_order
-from cxr_datasets.source import Source
+from cxr_datasets.storage.ahead import in_order
+from cxr_datasets.storage.download import fetched
+from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import combined, find_keys
 from mimic_cxr_jpg.archives import read_tar_members, read_zip_directory, read_zip_members
 from mimic_cxr_jpg.bulk import read_tar_pieces

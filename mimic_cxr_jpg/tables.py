@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets.errors import TableError
 from cxr_datasets.features import LABELS
-from cxr_datasets.source import Source
+from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import Table, numbered, read_table
 
 SPLITS = {"train": "train", "validate": "validation", "test": "test"}

@@ -24,7 +24,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export.manifest import Line
 from cxr_datasets.export.tasks import Progress, Task
-from cxr_datasets.options import StorageOptions
+from cxr_datasets.storage.credentials import StorageOptions
 
 LOST_WORKERS = 10
 """How often Dask may give a shard up for its lost workers before it is held to blame itself."""

@@ -21,8 +21,8 @@ from cxr_datasets.export.lock import locked
 from cxr_datasets.export.manifest import Line, Manifest, digest, open_manifest, read_manifests
 from cxr_datasets.export.tasks import Reader, Task
 from cxr_datasets.features import CONFIGS
-from cxr_datasets.options import StorageOptions
 from cxr_datasets.packages import builder_class
+from cxr_datasets.storage.credentials import StorageOptions
 
 _logger = logging.getLogger(__name__)
 

@@ -19,12 +19,12 @@ from typing import Any, BinaryIO
 import fsspec
 import pyarrow as pa
 
-from cxr_datasets import addresses
 from cxr_datasets.errors import CxrError, ExportError, OptionError
-from cxr_datasets.faults import is_refusal
-from cxr_datasets.options import StorageOptions
-from cxr_datasets.store import open_files
-from cxr_datasets.threads import ONE_THREAD_EACH
+from cxr_datasets.storage import addresses
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.retry import is_refusal
+from cxr_datasets.storage.store import open_files
+from cxr_datasets.storage.threads import ONE_THREAD_EACH
 
 PRIVATE = ".cxr"
 """Folder in the export for what its readers do not need: manifests, lock, unfinished files."""

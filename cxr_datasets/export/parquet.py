@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from cxr_datasets.export.folder import Folder, Sink
 from cxr_datasets.export.manifest import IDENTITY_KEY, Line
-from cxr_datasets.ordered import one_ahead
+from cxr_datasets.storage.ahead import one_ahead
 
 GROUP_BYTES = 32_000_000
 """Bytes of a row group in memory."""

@@ -19,9 +19,9 @@ from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.job import Shard, differences, versions
 from cxr_datasets.export.manifest import Line
 from cxr_datasets.export.parquet import write_file
-from cxr_datasets.faults import is_passing
 from cxr_datasets.features import plural
 from cxr_datasets.pixels import Pace
+from cxr_datasets.storage.retry import is_passing
 from cxr_datasets.tables import combined
 
 TRIES = 4

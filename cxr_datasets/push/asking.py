@@ -15,7 +15,7 @@ from typing import TypeVar
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
 from cxr_datasets.errors import HubError
-from cxr_datasets.faults import Patience, is_passing, status
+from cxr_datasets.storage.retry import Patience, is_passing, status
 
 _T = TypeVar("_T")
 

@@ -15,9 +15,9 @@ import pytest
 
 import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
-from cxr_datasets import source
 from cxr_datasets.errors import ImageError, MissingImagesError, OptionError
 from cxr_datasets.images import decode, decode_batch
+from cxr_datasets.storage import source
 from cxr_datasets.synthetic import png_bytes
 from tests.helpers import copy_release, datasets_under, rewrite
 

@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 import pytest
 
-from cxr_datasets.ordered import after, in_order
+from cxr_datasets.storage.ahead import after, in_order
 
 
 class Content:

@@ -11,7 +11,7 @@ import fsspec
 import pyarrow as pa
 import pytest
 
-from cxr_datasets.source import Source
+from cxr_datasets.storage.source import Source
 
 FILES = {
     "table.csv": b"a,b\n1,2\n",

@@ -12,7 +12,7 @@ import pytest
 
 from cxr_datasets import tables
 from cxr_datasets.errors import TableError
-from cxr_datasets.source import Source
+from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import (
     Table,
     combined,

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from cxr_datasets.errors import ReportsError
-from cxr_datasets.source import Source
+from cxr_datasets.storage.source import Source
 from mimic_cxr_jpg import bulk
 from mimic_cxr_jpg.archives import read_tar_members, read_zip_directory
 from mimic_cxr_jpg.reports import TarredReports

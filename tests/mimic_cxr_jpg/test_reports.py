@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 
 from cxr_datasets.errors import CxrError, ReportsError
-from cxr_datasets.source import Source
+from cxr_datasets.storage.source import Source
 from mimic_cxr_jpg.reports import ReportTree, TarredReports, ZippedReports, find_reports
 from mimic_cxr_jpg.sections import SECTIONS
 from mimic_cxr_jpg.synthetic import write_release

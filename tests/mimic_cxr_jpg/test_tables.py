@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from cxr_datasets.errors import TableError
-from cxr_datasets.source import Source
+from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import Table
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.join import read_index

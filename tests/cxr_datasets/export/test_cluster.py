@@ -19,7 +19,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from cxr_datasets.export import ExportError, Summary, export
-from cxr_datasets.options import StorageOptions
+from cxr_datasets.storage.credentials import StorageOptions
 from tests.cxr_datasets.export.conftest import SLOW, contents, finished
 from tests.helpers import edit_table, run_python
 

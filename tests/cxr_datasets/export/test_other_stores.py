@@ -10,7 +10,7 @@ import pytest
 
 from cxr_datasets.export import ExportError, Summary, export
 from cxr_datasets.export.folder import Folder
-from cxr_datasets.options import StorageOptions
+from cxr_datasets.storage.credentials import StorageOptions
 from tests.fakes.gcs import Gcs
 from tests.fakes.sftp import Sftp
 from tests.helpers import files_under

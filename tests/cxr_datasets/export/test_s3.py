@@ -70,7 +70,7 @@ def test_two_processes_write_into_a_bucket_what_one_writes_on_a_disk(
 
 def test_a_file_is_not_there_until_it_is_whole(bucket: dict[str, Any]) -> None:
     from cxr_datasets.export.folder import Folder
-    from cxr_datasets.options import StorageOptions
+    from cxr_datasets.storage.credentials import StorageOptions
 
     out = "s3://exports/mimic/out"
     folder = Folder(out, StorageOptions(bucket["out_options"], out))

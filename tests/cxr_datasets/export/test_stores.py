@@ -19,7 +19,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from cxr_datasets.export import ExportError, Summary, export, lock
 from cxr_datasets.export.folder import Folder
-from cxr_datasets.options import StorageOptions
+from cxr_datasets.storage.credentials import StorageOptions
 from tests.cxr_datasets.export.conftest import contents
 from tests.helpers import files_under
 

@@ -27,7 +27,7 @@ _PROGRAM = """
 import contextlib, io, json, os, time, warnings
 from pathlib import Path
 
-from cxr_datasets import faults
+from cxr_datasets.storage import retry as faults
 from cxr_datasets.cli import main
 from cxr_datasets.errors import CxrError
 from cxr_datasets.push import contents, push

@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from cxr_datasets import faults
 from cxr_datasets.errors import StoreError
+from cxr_datasets.storage import retry as faults
 from tests.fakes.physionet import (
     Fault,
     PhysioNet,
@@ -87,7 +87,7 @@ def test_a_slow_image_is_waited_for_in_its_place(remote: Remote, config: str) ->
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cxr_datasets import download
+    from cxr_datasets.storage import download
 
     monkeypatch.setattr(download, "PIECE", 1500)
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from cxr_datasets import download
 from cxr_datasets.errors import OptionError, ReportsError, StoreError
-from cxr_datasets.source import Source
+from cxr_datasets.storage import download
+from cxr_datasets.storage.source import Source
 from tests.fakes.physionet import PhysioNet, Reset, Stall
 from tests.helpers import rewrite
 from tests.remote import MIMIC_REPORTS, Remote, rows_of
@@ -161,7 +161,7 @@ def test_two_who_want_one_archive_fetch_it_once(
 PROGRAM = """
 import sys
 import mimic_cxr_jpg
-from cxr_datasets import download
+from cxr_datasets.storage import download
 from datasets import load_dataset
 
 download.PIECE = int(sys.argv[3])

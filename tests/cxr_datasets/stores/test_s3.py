@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cxr_datasets.errors import ReleaseError, ReportsError, StoreError
-from cxr_datasets.source import Source
+from cxr_datasets.storage.source import Source
 from tests.cxr_datasets.stores.store_case import LoginCase, Release, load_local, rows_of
 from tests.fakes.s3 import S3
 from tests.helpers import run_python

@@ -16,14 +16,14 @@ import fsspec
 from fsspec.asyn import get_loop, reset_lock
 from fsspec.core import url_to_fs
 
-from cxr_datasets.addresses import WEB, joined, protocol, server_of, shown
 from cxr_datasets.errors import StoreError
-from cxr_datasets.faults import Patience, describe, is_passing, is_refusal
-from cxr_datasets.options import StorageOptions
-from cxr_datasets.threads import ONE_THREAD_EACH, Threads, threads_for
+from cxr_datasets.storage.addresses import WEB, joined, protocol, server_of, shown
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.retry import Patience, describe, is_passing, is_refusal
+from cxr_datasets.storage.threads import ONE_THREAD_EACH, Threads, threads_for
 
 if TYPE_CHECKING:
-    from cxr_datasets.web import WebFiles
+    from cxr_datasets.storage.web import WebFiles
 
 CONNECTIONS = {"s3": 32, "s3a": 32, "gs": 32, "gcs": 32, "abfs": 32, "hf": 16}
 FEW_CONNECTIONS = 8
@@ -91,7 +91,7 @@ def open_files(
 
 
 def _web_files(address: str, options: StorageOptions, connections: int | None) -> WebFiles:
-    from cxr_datasets.web import web_files  # which imports aiohttp: a tenth of a second
+    from cxr_datasets.storage.web import web_files  # which imports aiohttp: a tenth of a second
 
     return web_files(address, options, connections or FEW_CONNECTIONS)
 

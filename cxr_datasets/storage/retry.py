@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from cxr_datasets.addresses import shown
 from cxr_datasets.errors import StoreError
+from cxr_datasets.storage.addresses import shown
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0

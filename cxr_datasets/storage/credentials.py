@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from fsspec.registry import known_implementations, registry
 
-from cxr_datasets.addresses import WEB
-from cxr_datasets.addresses import protocol as protocol_of
+from cxr_datasets.storage.addresses import WEB
+from cxr_datasets.storage.addresses import protocol as protocol_of
 
 _kept: dict[str, dict[str, dict[str, Any]]] = {}
 

@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.fs import LocalFileSystem as LocalFiles
 
-from cxr_datasets import addresses
 from cxr_datasets.errors import StoreError
-from cxr_datasets.options import StorageOptions
-from cxr_datasets.ordered import in_order
-from cxr_datasets.store import Store, open_files
+from cxr_datasets.storage import addresses
+from cxr_datasets.storage.ahead import in_order
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.store import Store, open_files
 
 UNFINISHED = 0
 """Size in bytes at which a file counts as an unfinished download."""

@@ -12,10 +12,10 @@ from typing import BinaryIO
 
 from filelock import FileLock
 
-from cxr_datasets.addresses import shown
 from cxr_datasets.errors import StoreError
-from cxr_datasets.ordered import in_order
-from cxr_datasets.source import Source
+from cxr_datasets.storage.addresses import shown
+from cxr_datasets.storage.ahead import in_order
+from cxr_datasets.storage.source import Source
 
 PIECE = 8 * 2**20
 """Bytes of one request; what is lost when it breaks off."""

@@ -16,8 +16,8 @@ import aiohttp
 from fsspec.implementations.http import HTTPFileSystem
 
 from cxr_datasets._version import __version__
-from cxr_datasets.faults import status
-from cxr_datasets.options import StorageOptions
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.retry import status
 
 AGENT = f"cxr-datasets/{__version__} (+https://pypi.org/project/cxr-datasets/)"
 """What we call ourselves to servers. PhysioNet asks programs not to borrow another's name."""

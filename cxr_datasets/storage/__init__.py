@@ -1,0 +1,1 @@
+"""Bytes, wherever they are: addresses, file systems, logins, retries, reading ahead."""
