@@ -21,8 +21,8 @@ from release import folder, full_release
 
 import mimic_cxr_jpg  # noqa: F401  (registers the builder)
 from cxr_datasets import missing
-from cxr_datasets.index import read_column
 from cxr_datasets.storage.source import Source
+from cxr_datasets.tables.index import read_column
 from mimic_cxr_jpg.release import open_release
 
 REPORTS = "zip/mimic-cxr-reports.zip"

@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets.exceptions import DatasetGenerationError
 
-from cxr_datasets import index as index_file
 from cxr_datasets import missing, plan
 from cxr_datasets._version import __version__
 from cxr_datasets.config import CxrConfig
@@ -33,7 +32,8 @@ from cxr_datasets.release import Release
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import remember
 from cxr_datasets.streaming import ShardsAhead
-from cxr_datasets.tables import combined
+from cxr_datasets.tables import index as index_file
+from cxr_datasets.tables.keys import combined
 
 _ROWS_PER_TABLE = 4_096
 """Shards are written together up to this size: larger tables cost less per row to write."""

@@ -23,8 +23,8 @@ from cxr_datasets.images import IMAGE_TYPE, describe, embedded_images, image_arr
 from cxr_datasets.resize import JPEG, PNG, reencode
 from cxr_datasets.storage.ahead import after, in_order
 from cxr_datasets.storage.source import UNFINISHED, Source
-from cxr_datasets.studies import filter_lists
-from cxr_datasets.tables import combined
+from cxr_datasets.tables.keys import combined
+from cxr_datasets.tables.studies import filter_lists
 
 THREADS = os.cpu_count() or 1
 ROWS_AT_ONCE = 32

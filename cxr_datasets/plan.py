@@ -15,8 +15,8 @@ from cxr_datasets.errors import MissingImagesError, OptionError
 from cxr_datasets.features import plural
 from cxr_datasets.release import Release
 from cxr_datasets.storage.source import Source
-from cxr_datasets.studies import group_by_study
-from cxr_datasets.tables import combined
+from cxr_datasets.tables.keys import combined
+from cxr_datasets.tables.studies import group_by_study
 from cxr_datasets.views import keep_views
 
 SPLITS = ("train", "validation", "test")

@@ -12,7 +12,8 @@ from cxr_datasets.features import SECTIONS, VIEWS
 from cxr_datasets.release import Release, not_this_dataset, open_source
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source
-from cxr_datasets.tables import Table, count_unused, find_rows, read_table
+from cxr_datasets.tables.keys import count_unused, find_rows
+from cxr_datasets.tables.table import Table, read_table
 from indiana_cxr.mesh import chexpert_labels, mesh_terms, problem_list
 from indiana_cxr.splits import SPLITTERS
 

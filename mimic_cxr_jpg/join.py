@@ -15,14 +15,8 @@ import pyarrow.compute as pc
 from cxr_datasets.errors import TableError
 from cxr_datasets.features import LABELS
 from cxr_datasets.storage.source import Source
-from cxr_datasets.tables import (
-    Table,
-    count_unused,
-    find_rows,
-    has_repeats,
-    numbered,
-    take_struct,
-)
+from cxr_datasets.tables.keys import count_unused, find_rows, has_repeats, numbered, take_struct
+from cxr_datasets.tables.table import Table
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.reports import ReportStore
 from mimic_cxr_jpg.views import normalised_views, view_ranks

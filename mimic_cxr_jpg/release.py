@@ -12,7 +12,7 @@ from cxr_datasets.release import Release, not_this_dataset, open_source
 from cxr_datasets.storage.addresses import WEB, check_open, protocol
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source
-from cxr_datasets.tables import combined, numbered
+from cxr_datasets.tables.keys import combined, numbered
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.join import read_index
 from mimic_cxr_jpg.reports import ARCHIVES, ReportStore, find_reports, physionet_project

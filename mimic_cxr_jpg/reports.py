@@ -21,12 +21,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets import index as index_file
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.storage.ahead import in_order
 from cxr_datasets.storage.download import fetched
 from cxr_datasets.storage.source import Source
-from cxr_datasets.tables import combined, find_keys
+from cxr_datasets.tables import index as index_file
+from cxr_datasets.tables.keys import combined, find_keys
 from mimic_cxr_jpg.archives import read_tar_members, read_zip_directory, read_zip_members
 from mimic_cxr_jpg.bulk import read_tar_pieces
 from mimic_cxr_jpg.tables import patient_folders

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from cxr_datasets.errors import TableError
 from cxr_datasets.features import LABELS
 from cxr_datasets.storage.source import Source
-from cxr_datasets.tables import Table, numbered, read_table
+from cxr_datasets.tables.keys import numbered
+from cxr_datasets.tables.table import Table, read_table
 
 SPLITS = {"train": "train", "validate": "validation", "test": "test"}
 """Split in the table -> split as `datasets` calls it."""

@@ -11,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets import index as index_file
 from cxr_datasets.builder import CxrBuilder
 from cxr_datasets.config import CxrConfig
 from cxr_datasets.errors import ExportError
@@ -22,7 +21,8 @@ from cxr_datasets.export.parquet import write_file
 from cxr_datasets.features import plural
 from cxr_datasets.pixels import Pace
 from cxr_datasets.storage.retry import is_passing
-from cxr_datasets.tables import combined
+from cxr_datasets.tables import index as index_file
+from cxr_datasets.tables.keys import combined
 
 TRIES = 4
 """How often a shard is begun when a network or store fails meanwhile."""

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from cxr_datasets import index as index_file
-from cxr_datasets.index import LARGEST_SHARD, SMALLEST_SHARD
+from cxr_datasets.tables import index as index_file
+from cxr_datasets.tables.index import LARGEST_SHARD, SMALLEST_SHARD
 
 SIZES = (0, 1, 15, 16, 17, 255, 256, 257, 5000, 16_384, 20_000, 300_000)
 
@@ -145,7 +145,7 @@ def test_who_reads_an_index_keeps_it_while_another_replaces_it(path: str) -> Non
 WRITER = """
 import sys
 import pyarrow as pa
-from cxr_datasets.index import write_index
+from cxr_datasets.tables.index import write_index
 for _ in range(50):
     write_index(sys.argv[1], {"train": pa.table({"number": list(range(500))})})
 """

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from cxr_datasets.studies import filter_lists, group_by_study
+from cxr_datasets.tables.studies import filter_lists, group_by_study
 
 
 def table(*rows: tuple[int, str, int, str]) -> tuple[pa.Table, pa.Array]:

@@ -12,7 +12,7 @@ import pytest
 
 from cxr_datasets.errors import TableError
 from cxr_datasets.storage.source import Source
-from cxr_datasets.tables import Table
+from cxr_datasets.tables.table import Table
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.join import read_index
 from tests.helpers import copy_release, rewrite

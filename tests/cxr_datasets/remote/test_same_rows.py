@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cxr_datasets import index, pixels
+from cxr_datasets import pixels
 from cxr_datasets.pixels import ROWS_AT_ONCE
+from cxr_datasets.tables import index
 from tests.fakes.physionet import Stall
 from tests.helpers import edit_table, read_table
 from tests.remote import Remote, rows, rows_of, taken

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.features import plural
-from cxr_datasets.tables import combined
+from cxr_datasets.tables.keys import combined
 
 
 def group_by_study(images: pa.Table, image_columns: Collection[str], rank: pa.Array) -> pa.Table:

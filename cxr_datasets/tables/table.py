@@ -1,16 +1,12 @@
-"""Reading a release's CSV tables: by column name, checked, with errors that point at the cell.
-
-Rows of different tables are brought together by key only, never by their order.
-"""
+"""Reading a release's CSV tables: by column name, checked, with errors that point at the cell."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
@@ -26,10 +22,6 @@ _DAMAGED = (
 
 _LONGEST_HEADER = 2_048
 """Bytes; the longest first line of a table here has some 300."""
-
-_WORD = 8
-_ODD = np.uint64(0x9E37_79B9_7F4A_7C15)
-"""Bytes that go into a digest at once, and the factor between them: any large odd number."""
 
 
 @dataclass(frozen=True)
@@ -234,98 +226,3 @@ def _without_text(message: str) -> str:
         value = re.search(r"invalid value '([\w.+-]{1,24})'", message)
         return f"found {value[1]!r}" if value else "found text"
     return re.sub(r"(Expected \d+ columns, got \d+).*", r"\1", message, flags=re.DOTALL)
-
-
-def combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """The column as one array."""
-    if isinstance(column, pa.ChunkedArray):
-        return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    return column
-
-
-def find_rows(keys: pa.Array, table: Table, column: str) -> pa.Array:
-    """For each key, the row of a table that has it.
-
-    Args:
-        keys: Keys of the rows to be completed.
-        table: Table whose `column` is unique.
-        column: Name of its key column.
-
-    Returns:
-        Integer array as long as `keys`; null where the table has no such row.
-    """
-    return find_keys(keys, table[column])
-
-
-def find_keys(keys: pa.Array, values: pa.Array) -> pa.Array:
-    """For each key, its place among some values; null where it is none of them."""
-    places = _find_digests(keys, values) if pa.types.is_string(keys.type) else None
-    return pc.index_in(keys, value_set=values) if places is None else places
-
-
-def _find_digests(keys: pa.Array, values: pa.Array) -> pa.Array | None:
-    """`find_keys` for strings of one length, in a third of the time; None where it does not do."""
-    length = pc.min_max(pc.binary_length(keys))
-    if keys.null_count or length["min"] != length["max"] or (length["min"].as_py() or 0) < _WORD:
-        return None
-    alike = pc.indices_nonzero(pc.equal(pc.binary_length(values), length["min"]))
-    values = values.take(alike)
-    places = pc.index_in(_digests(keys), value_set=_digests(values))
-    # Different strings may have the same digest, though hardly ever here.
-    same = pc.all(pc.equal(keys, values.take(places))).as_py()
-    return pc.cast(alike.take(places), pa.int64()) if same is not False else None
-
-
-def _digests(keys: pa.Array) -> pa.Array:
-    """A number for each string, all of one length: the same number for the same string."""
-    if not len(keys):
-        return pa.array([], pa.uint64())
-    length = len(keys[0].as_buffer())
-    start = np.frombuffer(keys.buffers()[1], np.int32)[keys.offset]
-    characters = np.frombuffer(keys.buffers()[2], np.uint8, len(keys) * length, start)
-    characters = characters.reshape(-1, length)
-    digests = np.zeros(len(keys), np.uint64)
-    for first in (*range(0, length - _WORD, _WORD), length - _WORD):
-        words = np.ascontiguousarray(characters[:, first : first + _WORD]).view(np.uint64)[:, 0]
-        digests = digests * _ODD + words
-    return pa.array(digests)
-
-
-def has_repeats(places: pa.Array) -> bool:
-    """Whether a number stands twice among some that `find_keys` gave; nulls do not count."""
-    found = places.drop_null().to_numpy()
-    return bool(len(found)) and int(np.bincount(found).max()) > 1
-
-
-def numbered(values: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Number values in the order in which they first appear.
-
-    Returns:
-        The number of each value, from 0 on; and for each number the row where it first stands.
-    """
-    numbers = values.dictionary_encode().indices
-    backwards = numbers.to_numpy()[::-1]
-    first = np.empty(backwards.max(initial=-1) + 1, np.int64)
-    first[backwards] = np.arange(len(backwards))[::-1]  # of several, the last one written stays
-    return numbers, pa.array(first)
-
-
-def count_unused(keys: pa.Array, table: Table, column: str) -> int:
-    """How many rows of a table have a key that is not among `keys`."""
-    return pc.sum(pc.invert(pc.is_in(table[column], value_set=keys))).as_py() or 0
-
-
-def take_struct(rows: pa.Array, table: Table, columns: Sequence[str]) -> pa.StructArray:
-    """Collect several columns of small integers into one struct column, in the order of `rows`.
-
-    Args:
-        rows: Row numbers as `find_rows` gives them.
-        table: The table to take from.
-        columns: Its columns that become the struct's int8 fields.
-
-    Returns:
-        Struct array as long as `rows`: null where `rows` is null; a struct of nulls where the
-        table's row is blank.
-    """
-    fields = [pc.cast(table[name], pa.int8()).take(rows) for name in columns]
-    return pa.StructArray.from_arrays(fields, list(columns), mask=rows.is_null())

@@ -1,0 +1,1 @@
+"""The tables of a release: CSV files in, checked; keys joined; the index file; studies."""
