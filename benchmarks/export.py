@@ -24,8 +24,8 @@ from harness import Ratio, main
 from release import folder, real_size_release
 
 from cxr_datasets.export import export, parquet
-from cxr_datasets.images import IMAGE_TYPE
-from cxr_datasets.resize import reencode
+from cxr_datasets.images.column import IMAGE_TYPE
+from cxr_datasets.images.resize import reencode
 from mimic_cxr_jpg import MimicCxrJpg
 
 PATIENTS = 240

@@ -25,7 +25,7 @@ except ImportError:
 from harness import machine
 from release import real_size_images
 
-from cxr_datasets import resize
+from cxr_datasets.images import resize
 
 SIZES = (224, 384, 512, 1024)
 MARGINS = (resize.TRAINING_MARGIN, resize.DRAFT_MARGIN, 3)

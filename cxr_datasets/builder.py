@@ -25,7 +25,7 @@ from cxr_datasets._version import __version__
 from cxr_datasets.config import CxrConfig
 from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.features import CONFIGS, Column, config_features, plural
-from cxr_datasets.images import name_images
+from cxr_datasets.images.column import name_images
 from cxr_datasets.packages import code_hash
 from cxr_datasets.pixels import Pace, Pixels
 from cxr_datasets.release import Release

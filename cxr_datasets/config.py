@@ -8,8 +8,8 @@ from typing import Any
 import datasets
 
 from cxr_datasets.errors import OptionError
+from cxr_datasets.images.resize import FORMATS, JPEG
 from cxr_datasets.missing import CHOICES
-from cxr_datasets.resize import FORMATS, JPEG
 from cxr_datasets.storage.source import Source
 from cxr_datasets.views import check_views
 

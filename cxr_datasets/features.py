@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import datasets
 
-from cxr_datasets.images import XrayImage
+from cxr_datasets.images.column import XrayImage
 
 LABELS = (
     "Atelectasis",

@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 from cxr_datasets.config import CxrConfig
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError, StoreError
 from cxr_datasets.features import plural
-from cxr_datasets.images import IMAGE_TYPE, describe, embedded_images, image_array
-from cxr_datasets.resize import JPEG, PNG, reencode
+from cxr_datasets.images.column import IMAGE_TYPE, embedded_images, image_array
+from cxr_datasets.images.faults import explained
+from cxr_datasets.images.resize import JPEG, PNG, reencode
 from cxr_datasets.storage.ahead import after, in_order
 from cxr_datasets.storage.source import UNFINISHED, Source
 from cxr_datasets.tables.keys import combined
@@ -193,11 +194,11 @@ class Pixels:
                 return content
             return reencode(content, self.config.image_size, self.config.image_format)
         except FileNotFoundError as error:
-            raise MissingImagesError(describe(address, error)) from error
+            raise MissingImagesError(explained(address, error)) from error
         except StoreError:
             raise
         except Exception as error:  # Pillow, zlib and zipfile each have errors of their own
-            raise ImageError(describe(address, error)) from error
+            raise ImageError(explained(address, error)) from error
 
 
 def _pieces(tables: Iterable[pa.Table], largest: int) -> Iterator[tuple[int, pa.Table]]:

@@ -21,7 +21,7 @@ from cxr_datasets._version import __version__
 from cxr_datasets.builder import CxrBuilder
 from cxr_datasets.config import CxrConfig
 from cxr_datasets.features import plural
-from cxr_datasets.resize import JPEG
+from cxr_datasets.images.resize import JPEG
 from cxr_datasets.tables.index import SplitShards
 
 FORMAT = 1

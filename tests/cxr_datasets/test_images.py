@@ -17,7 +17,7 @@ from PIL import Image, ImageFile
 import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.errors import CxrError, ImageError
-from cxr_datasets.images import XrayImage
+from cxr_datasets.images.column import XrayImage
 from tests.helpers import copy_release, files_under, rewrite
 
 BROKEN = 3

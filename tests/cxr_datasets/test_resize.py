@@ -11,7 +11,7 @@ import PIL.ImageDraw
 import PIL.ImageFile
 import pytest
 
-from cxr_datasets.resize import FORMATS, JPEG, PNG, open_small, reencode
+from cxr_datasets.images.resize import FORMATS, JPEG, PNG, open_small, reencode
 from cxr_datasets.synthetic import paint_radiograph
 
 

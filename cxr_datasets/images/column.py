@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import partial
-from io import BytesIO
 from typing import Any
 
 import datasets
 import numpy as np
-import PIL.Image
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.errors import ImageError, StoreError
-from cxr_datasets.resize import TRAINING_MARGIN, open_small
+from cxr_datasets.images.faults import address_of, explained
 from cxr_datasets.storage.addresses import is_remote
 from cxr_datasets.storage.source import read_address
 
@@ -56,7 +51,7 @@ class XrayImage(datasets.Image):
         except StoreError:
             raise
         except Exception as error:  # Pillow, zlib and zipfile each have errors of their own
-            raise ImageError(describe(_address(value), error)) from error
+            raise ImageError(explained(address_of(value), error)) from error
 
     def __eq__(self, other: object) -> bool:
         """Equal to a plain `datasets.Image` of the same settings, so features still align."""
@@ -69,96 +64,6 @@ class XrayImage(datasets.Image):
     def __repr__(self) -> str:
         """Print as what it is stored as."""
         return f"Image(mode={self.mode!r}, decode={self.decode!r})"
-
-
-def describe(address: str, error: Exception) -> str:
-    """Say of which image an error is, what it means and what to do next.
-
-    Args:
-        address: Where the image is.
-        error: What reading or decoding it raised.
-    """
-    if isinstance(error, FileNotFoundError):
-        return (
-            f"image {address} is not there. Fetch it again, or load with missing='skip' to leave "
-            "out rows whose file is absent, or missing='null' to keep them without an image."
-        )
-    if isinstance(error, PIL.Image.DecompressionBombError):
-        return (
-            f"image {address} is refused by Pillow's limit PIL.Image.MAX_IMAGE_PIXELS: {error} If "
-            "you trust the file, raise that limit."
-        )
-    return (
-        f"image {address} does not decode: {type(error).__name__}: {error}. "
-        "The file is probably an unfinished or damaged download: compare it with the release's "
-        "checksums and fetch it again."
-    )
-
-
-def _address(value: Any) -> str:
-    path = value.get("path") if isinstance(value, dict) else value
-    return path or "(embedded, without a path)"
-
-
-def decode(
-    example: Mapping[str, Any], size: int | None = None
-) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Decode an image for training: at a fraction of its size, straight to an array.
-
-    It takes the coarser of the scales that `cxr_datasets.resize` describes, with their PSNR.
-
-    Args:
-        example: A row with an undecoded `image` (`ds.cast_column("image", Image(decode=False))`),
-            or such an image itself, `{"bytes": ..., "path": ...}` with a local path.
-        size: Short side in pixels, never enlarged; None keeps the size.
-
-    Returns:
-        uint8 array of shape (height, width), values 0 to 255; `torch.from_numpy` takes it as it
-        is.
-
-    Raises:
-        ImageError: The image is null, absent, truncated or no image.
-        StoreError: It is remote, and its store refuses it or failed again and again.
-    """
-    image = example.get("image", example)
-    if image is None:
-        raise ImageError("image is null: the row was loaded with missing='null'. Leave it out.")
-    try:
-        return np.array(open_small(_file(image), size, TRAINING_MARGIN))  # writable, for torch
-    except StoreError:
-        raise
-    except Exception as error:
-        raise ImageError(describe(_address(image), error)) from error
-
-
-def decode_batch(
-    batch: Mapping[str, Any], size: int | None = None
-) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
-    """Decode the images of several rows, in a thread for each core.
-
-    Args:
-        batch: What `with_transform` hands over: undecoded images under `image`.
-        size: As for `decode`.
-
-    Returns:
-        An array for each image, as `decode` gives it.
-
-    Raises:
-        ImageError: One of them is null, absent, truncated or no image.
-        StoreError: One is remote, and its store refuses it or failed again and again.
-    """
-    rows = ({"image": image} for image in batch["image"])
-    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="cxr-decode") as pool:
-        return list(pool.map(partial(decode, size=size), rows))
-
-
-def _file(image: Mapping[str, Any]) -> str | BytesIO:
-    """What Pillow can open: a local path, or bytes."""
-    if image["bytes"] is not None:
-        return BytesIO(image["bytes"])
-    if "://" not in image["path"]:
-        return image["path"]
-    return BytesIO(read_address(image["path"]))
 
 
 def _is_elsewhere(image: Mapping[str, Any]) -> bool:

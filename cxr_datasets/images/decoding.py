@@ -1,0 +1,78 @@
+"""Images decoded for training: small, straight to arrays, several at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+
+from cxr_datasets.errors import ImageError, StoreError
+from cxr_datasets.images.faults import address_of, explained
+from cxr_datasets.images.resize import TRAINING_MARGIN, open_small
+from cxr_datasets.storage.source import read_address
+
+
+def decode(
+    example: Mapping[str, Any], size: int | None = None
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Decode an image for training: at a fraction of its size, straight to an array.
+
+    It takes the coarser of the scales that `cxr_datasets.images.resize` describes, with their PSNR.
+
+    Args:
+        example: A row with an undecoded `image` (`ds.cast_column("image", Image(decode=False))`),
+            or such an image itself, `{"bytes": ..., "path": ...}` with a local path.
+        size: Short side in pixels, never enlarged; None keeps the size.
+
+    Returns:
+        uint8 array of shape (height, width), values 0 to 255; `torch.from_numpy` takes it as it
+        is.
+
+    Raises:
+        ImageError: The image is null, absent, truncated or no image.
+        StoreError: It is remote, and its store refuses it or failed again and again.
+    """
+    image = example.get("image", example)
+    if image is None:
+        raise ImageError("image is null: the row was loaded with missing='null'. Leave it out.")
+    try:
+        return np.array(open_small(_file(image), size, TRAINING_MARGIN))  # writable, for torch
+    except StoreError:
+        raise
+    except Exception as error:
+        raise ImageError(explained(address_of(image), error)) from error
+
+
+def decode_batch(
+    batch: Mapping[str, Any], size: int | None = None
+) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
+    """Decode the images of several rows, in a thread for each core.
+
+    Args:
+        batch: What `with_transform` hands over: undecoded images under `image`.
+        size: As for `decode`.
+
+    Returns:
+        An array for each image, as `decode` gives it.
+
+    Raises:
+        ImageError: One of them is null, absent, truncated or no image.
+        StoreError: One is remote, and its store refuses it or failed again and again.
+    """
+    rows = ({"image": image} for image in batch["image"])
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="cxr-decode") as pool:
+        return list(pool.map(partial(decode, size=size), rows))
+
+
+def _file(image: Mapping[str, Any]) -> str | BytesIO:
+    """What Pillow can open: a local path, or bytes."""
+    if image["bytes"] is not None:
+        return BytesIO(image["bytes"])
+    if "://" not in image["path"]:
+        return image["path"]
+    return BytesIO(read_address(image["path"]))
