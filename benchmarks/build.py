@@ -23,7 +23,7 @@ from pyarrow import csv
 from release import full_release
 from rival import REPORTS, Usual
 
-from cxr_datasets.features import LABELS
+from cxr_datasets.columns import LABELS
 from mimic_cxr_jpg.archives import read_zip_directory
 
 TABLES = ("split", "metadata", "chexpert", "negbio")

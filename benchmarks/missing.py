@@ -20,7 +20,7 @@ from harness import Ratio, main
 from release import folder, full_release
 
 import mimic_cxr_jpg  # noqa: F401  (registers the builder)
-from cxr_datasets import missing
+from cxr_datasets.builder import missing
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.index import read_column
 from mimic_cxr_jpg.release import open_release

@@ -26,7 +26,7 @@ import pyarrow as pa
 from PIL import Image
 from pyarrow import csv
 
-from cxr_datasets.features import LABELS
+from cxr_datasets.columns import LABELS
 from cxr_datasets.synthetic import jpeg_bytes, paint_radiograph
 from mimic_cxr_jpg.synthetic import write_release
 from mimic_cxr_jpg.synthetic_reports import FINDINGS, SHAPES, report_text

@@ -21,8 +21,8 @@ import PIL.Image
 from harness import Ratio, main
 from release import real_size_images, real_size_release
 
+from cxr_datasets.builder.pixels import THREADS, Pace
 from cxr_datasets.images.resize import open_small, reencode
-from cxr_datasets.pixels import THREADS, Pace
 from mimic_cxr_jpg import MimicCxrJpg
 
 IMAGES = 96

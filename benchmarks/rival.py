@@ -18,7 +18,8 @@ from typing import Any
 import datasets
 import pandas as pd
 
-from cxr_datasets.features import LABELS, VIEWS, config_features
+from cxr_datasets.builder.features import config_features
+from cxr_datasets.columns import LABELS, VIEWS
 from mimic_cxr_jpg import MimicCxrJpg
 from mimic_cxr_jpg.views import VIEW_POSITIONS
 

@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from cxr_datasets.columns import LABELS, VIEWS
 from cxr_datasets.errors import CxrError, OptionError
-from cxr_datasets.features import LABELS, VIEWS
 from cxr_datasets.packages import known_datasets, package_of
 from cxr_datasets.synthetic import synthesize
 

@@ -4,7 +4,7 @@ Importing this package makes `datasets.load_dataset("indiana_cxr", data_dir=...)
 name or by the path of this folder.
 """
 
-from cxr_datasets.loading import register
+from cxr_datasets.hooks import register
 from indiana_cxr.indiana_cxr import IndianaCxr, IndianaCxrConfig
 
 __all__ = ["IndianaCxr", "IndianaCxrConfig"]

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import datasets
 
-from cxr_datasets.builder import CxrBuilder
-from cxr_datasets.config import CxrConfig
+from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.features import Column
+from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
-from cxr_datasets.features import CONFIGS, Column
 from indiana_cxr.release import IndianaRelease, open_release
 from indiana_cxr.splits import SPLITTERS
 

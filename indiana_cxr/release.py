@@ -7,9 +7,9 @@ import logging
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.builder.release import Release, not_this_dataset, open_source
+from cxr_datasets.columns import SECTIONS, VIEWS
 from cxr_datasets.errors import TableError
-from cxr_datasets.features import SECTIONS, VIEWS
-from cxr_datasets.release import Release, not_this_dataset, open_source
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.keys import count_unused, find_rows

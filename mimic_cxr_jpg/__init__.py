@@ -4,7 +4,7 @@ Importing this package makes `datasets.load_dataset("mimic_cxr_jpg", data_dir=..
 name or by the path of this folder.
 """
 
-from cxr_datasets.loading import register
+from cxr_datasets.hooks import register
 from mimic_cxr_jpg.mimic_cxr_jpg import MimicCxrJpg, MimicCxrJpgConfig
 
 __all__ = ["MimicCxrJpg", "MimicCxrJpgConfig"]

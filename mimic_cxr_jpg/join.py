@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import TableError
-from cxr_datasets.features import LABELS
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.keys import count_unused, find_rows, has_repeats, numbered, take_struct
 from cxr_datasets.tables.table import Table

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import datasets
 
-from cxr_datasets.builder import CxrBuilder
-from cxr_datasets.config import CxrConfig
-from cxr_datasets.features import CONFIGS, SECTIONS, Column, label_feature
+from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.features import Column, label_feature
+from cxr_datasets.columns import CONFIGS, SECTIONS
 from mimic_cxr_jpg import sections
 from mimic_cxr_jpg.release import HOMEPAGE, MimicRelease, open_release
 from mimic_cxr_jpg.views import VIEW_POSITIONS

@@ -7,8 +7,8 @@ import re
 
 import pyarrow as pa
 
+from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 from cxr_datasets.errors import ReportsError, StoreError, TableError
-from cxr_datasets.release import Release, not_this_dataset, open_source
 from cxr_datasets.storage.addresses import WEB, check_open, protocol
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source

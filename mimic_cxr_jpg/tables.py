@@ -11,8 +11,8 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import TableError
-from cxr_datasets.features import LABELS
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.keys import numbered
 from cxr_datasets.tables.table import Table, read_table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.features import VIEWS
+from cxr_datasets.columns import VIEWS
 
 VIEW_POSITIONS = {
     "PA": "frontal",

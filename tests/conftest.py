@@ -51,7 +51,7 @@ def cache(tmp_path: Path) -> str:
 @pytest.fixture(autouse=True)
 def processes_for_few_rows(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let `num_proc=2` start processes for the small splits of synthetic releases too."""
-    from cxr_datasets import builder
+    from cxr_datasets.builder import builder
 
     if request.node.get_closest_marker("own_processes"):
         yield

@@ -270,14 +270,14 @@ def test_links_within_the_project_lead_somewhere(page: str) -> None:
 
 
 def test_every_config_is_described() -> None:
-    from cxr_datasets.features import CONFIGS
+    from cxr_datasets.columns import CONFIGS
 
     for page in PAGES:
         assert tuple(quoted(row[0])[0] for row in table(page, "config")) == CONFIGS
 
 
 def test_the_common_columns_are_described_in_order() -> None:
-    from cxr_datasets.features import CORE
+    from cxr_datasets.columns import CORE
 
     rows = table(README, "column")
     assert tuple(name for row in rows for name in quoted(row[0])) == CORE
@@ -287,7 +287,7 @@ def test_the_common_columns_are_described_in_order() -> None:
 def test_every_column_is_described_in_order_with_its_type(package: str, desk: Path) -> None:
     import datasets
 
-    from cxr_datasets.features import LABELS
+    from cxr_datasets.columns import LABELS
 
     release = {
         "mimic_cxr_jpg": "physionet.org/files/mimic-cxr-jpg/2.1.0",
@@ -346,7 +346,7 @@ def test_every_error_is_described() -> None:
 
 
 def test_every_view_stands_where_it_belongs() -> None:
-    from cxr_datasets.features import VIEWS
+    from cxr_datasets.columns import VIEWS
     from mimic_cxr_jpg.views import VIEW_POSITIONS
 
     positions = re.compile(r"\b(?:(?:AP|PA) (?:AXIAL|LLD|RLD)|XTABLE LATERAL|[A-Z]{2,})\b")
@@ -389,7 +389,7 @@ def test_the_splits_of_indiana_have_the_sizes_given() -> None:
 
 
 def test_the_card_gives_every_rule_of_the_indiana_labels() -> None:
-    from cxr_datasets.features import LABELS
+    from cxr_datasets.columns import LABELS
     from indiana_cxr.mesh import RULES
 
     rows = {row[0]: row[1] for row in table(CARDS["indiana_cxr"], "label")}

@@ -14,10 +14,10 @@ import datasets
 import yaml
 from huggingface_hub import DatasetCard
 
-from cxr_datasets.builder import CxrBuilder
+from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.columns import CONFIGS
 from cxr_datasets.export.job import PRESENT
 from cxr_datasets.export.manifest import Manifest
-from cxr_datasets.features import CONFIGS
 from cxr_datasets.packages import package_folder
 
 NAME = "README.md"

@@ -11,10 +11,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from cxr_datasets.builder import CxrBuilder
+from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.export.export import export
-from cxr_datasets.features import CONFIGS
 
 _DESCRIPTION = (
     "Write a dataset to Parquet files with its images in them, which load anywhere without this "

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.export import card, croissant, engine
 from cxr_datasets.export.folder import Folder
@@ -20,7 +21,6 @@ from cxr_datasets.export.job import Shard, identity, plan_shards, usual_bytes, v
 from cxr_datasets.export.lock import locked
 from cxr_datasets.export.manifest import Line, Manifest, digest, open_manifest, read_manifests
 from cxr_datasets.export.tasks import Reader, Task
-from cxr_datasets.features import CONFIGS
 from cxr_datasets.packages import builder_class
 from cxr_datasets.storage.credentials import StorageOptions
 

@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow as pa
 
 from cxr_datasets._version import __version__
-from cxr_datasets.builder import CxrBuilder
-from cxr_datasets.config import CxrConfig
-from cxr_datasets.features import plural
+from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.columns import plural
 from cxr_datasets.images.resize import JPEG
 from cxr_datasets.tables.index import SplitShards
 

@@ -11,15 +11,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.builder import CxrBuilder
-from cxr_datasets.config import CxrConfig
+from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.pixels import Pace
+from cxr_datasets.columns import plural
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.job import Shard, differences, versions
 from cxr_datasets.export.manifest import Line
 from cxr_datasets.export.parquet import write_file
-from cxr_datasets.features import plural
-from cxr_datasets.pixels import Pace
 from cxr_datasets.storage.retry import is_passing
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.features import plural
+from cxr_datasets.columns import plural
 from cxr_datasets.tables.keys import combined
 
 

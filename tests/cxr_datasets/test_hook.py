@@ -18,7 +18,7 @@ import pytest
 from datasets import load_dataset
 from PIL import Image
 
-import cxr_datasets.loading
+import cxr_datasets.hooks.loading
 import indiana_cxr
 import mimic_cxr_jpg
 from cxr_datasets.errors import OptionError, ScriptError
@@ -378,7 +378,7 @@ def test_importing_again_or_reloading_installs_the_hook_once() -> None:
     hooks = [datasets.load.dataset_module_factory, datasets.inspect.dataset_module_factory]
     for package in (indiana_cxr, mimic_cxr_jpg):
         importlib.reload(package)
-        cxr_datasets.loading.register(package.__name__)
+        cxr_datasets.hooks.loading.register(package.__name__)
     again = [datasets.load.dataset_module_factory, datasets.inspect.dataset_module_factory]
     assert [one is other for one, other in zip(hooks, again, strict=True)] == [True, True]
     for hook in hooks:

@@ -16,7 +16,7 @@ from datasets.distributed import split_dataset_by_node
 from torch.utils.data import DataLoader
 
 import mimic_cxr_jpg  # noqa: F401
-from cxr_datasets.pixels import ROWS_AT_ONCE
+from cxr_datasets.builder.pixels import ROWS_AT_ONCE
 from tests.fakes.physionet import PASSWORD, USER, PhysioNet
 
 FOLDER = "files/mimic-cxr-jpg/2.1.0"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from cxr_datasets.builder.views import check_views, keep_views
+from cxr_datasets.columns import VIEWS
 from cxr_datasets.errors import CxrError, OptionError
-from cxr_datasets.features import VIEWS
-from cxr_datasets.views import check_views, keep_views
 
 RAW = ("PA", "AP", "LL")
 FRONTAL, LATERAL, OBLIQUE, UNKNOWN = range(4)

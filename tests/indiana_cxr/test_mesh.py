@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
-from cxr_datasets.features import LABELS
+from cxr_datasets.columns import LABELS
 from indiana_cxr.mesh import NO_FINDING, RULES, chexpert_labels, mesh_terms, problem_list
 
 SplitColumn = Callable[[pa.Array], pa.ListArray]

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pytest
 
-from cxr_datasets.features import LABELS
+from cxr_datasets.columns import LABELS
 from indiana_cxr.mesh import chexpert_labels, mesh_terms, problem_list
 
 REAL_DIR = os.environ.get("CXR_INDIANA_DIR", "")

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from cxr_datasets.features import VIEWS
+from cxr_datasets.columns import VIEWS
 from mimic_cxr_jpg.mimic_cxr_jpg import MimicCxrJpg
 from mimic_cxr_jpg.views import VIEW_POSITIONS, normalised_views, view_ranks
 from tests.helpers import copy_release, edit_table, load_rows

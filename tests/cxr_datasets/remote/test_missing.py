@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cxr_datasets.builder.missing import REMOTE_PROBES
 from cxr_datasets.errors import MissingImagesError, StoreError
-from cxr_datasets.missing import REMOTE_PROBES
 from tests.fakes.physionet import Fault, NotFound, Reset, Status
 from tests.helpers import rewrite
 from tests.remote import Remote, rows, rows_of, until_it_fails

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cxr_datasets import pixels
-from cxr_datasets.pixels import ROWS_AT_ONCE
+from cxr_datasets.builder import pixels
+from cxr_datasets.builder.pixels import ROWS_AT_ONCE
 from cxr_datasets.tables import index
 from tests.fakes.physionet import Stall
 from tests.helpers import edit_table, read_table

@@ -1,8 +1,4 @@
-"""Columns that every chest X-ray dataset here shares, and the layouts of the three configs.
-
-Every dataset begins with the same core columns, of the same types and in the same order, so that
-`concatenate_datasets([a.select_columns(CORE), b.select_columns(CORE)])` works as it is.
-"""
+"""The features of the three configs: core columns first, then the dataset's own."""
 
 from __future__ import annotations
 
@@ -12,37 +8,8 @@ from typing import Any, Literal
 
 import datasets
 
+from cxr_datasets.columns import LABELS, SECTIONS, VIEWS, plural
 from cxr_datasets.images.column import XrayImage
-
-LABELS = (
-    "Atelectasis",
-    "Cardiomegaly",
-    "Consolidation",
-    "Edema",
-    "Enlarged Cardiomediastinum",
-    "Fracture",
-    "Lung Lesion",
-    "Lung Opacity",
-    "No Finding",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Pneumonia",
-    "Pneumothorax",
-    "Support Devices",
-)
-"""The 14 observations of CheXpert (Irvin et al., AAAI 2019, table 1), in alphabetical order."""
-
-VIEWS = ("frontal", "lateral", "oblique", "unknown")
-"""Normalised views; the position in this tuple is the value stored in `view`."""
-
-SECTIONS = ("indication", "comparison", "findings", "impression")
-"""Report sections that both datasets have."""
-
-CORE = ("image", "image_id", "study_id", "subject_id", "view", "report", *SECTIONS, "labels")
-"""Names of the core columns of config `images`, in order."""
-
-CONFIGS = ("images", "studies", "reports")
-"""Row per image; row per study with its images; row per study with text and labels only."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +30,6 @@ class Column:
 def label_feature() -> dict[str, Any]:
     """Struct of 14 int8: 1 positive, 0 negative, -1 uncertain, null not mentioned."""
     return {label: datasets.Value("int8") for label in LABELS}
-
-
-def plural(name: str) -> str:
-    """Name in config `studies` of a column that has one value for each image."""
-    return f"{name}s"
 
 
 def config_features(config: str, extra: Iterable[Column]) -> datasets.Features:

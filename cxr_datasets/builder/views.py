@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.columns import VIEWS
 from cxr_datasets.errors import OptionError
-from cxr_datasets.features import VIEWS
 
 
 def check_views(views: str | Iterable[str], raw: Sequence[str]) -> list[str]:

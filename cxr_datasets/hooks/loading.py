@@ -17,8 +17,8 @@ import datasets.inspect
 import datasets.load
 
 from cxr_datasets.errors import ScriptError
+from cxr_datasets.hooks.selection import teach_select_columns
 from cxr_datasets.packages import code_files, package_folder
-from cxr_datasets.selection import teach_select_columns
 
 _registered: set[str] = set()
 

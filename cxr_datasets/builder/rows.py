@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets import missing
-from cxr_datasets.config import CxrConfig
+from cxr_datasets.builder import missing
+from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.release import Release
+from cxr_datasets.builder.views import keep_views
+from cxr_datasets.columns import plural
 from cxr_datasets.errors import MissingImagesError, OptionError
-from cxr_datasets.features import plural
-from cxr_datasets.release import Release
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.keys import combined
 from cxr_datasets.tables.studies import group_by_study
-from cxr_datasets.views import keep_views
 
 SPLITS = ("train", "validation", "test")
 

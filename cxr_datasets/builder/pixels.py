@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.config import CxrConfig
+from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.columns import plural
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError, StoreError
-from cxr_datasets.features import plural
 from cxr_datasets.images.column import IMAGE_TYPE, embedded_images, image_array
 from cxr_datasets.images.faults import explained
 from cxr_datasets.images.resize import JPEG, PNG, reencode

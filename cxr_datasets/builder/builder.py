@@ -20,18 +20,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets.exceptions import DatasetGenerationError
 
-from cxr_datasets import missing, plan
 from cxr_datasets._version import __version__
-from cxr_datasets.config import CxrConfig
+from cxr_datasets.builder import missing, rows
+from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.features import Column, config_features
+from cxr_datasets.builder.pixels import Pace, Pixels
+from cxr_datasets.builder.release import Release
+from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import CxrError, OptionError
-from cxr_datasets.features import CONFIGS, Column, config_features, plural
+from cxr_datasets.hooks.streaming import ShardsAhead
 from cxr_datasets.images.column import name_images
 from cxr_datasets.packages import code_hash
-from cxr_datasets.pixels import Pace, Pixels
-from cxr_datasets.release import Release
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import remember
-from cxr_datasets.streaming import ShardsAhead
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
 
@@ -117,7 +118,7 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         if config.looks_ahead(source):
             # After a download went on, an old cache must not answer.
             images = self._wanted_images(config)
-            found = plan.keep_present(images, source, config)
+            found = rows.keep_present(images, source, config)
             self._images, self.found, self.left_out = found.images, found.key, found.left_out
             key.append(found.key)
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode())
@@ -273,10 +274,10 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         images, self._images = self._images, None
         if images is None:
             images = self._wanted_images(self.config)
-        return plan.split_rows(images, self.config, self._image_columns())
+        return rows.split_rows(images, self.config, self._image_columns())
 
     def _wanted_images(self, config: CxrConfig) -> pa.Table:
-        return plan.wanted_images(self.release, config, self.RAW_VIEW_COLUMN, self._index_folder)
+        return rows.wanted_images(self.release, config, self.RAW_VIEW_COLUMN, self._index_folder)
 
     def _image_columns(self) -> tuple[str, ...]:
         own = (column.name for column in self.COLUMNS if column.per == "image")

@@ -13,7 +13,7 @@ from typing import Any
 
 from datasets import iterable_dataset
 
-from cxr_datasets.streaming import ShardsAhead
+from cxr_datasets.hooks.streaming import ShardsAhead
 
 _IMAGES = frozenset({"image", "images"})
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import datasets
 
+from cxr_datasets.builder.missing import CHOICES
+from cxr_datasets.builder.views import check_views
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.resize import FORMATS, JPEG
-from cxr_datasets.missing import CHOICES
 from cxr_datasets.storage.source import Source
-from cxr_datasets.views import check_views
 
 _NOT_IN_THE_ROWS = ("connections",)
 """Options that change how fast the rows come, not what they hold."""

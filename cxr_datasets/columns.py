@@ -1,0 +1,42 @@
+"""The vocabulary of every chest X-ray dataset here: core columns, labels, views, configs.
+
+Every dataset begins with the same core columns, of the same types and in the same order, so that
+`concatenate_datasets([a.select_columns(CORE), b.select_columns(CORE)])` works as it is.
+"""
+
+from __future__ import annotations
+
+LABELS = (
+    "Atelectasis",
+    "Cardiomegaly",
+    "Consolidation",
+    "Edema",
+    "Enlarged Cardiomediastinum",
+    "Fracture",
+    "Lung Lesion",
+    "Lung Opacity",
+    "No Finding",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Pneumonia",
+    "Pneumothorax",
+    "Support Devices",
+)
+"""The 14 observations of CheXpert (Irvin et al., AAAI 2019, table 1), in alphabetical order."""
+
+VIEWS = ("frontal", "lateral", "oblique", "unknown")
+"""Normalised views; the position in this tuple is the value stored in `view`."""
+
+SECTIONS = ("indication", "comparison", "findings", "impression")
+"""Report sections that both datasets have."""
+
+CORE = ("image", "image_id", "study_id", "subject_id", "view", "report", *SECTIONS, "labels")
+"""Names of the core columns of config `images`, in order."""
+
+CONFIGS = ("images", "studies", "reports")
+"""Row per image; row per study with its images; row per study with text and labels only."""
+
+
+def plural(name: str) -> str:
+    """Name in config `studies` of a column that has one value for each image."""
+    return f"{name}s"
