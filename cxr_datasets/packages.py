@@ -16,7 +16,7 @@ _GROUP = "cxr_datasets"
 _SUFFIXES = (".py", ".csv")
 _SYNTHETIC = ("synthetic", "synthetic.py", "synthetic_reports.py", "synthetic_studies.py")
 _MAKES_NO_ROWS = (
-    "cli.py", "code.py", "demo.py", "errors.py", "export", "known.py", "packages.py", "push",
+    "cli", "demo.py", "errors.py", "export", "hooks", "packages.py", "preview", "push",
     "_version.py", *_SYNTHETIC,
 )  # fmt: skip
 

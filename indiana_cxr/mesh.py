@@ -118,7 +118,7 @@ def chexpert_labels(mesh: pa.Array | pa.ChunkedArray) -> pa.StructArray:
         mesh: The ``MeSH`` column, strings, one cell a study.
 
     Returns:
-        Struct of the same length with the 14 fields of `cxr_datasets.builder.features.LABELS`, in that
+        Struct of the same length with the 14 fields of `cxr_datasets.columns.LABELS`, in that
         order, each int8: 1 positive, 0 not coded, null unknown. The struct itself is never null.
     """
     codes = _codes(mesh_terms(mesh))

@@ -21,11 +21,12 @@ import pyarrow.compute as pc
 from datasets.exceptions import DatasetGenerationError
 
 from cxr_datasets._version import __version__
-from cxr_datasets.builder import missing, rows
+from cxr_datasets.builder import missing
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.pixels import Pace, Pixels
 from cxr_datasets.builder.release import Release
+from cxr_datasets.builder.rows import keep_present, split_rows, wanted_images
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.hooks.streaming import ShardsAhead
@@ -118,7 +119,7 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         if config.looks_ahead(source):
             # After a download went on, an old cache must not answer.
             images = self._wanted_images(config)
-            found = rows.keep_present(images, source, config)
+            found = keep_present(images, source, config)
             self._images, self.found, self.left_out = found.images, found.key, found.left_out
             key.append(found.key)
         digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode())
@@ -274,10 +275,10 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         images, self._images = self._images, None
         if images is None:
             images = self._wanted_images(self.config)
-        return rows.split_rows(images, self.config, self._image_columns())
+        return split_rows(images, self.config, self._image_columns())
 
     def _wanted_images(self, config: CxrConfig) -> pa.Table:
-        return rows.wanted_images(self.release, config, self.RAW_VIEW_COLUMN, self._index_folder)
+        return wanted_images(self.release, config, self.RAW_VIEW_COLUMN, self._index_folder)
 
     def _image_columns(self) -> tuple[str, ...]:
         own = (column.name for column in self.COLUMNS if column.per == "image")

@@ -35,6 +35,10 @@ def read(
     return read_table(Source(tmp_path), name, columns)
 
 
+def same_digests(keys: pa.Array) -> pa.Array:
+    return pa.array([7] * len(keys), pa.uint64())
+
+
 def table(**columns: Any) -> Table:
     return Table("place/t.csv", pa.table(columns))
 
@@ -214,9 +218,7 @@ def test_long_keys_are_found_as_short_ones_are_even_if_their_digests_are_the_sam
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not digests_differ:
-        monkeypatch.setattr(
-            key_joins, "_digests", lambda keys: pa.array([7] * len(keys), pa.uint64())
-        )
+        monkeypatch.setattr("cxr_datasets.tables.keys._digests", same_digests)
     # The first rows of both are no part of them: a slice begins in the middle of its characters.
     sliced = [pa.array(["begin!", *rows], TEXT).slice(1) for rows in (keys, values)]
     expected = [values.index(key) if key in values else None for key in keys]
