@@ -34,7 +34,7 @@ $(READY): pyproject.toml
 	touch $@
 
 demo: $(READY)
-	@$(PY) -m cxr_datasets.demo
+	@$(PY) -m cxr_datasets.preview
 
 test: $(READY)
 	$(PY) -m pytest --numprocesses auto --maxprocesses $(TEST_PROCESSES) $(ARGS)

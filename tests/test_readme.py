@@ -228,7 +228,7 @@ def test_what_pip_is_told_to_install_is_this_project() -> None:
 
 
 def test_output_that_is_shown_is_what_the_demo_prints(desk: Path, tmp_path: Path) -> None:
-    done = run([sys.executable, "-m", "cxr_datasets.demo"], desk, HF_HOME=str(tmp_path))
+    done = run([sys.executable, "-m", "cxr_datasets.preview"], desk, HF_HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
     shown = of("text")
     assert shown

@@ -25,7 +25,7 @@ LABELS = (
 def run_demo(folder: Path, cwd: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:
     home = folder.parent / "home"
     return subprocess.run(
-        [sys.executable, "-m", "cxr_datasets.demo", str(folder)],
+        [sys.executable, "-m", "cxr_datasets.preview", str(folder)],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT), "HF_HOME": str(home)},
         stdin=subprocess.DEVNULL,
@@ -189,7 +189,7 @@ def test_outside_the_checkout_it_loads_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("labels", [1, 3, 8, 14])
 def test_a_caption_stays_beneath_its_own_pair(labels: int) -> None:
-    from cxr_datasets.demo import Pair, contact_sheet
+    from cxr_datasets.preview.sheet import Pair, contact_sheet
 
     image = Image.new("L", (100, 120), 90)
 

@@ -1,0 +1,1 @@
+"""Figures, and what a person looks at: the demonstration and its contact sheet."""
