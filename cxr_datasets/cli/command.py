@@ -11,10 +11,10 @@ from types import ModuleType
 from typing import Any
 
 from cxr_datasets._version import __version__
+from cxr_datasets.cli.export import add_export
+from cxr_datasets.cli.push import add_push
 from cxr_datasets.errors import CxrError
-from cxr_datasets.export.command import add_export
 from cxr_datasets.packages import builder_class, known_datasets, package_of
-from cxr_datasets.push.command import add_push
 from cxr_datasets.synthetic import synthesize
 
 
