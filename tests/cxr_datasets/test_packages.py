@@ -14,10 +14,11 @@ from cxr_datasets.errors import OptionError, PackageError
 
 CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 
-CHANGES_NO_ROWS = {
-    *("cli.py", "demo.py", "errors.py", "export", "packages.py", "push", "synthetic.py"),
+MAKE_ROWS = {"builder", "columns.py", "images", "storage", "tables"}
+MAKE_NO_ROWS = {
+    *("cli", "errors.py", "export", "hooks", "packages.py", "preview", "push", "synthetic"),
 }
-"""Rooms and modules of the shared package that are not part of the key."""
+"""Every room and module stands in one of these two: a new one has to be decided on."""
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_the_key_holds_every_room_that_makes_rows_and_no_other(
         changed[place.name] = hashed() != before
         file.write_bytes(content)
     assert hashed() == before
-    assert {name for name, counts in changed.items() if not counts} == CHANGES_NO_ROWS
+    assert changed == {**dict.fromkeys(MAKE_ROWS, True), **dict.fromkeys(MAKE_NO_ROWS, False)}
 
 
 def test_the_key_holds_the_datasets_package_but_for_its_synthetic_releases(
@@ -74,7 +75,7 @@ def test_the_key_holds_the_datasets_package_but_for_its_synthetic_releases(
         file.write_bytes(content)
 
 
-@pytest.mark.parametrize("new", ["builder.py", "a_room/deeper/module.py", "a_list.csv"])
+@pytest.mark.parametrize("new", ["module.py", "room/deeper/module.py", "a_list.csv"])
 def test_a_new_file_changes_the_key_wherever_it_is(
     hashed: Callable[[], str], package: str, new: str, tmp_path: Path
 ) -> None:

@@ -153,7 +153,7 @@ for _ in range(50):
 
 def test_two_processes_may_write_it_at_once(path: str) -> None:
     command = [sys.executable, "-c", WRITER, path]
-    environment = {**os.environ, "PYTHONPATH": str(Path(index_file.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(index_file.__file__).parents[2])}
     writers = [subprocess.Popen(command, env=environment) for _ in range(2)]
     assert [writer.wait(60) for writer in writers] == [0, 0]
     assert numbers_of(path) == list(range(500))

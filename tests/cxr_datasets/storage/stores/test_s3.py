@@ -12,12 +12,12 @@ import pytest
 
 from cxr_datasets.errors import ReleaseError, ReportsError, StoreError
 from cxr_datasets.storage.source import Source
-from tests.cxr_datasets.stores.store_case import LoginCase, Release, load_local, rows_of
+from tests.cxr_datasets.storage.stores.store_case import LoginCase, Release, load_local, rows_of
 from tests.fakes.s3 import S3
 from tests.helpers import run_python
 
 REPORTS = "mimic-cxr-reports.zip"
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture(scope="module")

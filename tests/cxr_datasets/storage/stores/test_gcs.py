@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cxr_datasets.errors import ReleaseError, StoreError
-from tests.cxr_datasets.stores.store_case import LoginCase, Release, load_local, rows_of
+from tests.cxr_datasets.storage.stores.store_case import LoginCase, Release, load_local, rows_of
 from tests.fakes.gcs import ACCESS_TOKEN, Gcs
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.cxr_datasets.stores.store_case import CONFIGS, load_local, rows_of
+from tests.cxr_datasets.storage.stores.store_case import CONFIGS, load_local, rows_of
 from tests.fakes.hub import Account, Hub
 from tests.fakes.hub_client import run_client
 from tests.helpers import files_under
@@ -23,7 +23,7 @@ PACKAGES = {"indiana_cxr": "lab/indiana", "mimic_cxr_jpg": "lab/mimic"}
 LOAD = """
 import hashlib, importlib, pickle
 from datasets import load_dataset
-from tests.cxr_datasets.stores.store_case import arrow_rows, decoded, in_fork, rows_of
+from tests.cxr_datasets.storage.stores.store_case import arrow_rows, decoded, in_fork, rows_of
 
 def digest(rows):
     return hashlib.sha256(repr(rows).encode()).hexdigest()

@@ -12,7 +12,7 @@ import pytest
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source
-from tests.cxr_datasets.stores.store_case import LoginCase, Release, load_local, rows_of
+from tests.cxr_datasets.storage.stores.store_case import LoginCase, Release, load_local, rows_of
 from tests.fakes.sftp import PASSWORD, Sftp
 from tests.helpers import copy_release
 

@@ -174,7 +174,7 @@ def test_a_process_that_is_killed_leaves_what_the_next_one_goes_on_with(
 ) -> None:
     remote_mimic.server.fail(r"\.zip$", Stall(10, seconds=60), times=None, after=4)
     program = [sys.executable, "-c", PROGRAM, remote_mimic.address, remote_mimic.cache, str(PIECE)]
-    process = subprocess.Popen(program, cwd=Path(__file__).parents[3])
+    process = subprocess.Popen(program, cwd=Path(__file__).parents[4])
     index = Path(remote_mimic.cache) / "cxr_index"
     try:
         until = time.monotonic() + 30

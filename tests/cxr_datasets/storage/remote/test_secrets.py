@@ -166,7 +166,7 @@ def test_a_pickle_elsewhere_says_that_the_options_did_not_come_along(
     (tmp_path / "stream").write_bytes(pickle.dumps(stream))
     found = subprocess.run(
         [sys.executable, "-c", READ, str(tmp_path / "stream"), NAME, WORD],
-        cwd=Path(__file__).parents[3], stdout=subprocess.PIPE, text=True, check=True, timeout=60,
+        cwd=Path(__file__).parents[4], stdout=subprocess.PIPE, text=True, check=True, timeout=60,
     )  # fmt: skip
     told, counted = found.stdout.splitlines()
     assert "storage_options that were given did not reach this process" in told

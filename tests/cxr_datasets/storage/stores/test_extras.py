@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers import run_python
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.mark.parametrize(

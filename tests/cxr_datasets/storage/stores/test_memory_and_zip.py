@@ -16,7 +16,7 @@ from fsspec.implementations.zip import ZipFileSystem
 
 from cxr_datasets.errors import MissingImagesError, ReleaseError, StoreError
 from cxr_datasets.storage.source import Source
-from tests.cxr_datasets.stores.store_case import Release, StoreCase, load_local, rows_of
+from tests.cxr_datasets.storage.stores.store_case import Release, StoreCase, load_local, rows_of
 from tests.fakes.s3 import S3
 
 
