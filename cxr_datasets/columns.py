@@ -1,4 +1,4 @@
-"""The vocabulary of every chest X-ray dataset here: core columns, labels, views, configs.
+"""The vocabulary of every chest X-ray dataset here: core columns, labels, views, configs, splits.
 
 Every dataset begins with the same core columns, of the same types and in the same order, so that
 `concatenate_datasets([a.select_columns(CORE), b.select_columns(CORE)])` works as it is.
@@ -35,6 +35,9 @@ CORE = ("image", "image_id", "study_id", "subject_id", "view", "report", *SECTIO
 
 CONFIGS = ("images", "studies", "reports")
 """Row per image; row per study with its images; row per study with text and labels only."""
+
+SPLITS = ("train", "validation", "test")
+"""Every split there is, in order; a dataset's own names map to these."""
 
 
 def plural(name: str) -> str:

@@ -1,7 +1,7 @@
 """From a release to the rows of a config: what the script of a dataset is made of."""
 
 from cxr_datasets.builder.builder import CxrBuilder
-from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, label_feature
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 
@@ -13,4 +13,5 @@ __all__ = [
     "label_feature",
     "not_this_dataset",
     "open_source",
+    "option_help",
 ]

@@ -58,6 +58,8 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
         RAW_VIEW_COLUMN: The column that holds them.
         INFO: Description, homepage, licence and citation, for `datasets.DatasetInfo`.
         AGREEMENT: Address of what everyone who is given the data must have signed; None: nothing.
+        MEAN_IMAGE_BYTES: Mean size of the release's image files.
+        IMAGE_SUFFIX: What their names end in; `image_size` puts the suffix of its format there.
         pace: How many images are worked on at once, from the next rows on that are read.
         found: A key of which image files are there, where that was looked at; else None.
         left_out: Split -> ids of the images that were found to be absent and are left out.
@@ -73,6 +75,8 @@ class CxrBuilder(datasets.ArrowBasedBuilder):
     RAW_VIEW_COLUMN: ClassVar[str | None] = None
     INFO: ClassVar[dict[str, str]] = {}
     AGREEMENT: ClassVar[str | None] = None
+    MEAN_IMAGE_BYTES: ClassVar[int] = 1_500_000
+    IMAGE_SUFFIX: ClassVar[str] = ".jpg"
 
     def __init__(self, cache_dir: str | None = None, hash: str | None = None, **kwargs: Any):
         package = type(self).__module__.split(".")[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import datasets
@@ -21,29 +21,54 @@ _NOT_IN_THE_ROWS = ("connections",)
 class CxrConfig(datasets.BuilderConfig):
     """Options of a dataset; a dataset with options of its own derives from this.
 
-    Attributes:
-        views: Keep only images of these views: normalised names (`frontal`, `lateral`, `oblique`,
-            `unknown`) or, where the dataset has them, its own. In configs `studies` and `reports`
-            a study left without an image is dropped. None: all.
-        missing: What an image whose file is absent becomes: `error` refuses to build, `skip`
-            leaves out its row, `null` keeps the row with a null image. With `image_size` the same
-            holds for a file that does not decode.
-        image_size: Short side in pixels of the images, which are then decoded, made smaller and
-            embedded; never enlarged. None: the release's own files, referred to by path.
-        image_format: `jpeg` (quality 95) or `png` (lossless), of images made by `image_size`.
-        embed: Whether a built or streamed dataset holds the images' bytes, or only where they
-            are. None: bytes of remote images and of those made by `image_size`, addresses of
-            local ones.
-        connections: Most requests at once to a remote store. None: 8 to web servers, more to
-            object stores.
+    Each field says in its metadata what it does, for the command line and the docs; see
+    `option_help`.
     """
 
-    views: list[str] | None = None
-    missing: str = CHOICES[0]
-    image_size: int | None = None
-    image_format: str = JPEG
-    embed: bool | None = None
-    connections: int | None = None
+    views: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Keep only images of these views: frontal, lateral, oblique, unknown, or the "
+            "dataset's own names; default: all. In configs studies and reports a study left "
+            "without an image is dropped."
+        },
+    )
+    missing: str = field(
+        default=CHOICES[0],
+        metadata={
+            "help": "What becomes of an image whose file is absent: error refuses to build, skip "
+            "leaves out its row, null keeps the row with a null image. With image_size the same "
+            "holds for a file that does not decode."
+        },
+    )
+    image_size: int | None = field(
+        default=None,
+        metadata={
+            "help": "Short side in pixels: images are decoded, made smaller and embedded, never "
+            "enlarged. Default: the release's own files as they are."
+        },
+    )
+    image_format: str = field(
+        default=JPEG,
+        metadata={
+            "help": "Format of images made by image_size: jpeg (quality 95) or png (lossless)."
+        },
+    )
+    embed: bool | None = field(
+        default=None,
+        metadata={
+            "help": "Whether a built or streamed dataset holds the images' bytes, or only their "
+            "addresses. Default: bytes of remote images and of those made by image_size, "
+            "addresses of local ones."
+        },
+    )
+    connections: int | None = field(
+        default=None,
+        metadata={
+            "help": "Most requests at once to a remote store. Default: 8 to web servers, more to "
+            "object stores."
+        },
+    )
 
     def check(self, raw_views: tuple[str, ...]) -> None:
         """Check the options' values.
@@ -100,12 +125,26 @@ class CxrConfig(datasets.BuilderConfig):
 
     def key(self) -> dict[str, Any]:
         """The options that decide what the rows hold, for the cache key."""
-        plain = {field.name for field in fields(datasets.BuilderConfig)}
+        plain = {option.name for option in fields(datasets.BuilderConfig)}
         return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in (*plain, *_NOT_IN_THE_ROWS)
+            option.name: getattr(self, option.name)
+            for option in fields(self)
+            if option.name not in (*plain, *_NOT_IN_THE_ROWS)
         }
+
+
+def option_help(config_class: type[CxrConfig]) -> dict[str, str]:
+    """Describe the options of a dataset.
+
+    Args:
+        config_class: Its config.
+
+    Returns:
+        Name -> what the option does, in one or two sentences; those of `CxrConfig` first, then
+        the dataset's own.
+    """
+    described = (option for option in fields(config_class) if "help" in option.metadata)
+    return {option.name: option.metadata["help"] for option in described}
 
 
 def _is_positive_integer(value: object) -> bool:

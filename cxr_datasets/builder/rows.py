@@ -13,13 +13,11 @@ from cxr_datasets.builder import missing
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.release import Release
 from cxr_datasets.builder.views import keep_views
-from cxr_datasets.columns import plural
+from cxr_datasets.columns import SPLITS, plural
 from cxr_datasets.errors import MissingImagesError, OptionError
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.keys import combined
 from cxr_datasets.tables.studies import group_by_study
-
-SPLITS = ("train", "validation", "test")
 
 
 def wanted_images(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.builder.config import option_help
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.export.export import export
@@ -63,7 +64,7 @@ def _add_options(command: argparse.ArgumentParser, builder: type[CxrBuilder]) ->
     config = builder.BUILDER_CONFIG_CLASS
     own = set(config().key()) | {"connections"}
     hints = typing.get_type_hints(config)
-    described = _described(config)
+    described = _described(config) | option_help(config)
     for field in fields(config):
         if field.name not in own or field.name == "embed":
             continue
