@@ -1,8 +1,8 @@
-"""Streams whose images nobody wants read none.
+"""Skip reading images when `select_columns` leaves them out of a stream.
 
-`IterableDataset.select_columns` drops columns from rows that are complete, so it would fetch every
-image to throw it away. Importing a package of ours lets it tell the builder instead. Streams of
-other builders are left as they are.
+`IterableDataset.select_columns` drops columns of complete rows, so it would fetch every image only
+to throw it away. Importing a package of ours lets it tell the builder instead. Streams of other
+builders stay as they are.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import copy
 from functools import wraps
 from typing import Any
 
-from datasets import iterable_dataset
+from datasets.iterable_dataset import SelectColumnsIterable
 
 from cxr_datasets.hooks.streaming import ShardsAhead
 
 _IMAGES = frozenset({"image", "images"})
 
-_PASS_ROWS_ON = frozenset({
+PASS_ROWS_ON = frozenset({
     "BufferShuffledExamplesIterable", "InterleavedShardsExamplesIterable",
     "RebatchedArrowExamplesIterable", "RepeatExamplesIterable", "SelectColumnsIterable",
     "SkipExamplesIterable", "StepExamplesIterable", "TakeExamplesIterable",
@@ -26,10 +26,10 @@ _PASS_ROWS_ON = frozenset({
 
 
 def teach_select_columns() -> None:
-    """Let every later `select_columns` without images reach our builders; once is enough."""
-    step = iterable_dataset.SelectColumnsIterable
-    if not hasattr(step.__init__, "__cxr_hook__"):
-        step.__init__ = _reaching_down(step.__init__)
+    """Let every later `select_columns` without images reach our builders. Again changes nothing."""
+    original = SelectColumnsIterable.__init__
+    if not hasattr(original, "__cxr_hook__"):
+        SelectColumnsIterable.__init__ = _reaching_down(original)
 
 
 def _reaching_down(original: Any) -> Any:
@@ -44,10 +44,10 @@ def _reaching_down(original: Any) -> Any:
 
 
 def _without_pixels(steps: Any) -> Any:
-    """The same steps of a stream, reading no image where the first is one of our builders."""
+    """The same steps of a stream; where the first is a builder of ours, it reads no image."""
     if isinstance(steps, ShardsAhead):
         return steps.without_pixels()
-    if type(steps).__name__ not in _PASS_ROWS_ON:
+    if type(steps).__name__ not in PASS_ROWS_ON:
         return steps
     inner = _without_pixels(steps.ex_iterable)
     if inner is steps.ex_iterable:
