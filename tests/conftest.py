@@ -51,11 +51,11 @@ def cache(tmp_path: Path) -> str:
 @pytest.fixture(autouse=True)
 def processes_for_few_rows(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let `num_proc=2` start processes for the small splits of synthetic releases too."""
-    from cxr_datasets.builder import builder
+    from cxr_datasets.builder import overrides
 
     if request.node.get_closest_marker("own_processes"):
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builder, "_ROWS_WORTH_PROCESSES", 0)
+        patch.setattr(overrides, "_ROWS_WORTH_PROCESSES", 0)
         yield

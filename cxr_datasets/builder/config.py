@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import datasets
 
-from cxr_datasets.builder.missing import CHOICES
-from cxr_datasets.builder.views import check_views
+from cxr_datasets.columns import VIEWS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.resize import FORMATS, JPEG
 from cxr_datasets.storage.source import Source
+
+MISSING = ("error", "skip", "null")
+"""Choices of `missing`: refuse to build, leave out the row, keep it with a null image."""
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "missing": MISSING,
+    "image_format": FORMATS,
+    "embed": (True, False, None),
+}
 
 _NOT_IN_THE_ROWS = ("connections",)
 """Options that change how fast the rows come, not what they hold."""
@@ -34,7 +43,7 @@ class CxrConfig(datasets.BuilderConfig):
         },
     )
     missing: str = field(
-        default=CHOICES[0],
+        default=MISSING[0],
         metadata={
             "help": "What becomes of an image whose file is absent: error refuses to build, skip "
             "leaves out its row, null keeps the row with a null image. With image_size the same "
@@ -81,31 +90,34 @@ class CxrConfig(datasets.BuilderConfig):
         """
         if self.views is not None:
             self.views = check_views(self.views, raw_views)
-        if self.missing not in CHOICES:
-            raise OptionError.unknown("missing", self.missing, CHOICES)
-        if self.image_format not in FORMATS:
-            raise OptionError.unknown("image_format", self.image_format, FORMATS)
-        if self.image_size is None and self.image_format != JPEG:
-            raise OptionError(
-                f"image_format={self.image_format!r} goes with image_size: without it the "
-                "release's own files are used as they are."
-            )
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise OptionError.unknown(name, getattr(self, name), choices)
+        self._check_numbers()
+        self._check_resizing()
+
+    def _check_numbers(self) -> None:
         if self.image_size is not None and not _is_positive_integer(self.image_size):
             raise OptionError(
                 f"image_size={self.image_size!r} is not a number of pixels. Give the short side "
                 "as a positive integer, such as 512."
             )
-        if self.embed not in (None, True, False):
-            raise OptionError.unknown("embed", self.embed, (True, False, None))
-        if self.embed is False and self.image_size is not None:
-            raise OptionError(
-                "embed=False goes without image_size: images made smaller have no address, only "
-                "bytes. Leave one of the two out."
-            )
         if self.connections is not None and not _is_positive_integer(self.connections):
             raise OptionError(
                 f"connections={self.connections!r} is not a number of requests. Give a positive "
                 "integer, such as 8."
+            )
+
+    def _check_resizing(self) -> None:
+        if self.image_size is None and self.image_format != JPEG:
+            raise OptionError(
+                f"image_format={self.image_format!r} needs image_size: without it the release's "
+                "own files are used as they are."
+            )
+        if self.image_size is not None and self.embed is False:
+            raise OptionError(
+                "embed=False cannot be combined with image_size: images made smaller have no "
+                "address, only bytes. Leave one of the two out."
             )
 
     def embeds(self, source: Source) -> bool:
@@ -115,7 +127,7 @@ class CxrConfig(datasets.BuilderConfig):
         return self.embed
 
     def looks_ahead(self, source: Source) -> bool:
-        """Whether it is found out before anything is read which image files are there.
+        """Whether all image files are looked for before any is read.
 
         Where remote images are fetched anyway, looking for each first would take as long again.
         """
@@ -145,6 +157,29 @@ def option_help(config_class: type[CxrConfig]) -> dict[str, str]:
     """
     described = (option for option in fields(config_class) if "help" in option.metadata)
     return {option.name: option.metadata["help"] for option in described}
+
+
+def check_views(views: str | Iterable[str], raw: Sequence[str]) -> list[str]:
+    """Check the value of the option `views`.
+
+    Args:
+        views: One name or several: normalised ones, or the release's own.
+        raw: The release's own names of views.
+
+    Returns:
+        The names without repetition, in the order of `VIEWS` and `raw`.
+
+    Raises:
+        OptionError: A name is neither, or there is none.
+    """
+    asked = [views] if isinstance(views, str) else list(views)
+    known = (*VIEWS, *raw)
+    for view in asked:
+        if view not in known:
+            raise OptionError.unknown("views", view, known)
+    if not asked:
+        raise OptionError(f"views is empty. Leave it out for all, or choose from {known}.")
+    return [view for view in known if view in asked]
 
 
 def _is_positive_integer(value: object) -> bool:

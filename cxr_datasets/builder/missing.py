@@ -1,23 +1,23 @@
-"""What becomes of rows whose image file is not there.
+"""What becomes of rows whose image file is absent.
 
-Partial downloads are the rule with collections of this size. A file of zero bytes counts as
-absent; a download under its temporary name (`._gstmp`) has not taken its own name yet and so
-is absent as it is.
+With collections of this size, partial downloads are the rule. A file of zero bytes counts as
+absent. So does a file that gsutil is still fetching, until it renames it (from `..._.gstmp`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.errors import MissingImagesError
 from cxr_datasets.storage.source import UNFINISHED, Source
-
-CHOICES = ("error", "skip", "null")
-"""Refuse to build, drop the row, or keep the row with a null image."""
+from cxr_datasets.tables.keys import combined
 
 PROBES = 256
 REMOTE_PROBES = 8
@@ -27,17 +27,15 @@ _logger = logging.getLogger(__name__)
 
 
 def are_present(sizes: np.ndarray) -> np.ndarray:
-    """Which files are there and not empty, given their sizes as `Source.sizes` finds them.
+    """Mark the files that are there and not empty.
+
+    Args:
+        sizes: As `Source.sizes` finds them.
 
     Returns:
         Boolean array as long as `sizes`.
     """
     return sizes > UNFINISHED
-
-
-def digest(found: np.ndarray) -> str:
-    """A short key of which files exist, for the cache: a finished download is a new dataset."""
-    return hashlib.sha256(found.tobytes()).hexdigest()[:16]
 
 
 def probe(source: Source, paths: pa.Array) -> None:
@@ -61,8 +59,72 @@ def probe(source: Source, paths: pa.Array) -> None:
     )
 
 
-def report_skipped(present: np.ndarray) -> None:
-    """Say in one line how many rows were dropped."""
+@dataclass(frozen=True)
+class Found:
+    """What came of looking for the image files.
+
+    Attributes:
+        images: The rows that stay; for `missing="null"` with a boolean column `present`.
+        key: A key of the files that were there, and with `image_size` of their sizes.
+        left_out: Split -> ids of the images that `missing="skip"` leaves out of it.
+    """
+
+    images: pa.Table
+    key: str
+    left_out: dict[str, list[str]]
+
+
+def keep_present(images: pa.Table, source: Source, config: CxrConfig) -> Found:
+    """Look for every image file and do what `missing` says about those that are absent.
+
+    Args:
+        images: Rows of the index.
+        source: The release.
+        config: Its `missing` is `skip` or `null`.
+
+    Raises:
+        MissingImagesError: With `skip`, none exists.
+    """
+    sizes = source.sizes(combined(images["path"]).to_pylist())
+    present = are_present(sizes)
+    key = _key(present if config.image_size is None else sizes)
+    if config.missing == "null":
+        return Found(images.append_column("present", pa.array(present)), key, {})
+    if not present.any():
+        raise MissingImagesError(
+            f"None of the {len(present)} images that the tables list is in {source.root}. Check "
+            "that data_dir is the folder that holds the images, or load config 'reports', which "
+            "needs none."
+        )
+    _report_skipped(present)
+    left = images.filter(pa.array(present))
+    # Whichever of its images are there, a study keeps its place, as it does where they are not
+    # looked for before they are read.
+    if config.name != "images":
+        left = _by_study(left, images["study_id"])
+    return Found(left, key, _ids_by_split(images.filter(pa.array(~present))))
+
+
+def _key(found: np.ndarray) -> str:
+    """A short key of the files found, for the cache: a finished download is a new dataset."""
+    return hashlib.sha256(found.tobytes()).hexdigest()[:16]
+
+
+def _ids_by_split(images: pa.Table) -> dict[str, list[str]]:
+    ids: dict[str, list[str]] = {}
+    columns = (images[name].to_pylist() for name in ("split", "image_id"))
+    for split, image in zip(*columns, strict=True):
+        ids.setdefault(split, []).append(image)
+    return ids
+
+
+def _by_study(images: pa.Table, order: pa.ChunkedArray) -> pa.Table:
+    """Images in the order in which their studies first appear in `order`."""
+    place = pc.index_in(images["study_id"], value_set=pc.unique(order))
+    return images.take(pa.array(np.argsort(combined(place).to_numpy(), kind="stable")))
+
+
+def _report_skipped(present: np.ndarray) -> None:
     absent = int((~present).sum())
     if absent:
         _logger.warning(

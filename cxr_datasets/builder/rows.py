@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.builder import missing
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.release import Release
-from cxr_datasets.builder.views import keep_views
-from cxr_datasets.columns import SPLITS, plural
-from cxr_datasets.errors import MissingImagesError, OptionError
-from cxr_datasets.storage.source import Source
+from cxr_datasets.columns import SPLITS, VIEWS, plural
+from cxr_datasets.errors import OptionError
 from cxr_datasets.tables.keys import combined
 from cxr_datasets.tables.studies import group_by_study
 
@@ -45,63 +40,22 @@ def wanted_images(
     return images
 
 
-@dataclass(frozen=True)
-class Found:
-    """What came of looking for the image files.
-
-    Attributes:
-        images: The rows that stay, for `missing="null"` with a boolean column `present`.
-        key: Which files were there: they decide the rows; with `image_size` also which are whole.
-        left_out: Split -> ids of the images that `missing="skip"` leaves out of it.
-    """
-
-    images: pa.Table
-    key: str
-    left_out: dict[str, list[str]]
-
-
-def keep_present(images: pa.Table, source: Source, config: CxrConfig) -> Found:
-    """Look for every image file and do what `missing` says about those that are absent.
+def keep_views(view: pa.Array, raw: pa.Array | None, wanted: Sequence[str]) -> pa.Array:
+    """Mark the images of the wanted views.
 
     Args:
-        images: Rows of the index.
-        source: The release.
-        config: Its `missing` is `skip` or `null`.
+        view: Normalised view of each image, as positions in `VIEWS`.
+        raw: The release's own name of it, or None if the release has none.
+        wanted: Names as `check_views` returns them.
 
-    Raises:
-        MissingImagesError: With `skip`, none exists.
+    Returns:
+        Boolean array.
     """
-    sizes = source.sizes(combined(images["path"]).to_pylist())
-    present = missing.are_present(sizes)
-    key = missing.digest(present if config.image_size is None else sizes)
-    if config.missing == "null":
-        return Found(images.append_column("present", pa.array(present)), key, {})
-    if not present.any():
-        raise MissingImagesError(
-            f"None of the {len(present)} images that the tables list is in {source.root}. Check "
-            "that data_dir is the folder that holds the images, or load config 'reports', which "
-            "needs none."
-        )
-    missing.report_skipped(present)
-    left = images.filter(pa.array(present))
-    # A study keeps its place, whichever of its images are there: as where that shows only later.
-    if config.name != "images":
-        left = _by_study(left, images["study_id"])
-    return Found(left, key, _ids_by_split(images.filter(pa.array(~present))))
-
-
-def _ids_by_split(images: pa.Table) -> dict[str, list[str]]:
-    ids: dict[str, list[str]] = {}
-    for split, image in zip(*(images[name].to_pylist() for name in ("split", "image_id")),
-                            strict=True):  # fmt: skip
-        ids.setdefault(split, []).append(image)
-    return ids
-
-
-def _by_study(images: pa.Table, order: pa.ChunkedArray) -> pa.Table:
-    """Images in the order in which their studies first appear in `order`."""
-    place = pc.index_in(images["study_id"], value_set=pc.unique(order))
-    return images.take(pa.array(np.argsort(combined(place).to_numpy(), kind="stable")))
+    positions = [VIEWS.index(name) for name in wanted if name in VIEWS]
+    kept = pc.is_in(view, value_set=pa.array(positions, view.type))
+    if raw is not None:
+        kept = pc.or_(kept, pc.is_in(raw, value_set=pa.array(list(wanted), pa.string())))
+    return kept
 
 
 def split_rows(

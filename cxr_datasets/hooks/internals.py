@@ -62,7 +62,7 @@ _NAMES = {
         "datasets.iterable_dataset:ArrowExamplesIterable.shuffle_data_sources(generator)",
         "datasets.iterable_dataset:ArrowExamplesIterable.split_shard_indices_by_worker",
     ),
-    "builder/builder.py": (
+    "builder/overrides.py": (
         "datasets.builder:ArrowBasedBuilder._generate_tables",
         "datasets.builder:ArrowBasedBuilder._get_examples_iterable_for_split(split_generator)",
         "datasets.builder:ArrowBasedBuilder._prepare_split(num_proc)",
@@ -73,7 +73,6 @@ _NAMES = {
         "datasets.builder:DatasetBuilder.DEFAULT_CONFIG_NAME",
         "datasets.builder:DatasetBuilder.DEFAULT_WRITER_BATCH_SIZE",
         "datasets.builder:DatasetBuilder.VERSION",
-        "datasets.builder:DatasetBuilder.__getstate__",
         "datasets.builder:DatasetBuilder.__init__(cache_dir)",
         "datasets.builder:DatasetBuilder.__init__(data_dir)",
         "datasets.builder:DatasetBuilder.__init__(data_files)",
@@ -82,7 +81,6 @@ _NAMES = {
         "datasets.builder:DatasetBuilder.__init__(token)",
         "datasets.builder:DatasetBuilder._create_builder_config(config_name)",
         "datasets.builder:DatasetBuilder._create_builder_config(custom_features)",
-        "datasets.builder:DatasetBuilder._file_format",
         "datasets.builder:DatasetBuilder._info",
         "datasets.builder:DatasetBuilder._save_infos",
         "datasets.builder:DatasetBuilder._split_generators(dl_manager)",
@@ -98,6 +96,10 @@ _NAMES = {
         "datasets.splits:SplitGenerator.gen_kwargs",
         "datasets.splits:SplitGenerator.split_info",
         "datasets.splits:SplitInfo.num_examples",
+    ),
+    "builder/builder.py": (
+        "datasets.builder:DatasetBuilder.__getstate__",
+        "datasets.builder:DatasetBuilder._file_format",
     ),
     "images/column.py": (
         "datasets.features.image:Image._type",

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from datasets import DownloadMode, load_dataset
 
-import cxr_datasets.builder.builder
+import cxr_datasets.builder.overrides
 import cxr_datasets.packages
 import indiana_cxr
 import mimic_cxr_jpg  # noqa: F401
@@ -191,7 +191,7 @@ def test_other_code_makes_a_new_entry(
     package: str, release: Path, cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(package, release, cache)
-    monkeypatch.setattr(cxr_datasets.builder.builder, "code_hash", lambda *_: "0123456789abcdef")
+    monkeypatch.setattr(cxr_datasets.builder.overrides, "code_hash", lambda *_: "0123456789abcdef")
     load(package, release, cache)
     assert len(entries(cache)) == 2
 

@@ -1,12 +1,17 @@
-"""What the options of a dataset say of themselves."""
+"""The options of a dataset: what they say of themselves, and the names of views."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
 import datasets
+import pytest
 
-from cxr_datasets.builder.config import CxrConfig, option_help
+from cxr_datasets.builder.config import CxrConfig, check_views, option_help
+from cxr_datasets.columns import VIEWS
+from cxr_datasets.errors import CxrError, OptionError
+
+RAW = ("PA", "AP", "LL")
 
 
 @dataclass
@@ -32,3 +37,44 @@ def test_help_is_one_or_two_plain_sentences() -> None:
         assert "`" not in text, name
         assert text.endswith("."), name
         assert 1 <= text.count(". ") + 1 <= 2, name
+
+
+# views
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("frontal", ["frontal"]),
+        (["frontal"], ["frontal"]),
+        (("PA",), ["PA"]),
+        (["lateral", "frontal", "lateral"], ["frontal", "lateral"]),
+        (["LL", "unknown", "PA"], ["unknown", "PA", "LL"]),
+        ({"AP", "PA"}, ["PA", "AP"]),
+        (list(VIEWS), list(VIEWS)),
+    ],
+)
+def test_names_are_put_in_one_order_so_that_they_make_one_cache_entry(
+    given: object, expected: list[str]
+) -> None:
+    assert check_views(given, RAW) == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", ["Frontal", "pa", "", "LATERAL", "PA ", None, 1])
+def test_an_unknown_name_is_an_error_that_lists_the_right_ones(wrong: object) -> None:
+    with pytest.raises(OptionError) as caught:
+        check_views(["frontal", wrong], RAW)  # type: ignore[list-item]
+    for name in (repr(wrong), *VIEWS, *RAW):
+        assert name in str(caught.value)
+    assert isinstance(caught.value, (CxrError, ValueError))
+
+
+def test_raw_names_of_another_dataset_are_unknown() -> None:
+    with pytest.raises(OptionError, match=r"views='PA' .* 'unknown'\."):
+        check_views(["PA"], ())
+
+
+@pytest.mark.parametrize("empty", [[], (), set()])
+def test_no_names_are_an_error_and_not_all_images(empty: object) -> None:
+    with pytest.raises(OptionError, match="views is empty"):
+        check_views(empty, RAW)  # type: ignore[arg-type]

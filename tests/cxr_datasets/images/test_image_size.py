@@ -117,7 +117,7 @@ def test_config_reports_has_no_images_to_resize(mimic_release: Path, cache: str)
         ({"image_size": "512"}, "positive integer"),
         ({"image_size": True}, "positive integer"),
         ({"image_size": 64, "image_format": "gif"}, "'jpeg', 'png'"),
-        ({"image_format": "png"}, "goes with image_size"),
+        ({"image_format": "png"}, "needs image_size"),
     ],
 )
 def test_wrong_values_are_refused(

@@ -1,0 +1,174 @@
+"""What `datasets` calls of a builder: where ours differs from its base class, and why.
+
+Our own steps, from a release to rows, are in `builder.py`. Here they are called when `datasets`
+needs them.
+
+`datasets` replaces `open`, `os.path` and others in this module, in `builder.py` and in the scripts
+by functions of its own, so none of them uses these: files are reached through `Source`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import datasets
+import pyarrow as pa
+from datasets.exceptions import DatasetGenerationError
+
+from cxr_datasets._version import __version__
+from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.errors import CxrError
+from cxr_datasets.hooks.streaming import ShardsAhead
+from cxr_datasets.images.column import name_images
+from cxr_datasets.packages import code_hash
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.tables.index import SplitShards
+
+_ROWS_WORTH_PROCESSES = 10_000
+"""Rows without pixels that one process writes as fast as several: a tenth of a second's work."""
+
+_ROWS_PER_RECORD_BATCH = 5_000
+"""Path-only rows are small; the 100 that `datasets` takes for images makes slow files."""
+
+
+class DatasetsBuilder(datasets.ArrowBasedBuilder):
+    """A builder as `datasets` calls it; `CxrBuilder` adds the steps.
+
+    Attributes:
+        options: Storage options with the credentials, of all stores.
+    """
+
+    VERSION = datasets.Version(__version__)
+    BUILDER_CONFIG_CLASS = CxrConfig
+    DEFAULT_CONFIG_NAME = "images"
+    DEFAULT_WRITER_BATCH_SIZE = _ROWS_PER_RECORD_BATCH
+
+    INFO: ClassVar[dict[str, str]] = {}
+
+    # The steps that these methods call.
+
+    def check_names(self, config_name: str | None, options: dict[str, Any]) -> None:
+        """Refuse a config or an option that does not exist."""
+        raise NotImplementedError
+
+    def open_for(self, config: Any) -> list[Any]:
+        """Open the release that a config names; give all that decides its rows."""
+        raise NotImplementedError
+
+    def features(self) -> datasets.Features:
+        """The features of the config."""
+        raise NotImplementedError
+
+    def write_index(self) -> tuple[str, dict[str, SplitShards]]:
+        """Write the index file; give its path and the shards of each split."""
+        raise NotImplementedError
+
+    def read_rows(self, index: str, shards: list[int]) -> Iterator[pa.Table]:
+        """Read rows of the index with their texts and images."""
+        raise NotImplementedError
+
+    def read_shards(
+        self, index: str, shards: list[int], pixels: bool = True, passed: int = 0
+    ) -> Iterator[tuple[int, pa.Table]]:
+        """Read them for a stream, so that it can tell the shards apart."""
+        raise NotImplementedError
+
+    # What `datasets` calls, in this order.
+
+    def __init__(self, cache_dir: str | None = None, hash: str | None = None, **kwargs: Any):
+        """Keep credentials from `datasets`, which stores them, and give it a hash of our code.
+
+        For a class from a package it makes no hash, so that changed code would find the old cache.
+        """
+        package = type(self).__module__.split(".")[-1]
+        if kwargs.get("data_files") is not None:  # `datasets` would look for them first
+            self.check_names(None, {"data_files": None})
+        # Kept here and not handed on: `datasets` would write into them.
+        given = kwargs.pop("storage_options", None)
+        self.options = StorageOptions(given, kwargs.get("data_dir"))
+        super().__init__(cache_dir=cache_dir, hash=code_hash(package, hash), **kwargs)
+        self.token = None  # `datasets` would put it into every stream; it is in the options
+
+    def _create_builder_config(
+        self, config_name: str | None = None, custom_features: Any = None, **options: Any
+    ) -> tuple[CxrConfig, str]:
+        """Check the options first, and put the release's state into the name of the cache.
+
+        `datasets` puts in the text of `data_dir` only, so that changed tables would find the old
+        cache; and all options, though some do not change the rows.
+        """
+        self.check_names(config_name, options)
+        config, _ = super()._create_builder_config(
+            config_name=config_name, custom_features=custom_features, **options
+        )
+        if self.token:
+            self.options = self.options.with_default("hf", token=self.token)
+        key = self.open_for(config)
+        if custom_features is not None:
+            key.append(custom_features.to_dict())
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode())
+        return config, f"{config.name}-{digest.hexdigest()[:16]}"
+
+    def _info(self) -> datasets.DatasetInfo:
+        """Required of every builder."""
+        return datasets.DatasetInfo(features=self.features(), **self.INFO)
+
+    def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
+        """Required of every builder. Each number in the list is a shard for `datasets`."""
+        path, splits = self.write_index()
+        return [self._split_generator(name, path, split) for name, split in splits.items()]
+
+    def _split_generator(
+        self, name: str, index: str, split: SplitShards
+    ) -> datasets.SplitGenerator:
+        generator = datasets.SplitGenerator(
+            name=name, gen_kwargs={"index": index, "shards": list(split.shards)}
+        )
+        generator.split_info.num_examples = split.rows  # so that the progress bar has a total
+        return generator
+
+    def _generate_tables(self, index: str, shards: list[int]) -> Iterator[tuple[int, pa.Table]]:
+        """Required of every builder."""
+        yield from enumerate(self.read_rows(index, shards))
+
+    def _prepare_split(
+        self, split_generator: Any, num_proc: int | None = None, **kwargs: Any
+    ) -> None:
+        """Write a small split in this process: starting others takes longer."""
+        rows = split_generator.split_info.num_examples
+        if self.config.image_size is None and rows < _ROWS_WORTH_PROCESSES:
+            num_proc = None
+        super()._prepare_split(split_generator, num_proc=num_proc, **kwargs)
+
+    def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Raise our errors as they are; `datasets` hides them behind one that does not help."""
+        try:
+            yield from super()._prepare_split_single(*args, **kwargs)
+            return
+        except DatasetGenerationError as error:
+            cause = error.__cause__
+            if not isinstance(cause, CxrError):
+                raise
+        # Not raised above: each would be the context of the other, and pickling would never end.
+        raise cause from None
+
+    def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
+        """As in `datasets`; decode errors of the result name the image."""
+        self.info.features = name_images(self.info.features)
+        return super().as_dataset(*args, **kwargs)
+
+    def as_streaming_dataset(self, *args: Any, **kwargs: Any) -> Any:
+        """As in `datasets`; decode errors of the result name the image."""
+        # Where the dataset is built already, its features come from the cache, as plain ones.
+        self.info.features = name_images(self.info.features)
+        return super().as_streaming_dataset(*args, **kwargs)
+
+    def _get_examples_iterable_for_split(self, split_generator: Any) -> ShardsAhead:
+        """Read ahead over the ends of shards; the step of `datasets` stops at each."""
+        return ShardsAhead(self.read_shards, **split_generator.gen_kwargs)
+
+    def _save_infos(self) -> None:
+        """Leave the package's card as it is: `datasets` 3.6 would write the infos into it."""
