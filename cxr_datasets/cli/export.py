@@ -15,7 +15,7 @@ from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.config import option_help
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
-from cxr_datasets.export.export import export
+from cxr_datasets.export.run import export
 
 _DESCRIPTION = (
     "Write a dataset to Parquet files with its images in them, which load anywhere without this "
@@ -49,7 +49,7 @@ def _add_dataset(command: argparse.ArgumentParser, builder: type[CxrBuilder]) ->
     workers.add_argument("--num-proc", type=int, help="processes to start, of one thread each")
     workers.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster to use")
     _add_options(command, builder)
-    command.add_argument("--rows-per-shard", type=int, help="most rows of a file")
+    command.add_argument("--rows-per-file", type=int, help="most rows of a file")
     command.add_argument("--storage-options", metavar="FILE",
                          help="JSON file of fsspec options for the release's store")  # fmt: skip
     command.add_argument("--out-options", metavar="FILE", help="likewise for the store of --out")

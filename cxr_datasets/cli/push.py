@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cxr_datasets.push.push import push
+from cxr_datasets.push.send import push
 
 _DESCRIPTION = (
     "Send a finished export to a private dataset repository on the Hugging Face Hub: one that is "

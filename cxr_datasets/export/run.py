@@ -1,4 +1,4 @@
-"""`export`: a dataset as Parquet files that need nothing of this project to be loaded."""
+"""`export`: a dataset as Parquet files that load without this project."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from typing import Any
 
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
-from cxr_datasets.export import card, croissant, engine
+from cxr_datasets.export import card, croissant, workers
 from cxr_datasets.export.folder import Folder
-from cxr_datasets.export.job import Shard, identity, plan_shards, usual_bytes, versions
+from cxr_datasets.export.identity import identity, identity_key, versions
 from cxr_datasets.export.lock import locked
-from cxr_datasets.export.manifest import Line, Manifest, digest, open_manifest, read_manifests
+from cxr_datasets.export.manifest import Line, Manifest, open_manifest, read_manifests
+from cxr_datasets.export.plan import PlannedFile, plan_files, usual_bytes
+from cxr_datasets.export.progress import Bar
 from cxr_datasets.export.tasks import Reader, Task
 from cxr_datasets.packages import builder_class
 from cxr_datasets.storage.credentials import StorageOptions
@@ -28,31 +30,31 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What an export came to, with what earlier runs of it wrote.
+class ExportSummary:
+    """What an export holds, with what earlier runs of it wrote.
 
     Attributes:
-        out: Where it is.
+        out: Its folder or address.
         config: The config.
-        rows: Rows of the splits asked for.
+        rows: Rows of the splits that were asked for.
         bytes: Bytes of their files.
-        shards: How many files.
-        written: How many of them this run wrote.
-        skipped: Images left out, with `missing="skip"`.
+        files: Number of their files.
+        written: Number of files that this run wrote.
+        skipped: Number of images left out, with `missing="skip"`.
     """
 
     out: str
     config: str
     rows: int
     bytes: int
-    shards: int
+    files: int
     written: int
     skipped: int
 
     def __str__(self) -> str:
         return (
             f"{self.out}: {self.config}, {self.rows:,} rows, {self.bytes:,} bytes in "
-            f"{self.shards:,} files ({self.written:,} written now), {self.skipped:,} images skipped"
+            f"{self.files:,} files ({self.written:,} written now), {self.skipped:,} images skipped"
         )
 
 
@@ -66,18 +68,17 @@ def export(
     num_proc: int | None = None,
     dask: str | None = None,
     client: Any = None,
-    rows_per_shard: int | None = None,
+    rows_per_file: int | None = None,
     storage_options: Mapping[str, Any] | None = None,
     out_options: Mapping[str, Any] | None = None,
     cache_dir: str | None = None,
     progress: bool = True,
     **options: Any,
-) -> Summary:
+) -> ExportSummary:
     """Write a dataset to Parquet files that hold its images, with a card and a description.
 
-    The files can be loaded by `load_dataset(out)` of any `datasets`, and read by whatever reads
-    Parquet. An export that was stopped, in whatever way, goes on when the same call is made again,
-    and ends with the same bytes.
+    `load_dataset(out)` of any `datasets` loads the files, and so does whatever reads Parquet. If an
+    export is stopped, in whatever way, the same call goes on with it and ends with the same bytes.
 
     Args:
         dataset: Name of the dataset, such as `mimic-cxr-jpg`.
@@ -92,7 +93,7 @@ def export(
         dask: Address of the scheduler of a Dask cluster that is to write, such as
             `tcp://host:8786`. Its workers must see the release and `out` under the same names.
         client: A Dask client of such a cluster.
-        rows_per_shard: Most rows of a file, as far as whole shards of the index (256 rows; fewer
+        rows_per_file: Most rows of a file, as far as whole blocks of the index (256 rows; fewer
             in small splits) allow. None: as many as come to about 400 MB.
         storage_options: For `data_dir`, as fsspec's file system of it takes them.
         out_options: For `out`, likewise.
@@ -110,8 +111,8 @@ def export(
         CxrError: The release is broken. What was finished is kept.
         KeyboardInterrupt: Likewise; its message says how to go on.
     """
-    engine.check(num_proc, dask, client)
-    _check_own_options(config, rows_per_shard, options)
+    workers.check_workers(num_proc, dask, client)
+    _check_own_options(config, rows_per_file, options)
     folder = Folder(out, StorageOptions(out_options, os.fspath(out)))
     arguments = {
         "cache_dir": cache_dir, "config_name": config, "data_dir": os.fspath(data_dir),
@@ -120,16 +121,16 @@ def export(
     builder = builder_class(dataset)(**arguments, storage_options=storage_options)
     index, splits = builder.write_index()
     wanted = _wanted_splits(split, splits)
-    shards = plan_shards(index, splits, builder.config, rows_per_shard)
+    planned = plan_files(index, splits, builder.config, rows_per_file)
     reader = Reader(builder, index, arguments)
-    header = _header(dataset, reader, shards, rows_per_shard)
+    header = _header(dataset, reader, planned, rows_per_file)
     with locked(folder):
-        manifest = open_manifest(folder, header, shards)
-        chosen = [shard for shard in shards if shard.split in wanted]
-        left = [shard for shard in chosen if shard.name not in manifest.lines]
+        manifest = open_manifest(folder, header, planned)
+        chosen = [file for file in planned if file.split in wanted]
+        left = [file for file in chosen if file.name not in manifest.lines]
         _warn_if_there_is_no_room(folder, usual_bytes(left, builder.config))
-        key = digest(header["identity"])
-        tasks = [Task(reader, folder, shard, key, versions()) for shard in left]
+        key = identity_key(header["identity"])
+        tasks = [Task(reader, folder, file, key, versions()) for file in left]
         _run(
             tasks, folder, manifest, chosen, progress,
             num_proc=num_proc, dask=dask, client=client,
@@ -139,14 +140,14 @@ def export(
     return _summary(folder, manifest, chosen, len(left))
 
 
-def _check_own_options(config: str, rows_per_shard: int | None, options: Iterable[str]) -> None:
+def _check_own_options(config: str, rows_per_file: int | None, options: Iterable[str]) -> None:
     if config not in CONFIGS:
         raise OptionError.unknown("config", config, CONFIGS)
     if "embed" in options:
         raise OptionError("embed is no option of an export: its files always hold the images.")
-    if rows_per_shard is not None and (not isinstance(rows_per_shard, int) or rows_per_shard < 1):
+    if rows_per_file is not None and (not isinstance(rows_per_file, int) or rows_per_file < 1):
         raise OptionError(
-            f"rows_per_shard={rows_per_shard!r} is not a number of rows. Give a positive integer."
+            f"rows_per_file={rows_per_file!r} is not a number of rows. Give a positive integer."
         )
 
 
@@ -163,7 +164,7 @@ def _wanted_splits(split: str | Sequence[str] | None, splits: Iterable[str]) -> 
 
 
 def _header(
-    dataset: str, reader: Reader, shards: Sequence[Shard], rows_per_shard: int | None
+    dataset: str, reader: Reader, planned: Sequence[PlannedFile], rows_per_file: int | None
 ) -> dict[str, Any]:
     builder = reader.builder
     name = dataset.replace("_", "-")
@@ -171,10 +172,10 @@ def _header(
         "python": platform.python_version(), "datasets": version("datasets"), **versions(),
     }  # fmt: skip
     files: dict[str, list[str]] = {}
-    for shard in shards:
-        files.setdefault(shard.split, []).append(shard.name)
+    for file in planned:
+        files.setdefault(file.split, []).append(file.name)
     header = {
-        "identity": identity(name, builder, rows_per_shard),
+        "identity": identity(name, builder, rows_per_file),
         "description": card.description(builder, software),
         "files": files,
     }
@@ -189,8 +190,8 @@ def _warn_if_there_is_no_room(folder: Folder, needed: int) -> None:
     free = shutil.disk_usage(folder.place()).free
     if free < needed:
         _logger.warning(
-            "%s has room for %.0f GB; what is still to be written takes about %.0f GB. If it does "
-            "not suffice, the export stops and can go on when there is more.",
+            "%s has room for %.0f GB; the files still to be written take about %.0f GB. If the "
+            "room runs out, the export stops; it goes on when there is more.",
             folder, free / 1e9, needed / 1e9,
         )  # fmt: skip
 
@@ -199,14 +200,14 @@ def _run(
     tasks: Sequence[Task],
     folder: Folder,
     manifest: Manifest,
-    chosen: Sequence[Shard],
+    chosen: Sequence[PlannedFile],
     progress: bool,
-    **workers: Any,
+    **who: Any,
 ) -> None:
-    images = {shard.name: shard.images for shard in chosen}
+    images = {file.name: file.images for file in chosen}
     finished = sum(images[name] for name in images if name in manifest.lines)
     unit = "studies" if manifest.config == "reports" else "images"
-    bar = engine.Bar(unit, sum(images.values()), finished, progress)
+    bar = Bar(unit, sum(images.values()), finished, progress)
 
     def note(line: Line) -> None:
         folder.settle(line.name)
@@ -215,9 +216,11 @@ def _run(
 
     noted: list[Future[None]] = []
     try:
-        # The disk is waited for while the next files are written.
+        # A thread waits for the disk while the next files are written.
         with ThreadPoolExecutor(1, thread_name_prefix="cxr-manifest") as notes:
-            engine.run(tasks, lambda line: noted.append(notes.submit(note, line)), bar, **workers)
+            workers.write_files(
+                tasks, lambda line: noted.append(notes.submit(note, line)), bar, **who
+            )
         for finished_note in noted:
             finished_note.result()
     except KeyboardInterrupt:
@@ -228,7 +231,7 @@ def _run(
         ) from None
     finally:
         bar.close()
-        with suppress(Exception):  # what went wrong matters more; the next run tries again
+        with suppress(Exception):  # the error that ended the export matters more
             folder.remove_unfinished()  # of lost workers
 
 
@@ -239,20 +242,22 @@ def _describe(folder: Folder, config: str) -> None:
     skipped = card.skipped_images(manifest)
     if skipped is not None:
         folder.write(card.skipped_name(config), "".join(f"{id}\n" for id in skipped).encode())
-    folder.write(croissant.NAME, croissant.write_croissant(manifests).encode())
-    folder.write(card.NAME, card.write_card(manifests).encode())
+    folder.write(croissant.CROISSANT, croissant.write_croissant(manifests).encode())
+    folder.write(card.CARD, card.write_card(manifests).encode())
 
 
-def _summary(folder: Folder, manifest: Manifest, chosen: Sequence[Shard], written: int) -> Summary:
-    lines = [manifest.lines[shard.name] for shard in chosen]
+def _summary(
+    folder: Folder, manifest: Manifest, chosen: Sequence[PlannedFile], written: int
+) -> ExportSummary:
+    lines = [manifest.lines[file.name] for file in chosen]
     before = manifest.header.get("skipped", {})
-    splits = {shard.split for shard in chosen}
-    return Summary(
+    splits = {file.split for file in chosen}
+    return ExportSummary(
         out=str(folder),
         config=manifest.config,
         rows=sum(line.rows for line in lines),
         bytes=sum(line.bytes for line in lines),
-        shards=len(lines),
+        files=len(lines),
         written=written,
         skipped=sum(len(line.skipped) for line in lines)
         + sum(len(before.get(split, ())) for split in splits),

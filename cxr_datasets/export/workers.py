@@ -1,55 +1,18 @@
-"""Who writes the shards: this process, processes started here, or a cluster."""
+"""Who writes the files: this process, processes started here, or a cluster."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
-
-import datasets
-from tqdm import tqdm
 
 from cxr_datasets.errors import ExportError, OptionError
 from cxr_datasets.export.manifest import Line
 from cxr_datasets.export.tasks import Progress, Task
 
 
-class Bar:
-    """A progress bar over images, with rate and time left.
-
-    Images of a shard that is begun anew, as its worker was lost, count once.
-    """
-
-    def __init__(self, unit: str, total: int, finished: int, shown: bool):
-        """Show the bar.
-
-        Args:
-            unit: What is counted.
-            total: How many there are.
-            finished: How many an earlier run wrote; they say nothing of the rate.
-            shown: Whether there is to be a bar.
-        """
-        disabled = datasets.are_progress_bars_disabled()  # by the user, for all of `datasets`
-        interval = 0.2 if sys.stderr.isatty() else 10.0  # a log file keeps every line
-        self._bar = tqdm(
-            total=total, initial=finished, unit=f" {unit}", disable=not shown or disabled,
-            mininterval=interval, dynamic_ncols=True, desc="export",
-        )  # fmt: skip
-        self._written: dict[str, int] = {}
-
-    def __call__(self, name: str, images: int) -> None:
-        """Note how many images of a shard are written."""
-        self._bar.update(images - self._written.get(name, 0))
-        self._written[name] = images
-
-    def close(self) -> None:
-        """Leave the bar as it is."""
-        self._bar.close()
-
-
-def run(
+def write_files(
     tasks: Sequence[Task],
     done: Callable[[Line], None],
     progress: Progress,
@@ -57,18 +20,18 @@ def run(
     dask: str | None = None,
     client: Any = None,
 ) -> None:
-    """Write shards.
+    """Write files.
 
     Args:
-        tasks: The shards.
-        done: Is given the line of each as it is finished, here, one at a time.
-        progress: Is told how each goes on.
+        tasks: One for each file.
+        done: Is called here with the line of each finished file, one at a time.
+        progress: Is called with the name of a file and the number of its images written so far.
         num_proc: Processes to start, of one thread each; None: this one, with a thread a core.
-        dask: Address of a Dask scheduler to leave it to.
-        client: A Dask client to leave it to.
+        dask: Address of the scheduler of a Dask cluster that writes.
+        client: A Dask client whose cluster writes.
 
     Raises:
-        CxrError: A shard cannot be written.
+        CxrError: A file cannot be written.
     """
     if not tasks:
         return
@@ -96,11 +59,12 @@ def run(
         cluster.run_tasks(local, tasks, done, progress)
 
 
-def check(num_proc: int | None, dask: str | None, client: Any) -> None:
-    """Check who is to write.
+def check_workers(num_proc: int | None, dask: str | None, client: Any) -> None:
+    """Check the options that say who writes.
 
     Raises:
-        OptionError: It is not clear, or this process is one of those being started.
+        OptionError: They exclude each other or have a wrong value, or this process is one of those
+            being started.
     """
     if sum(choice is not None for choice in (num_proc, dask, client)) > 1:
         raise OptionError("num_proc, dask and client exclude each other. Give one of them.")
