@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.identity import identity, identity_key, versions
 from cxr_datasets.export.lock import locked
 from cxr_datasets.export.manifest import Line, Manifest, open_manifest, read_manifests
+from cxr_datasets.export.options import ExportOptions, sort_options
 from cxr_datasets.export.plan import PlannedFile, plan_files, usual_bytes
 from cxr_datasets.export.progress import Bar
 from cxr_datasets.export.tasks import Reader, Task
@@ -65,20 +66,13 @@ def export(
     *,
     config: str = "images",
     split: str | Sequence[str] | None = None,
-    num_proc: int | None = None,
-    dask: str | None = None,
-    client: Any = None,
-    rows_per_file: int | None = None,
-    storage_options: Mapping[str, Any] | None = None,
-    out_options: Mapping[str, Any] | None = None,
-    cache_dir: str | None = None,
-    progress: bool = True,
     **options: Any,
 ) -> ExportSummary:
     """Write a dataset to Parquet files that hold its images, with a card and a description.
 
     `load_dataset(out)` of any `datasets` loads the files, and so does whatever reads Parquet. If an
     export is stopped, in whatever way, the same call goes on with it and ends with the same bytes.
+    A call with `num_proc` must stand under `if __name__ == "__main__":`.
 
     Args:
         dataset: Name of the dataset, such as `mimic-cxr-jpg`.
@@ -88,42 +82,37 @@ def export(
         config: `images`, `studies` or `reports`. Several can be exported into one folder, one
             after another.
         split: One split or several; None: all. The others can follow later.
-        num_proc: Write in so many processes of one thread each, with Dask. None: in this process,
-            with a thread for each core. Call it under `if __name__ == "__main__":`.
-        dask: Address of the scheduler of a Dask cluster that is to write, such as
-            `tcp://host:8786`. Its workers must see the release and `out` under the same names.
-        client: A Dask client of such a cluster.
-        rows_per_file: Most rows of a file, as far as whole blocks of the index (256 rows; fewer
-            in small splits) allow. None: as many as come to about 400 MB.
-        storage_options: For `data_dir`, as fsspec's file system of it takes them.
-        out_options: For `out`, likewise.
-        cache_dir: Where the index is kept; None: the cache of `datasets`.
-        progress: Whether to show a progress bar.
-        **options: Options of the dataset: `image_size`, `views`, `missing`, and its own.
+        **options: Options of the export, which are the fields of `ExportOptions`, such as
+            `num_proc` and `rows_per_file`; and options of the dataset, such as `image_size`,
+            `views` and `missing`.
 
     Returns:
-        What was written.
+        What the export holds now.
 
     Raises:
         OptionError: An option or a value does not exist.
         ExportError: `out` holds something else, or an export of another release or with other
-            options; it is being written to; there is no room; workers were lost.
-        CxrError: The release is broken. What was finished is kept.
-        KeyboardInterrupt: Likewise; its message says how to go on.
+            options; another export writes to it; there is no room; workers were lost.
+        CxrError: The release is broken. Finished files are kept.
+        KeyboardInterrupt: It was stopped, and the message says how to go on. Finished files are
+            kept.
     """
-    workers.check_workers(num_proc, dask, client)
-    _check_own_options(config, rows_per_file, options)
-    folder = Folder(out, StorageOptions(out_options, os.fspath(out)))
+    workers.refuse_in_a_starting_process()
+    if config not in CONFIGS:
+        raise OptionError.unknown("config", config, CONFIGS)
+    kind = builder_class(dataset)
+    own, given = sort_options(options, kind.BUILDER_CONFIG_CLASS)
+    folder = Folder(out, StorageOptions(own.out_options, os.fspath(out)))
     arguments = {
-        "cache_dir": cache_dir, "config_name": config, "data_dir": os.fspath(data_dir),
-        "embed": True, **{name: _plain(value) for name, value in options.items()},
+        "cache_dir": own.cache_dir, "config_name": config, "data_dir": os.fspath(data_dir),
+        "embed": True, **given,
     }  # fmt: skip
-    builder = builder_class(dataset)(**arguments, storage_options=storage_options)
+    builder = kind(**arguments, storage_options=own.storage_options)
     index, splits = builder.write_index()
     wanted = _wanted_splits(split, splits)
-    planned = plan_files(index, splits, builder.config, rows_per_file)
+    planned = plan_files(index, splits, builder.config, own.rows_per_file)
     reader = Reader(builder, index, arguments)
-    header = _header(dataset, reader, planned, rows_per_file)
+    header = _header(dataset, reader, planned, own.rows_per_file)
     with locked(folder):
         manifest = open_manifest(folder, header, planned)
         chosen = [file for file in planned if file.split in wanted]
@@ -131,28 +120,10 @@ def export(
         _warn_if_there_is_no_room(folder, usual_bytes(left, builder.config))
         key = identity_key(header["identity"])
         tasks = [Task(reader, folder, file, key, versions()) for file in left]
-        _run(
-            tasks, folder, manifest, chosen, progress,
-            num_proc=num_proc, dask=dask, client=client,
-        )  # fmt: skip
+        _write(tasks, folder, manifest, chosen, own)
         manifest.save(folder)  # in order, whatever the order in which files were finished
         _describe(folder, config)
     return _summary(folder, manifest, chosen, len(left))
-
-
-def _check_own_options(config: str, rows_per_file: int | None, options: Iterable[str]) -> None:
-    if config not in CONFIGS:
-        raise OptionError.unknown("config", config, CONFIGS)
-    if "embed" in options:
-        raise OptionError("embed is no option of an export: its files always hold the images.")
-    if rows_per_file is not None and (not isinstance(rows_per_file, int) or rows_per_file < 1):
-        raise OptionError(
-            f"rows_per_file={rows_per_file!r} is not a number of rows. Give a positive integer."
-        )
-
-
-def _plain(value: Any) -> Any:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _wanted_splits(split: str | Sequence[str] | None, splits: Iterable[str]) -> list[str]:
@@ -196,18 +167,18 @@ def _warn_if_there_is_no_room(folder: Folder, needed: int) -> None:
         )  # fmt: skip
 
 
-def _run(
+def _write(
     tasks: Sequence[Task],
     folder: Folder,
     manifest: Manifest,
     chosen: Sequence[PlannedFile],
-    progress: bool,
-    **who: Any,
+    options: ExportOptions,
 ) -> None:
+    """Write the files that are left, and note each in the manifest as it is finished."""
     images = {file.name: file.images for file in chosen}
     finished = sum(images[name] for name in images if name in manifest.lines)
     unit = "studies" if manifest.config == "reports" else "images"
-    bar = Bar(unit, sum(images.values()), finished, progress)
+    bar = Bar(unit, sum(images.values()), finished, options.progress)
 
     def note(line: Line) -> None:
         folder.settle(line.name)
@@ -219,7 +190,7 @@ def _run(
         # A thread waits for the disk while the next files are written.
         with ThreadPoolExecutor(1, thread_name_prefix="cxr-manifest") as notes:
             workers.write_files(
-                tasks, lambda line: noted.append(notes.submit(note, line)), bar, **who
+                tasks, lambda line: noted.append(notes.submit(note, line)), bar, options
             )
         for finished_note in noted:
             finished_note.result()
