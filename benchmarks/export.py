@@ -59,7 +59,7 @@ def with_processes(count: int) -> float:
     with LocalCluster(n_workers=count, threads_per_worker=1, memory_limit=0,
                       dashboard_address=":0") as cluster, Client(cluster) as client:  # fmt: skip
         client.run(__import__, "cxr_datasets.export.tasks")
-        return ours(RESIZED_PATIENTS, image_size=512, rows_per_shard=32, client=client)
+        return ours(RESIZED_PATIENTS, image_size=512, rows_per_file=32, client=client)
 
 
 def laid_out(megabytes: int = 32, codec: str = "none") -> float:
@@ -128,7 +128,7 @@ def _reencode(path: str) -> int:
 
 def contenders() -> dict[str, Callable[[], float]]:
     """What is run in turn."""
-    one = {"image_size": 512, "rows_per_shard": 32, "num_proc": 1}
+    one = {"image_size": 512, "rows_per_file": 32, "num_proc": 1}
     return {
         "export": ours,
         "export, studies": lambda: ours(config="studies"),

@@ -55,13 +55,20 @@ def builder_class(dataset: str) -> type[Any]:
     """
     point = _point_of(dataset)
     try:
-        return point.load()
-    except (ImportError, AttributeError) as error:
-        raise PackageError(
-            f"The dataset {point.name} is installed and cannot be used: its entry point "
-            f"{point.value} does not load ({type(error).__name__}: {error}). Install its package "
-            "again, or remove it."
-        ) from error
+        builder = point.load()
+    except Exception as error:  # whatever a package raises that is not whole
+        said = " ".join(str(error).split())
+        raise _unusable(point, f"does not load ({type(error).__name__}: {said})") from error
+    if not isinstance(builder, type):
+        raise _unusable(point, "names no class")
+    return builder
+
+
+def _unusable(point: EntryPoint, why: str) -> PackageError:
+    return PackageError(
+        f"The dataset {point.name} is installed and cannot be used: its entry point {point.value} "
+        f"{why}. Install its package again, or remove it."
+    )
 
 
 def _point_of(dataset: str) -> EntryPoint:

@@ -1,4 +1,4 @@
-"""The command `cxr`: a module a verb."""
+"""The command `cxr`: a module for each verb, imported when the verb is called."""
 
 from cxr_datasets.cli.command import main
 

@@ -3,51 +3,52 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from cxr_datasets.push.push import push
+from cxr_datasets.cli.parser import Parser
 
 _DESCRIPTION = (
     "Send a finished export to a private dataset repository on the Hugging Face Hub: one that is "
-    "made, private, or is private already. Nothing is sent to a public one, gated or not. Stopped "
-    "in whatever way, the same command goes on. The token is the one of `hf auth login`, or of the "
-    "environment variable HF_TOKEN."
+    "made, private, or is private already. Nothing is sent to a public one, gated or not. If it is "
+    "stopped, in whatever way, the same command goes on. The token is the one of `hf auth login`, "
+    "or of the environment variable HF_TOKEN."
 )
 
 
-def add_push(commands: Any) -> None:
-    """Add the command to those of `cxr`.
+def add_arguments(parser: Parser) -> None:
+    """Add the arguments of the command.
 
     Args:
-        commands: Subparsers of the command line.
+        parser: Parser of the verb.
     """
-    command: argparse.ArgumentParser = commands.add_parser(
-        "push", help="send an export to a private Hub repository", description=_DESCRIPTION
-    )
-    command.add_argument("folder", metavar="OUT", help="the folder that `cxr export` wrote")
-    command.add_argument("repo", metavar="USER/NAME", help="the repository")
-    command.add_argument(
+    parser.description = _DESCRIPTION
+    parser.add_argument("folder", metavar="OUT", help="The folder that `cxr export` wrote.")
+    parser.add_argument("repo", metavar="USER/NAME", help="The repository.")
+    parser.add_argument(
         "--i-have-signed-the-dua",
         action="store_true",
-        help="needed for credentialed data such as MIMIC-CXR-JPG: you, and everyone who can read "
-        "the repository, signed its data use agreement",
+        help="Needed for credentialed data such as MIMIC-CXR-JPG: you, and everyone who can read "
+        "the repository, signed its data use agreement.",
     )
-    command.add_argument(
+    parser.add_argument(
         "--organization",
         metavar="NAME",
-        help="needed for credentialed data in a repository of an organization, all of whose "
-        "members can read it: names it",
+        help="Needed for credentialed data in a repository of an organization: its name. All its "
+        "members can read the repository.",
     )
-    command.add_argument("--commit-message", metavar="TEXT", help="default: names the dataset")
-    command.add_argument(
+    parser.add_argument(
+        "--commit-message", metavar="TEXT", help="Default: the name of the dataset and the version."
+    )
+    parser.add_argument(
         "--no-verify",
         dest="verify",
         action="store_false",
-        help="do not load the copy back to count its rows",
+        help="Do not load the copy back to count its rows.",
     )
-    command.set_defaults(run=_run, command=command)
+    parser.set_defaults(run=_run, command=parser)
 
 
 def _run(options: argparse.Namespace) -> None:
+    from cxr_datasets.push import push
+
     given = {name: value for name, value in vars(options).items() if name not in ("run", "command")}
     print(push(given.pop("folder"), given.pop("repo"), **given))

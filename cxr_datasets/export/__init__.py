@@ -1,6 +1,7 @@
 """A dataset as Parquet files that load anywhere: resized, resumable, written by many workers."""
 
 from cxr_datasets.errors import ExportError
-from cxr_datasets.export.export import Summary, export
+from cxr_datasets.export.options import ExportOptions
+from cxr_datasets.export.run import ExportSummary, export
 
-__all__ = ["ExportError", "Summary", "export"]
+__all__ = ["ExportError", "ExportOptions", "ExportSummary", "export"]

@@ -1,7 +1,7 @@
-"""The card of an export: what `datasets` and the Hub read at its head, and where the data are from.
+"""The card of an export: front matter for `datasets` and the Hub, and where the data are from.
 
-It is made of the manifests alone, so exports of several configs into one folder share one card, and
-the same exports have the same card. It names no place of the machine it was written on.
+It is made from the manifests alone. So several configs in one folder share one card, and the same
+export has the same card everywhere. It names no place on the machine that wrote it.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from huggingface_hub import DatasetCard
 
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.columns import CONFIGS
-from cxr_datasets.export.job import PRESENT
+from cxr_datasets.export.identity import PRESENT
 from cxr_datasets.export.manifest import Manifest
 from cxr_datasets.packages import package_folder
 
-NAME = "README.md"
+CARD = "README.md"
 
 _KEPT = ("pretty_name", "license", "license_name", "license_link", "language", "task_categories",
          "tags")  # fmt: skip
-"""What the export's card takes over from the head of the dataset's own."""
+"""Keys of the dataset's own card that the card of the export takes over."""
 
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _SIZE_NAMES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
@@ -32,15 +32,15 @@ _SIZE_NAMES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
 _TERMS = re.compile(
     r"^## [^\n]*(?:Terms|Licen[cs]e)[^\n]*\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL
 )
-"""Sections of a dataset's card that say under which terms it may be used."""
+"""Sections of a dataset's card that give the terms of its use."""
 
 
 def description(builder: CxrBuilder, versions: Mapping[str, str]) -> dict[str, Any]:
-    """What the card says of a config beyond what decides the bytes; kept in the manifest.
+    """Collect what the card says of a config beyond its identity, for the manifest.
 
     Args:
         builder: The config's builder.
-        versions: Of the software.
+        versions: Versions of the software.
     """
     info = datasets.DatasetInfo(features=builder.info.features)
     root = builder.release.source.root.rstrip("/").rpartition("/")[2]
@@ -59,10 +59,10 @@ def write_card(manifests: Sequence[Manifest]) -> str:
     """Write the card of an export.
 
     Args:
-        manifests: Of its configs, as `finished` gives them.
+        manifests: Manifests of its configs, as `finished` gives them.
 
     Returns:
-        Markdown with its YAML head.
+        Markdown with YAML front matter.
     """
     own = own_card(manifests)
     head = yaml.safe_dump(_head(manifests, own.data.to_dict()), sort_keys=False, allow_unicode=True)
@@ -73,19 +73,19 @@ def write_card(manifests: Sequence[Manifest]) -> str:
 
 
 def own_card(manifests: Sequence[Manifest]) -> DatasetCard:
-    """The card of the dataset that was exported."""
+    """Read the card of the dataset that was exported."""
     package = package_folder(manifests[0].header["description"]["package"])
     return DatasetCard((package / "README.md").read_text(encoding="utf-8"))
 
 
 def finished(manifests: Sequence[Manifest]) -> list[Manifest]:
-    """Those with a split whose files are all there, in the order of the configs."""
+    """Keep the manifests that have a finished split, in the order of the configs."""
     some = (manifest for manifest in manifests if finished_splits(manifest))
     return sorted(some, key=lambda manifest: CONFIGS.index(manifest.config))
 
 
 def finished_splits(manifest: Manifest) -> list[str]:
-    """Names of the splits whose files are all there."""
+    """List the splits whose files are all finished."""
     return [split for split in manifest.header["files"] if manifest.is_complete(split)]
 
 
@@ -138,8 +138,8 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
         f"# {name}, as Parquet",
         "",
         f"A copy of {name} ([{said['homepage']}]({said['homepage']})), written by `cxr export "
-        f"{dataset}` of [cxr-datasets](https://pypi.org/project/cxr-datasets/). Images are in the "
-        "files; nothing else is needed to load it:",
+        f"{dataset}` of [cxr-datasets](https://pypi.org/project/cxr-datasets/). The files hold the "
+        "images; nothing else is needed to load them:",
         "",
         "```python",
         "from datasets import load_dataset",
@@ -150,7 +150,7 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
         ),
         "```",
         "",
-        "The terms of the original hold for this copy: see below.",
+        "The terms of the original apply to this copy: see below.",
         "",
         "## What is in it",
         "",
@@ -164,7 +164,7 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
                 f"| `{manifest.config}` | `{split}` | {sum(line.rows for line in lines):,} | "
                 f"{len(lines):,} | {sum(line.bytes for line in lines):,} |"
             )
-    text += ["", "## Where it is from", ""]
+    text += ["", "## Where it comes from", ""]
     if said["release"]:
         text += [f"Release {said['release']}, by the name of its folder.", ""]
     text += ["| file of the release | state |", "|---|---|"]
@@ -180,8 +180,8 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
         if skipped is not None:
             text += [
                 "",
-                f"{len(skipped):,} images are left out of `{manifest.config}`, for their files "
-                "were not there or did not decode. They are listed in "
+                f"{len(skipped):,} images are left out of `{manifest.config}`: their files are "
+                "absent or do not decode. They are listed in "
                 f"`{skipped_name(manifest.config)}`.",
             ]
     return [*text, ""]
@@ -202,17 +202,21 @@ def _terms(card: str) -> list[str]:
 
 
 def skipped_name(config: str) -> str:
-    """The file that lists the images left out of a config."""
+    """Give the name of the file that lists the images left out of a config."""
     return f"skipped-{config}.txt"
 
 
 def skipped_images(manifest: Manifest) -> list[str] | None:
-    """Ids of the images left out of the finished splits, sorted; None if none could be."""
+    """List the ids of the images left out of the finished splits.
+
+    Returns:
+        The ids, sorted; None if the options leave no image out.
+    """
     before = manifest.header.get("skipped")
     if before is None:
         return None
     files = manifest.header["files"]
-    # A split all of whose images were left out has no files.
+    # A split has no files if all its images were left out.
     found = [id for split, ids in before.items() for id in ids
              if split not in files or manifest.is_complete(split)]  # fmt: skip
     for split in finished_splits(manifest):

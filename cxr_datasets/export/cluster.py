@@ -1,6 +1,6 @@
-"""Dask: shards written by several processes, of this machine or of a cluster.
+"""Files written with Dask, by processes of this machine or of a cluster.
 
-This is the one module that imports it.
+No other module imports Dask.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cxr_datasets.export.tasks import Progress, Task
 from cxr_datasets.storage.credentials import StorageOptions
 
 LOST_WORKERS = 10
-"""How often Dask may give a shard up for its lost workers before it is held to blame itself."""
+"""How often Dask may give a file up for its lost workers before the file itself is to blame."""
 
 _CONNECTING = 30
 """Seconds to reach a scheduler."""
@@ -38,9 +38,9 @@ _TOPIC = "cxr-export"
 
 
 class _Carrier(WorkerPlugin):
-    """Takes storage options to processes started here: by their own pipe, past the scheduler.
+    """Takes storage options to processes started here, by their own pipe and past the scheduler.
 
-    As it is unpickled there, the options are known to that process.
+    When it is unpickled in such a process, that process knows the options.
     """
 
     name = "cxr-storage-options"
@@ -49,18 +49,18 @@ class _Carrier(WorkerPlugin):
         self.options = options
 
     def setup(self, worker: Any) -> None:
-        """Leave Ctrl-C, which a terminal sends to all of them, to the process that started this."""
+        """Leave Ctrl-C, which a terminal sends to all processes, to the one that started this."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
 def local_cluster(processes: int, options: Sequence[StorageOptions]) -> Iterator[Client]:
-    """Start processes of one thread each, and stop them.
+    """Start processes of one thread each, and stop them at the end of the block.
 
     Args:
         processes: How many.
-        options: What they need to reach the stores.
+        options: Storage options they need to reach the stores.
     """
     quiet = {
         "distributed.scheduler.allowed-failures": LOST_WORKERS,
@@ -83,7 +83,7 @@ def connected(scheduler: str) -> Iterator[Client]:
     """Connect to the scheduler of a running cluster.
 
     Raises:
-        ExportError: None answers there.
+        ExportError: No scheduler answers there.
     """
     try:
         client = Client(scheduler, timeout=_CONNECTING)
@@ -99,19 +99,19 @@ def connected(scheduler: str) -> Iterator[Client]:
 def run_tasks(
     client: Client, tasks: Sequence[Task], done: Callable[[Line], None], progress: Progress
 ) -> None:
-    """Let the workers of a cluster write shards.
+    """Let the workers of a cluster write files.
 
-    Through the scheduler go a few kilobytes for each shard: the task, signs of progress, the line.
+    A few kilobytes for each file go through the scheduler: the task, its progress, the line.
 
     Args:
-        client: Of the cluster. Workers may come and go.
-        tasks: The shards.
-        done: Is given the line of each as it is finished.
-        progress: Is told how each goes on.
+        client: Client of the cluster. Workers may come and go.
+        tasks: One for each file.
+        done: Is called with the line of each finished file.
+        progress: Is called with the name of a file and the number of its images written so far.
 
     Raises:
-        CxrError: A shard cannot be written.
-        ExportError: The scheduler was lost, or a shard took many workers with it.
+        CxrError: A file cannot be written.
+        ExportError: The scheduler was lost, or many workers were lost while they wrote one file.
     """
     topic = f"{_TOPIC}-{secrets.token_hex(4)}"
     client.subscribe_topic(topic, lambda event: progress(*event[1]))
@@ -119,7 +119,7 @@ def run_tasks(
     running: dict[Future, Task] = {}
 
     def begin(task: Task) -> Future:
-        name = task.shard.name
+        name = task.file.name
         attempts[name] += 1
         future = client.submit(_run, task, topic, key=f"{topic}-{name}-{attempts[name]}")
         running[future] = task
@@ -129,8 +129,8 @@ def run_tasks(
         waiting = as_completed([begin(task) for task in tasks])
         for future in waiting:
             task = running.pop(future)
-            line = _line(future, is_last=attempts[task.shard.name] >= LOST_WORKERS)
-            # Else Dask would write the shard once more if the worker that wrote it went away.
+            line = _line(future, is_last=attempts[task.file.name] >= LOST_WORKERS)
+            # Else Dask writes the file again if the worker that wrote it goes away.
             future.release()
             if line is None:
                 waiting.add(begin(task))
@@ -141,10 +141,10 @@ def run_tasks(
 
 
 def _line(future: Future, is_last: bool) -> Line | None:
-    """What came of a shard; None if it was given up because of its workers.
+    """Give the line of a file; None if Dask gave the file up because of its workers.
 
-    Dask gives a task up that was running on several workers as they were lost. On a cluster whose
-    nodes are taken away at any time this says nothing of the task.
+    Dask gives a task up if several workers were lost while they ran it. On a cluster whose nodes
+    are taken away at any time, this says nothing about the task.
     """
     try:
         return future.result()
@@ -164,7 +164,7 @@ def _line(future: Future, is_last: bool) -> Line | None:
 
 
 def _run(task: Task, topic: str) -> Line:
-    """What a worker does."""
+    """Write a file; runs on a worker."""
     worker, said = get_worker(), [0.0]
 
     def tell(name: str, images: int) -> None:

@@ -1,6 +1,6 @@
-"""The export in Croissant 1.0, the description that machines read (mlcommons.org/croissant).
+"""The description of an export for machines, in Croissant 1.0 (mlcommons.org/croissant).
 
-It is written without the package `mlcroissant`, which validates it in the tests.
+It is written without the package `mlcroissant`; the tests validate it with that package.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from cxr_datasets.export.card import finished_splits, own_card
 from cxr_datasets.export.manifest import Manifest
 
-NAME = "croissant.json"
+CROISSANT = "croissant.json"
 
 _CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -63,7 +63,7 @@ def write_croissant(manifests: Sequence[Manifest]) -> str:
     """Describe an export.
 
     Args:
-        manifests: Of its configs, as `card.finished` gives them.
+        manifests: Manifests of its configs, as `card.finished` gives them.
 
     Returns:
         JSON-LD.
@@ -125,7 +125,7 @@ def _records(manifest: Manifest, split: str) -> dict[str, Any]:
 
 
 def _field(records: str, column: Mapping[str, Any]) -> dict[str, Any]:
-    """A column as `datasets` writes it into a card, as a field of a record set."""
+    """Turn a column, as `datasets` writes it into a card, into a field of a record set."""
     name = column["name"]
     repeated = "list" in column
     kind = column["list"] if repeated else column.get("dtype")

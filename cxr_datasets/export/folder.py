@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import posixpath
-import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import fsspec
-import pyarrow as pa
 
 from cxr_datasets.errors import CxrError, ExportError, OptionError
+from cxr_datasets.export.sinks import Explaining, LocalSink, Sink, StoreSink
 from cxr_datasets.storage import addresses
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.retry import is_refusal
@@ -29,187 +27,24 @@ from cxr_datasets.storage.threads import ONE_THREAD_EACH
 PRIVATE = ".cxr"
 """Folder in the export for what its readers do not need: manifests, lock, unfinished files."""
 
-UNFINISHED = f"{PRIVATE}/unfinished"
+UNFINISHED_FOLDER = f"{PRIVATE}/unfinished"
 
 _WHOLE_OR_NOT_AT_ALL = frozenset(
     {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "r2"}
 )
-"""Stores where a file is not there until its last byte is."""
+"""Stores that show a file only once its last byte has arrived."""
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-_PIECES_AHEAD = 4
-
-_READ_AT_ONCE = 1 << 20
-
-Explaining = Callable[[], AbstractContextManager[None]]
-"""Turns errors of a file system into `ExportError`."""
-
-
-class Sink:
-    """A file being written by pyarrow; its bytes are counted and hashed in a thread beside it.
-
-    Attributes:
-        stream: What pyarrow writes to.
-        bytes: How many were written.
-    """
-
-    def __init__(self, explaining: Explaining):
-        self.bytes = 0
-        self.stream: Any = self
-        self._explaining = explaining
-        self._error: OSError | None = None
-        self._hash = hashlib.sha256()
-        self._pieces: queue.Queue[Any] = queue.Queue(_PIECES_AHEAD)
-        self._thread = threading.Thread(target=self._hash_all, daemon=True, name="cxr-hash")
-        self._thread.start()
-
-    def write(self, piece: Any) -> int:
-        """Write some bytes."""
-        raise NotImplementedError
-
-    def advance(self) -> None:
-        """Say that much was written, to be hashed while more is."""
-
-    def complete(self) -> None:
-        """See to it that all bytes are where they belong, and close the file."""
-        raise NotImplementedError
-
-    def discard(self) -> None:
-        """Close the file, which nobody wants."""
-        raise NotImplementedError
-
-    def finish(self) -> str:
-        """Wait for the hash; gives it in hexadecimal digits."""
-        if self._thread.is_alive():
-            self.advance()
-            self._pieces.put(None)
-            self._thread.join()
-        return self._hash.hexdigest()
-
-    def _hash_all(self) -> None:
-        while (piece := self._pieces.get()) is not None:
-            try:
-                self._take(piece)
-            except OSError as error:
-                self._error = error  # who writes must not wait for a thread that is gone
-
-    def _take(self, piece: Any) -> None:
-        self._hash.update(piece)
-
-
-class LocalSink(Sink):
-    """A file on a disk, written without Python, and hashed from what the system still holds of it.
-
-    It is not seen onto the disk, which takes longer than to write it: see `Folder.settle`.
-    """
-
-    def __init__(self, place: str, explaining: Explaining):
-        self._file = pa.OSFile(place, "wb")
-        self._descriptor = os.open(place, os.O_RDONLY)
-        self._hashed = 0
-        self._part = memoryview(bytearray(_READ_AT_ONCE))
-        super().__init__(explaining)
-        self.stream = self._file
-
-    def write(self, piece: Any) -> int:
-        """Write some bytes."""
-        with self._explaining():
-            return self._file.write(piece)
-
-    def advance(self) -> None:
-        """Say that much was written, to be hashed while more is."""
-        if not self._file.closed:
-            self.bytes = self._file.tell()
-        self._pieces.put(self.bytes)
-
-    def complete(self) -> None:
-        """Close the file."""
-        self.finish()
-        self._file.close()
-        self._release()
-        if self._error:
-            raise self._error
-
-    def discard(self) -> None:
-        """Close the file, which nobody wants."""
-        with suppress(OSError):  # what is still to be written may not fit
-            self._file.close()
-        self.finish()
-        self._release()
-
-    def _release(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def _take(self, piece: Any) -> None:
-        while self._hashed < piece:
-            part = self._part[: piece - self._hashed]
-            read = os.preadv(self._descriptor, [part], self._hashed)
-            if not read:  # cut off by somebody else; its size will tell
-                return
-            self._hash.update(part[:read])
-            self._hashed += read
-
-
-class StoreSink(Sink):
-    """A file in a store, written piece by piece as its file system takes it."""
-
-    closed = False
-
-    def __init__(self, file: Any, explaining: Explaining):
-        self._file = file
-        super().__init__(explaining)
-
-    def write(self, piece: Any) -> int:
-        """Write some bytes."""
-        self._pieces.put(piece)
-        with self._explaining():
-            self._file.write(piece)
-        self.bytes += len(piece)
-        return len(piece)
-
-    def complete(self) -> None:
-        """Store the file."""
-        self._file.close()
-
-    def discard(self) -> None:
-        """Give the file up: closing it would store what there is, under its name."""
-        with suppress(Exception):
-            self._file.discard()
-        self._file.closed = True
-
-    def flush(self) -> None:
-        """Nothing to do: the file is stored when it is complete."""
-
-    def close(self) -> None:
-        """Nothing to do: pyarrow closes what it was given."""
-
-    def tell(self) -> int:
-        """Place in the file."""
-        return self.bytes
-
-    def readable(self) -> bool:
-        """It is not."""
-        return False
-
-    def writable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is not."""
-        return False
-
 
 class Folder:
-    """The folder an export is written to; names in it use `/`.
+    """The folder that an export is written to; names in it use `/`.
 
-    It is pickled to every worker, and opens its file system there.
+    It is pickled to every worker and opens its file system there.
 
     Attributes:
         root: Absolute local path, or fsspec address.
+        options: Options of its store.
     """
 
     def __init__(self, out: str | os.PathLike[str], options: StorageOptions | None = None):
@@ -249,37 +84,38 @@ class Folder:
 
     @property
     def _opened(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        """The file system, and the name that it has for this folder."""
-        # Files are written, noted and watched over in threads of their own.
+        """The file system, and its name for this folder."""
+        # Threads of their own write the files, note them and keep the lock.
         thread = threading.get_ident() if self._is_for_one_thread else 0
         if thread not in self._held:
             self._held[thread] = open_files(self.root, self.options, own=True)
         return self._held[thread]
 
     def address(self, name: str = "") -> str:
-        """Where a file is, as a person would open it."""
+        """Give the address of a file, as a person would open it."""
         return addresses.joined(self.root, name) if name else self.root
 
     def place(self, name: str = "") -> str:
-        """Where a file is, as its file system takes it."""
+        """Give the name of a file, as its file system takes it."""
         if self.is_local:
             return self.address(name)
         root = self._opened[1].rstrip("/")
         return f"{root}/{name}" if name else root
 
     def sizes(self, folder: str = "") -> dict[str, int]:
-        """Names and sizes in bytes of the files in one folder; empty if it is not there.
+        """List the files in one folder, without the folders in it.
 
-        Folders in it are left out.
+        Returns:
+            Name -> size in bytes; empty if the folder is not there.
         """
         return {name: size for name, size in self._entries(folder) if size >= 0}
 
     def names(self) -> list[str]:
-        """Names of all files and folders at the top, sorted."""
+        """List all files and folders at the top, sorted."""
         return sorted(name for name, _ in self._entries(""))
 
     def read(self, name: str) -> bytes | None:
-        """All bytes of a file; None if it is not there."""
+        """Read all bytes of a file; None if it is not there."""
         with self.explaining(name, "read"):
             try:
                 if self.is_local:
@@ -289,7 +125,7 @@ class Folder:
                 return None
 
     def open(self, name: str) -> BinaryIO:
-        """Open a file for reading, anywhere in it."""
+        """Open a file for reading at any place in it."""
         with self.explaining(name, "read"):
             if self.is_local:
                 return Path(self.place(name)).open("rb")
@@ -301,14 +137,14 @@ class Folder:
             file.write(content)
 
     def append(self, name: str, content: bytes) -> None:
-        """Add to the end of a local file, and see it onto the disk."""
+        """Add to the end of a local file, and wait until it is on the disk."""
         with self.explaining(name, "written"), Path(self.place(name)).open("ab") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
 
     def settle(self, name: str) -> None:
-        """Wait until a file would outlive a power cut."""
+        """Wait until a file is on the disk, so that it outlives a power cut."""
         if self.is_local:
             with self.explaining(name, "written"):
                 descriptor = os.open(self.place(name), os.O_RDONLY)
@@ -318,7 +154,10 @@ class Folder:
                     os.close(descriptor)
 
     def may_be_cut_off(self, name: str) -> bool:
-        """Whether a file that nobody settled may lack bytes that its size promises."""
+        """Whether a file that was never settled may lack bytes that its size promises.
+
+        It may if the machine was started again since the file was written.
+        """
         if not self.is_local or not hasattr(time, "CLOCK_BOOTTIME"):
             return False
         started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -333,16 +172,16 @@ class Folder:
                 self.files.rm_file(self.place(name))
 
     def remove_unfinished(self) -> None:
-        """Remove what killed exports left."""
-        for name in self.sizes(UNFINISHED):
-            self.remove(f"{UNFINISHED}/{name}")
+        """Remove the unfinished files that killed exports left."""
+        for name in self.sizes(UNFINISHED_FOLDER):
+            self.remove(f"{UNFINISHED_FOLDER}/{name}")
 
     @contextmanager
     def writing(self, name: str) -> Generator[Sink, None, None]:
-        """Open a file that is there, under its name, once the block ends without an error.
+        """Open a file for writing. It gets its name once the block ends without an error.
 
         Raises:
-            ExportError: There is no room, or the store refuses it.
+            ExportError: There is no room, or the store refuses the file.
         """
         explaining = partial(self.explaining, name, "written")
         with explaining():
@@ -368,7 +207,7 @@ class Folder:
         return StoreSink(self.files.open(place, "wb"), explaining)
 
     def _name(self, place: str, final: str) -> None:
-        """Give a complete file the name it is to have."""
+        """Give a complete file its name."""
         if self.is_local:
             Path(final).parent.mkdir(parents=True, exist_ok=True)
             Path(place).replace(final)
@@ -377,7 +216,7 @@ class Folder:
             self.files.mv(place, final)
 
     def _forget(self, place: str) -> None:
-        """Remove an unfinished file; in some stores there is none."""
+        """Remove an unfinished file; some stores have none."""
         if self.is_local:
             Path(place).unlink(missing_ok=True)
         elif not self._in_place:
@@ -385,7 +224,7 @@ class Folder:
                 self.files.rm_file(place)
 
     def _entries(self, folder: str) -> list[tuple[str, int]]:
-        """Names in a folder with the sizes of files; -1 for folders."""
+        """List what is in a folder, with the sizes of files; -1 for folders."""
         with self.explaining(folder, "listed"):
             try:
                 if self.is_local:
@@ -420,7 +259,7 @@ class Folder:
                 raise
             raise ExportError(self._explanation(name, done, error)) from error
         except Exception as error:
-            if not is_refusal(error):  # a mistake of ours, or of a library's
+            if not is_refusal(error):  # a bug here or in a library
                 raise
             raise ExportError(self._explanation(name, done, error)) from error
 
@@ -444,5 +283,5 @@ class Folder:
 
 
 def _aside(name: str) -> str:
-    """A name of its own for each attempt: two may be under way when a worker was given up."""
-    return f"{UNFINISHED}/{name.replace('/', '--')}.{uuid.uuid4().hex[:8]}"
+    """Give each attempt a name of its own: a worker that was given up may still be writing."""
+    return f"{UNFINISHED_FOLDER}/{name.replace('/', '--')}.{uuid.uuid4().hex[:8]}"

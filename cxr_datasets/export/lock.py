@@ -1,8 +1,8 @@
 """One export into a folder at a time.
 
-On a local disk, or one mounted as such, the lock is the operating system's (`flock`): it ends with
-the process that holds it, however that ends. Elsewhere it is an object that its owner writes anew
-every few seconds, and whoever finds it old takes it over.
+On a local disk, or one mounted as such, the operating system keeps the lock (`flock`): it ends with
+the process that holds it, however that ends. Elsewhere the lock is an object. Its owner writes it
+anew every few seconds, and an export that finds it old takes it over.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ HEARTBEAT = 15.0
 """Seconds between two signs of life of a lock that is an object."""
 
 SILENCE = 4 * HEARTBEAT
-"""Seconds without one after which its owner counts as dead."""
+"""Seconds without a sign of life after which the owner of a lock counts as dead."""
 
 _SETTLING = 1.0
-"""Seconds in which two that began at the same moment see each other's lock."""
+"""Seconds after which two exports that began together see each other's lock."""
 
 _NAME = f"{PRIVATE}/lock"
 
@@ -56,7 +56,7 @@ def locked(folder: Folder) -> Iterator[None]:
 
 @contextmanager
 def _locked_by_system(folder: Folder) -> Iterator[bool]:
-    """Gives False where the file system knows no locks."""
+    """Lock a local folder; gives False if its file system knows no locks."""
     path = Path(folder.place(_NAME))
     with folder.explaining(_NAME, "written"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,10 +67,10 @@ def _locked_by_system(folder: Folder) -> Iterator[bool]:
         except BlockingIOError:
             file.seek(0)
             raise _in_use(folder, _owner(file.read())) from None
-        except OSError:  # as some network file systems are mounted
+        except OSError:  # some network file systems
             yield False
             return
-        with suppress(OSError):  # a full disk; the lock holds without a name too
+        with suppress(OSError):  # the disk is full; the lock holds without a name, too
             file.truncate(0)
             file.write(_signature(""))
             file.flush()
@@ -100,7 +100,7 @@ def _locked_by_object(folder: Folder) -> Iterator[None]:
 
 def _beat(folder: Folder, token: str, stop: threading.Event) -> None:
     while not stop.wait(HEARTBEAT):
-        with suppress(Exception):  # the next one may come through
+        with suppress(Exception):  # the next sign of life may come through
             folder.write(_NAME, _signature(token))
 
 
@@ -127,7 +127,7 @@ def _signature(token: str) -> bytes:
 
 
 def _owner(content: bytes) -> dict[str, Any]:
-    """Who wrote a lock; empty if nobody, or one who was stopped while writing."""
+    """Read who wrote a lock; empty if nobody did, or its owner was stopped while it wrote."""
     try:
         return json.loads(content)
     except ValueError:

@@ -1,7 +1,7 @@
-"""What of an export is finished, so that it can go on after any kind of end.
+"""Which files of an export are finished, so that it can go on after any kind of stop.
 
-A manifest is a file of JSON lines: what is being written first, then a line for each finished file.
-Only the process that coordinates an export writes it.
+A manifest is a file of JSON lines: first a header that says what is exported, then a line for each
+finished file. Only the process that coordinates an export writes it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import pyarrow.parquet as pq
 
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export.folder import PRIVATE, Folder
-from cxr_datasets.export.job import PRESENT, Shard, differences
+from cxr_datasets.export.identity import PRESENT, differences, identity_key
+from cxr_datasets.export.plan import PlannedFile
 
-SUFFIX = ".jsonl"
-IDENTITY_KEY = b"cxr_export"
-"""Key in a Parquet file's metadata that says which export it belongs to."""
+NOTE = b"cxr_export"
+"""Name of the metadata in a Parquet file that says which export the file belongs to."""
+
+_SUFFIX = ".jsonl"
 
 _READ_AT_ONCE = 1 << 24
 
@@ -33,10 +35,10 @@ class Line:
     Attributes:
         name: Its place in the folder.
         rows: Rows in it.
-        bytes: Its size.
-        memory: Bytes of its rows in memory, `num_bytes` to `datasets`.
-        sha256: Of its bytes, in hexadecimal digits.
-        skipped: Ids of the images that were left out, with `missing="skip"`.
+        bytes: Its size on disk.
+        memory: Bytes that its rows take in memory; `datasets` calls them `num_bytes`.
+        sha256: Hash of its bytes, in hexadecimal digits.
+        skipped: Ids of the images left out of it, with `missing="skip"`.
     """
 
     name: str
@@ -53,7 +55,7 @@ class Manifest:
 
     Attributes:
         config: The config.
-        header: `identity`, and what the card says beyond it.
+        header: `identity`, `files` of each split, and what the card says beyond them.
         lines: Finished files, by name.
     """
 
@@ -71,11 +73,11 @@ class Manifest:
         return all(name in self.lines for name in self.header["files"][split])
 
     def lines_of(self, split: str) -> list[Line]:
-        """The finished files of a split, in order."""
+        """List the finished files of a split, in order."""
         return [self.lines[name] for name in self.header["files"][split] if name in self.lines]
 
     def save(self, folder: Folder) -> None:
-        """Write it anew, its lines in the order of the files."""
+        """Write the whole manifest, with its lines in the order of the files."""
         folder.write(self.name, b"".join(map(_encoded, [self.header, *self._records()])))
 
     def add(self, folder: Folder, line: Line) -> None:
@@ -92,19 +94,14 @@ class Manifest:
 
 
 def manifest_name(config: str) -> str:
-    """Where the manifest of a config is."""
-    return f"{PRIVATE}/{config}{SUFFIX}"
-
-
-def digest(identity: Mapping[str, Any]) -> str:
-    """A short key of an identity, as it stands in the files."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    """Give the place of a config's manifest in the folder."""
+    return f"{PRIVATE}/{config}{_SUFFIX}"
 
 
 def read_manifest(folder: Folder, config: str) -> Manifest | None:
     """Read the manifest of a config; None if there is none."""
     content = folder.read(manifest_name(config))
-    # A process that was killed while writing leaves a last line without its end.
+    # A process that was killed while it wrote leaves a last line without its end.
     lines = (content or b"").split(b"\n")[:-1]
     if not lines:
         return None
@@ -116,21 +113,23 @@ def read_manifest(folder: Folder, config: str) -> Manifest | None:
 def read_manifests(folder: Folder) -> list[Manifest]:
     """Read the manifests of all configs in a folder."""
     configs = sorted(
-        name.removesuffix(SUFFIX) for name in folder.sizes(PRIVATE) if name.endswith(SUFFIX)
+        name.removesuffix(_SUFFIX) for name in folder.sizes(PRIVATE) if name.endswith(_SUFFIX)
     )
     return [found for config in configs if (found := read_manifest(folder, config))]
 
 
-def open_manifest(folder: Folder, header: dict[str, Any], shards: Iterable[Shard]) -> Manifest:
-    """Find out what is finished of an export, and make its manifest if there is none.
+def open_manifest(
+    folder: Folder, header: dict[str, Any], planned: Iterable[PlannedFile]
+) -> Manifest:
+    """Find out which files of an export are finished, and write its manifest.
 
     Args:
-        folder: Where it is written; locked.
-        header: What the manifest says first.
-        shards: All files of the export.
+        folder: The folder of the export; locked.
+        header: Header of the manifest.
+        planned: All files of the export.
 
     Returns:
-        The manifest, of files that are there with the size they had.
+        The manifest, with the files that are there and have the size they had.
 
     Raises:
         ExportError: The folder holds something else, or an export of other bytes.
@@ -145,20 +144,20 @@ def open_manifest(folder: Folder, header: dict[str, Any], shards: Iterable[Shard
         raise _other_export(folder, changed)
     sizes = folder.sizes(identity["config"])
     found = {}
-    for shard in shards:
-        size = sizes.get(shard.name.rpartition("/")[2])
-        line = manifest.lines.get(shard.name)
-        if line is None and size is not None and not folder.may_be_cut_off(shard.name):
-            line = _adopted(folder, shard.name, size, digest(identity))
+    for file in planned:
+        size = sizes.get(file.name.rpartition("/")[2])
+        line = manifest.lines.get(file.name)
+        if line is None and size is not None and not folder.may_be_cut_off(file.name):
+            line = _adopted(folder, file.name, size, identity_key(identity))
         if line is not None and line.bytes == size:
-            found[shard.name] = line
+            found[file.name] = line
     manifest = Manifest(identity["config"], header, found)
     manifest.save(folder)
     return manifest
 
 
 def _check_others(folder: Folder, identity: Mapping[str, Any]) -> None:
-    """Require an empty folder, or one with exports of the same release."""
+    """Require that a folder is empty or holds exports of the same release."""
     others = read_manifests(folder)
     strangers = [name for name in folder.names() if not name.startswith((".", "lost+found"))]
     if strangers and not others:
@@ -174,7 +173,7 @@ def _check_others(folder: Folder, identity: Mapping[str, Any]) -> None:
 
 
 def _tables_only(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """What the exports of two configs must have in common to stand in one folder."""
+    """Give the part of an identity that all configs in one folder must share."""
     files = {name: stamp for name, stamp in identity["release"].items() if name != PRESENT}
     return {"dataset": identity["dataset"], "release": files}
 
@@ -187,11 +186,11 @@ def _other_export(folder: Folder, changed: list[str]) -> ExportError:
 
 
 def _adopted(folder: Folder, name: str, size: int, key: str) -> Line | None:
-    """The line of a file that was finished when its export was stopped, before it was noted."""
+    """Give the line of a file that was finished, but not noted when its export was stopped."""
     try:
         with folder.open(name) as file:
             metadata = pq.read_metadata(pa.PythonFile(file, mode="r"))
-            notes = json.loads((metadata.metadata or {}).get(IDENTITY_KEY, b"{}"))
+            notes = json.loads((metadata.metadata or {}).get(NOTE, b"{}"))
             if notes.get("key") != key:
                 return None
             file.seek(0)

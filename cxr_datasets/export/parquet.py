@@ -1,14 +1,14 @@
-"""Rows to Parquet: one file, whose bytes depend on its rows and nothing else.
+"""Rows to one Parquet file, whose bytes depend on the rows and nothing else.
 
 Measured with images of real size (benchmarks/export.py has the figures):
 
-- JPEG and PNG bytes are stored as they are: no codec makes them smaller, and every one costs time.
-  They get neither a dictionary nor statistics. All else is compressed with zstd.
-- A row group ends before it grows larger than `GROUP_BYTES`. That is what a
-  reader holds in memory, what it reads to get at one image if it knows nothing of pages, and far
-  below the 300 MB up to which the Hub shows a file. Larger ones are not written faster.
-- A page ends after each image, and an index says where it lies, so that readers which know of it
-  fetch one image and not the group.
+- JPEG and PNG bytes are stored as they are: no codec makes them smaller, and each costs time. They
+  get neither a dictionary nor statistics. All other columns are compressed with zstd.
+- A row group ends before it grows larger than `GROUP_BYTES`. A reader holds one group in memory; it
+  reads all of it for one image, unless it uses the page index. The Hub shows files with groups of
+  up to 300 MB. Larger groups are not written faster.
+- A page ends after each image, and the page index says where it is, so that a reader that uses the
+  index fetches one image and not the group.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cxr_datasets.export.folder import Folder, Sink
-from cxr_datasets.export.manifest import IDENTITY_KEY, Line
+from cxr_datasets.export.folder import Folder
+from cxr_datasets.export.manifest import NOTE, Line
+from cxr_datasets.export.sinks import Sink
 from cxr_datasets.storage.ahead import one_ahead
 
 GROUP_BYTES = 32_000_000
-"""Bytes of a row group in memory."""
+"""Most bytes of a row group in memory."""
 
 GROUP_ROWS = 10_000
-"""Most rows of one; rows without images are small."""
+"""Most rows of a row group; rows without images are small."""
 
 CODEC = "zstd"
 
 _VALUES_A_BATCH = 1
-"""Images after which the writer looks whether a page (1 MB) is full."""
+"""Images after which the writer checks whether a page (1 MB) is full."""
 
 
 def write_file(
@@ -49,15 +50,15 @@ def write_file(
     """Write one file, whole or not at all.
 
     Args:
-        folder: Where to.
+        folder: The folder of the export.
         name: The file's place in it.
-        features: Of the rows.
+        features: Features of the rows.
         tables: The rows, in tables of a few dozen MB at most; taken one at a time.
-        key: Which export the file belongs to.
-        skipped: Gives the ids of images left out, once all tables are taken.
+        key: Key of the export that the file belongs to.
+        skipped: Gives the ids of the images left out, once all tables are taken.
 
     Returns:
-        The manifest's line.
+        The line for the manifest.
 
     Raises:
         ExportError: There is no room, or the store refuses the file.
@@ -70,7 +71,7 @@ def write_file(
                 writer.write_table(group.cast(schema), row_group_size=len(group))
             sink.advance()
             rows, memory = rows + len(group), memory + group.nbytes
-            del group  # not to be held while the next one is read
+            del group  # so that it is not held while the next one is read
         left_out = skipped()
         with folder.explaining(name, "written"):
             _note(writer, {"key": key, "memory": memory, "skipped": left_out})
@@ -88,12 +89,12 @@ def _explained_writer(
     try:
         yield writer
     finally:
-        with suppress(Exception):  # after an error; else it is closed
+        with suppress(Exception):  # without an error it is closed already
             writer.close()
 
 
 def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Cut tables, or put them together, so that each is a row group.
+    """Cut tables, or put them together, so that each becomes a row group.
 
     Args:
         tables: Rows, taken one table at a time.
@@ -106,7 +107,7 @@ def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     for piece in (piece for table in tables for piece in _pieces(table)):
         held.append(piece)
         rows, size = rows + len(piece), size + piece.nbytes
-        # Not to wait for the next one, with this one in memory, it is taken to be as large.
+        # Take the next piece to be as large as this one, rather than wait for it.
         if size + piece.nbytes > GROUP_BYTES or rows + len(piece) > GROUP_ROWS:
             yield pa.concat_tables(held)
             held, rows, size = [], 0, 0
@@ -122,7 +123,7 @@ def _pieces(table: pa.Table) -> Iterator[pa.Table]:
 
 
 def portable_schema(features: datasets.Features) -> pa.Schema:
-    """The schema of features, with the note from which `datasets` of any version reads them.
+    """Give the schema of features, with a note that every version of `datasets` understands.
 
     `datasets` 4 and later call a list `List`, which 3.6 does not know; both know it as `[...]`.
     """
@@ -156,13 +157,13 @@ def _writer(sink: Sink, schema: pa.Schema) -> pq.ParquetWriter:
 
 
 def _note(writer: pq.ParquetWriter, notes: dict[str, Any]) -> None:
-    """Note in the file what its line in the manifest needs, should that not be written."""
-    if hasattr(writer, "add_key_value_metadata"):  # not in pyarrow before 17
-        writer.add_key_value_metadata({IDENTITY_KEY: json.dumps(notes).encode()})
+    """Note in the file itself what its line in the manifest needs, in case that is lost."""
+    if hasattr(writer, "add_key_value_metadata"):  # pyarrow 17 and later
+        writer.add_key_value_metadata({NOTE: json.dumps(notes).encode()})
 
 
 def _leaves(schema: pa.Schema) -> list[str]:
-    """Names of the columns of values that a schema becomes in Parquet."""
+    """List the columns of values that a schema becomes in Parquet."""
     buffer = pa.BufferOutputStream()
     pq.write_metadata(schema, buffer)
     columns = pq.ParquetFile(pa.BufferReader(buffer.getvalue())).schema

@@ -1,4 +1,4 @@
-"""One shard, written by whichever process is told to, on whichever machine."""
+"""One file of an export, written by any process on any machine."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from cxr_datasets.builder.pixels import Pace
 from cxr_datasets.columns import plural
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export.folder import Folder
-from cxr_datasets.export.job import Shard, differences, versions
+from cxr_datasets.export.identity import differences, versions
 from cxr_datasets.export.manifest import Line
 from cxr_datasets.export.parquet import write_file
+from cxr_datasets.export.plan import PlannedFile
 from cxr_datasets.storage.retry import is_passing
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
 
-TRIES = 4
-"""How often a shard is begun when a network or store fails meanwhile."""
+ATTEMPTS_A_FILE = 4
+"""How often a file is begun when a network or a store fails meanwhile."""
 
 _LONGEST_WAIT = 60.0
 _WHOLE_AT_ONCE = {"images": 16, "studies": 8}
-"""Rows in memory together where images keep their size, 1.5 MB and more each."""
+"""Rows in memory together where images keep their size of 1.5 MB and more."""
 
 Progress = Callable[[str, int], None]
-"""Is told the name of a shard and how many of its images are written."""
+"""Is called with the name of a file and the number of its images written so far."""
 
 
 @dataclass
 class Reader:
-    """Reads the rows of a release, on this machine or another.
+    """Reads rows of a release, on this machine or another.
 
     Attributes:
         builder: The dataset's builder.
-        index: Its index file. A machine that does not have it makes its own.
-        arguments: What the builder was made of, without credentials.
+        index: Its index file. A machine without this file makes its own.
+        arguments: Arguments the builder was made with, without credentials.
     """
 
     builder: CxrBuilder
@@ -53,12 +54,12 @@ class Reader:
         """Read rows with their images, as `CxrBuilder.read_rows` gives them.
 
         Args:
-            first: Number of the first shard of the index.
+            first: Number of the first block of the index.
             end: Number after the last one.
-            threads: Of decoding images; None: one for each core.
+            threads: Threads that decode images; None: one for each core.
 
         Raises:
-            ExportError: This machine sees another release than the one that began.
+            ExportError: This machine sees another release than the one that began the export.
             CxrError: A report or an image cannot be read.
         """
         self._find_index()
@@ -66,7 +67,7 @@ class Reader:
         yield from self.builder.read_rows(self.index, list(range(first, end)))
 
     def image_ids(self, first: int, end: int) -> pa.Array:
-        """Ids of the images that the index lists."""
+        """List the ids of the images in some blocks of the index."""
         self._find_index()
         tables = index_file.read_shards(self.index, range(first, end), index_file.LARGEST_SHARD)
         return pa.concat_arrays([image_ids(table) for table in tables])
@@ -74,7 +75,7 @@ class Reader:
     def _find_index(self) -> None:
         if index_file.has_index(self.index):
             return
-        # Built anew and not taken as it came: the release must be looked at from here.
+        # A new builder looks at the release from this machine.
         builder = type(self.builder)(**self.arguments)
         here, there = builder, self.builder
         if (here.config_id, here.hash) != (there.config_id, there.hash):
@@ -88,72 +89,72 @@ class Reader:
 
 @dataclass(frozen=True)
 class Task:
-    """All that a worker needs to write one shard; a few kilobytes.
+    """All that a worker needs to write one file; a few kilobytes.
 
     Attributes:
-        reader: Where the rows come from.
-        folder: Where they go.
-        shard: Which ones.
-        key: Which export they belong to.
-        versions: Of all that decides the bytes, where the export began.
+        reader: Reads the rows.
+        folder: The folder of the export.
+        file: The file to write.
+        key: Key of the export that the file belongs to.
+        versions: Versions of the software where the export began.
     """
 
     reader: Reader
     folder: Folder
-    shard: Shard
+    file: PlannedFile
     key: str
     versions: dict[str, str]
 
     def run(self, progress: Progress, threads: int | None = 1) -> Line:
-        """Write the shard.
+        """Write the file.
 
         Args:
-            progress: Is told how it goes on.
-            threads: Of decoding images; None: one for each core.
+            progress: Is called with the number of images written so far.
+            threads: Threads that decode images; None: one for each core.
 
         Returns:
             Its line of the manifest.
 
         Raises:
-            CxrError: It cannot be written.
+            CxrError: The file cannot be written.
         """
         self._check_versions()
-        for number in range(1, TRIES + 1):
+        for number in range(1, ATTEMPTS_A_FILE + 1):
             try:
                 return self._write(progress, threads)
             except Exception as error:
                 cause = error.__cause__ if isinstance(error, ExportError) else error
                 passing = isinstance(cause, Exception) and is_passing(cause)
-                if number == TRIES or not passing:
+                if number == ATTEMPTS_A_FILE or not passing:
                     raise
             time.sleep(min(_LONGEST_WAIT, 2.0**number))
         raise AssertionError("not reached")
 
     def _write(self, progress: Progress, threads: int | None) -> Line:
-        shard, builder = self.shard, self.reader.builder
+        file, builder = self.file, self.reader.builder
         written: list[pa.Array] = []
         skips = builder.config.missing == "skip" and builder.config.name != "reports"
 
         def tables() -> Iterator[pa.Table]:
             done = 0
-            for table in self.reader.rows(shard.first, shard.end, threads):
+            for table in self.reader.rows(file.first, file.end, threads):
                 ids = image_ids(table)
                 if skips:
                     written.append(ids)
                 yield table
                 del table  # not to be held while the next one is read
                 done += len(ids)
-                progress(shard.name, done)
+                progress(file.name, done)
 
         def skipped() -> list[str]:
             if not skips:
                 return []
-            listed = self.reader.image_ids(shard.first, shard.end)
+            listed = self.reader.image_ids(file.first, file.end)
             there = pa.concat_arrays(written or [listed[:0]])
             return listed.filter(pc.invert(pc.is_in(listed, value_set=there))).to_pylist()
 
         features = builder.info.features
-        return write_file(self.folder, shard.name, features, tables(), self.key, skipped)
+        return write_file(self.folder, file.name, features, tables(), self.key, skipped)
 
     def _check_versions(self) -> None:
         changed = differences({"versions": self.versions}, {"versions": versions()})
@@ -165,7 +166,7 @@ class Task:
 
 
 def image_ids(rows: pa.Table) -> pa.Array:
-    """Ids of the images of some rows; of config `reports`, of the studies."""
+    """List the ids of the images in some rows; in config `reports`, of the studies."""
     if "image_id" in rows.column_names:
         return combined(rows["image_id"])
     if plural("image_id") in rows.column_names:

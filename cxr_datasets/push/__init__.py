@@ -1,5 +1,5 @@
 """A finished export as a private dataset repository on the Hugging Face Hub."""
 
-from cxr_datasets.push.push import Summary, push
+from cxr_datasets.push.send import PushSummary, push
 
-__all__ = ["Summary", "push"]
+__all__ = ["PushSummary", "push"]

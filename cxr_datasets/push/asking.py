@@ -53,11 +53,11 @@ def ask(repo: str, doing: str, call: Callable[[], _T]) -> _T:
             wait = patience.wait(error)
             if wait is None:
                 # What answers say of requests is in the message; the rest is signed addresses.
-                raise explained(repo, doing, error) from (None if status(error) else error)
+                raise hub_error(repo, doing, error) from (None if status(error) else error)
         time.sleep(wait)
 
 
-def explained(repo: str, doing: str, error: Exception) -> HubError:
+def hub_error(repo: str, doing: str, error: Exception) -> HubError:
     """Build the error for a request that failed for good."""
     answer = status(error)
     if isinstance(error, LocalTokenNotFoundError):

@@ -135,7 +135,7 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
     rows = {manifest.config: _rows(manifest) for manifest in manifests}
     _check_finished(out, manifests, rows)
     dataset = manifests[0].header["identity"]["dataset"]
-    beside = (card.NAME, croissant.NAME, *(card.skipped_name(name) for name in rows))
+    beside = (card.CARD, croissant.CROISSANT, *(card.skipped_name(name) for name in rows))
     there = out.sizes()
     return Contents(
         folder=Path(out.root),
@@ -167,7 +167,7 @@ def _read_manifests(out: Folder) -> list[Manifest]:
         manifests = []
     if not manifests:
         raise HubError(
-            f"{out} holds no export: expected {card.NAME}, Parquet files, and in {PRIVATE}/ what "
+            f"{out} holds no export: expected {card.CARD}, Parquet files, and in {PRIVATE}/ what "
             "`cxr export` notes of them. Give the folder that it wrote, with all that is in it."
         )
     return manifests
@@ -197,7 +197,7 @@ def _check_finished(out: Folder, manifests: Sequence[Manifest], rows: Rows) -> N
         )
     if described != {config: splits for config, splits in rows.items() if splits}:
         raise HubError(
-            f"{out}/{card.NAME} tells of {_told(described or {})}, and the export wrote "
+            f"{out}/{card.CARD} tells of {_told(described or {})}, and the export wrote "
             f"{_told(rows)}. Give its `cxr export` command again, which writes the card anew."
         )
     for manifest in manifests:
@@ -227,12 +227,12 @@ def _missing(manifest: Manifest, described: Rows | None) -> list[str]:
         if stopped or split in (told or {}) or any(name in manifest.lines for name in names)
         for name in names
         if name not in manifest.lines
-    ] or ([card.NAME] if described is None else [])
+    ] or ([card.CARD] if described is None else [])
 
 
 def _described(out: Folder) -> Rows | None:
     """Rows of each split by the card; None if there is no card."""
-    content = out.read(card.NAME)
+    content = out.read(card.CARD)
     if content is None:
         return None
     try:
@@ -244,7 +244,7 @@ def _described(out: Folder) -> Rows | None:
         }
     except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise HubError(
-            f"{out}/{card.NAME} is not as the export wrote it: its head cannot be read "
+            f"{out}/{card.CARD} is not as the export wrote it: its head cannot be read "
             f"({type(error).__name__}). Give its `cxr export` command again, which writes it anew."
         ) from None
 

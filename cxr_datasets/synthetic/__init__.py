@@ -23,7 +23,7 @@ from cxr_datasets.synthetic.files import (
 )
 from cxr_datasets.synthetic.options import check_choice, check_count, check_scale
 from cxr_datasets.synthetic.painting import PAINTED_VIEWS, SIGNS, paint_radiograph
-from cxr_datasets.synthetic.writers import synthesize
+from cxr_datasets.synthetic.writers import release_writer, synthesize
 
 __all__ = [
     "PAINTED_VIEWS",
@@ -39,6 +39,7 @@ __all__ = [
     "paint_radiograph",
     "png_bytes",
     "random_stream",
+    "release_writer",
     "scaled_size",
     "synthesize",
     "with_folders",

@@ -5,10 +5,33 @@ from __future__ import annotations
 import importlib
 import inspect
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from cxr_datasets.errors import OptionError
+from cxr_datasets.errors import OptionError, PackageError
 from cxr_datasets.packages import package_of
+
+
+def release_writer(dataset: str) -> Callable[..., Path]:
+    """Import the function that writes the invented release of a dataset.
+
+    Args:
+        dataset: The dataset's name, such as `mimic-cxr-jpg`.
+
+    Raises:
+        OptionError: There is no such dataset.
+        PackageError: Its package has no invented release, or does not import.
+    """
+    module = f"{package_of(dataset)}.synthetic"
+    try:
+        return importlib.import_module(module).write_release
+    except Exception as error:  # whatever a package raises that is not whole
+        said = " ".join(str(error).split())
+        raise PackageError(
+            f"The dataset {dataset} has no invented release: {module}.write_release does not load "
+            f"({type(error).__name__}: {said}). Install another version of its package, or choose "
+            "another dataset."
+        ) from error
 
 
 def synthesize(
@@ -28,8 +51,9 @@ def synthesize(
     Raises:
         OptionError: There is no such dataset, it has no such option, an option's value is not
             allowed, or `out` is not empty.
+        PackageError: Its package has no invented release, or does not import.
     """
-    write_release = importlib.import_module(f"{package_of(dataset)}.synthetic").write_release
+    write_release = release_writer(dataset)
     allowed = sorted(set(inspect.signature(write_release).parameters) - {"out", "seed"})
     unknown = sorted(set(options) - set(allowed))
     if unknown:

@@ -9,6 +9,12 @@ import pytest
 from tests.helpers import copy_release
 
 
+@pytest.fixture(scope="session")
+def export_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One cache for all exports, as a user has."""
+    return str(tmp_path_factory.mktemp("export-cache"))
+
+
 @pytest.fixture(params=["indiana_cxr", "mimic_cxr_jpg"])
 def package(request: pytest.FixtureRequest) -> str:
     """Import name of a dataset."""

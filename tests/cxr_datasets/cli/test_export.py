@@ -13,7 +13,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from cxr_datasets.builder import option_help
 from cxr_datasets.cli import main
+from cxr_datasets.export import ExportOptions
 from cxr_datasets.packages import builder_class
 from tests.helpers import files_under
 
@@ -69,6 +71,12 @@ def test_every_option_of_a_dataset_is_a_word(capsys: pytest.CaptureFixture[str])
             assert f"--{field} " not in helped
         assert {"views", "missing"} <= {field.name for field in fields(config)}
         assert "--num-proc NUM_PROC | --dask ADDRESS" in helped
+        described = {name: said for name, said in option_help(config).items() if name != "embed"}
+        own = {option.name: option.metadata["help"] for option in fields(ExportOptions)}
+        described |= {name: said for name, said in own.items() if name != "client"}
+        squeezed = "".join(helped.split())
+        assert [said for said in described.values() if "".join(said.split()) not in squeezed] == []
+        assert "--client" not in helped
 
 
 def test_options_of_one_dataset_reach_it(

@@ -20,7 +20,7 @@ CONFIGS = ("images", "studies", "reports")
 ROWS = 40
 """Rows of a file here, so that small releases become several."""
 
-SLOW = {"image_size": 256, "image_format": "png", "rows_per_shard": 16}
+SLOW = {"image_size": 256, "image_format": "png", "rows_per_file": 16}
 """Options with which `large_release` takes some seconds: time to be killed in."""
 
 
@@ -42,12 +42,6 @@ def large_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_release(tmp_path_factory.mktemp("large") / "mimic", patients=30, scale=1 / 5)
 
 
-@pytest.fixture(scope="session")
-def export_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One cache for all exports, as a user has."""
-    return str(tmp_path_factory.mktemp("export-cache"))
-
-
 @pytest.fixture(scope="session", params=["mimic-cxr-jpg", "indiana-cxr"])
 def exported(
     request: pytest.FixtureRequest,
@@ -61,7 +55,7 @@ def exported(
     out = tmp_path_factory.mktemp("exported") / "out"
     for config in CONFIGS:
         export(
-            request.param, release, out, config=config, rows_per_shard=ROWS, progress=False,
+            request.param, release, out, config=config, rows_per_file=ROWS, progress=False,
             cache_dir=export_cache,
         )  # fmt: skip
     return Exported(request.param, release, out, export_cache)

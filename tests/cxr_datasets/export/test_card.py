@@ -84,7 +84,7 @@ def test_it_says_where_the_data_are_from(exported: Exported) -> None:
 
     text = body(exported.out)
     for name in ("cxr-datasets " + __version__, "datasets " + datasets.__version__,
-                 "pyarrow " + pyarrow.__version__, f"rows_per_shard={ROWS}"):  # fmt: skip
+                 "pyarrow " + pyarrow.__version__, f"rows_per_file={ROWS}"):  # fmt: skip
         assert name in text
     tables = [file for file in exported.release.iterdir() if ".csv" in file.name]
     for table in tables:
@@ -123,8 +123,8 @@ def test_splits_may_follow_one_another_into_one_folder(
 ) -> None:
     def write(out: Path, split: list[str] | str | None) -> list[str]:
         summary = export("mimic-cxr-jpg", mimic_release, out, split=split, progress=False,
-                         rows_per_shard=ROWS, cache_dir=export_cache)  # fmt: skip
-        assert summary.written == summary.shards
+                         rows_per_file=ROWS, cache_dir=export_cache)  # fmt: skip
+        assert summary.written == summary.files
         return [part["split"] for part in head(out)["configs"][0]["data_files"]]
 
     assert write(tmp_path / "out", "test") == ["test"]

@@ -1,4 +1,4 @@
-"""Several processes and clusters: the same bytes, and no shard lost with a worker."""
+"""Several processes and clusters: the same bytes, and no file lost with a worker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from distributed import Client, LocalCluster
 
-from cxr_datasets.export import ExportError, Summary, export
+from cxr_datasets.export import ExportError, ExportSummary, export
 from cxr_datasets.storage.credentials import StorageOptions
 from tests.cxr_datasets.export.conftest import SLOW, contents, finished
 from tests.helpers import edit_table, run_python
@@ -40,7 +40,7 @@ def client(cluster: LocalCluster) -> Iterator[Client]:
         yield client
 
 
-def write(release: Path, out: Path, cache: str, **options: Any) -> Summary:
+def write(release: Path, out: Path, cache: str, **options: Any) -> ExportSummary:
     return export("mimic-cxr-jpg", release, out, progress=False, cache_dir=cache,
                   **{**SLOW, **options})  # fmt: skip
 
@@ -68,16 +68,16 @@ def test_little_goes_through_the_scheduler(
 
     monkeypatch.setattr(client, "submit", weighing)
     summary = write(large_release, tmp_path / "out", export_cache, client=client)
-    assert len(sent) == summary.shards > 3
+    assert len(sent) == summary.files > 3
     assert max(sent) < 20_000
     # What comes back is the line of the manifest.
     lines = (tmp_path / "out" / ".cxr" / "images.jsonl").read_bytes().splitlines()[1:]
     assert max(map(len, lines)) < 1_000
-    assert summary.bytes > 100_000 * summary.shards
+    assert summary.bytes > 100_000 * summary.files
 
 
-@pytest.mark.parametrize("allowed", [3, 0], ids=["allowed", "blamed on the shard"])
-def test_a_killed_worker_loses_no_shard(
+@pytest.mark.parametrize("allowed", [3, 0], ids=["allowed", "blamed on the file"])
+def test_a_killed_worker_loses_no_file(
     allowed: int,
     cluster: LocalCluster,
     client: Client,
@@ -87,7 +87,7 @@ def test_a_killed_worker_loses_no_shard(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # With 0, Dask gives a shard up that was being written by a worker that was lost.
+    # With 0, Dask gives up the file that a lost worker was writing.
     monkeypatch.setattr(cluster.scheduler, "allowed_failures", allowed)
     out = tmp_path / "out"
     pids = list(client.run(os.getpid).values())
@@ -109,7 +109,7 @@ def test_a_killed_worker_loses_no_shard(
     assert contents(out) == contents(undisturbed)
 
 
-def test_a_shard_that_cannot_be_written_is_an_error_that_names_the_image(
+def test_a_file_that_cannot_be_written_is_an_error_that_names_the_image(
     client: Client, large_release: Path, export_cache: str, tmp_path: Path
 ) -> None:
     from cxr_datasets.errors import ImageError
@@ -186,7 +186,7 @@ def test_a_scheduler_that_is_lost_is_an_error_and_the_same_command_goes_on(
         thread.join()
     done = len(finished(out))
     summary = write(large_release, out, export_cache)
-    assert 0 < summary.written <= summary.shards - done
+    assert 0 < summary.written <= summary.files - done
     assert contents(out) == contents(undisturbed)
 
 
@@ -197,18 +197,18 @@ def unshared(
     """Lets something happen between the index being made here and its use by the workers."""
 
     def arrange(happen: Callable[[], object]) -> str:
-        from cxr_datasets.export import engine
+        from cxr_datasets.export import workers
 
         cache = tmp_path / "cache-of-this-machine"
-        run = engine.run
+        write_files = workers.write_files
 
         def happening(*arguments: Any, **options: Any) -> None:
             if cache.exists():  # as if it were not shared
                 shutil.rmtree(cache)
                 happen()
-            run(*arguments, **options)
+            write_files(*arguments, **options)
 
-        monkeypatch.setattr(engine, "run", happening)
+        monkeypatch.setattr(workers, "write_files", happening)
         return str(cache)
 
     return arrange

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cxr_datasets.errors import CxrError
-from cxr_datasets.export import Summary, export
+from cxr_datasets.export import ExportSummary, export
 from tests.cxr_datasets.export.conftest import contents, finished
 from tests.helpers import copy_release, rewrite
 
@@ -39,8 +39,8 @@ def broken(mimic_release: Path) -> set[str]:
     return {image.stem for image in images[60:62]}
 
 
-def written(release: Path, out: Path, cache: str, **options: Any) -> Summary:
-    return export("mimic-cxr-jpg", release, out, progress=False, rows_per_shard=40,
+def written(release: Path, out: Path, cache: str, **options: Any) -> ExportSummary:
+    return export("mimic-cxr-jpg", release, out, progress=False, rows_per_file=40,
                   cache_dir=cache, **options)  # fmt: skip
 
 

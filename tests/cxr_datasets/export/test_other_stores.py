@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cxr_datasets.export import ExportError, Summary, export
+from cxr_datasets.export import ExportError, ExportSummary, export
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.storage.credentials import StorageOptions
 from tests.fakes.gcs import Gcs
@@ -39,9 +39,9 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 @pytest.fixture
-def write(small_release: Path, export_cache: str) -> Callable[..., Summary]:
-    def write(out: str | Path, **options: Any) -> Summary:
-        return export("mimic-cxr-jpg", small_release, out, rows_per_shard=16, progress=False,
+def write(small_release: Path, export_cache: str) -> Callable[..., ExportSummary]:
+    def write(out: str | Path, **options: Any) -> ExportSummary:
+        return export("mimic-cxr-jpg", small_release, out, rows_per_file=16, progress=False,
                       cache_dir=export_cache, **options)  # fmt: skip
 
     return write
@@ -56,10 +56,10 @@ def stored(store: Store) -> dict[str, bytes | None]:
 
 
 def test_a_store_gets_the_same_bytes_as_a_disk_and_nothing_else(
-    store: Store, write: Callable[..., Summary], tmp_path: Path
+    store: Store, write: Callable[..., ExportSummary], tmp_path: Path
 ) -> None:
     out, options = store
-    assert write(out, out_options=options).shards > 3
+    assert write(out, out_options=options).files > 3
     write(tmp_path / "local")
     local = {
         name: (tmp_path / "local" / name).read_bytes()
@@ -69,7 +69,7 @@ def test_a_store_gets_the_same_bytes_as_a_disk_and_nothing_else(
     assert stored(store) == local
 
 
-def test_a_stopped_export_goes_on_there(store: Store, write: Callable[..., Summary]) -> None:
+def test_a_stopped_export_goes_on_there(store: Store, write: Callable[..., ExportSummary]) -> None:
     out, options = store
     write(out, out_options=options)
     whole = stored(store)
@@ -83,7 +83,7 @@ def test_a_stopped_export_goes_on_there(store: Store, write: Callable[..., Summa
 
 
 def test_a_login_that_is_refused_says_where_to_correct_it(
-    sftp: Store, write: Callable[..., Summary]
+    sftp: Store, write: Callable[..., ExportSummary]
 ) -> None:
     out, options = sftp
     with pytest.raises(
@@ -93,6 +93,6 @@ def test_a_login_that_is_refused_says_where_to_correct_it(
     assert "invented-wrong-word" not in str(told.value)
 
 
-def test_a_server_that_is_not_there_is_named(write: Callable[..., Summary]) -> None:
+def test_a_server_that_is_not_there_is_named(write: Callable[..., ExportSummary]) -> None:
     with pytest.raises(ExportError, match=r"sftp://127\.0\.0\.1:9/out.* could not be read"):
         write("sftp://127.0.0.1:9/out", out_options={"username": "nobody", "password": "nothing"})

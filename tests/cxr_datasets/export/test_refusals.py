@@ -34,7 +34,7 @@ def done(small_release: Path, export_cache: str, tmp_path: Path) -> dict[str, An
         ({"image_format": "png"}, "image_format: jpeg there, png now"),
         ({"views": ["frontal"]}, "views: none there, ['frontal'] now"),
         ({"missing": "null"}, "missing: error there, null now"),
-        ({"rows_per_shard": 16}, "rows_per_shard: none there, 16 now"),
+        ({"rows_per_file": 16}, "rows_per_file: none there, 16 now"),
     ],
 )
 def test_other_options_into_the_same_folder_are_refused_with_the_difference(
@@ -129,7 +129,7 @@ def test_the_second_of_two_exports_at_once_is_refused(
         ({"image_sise": 512}, "image_size"),
         ({"embed": False}, "always hold the images"),
         ({"image_size": 0}, "512"),
-        ({"rows_per_shard": 0}, "rows_per_shard=0"),
+        ({"rows_per_file": 0}, "rows_per_file=0"),
         ({"num_proc": 0}, "num_proc=0"),
         ({"num_proc": 2, "dask": "tcp://localhost:1"}, "exclude each other"),
         ({"out": "s3://user:secret@bucket/out"}, "holds a password"),
@@ -161,5 +161,5 @@ def test_a_broken_release_is_refused_before_anything_is_written(
 
 def test_a_name_with_underscores_is_the_same_dataset(exported: Exported) -> None:
     summary = export(exported.dataset.replace("-", "_"), exported.release, exported.out,
-                     rows_per_shard=40, progress=False, cache_dir=exported.cache)  # fmt: skip
+                     rows_per_file=40, progress=False, cache_dir=exported.cache)  # fmt: skip
     assert summary.written == 0

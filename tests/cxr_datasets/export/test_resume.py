@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr_datasets.export import ExportError, Summary, export
+from cxr_datasets.export import ExportError, ExportSummary, export
 from tests.cxr_datasets.export.conftest import (
     ROWS,
     Exported,
@@ -25,7 +25,7 @@ from tests.cxr_datasets.export.conftest import (
 from tests.helpers import copy_release, files_under
 
 Command = Callable[..., list[str]]
-Quick = Callable[[Path], Summary]
+Quick = Callable[[Path], ExportSummary]
 
 
 def kill_after(process: subprocess.Popen[str], out: Path, files: int, signum: int) -> None:
@@ -97,10 +97,10 @@ def export_all(slow_command: Command, out: Path) -> None:
 
 
 @pytest.fixture
-def quick(exported: Exported) -> Callable[[Path], Summary]:
+def quick(exported: Exported) -> Callable[[Path], ExportSummary]:
     """Exports what `exported` holds of `images` to another place."""
     return lambda out: export(
-        exported.dataset, exported.release, out, rows_per_shard=ROWS, progress=False,
+        exported.dataset, exported.release, out, rows_per_file=ROWS, progress=False,
         cache_dir=exported.cache,
     )  # fmt: skip
 
@@ -184,7 +184,7 @@ def test_what_is_finished_is_left_alone(whole: Path, quick: Quick) -> None:
     before = contents(whole)
     summary = quick(whole)
     assert summary.written == 0
-    assert summary.shards == len(kept) > 3
+    assert summary.files == len(kept) > 3
     assert states(whole, list(kept)) == kept
     assert contents(whole) == before
 

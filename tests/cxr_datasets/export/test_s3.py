@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import s3fs
 
-from cxr_datasets.export import ExportError, Summary, export
+from cxr_datasets.export import ExportError, ExportSummary, export
 from tests.fakes.s3 import S3
 from tests.helpers import files_under
 
@@ -38,8 +38,8 @@ def bucket(s3: S3, small_release: Path, tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def write(bucket: dict[str, Any], out: str | Path, **more: Any) -> Summary:
-    return export("mimic-cxr-jpg", out=out, rows_per_shard=16, progress=False,
+def write(bucket: dict[str, Any], out: str | Path, **more: Any) -> ExportSummary:
+    return export("mimic-cxr-jpg", out=out, rows_per_file=16, progress=False,
                   **{**bucket, **more})  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def test_two_processes_write_into_a_bucket_what_one_writes_on_a_disk(
 ) -> None:
     out = "s3://exports/mimic/out"
     summary = write(bucket, out, num_proc=2)
-    assert summary.written == summary.shards > 3
+    assert summary.written == summary.files > 3
     write(bucket, tmp_path / "out", out_options=None)
     local = {
         name: (tmp_path / "out" / name).read_bytes()

@@ -30,6 +30,6 @@ def test_jobs_of_slurm_write_the_same_bytes(
         cluster.scale(jobs=2)
         summary = export("mimic-cxr-jpg", large_release, tmp_path / "out", client=client,
                          progress=False, cache_dir=export_cache, **SLOW)  # type: ignore[arg-type]  # fmt: skip
-    assert summary.written == summary.shards
+    assert summary.written == summary.files
     assert len(list(slurm.glob("*.job"))) == 2
     assert contents(tmp_path / "out") == contents(undisturbed)

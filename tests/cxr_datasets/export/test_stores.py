@@ -17,7 +17,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from cxr_datasets.export import ExportError, Summary, export, lock
+from cxr_datasets.export import ExportError, ExportSummary, export, lock
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.storage.credentials import StorageOptions
 from tests.cxr_datasets.export.conftest import contents
@@ -38,8 +38,8 @@ def no_settling(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "_SETTLING", 0.01)
 
 
-def write(release: Path, out: str | Path, cache: str, **options: Any) -> Summary:
-    return export("mimic-cxr-jpg", release, out, rows_per_shard=16, progress=False,
+def write(release: Path, out: str | Path, cache: str, **options: Any) -> ExportSummary:
+    return export("mimic-cxr-jpg", release, out, rows_per_file=16, progress=False,
                   cache_dir=cache, **options)  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def test_of_two_that_begin_at_once_one_goes_on(
         thread.start()
     for thread in threads:
         thread.join()
-    assert {type(outcome) for outcome in outcomes} == {Summary, ExportError}
+    assert {type(outcome) for outcome in outcomes} == {ExportSummary, ExportError}
 
 
 def test_the_lock_of_a_dead_owner_is_taken_over(

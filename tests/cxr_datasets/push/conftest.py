@@ -141,7 +141,7 @@ def mimic_export(small_release: Path, tmp_path_factory: pytest.TempPathFactory) 
     cache = str(tmp_path_factory.mktemp("export") / "cache")
     for config, rows in (("images", 8), ("reports", None)):
         export(
-            "mimic-cxr-jpg", small_release, out, config=config, rows_per_shard=rows,
+            "mimic-cxr-jpg", small_release, out, config=config, rows_per_file=rows,
             cache_dir=cache, progress=False,
         )  # fmt: skip
     return out

@@ -304,7 +304,7 @@ def interrupted(
     release = copy_release(small_release, tmp_path / "release")
     whole = tmp_path / "whole"
     options: dict[str, Any] = {
-        "image_size": 32, "rows_per_shard": 8, "cache_dir": str(tmp_path / "cache"),
+        "image_size": 32, "rows_per_file": 8, "cache_dir": str(tmp_path / "cache"),
         "progress": False,
     }  # fmt: skip
     export("mimic-cxr-jpg", release, whole, **options)

@@ -16,7 +16,7 @@ from cxr_datasets.push.repository import Repository
 
 
 @dataclass(frozen=True)
-class Summary:
+class PushSummary:
     """What a push came to, with what earlier runs of it sent.
 
     Attributes:
@@ -64,7 +64,7 @@ def push(
     organization: str | None = None,
     commit_message: str | None = None,
     verify: bool = True,
-) -> Summary:
+) -> PushSummary:
     """Send a finished export to a private dataset repository on the Hugging Face Hub.
 
     The repository is made, private, or must be private already. That is looked at before anything
@@ -112,7 +112,7 @@ def _push(
     organization: str | None,
     commit_message: str | None,
     verify: bool,
-) -> Summary:
+) -> PushSummary:
     is_organization = there.check_account(organization)
     members = None
     if is_organization and contents.agreement:
@@ -124,7 +124,7 @@ def _push(
     _check_arrived(contents, there)
     if verify:
         _check_rows(contents, there)
-    return Summary(
+    return PushSummary(
         repo=there.name,
         url=there.url,
         files=len(contents.files),

@@ -1,0 +1,85 @@
+"""A parser that learns its arguments when it is used, and options made from dataclass fields."""
+
+from __future__ import annotations
+
+import argparse
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import Field
+from functools import partial
+from typing import Any
+
+from cxr_datasets.packages import known_datasets
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` that adds its arguments just before it parses.
+
+    So a command imports what its own words need, and nothing that other commands need.
+    """
+
+    def __init__(
+        self, *arguments: Any, fill: Callable[[Parser], None] | None = None, **options: Any
+    ):
+        """Make a parser.
+
+        Args:
+            *arguments: As for `ArgumentParser`.
+            fill: Is called once with this parser, and adds its arguments.
+            **options: As for `ArgumentParser`.
+        """
+        super().__init__(*arguments, **options)
+        self._fill = fill
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse words, as `ArgumentParser` does."""
+        fill, self._fill = self._fill, None
+        if fill is not None:
+            fill(self)
+        return super().parse_known_args(args, namespace)
+
+
+def add_datasets(parser: Parser, fill: Callable[[str, Parser], None]) -> None:
+    """Add a command for every dataset that is installed; none of them is imported.
+
+    Args:
+        parser: Parser of a verb.
+        fill: Is called with the name of a dataset and its parser when that is used.
+    """
+    datasets = parser.add_subparsers(required=True, metavar="DATASET", dest="dataset")
+    for name in known_datasets():
+        line = f"its options: {parser.prog} {name} --help"
+        datasets.add_parser(
+            name, help=line, description=parser.description, fill=partial(fill, name)
+        )
+
+
+def add_option(group: Any, option: Field[Any], hint: Any) -> None:
+    """Add an option for a field of a dataclass; it stays out of the result if it is not given.
+
+    Args:
+        group: Parser, or group of arguments in one.
+        option: The field. Its metadata holds `help`, and may hold `metavar`.
+        hint: Its type: a string, integer, float or bool, a list of one of these, or a mapping,
+            which is read from a file; or None.
+    """
+    is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    kinds = typing.get_args(hint) if is_union else (hint,)
+    kind = next(kind for kind in kinds if kind is not types.NoneType)
+    said: dict[str, Any] = {"default": argparse.SUPPRESS}
+    text = option.metadata.get("help", "")
+    if typing.get_origin(kind) is list:
+        (kind,) = typing.get_args(kind)
+        said["nargs"] = "+"
+    if kind is bool:
+        said["action"] = argparse.BooleanOptionalAction
+    elif typing.get_origin(kind) is Mapping:
+        said["metavar"] = "FILE"
+        text = f"{text} Give a JSON file of them: others on the machine see a command line."
+    elif kind in (int, float):
+        said["type"] = kind
+    if "metavar" in option.metadata:
+        said["metavar"] = option.metadata["metavar"]
+    flag = f"--{option.name.replace('_', '-')}"
+    group.add_argument(flag, help=text.replace("%", "%%"), **said)

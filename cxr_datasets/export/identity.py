@@ -1,0 +1,105 @@
+"""What decides the bytes of an export, and how two exports differ, in words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+
+from cxr_datasets._version import __version__
+from cxr_datasets.builder.builder import CxrBuilder
+
+FORMAT = 2
+"""Raise this when the same rows become other bytes: other row groups, encodings or names."""
+
+PRESENT = "image files that are there"
+"""Name in an identity for the key of which image files are present."""
+
+_PARTS = {"dataset": "", "config": "", "options": "", "release": "release, ", "versions": ""}
+"""Parts of an identity, and what comes before a name of each in a message."""
+
+
+def versions() -> dict[str, str]:
+    """Versions of the software that has a say in the bytes of a file."""
+    return {"cxr-datasets": __version__, "pyarrow": version("pyarrow"), "pillow": version("pillow")}
+
+
+def identity(dataset: str, builder: CxrBuilder, rows_per_file: int | None) -> dict[str, Any]:
+    """Collect what decides the bytes of the files, as the manifest holds it.
+
+    It names no place on this machine and no address, only names, sizes and times of files.
+
+    Args:
+        dataset: Name of the dataset.
+        builder: Its builder, with the options.
+        rows_per_file: Most rows in a file; None: the sizes decide.
+    """
+    options = {name: without_place(value) for name, value in builder.config.key().items()}
+    del options["embed"]  # an export always holds the images
+    release = {
+        posixpath.basename(name.rstrip("/")) or ".": f"{size:,} bytes, {_told_state(changed)}"
+        for name, size, changed in builder.release.stamps()
+    }
+    if builder.found is not None:
+        release[PRESENT] = builder.found
+    found = {
+        "dataset": dataset,
+        "config": builder.config.name,
+        "options": {**options, "rows_per_file": rows_per_file},
+        "release": release,
+        "versions": {**versions(), "code": builder.hash, "format": str(FORMAT)},
+    }
+    return json.loads(json.dumps(found))  # so that it equals one that was read from a file
+
+
+def identity_key(identity: Mapping[str, Any]) -> str:
+    """Give a short key of an identity, as the files of the export hold it."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _told_state(changed: str) -> str:
+    """Say what a stamp tells beyond the size: a version, or a time of change."""
+    try:
+        moment = datetime.fromtimestamp(float(changed), timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return f"version {changed}"
+    return f"changed {moment.isoformat()}"
+
+
+def without_place(value: Any) -> Any:
+    """Give the value of an option as it may leave this machine: the last part of a path."""
+    if isinstance(value, str) and re.search(r"[/\\]", value):
+        return re.split(r"[/\\]", re.sub(r"[?#].*", "", value).rstrip("/\\"))[-1]
+    return value
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Say in words how two identities, or parts of them, differ.
+
+    Args:
+        old: The one that is there.
+        new: The one of now.
+
+    Returns:
+        One text for each difference; empty if there is none.
+    """
+    found = []
+    for part, prefix in _PARTS.items():
+        before, now = old.get(part), new.get(part)
+        if not isinstance(before, Mapping) or not isinstance(now, Mapping):
+            before, now = {part: before}, {part: now}
+        found += [
+            f"{prefix}{name}: {_told(before.get(name))} there, {_told(now.get(name))} now"
+            for name in dict.fromkeys([*before, *now])
+            if before.get(name) != now.get(name)
+        ]
+    return found
+
+
+def _told(value: Any) -> str:
+    return "none" if value is None else value if isinstance(value, str) else repr(value)

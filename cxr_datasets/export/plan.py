@@ -1,0 +1,128 @@
+"""Which rows go into which file of an export.
+
+Nothing here depends on how many processes write, or on when they do: the same release and the same
+options always give the same files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.columns import plural
+from cxr_datasets.images.resize import JPEG
+from cxr_datasets.tables.index import SplitShards
+
+FILE_BYTES = 400_000_000
+"""Size that a file should have: nearly all then stay under the 500 MB that the Hub advises."""
+
+ORIGINAL_BYTES = 1_600_000
+"""Of one of the releases' images: 570 GB of 377,110 in MIMIC-CXR-JPG, 14 GB of 7,466 in Indiana."""
+
+BYTES_A_SQUARE = {JPEG: 0.4, "png": 0.9}
+"""Bytes of a resized image over the square of its short side: 105 kB of JPEG at 512 pixels."""
+
+TEXT_BYTES = 1_000
+"""Bytes of a row without its images, compressed."""
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """One Parquet file of an export, before it is written.
+
+    Attributes:
+        name: Its place in the folder, such as `images/train-00017-of-00256.parquet`.
+        split: The split whose rows it holds.
+        first: Number of its first block in the index file.
+        end: Number after its last block.
+        rows: Rows in these blocks. Fewer are written if images are skipped.
+        images: Images in these rows; in config `reports`, the number of rows.
+    """
+
+    name: str
+    split: str
+    first: int
+    end: int
+    rows: int
+    images: int
+
+
+def plan_files(
+    index: str,
+    splits: Mapping[str, SplitShards],
+    config: CxrConfig,
+    rows_per_file: int | None = None,
+) -> list[PlannedFile]:
+    """Decide which rows go into which file.
+
+    A split is cut into as few files as keep each within `FILE_BYTES`, by the usual size of its
+    images. The files are as even as whole blocks of the index (at most 256 rows each) allow. A
+    file holds at least one block.
+
+    Args:
+        index: The index file.
+        splits: Its splits.
+        config: The options.
+        rows_per_file: Most rows in a file, as far as whole blocks allow. None: the sizes decide.
+
+    Returns:
+        The files of all splits, in order.
+    """
+    counts = _count_images(index, config.name)
+    planned: list[PlannedFile] = []
+    for split, part in splits.items():
+        images = sum(counts[number][1] for number in part.shards)
+        if rows_per_file is None:
+            files = -(-_usual_bytes(part.rows, images, config) // FILE_BYTES)
+        else:
+            files = -(-part.rows // rows_per_file)
+        files = min(files, len(part.shards))
+        for number, (first, end) in enumerate(_even_parts(part.shards, files)):
+            blocks = counts[first:end]
+            planned.append(
+                PlannedFile(
+                    name=f"{config.name}/{split}-{number:05d}-of-{files:05d}.parquet",
+                    split=split,
+                    first=first,
+                    end=end,
+                    rows=sum(rows for rows, _ in blocks),
+                    images=sum(images for _, images in blocks),
+                )
+            )
+    return planned
+
+
+def usual_bytes(files: Iterable[PlannedFile], config: CxrConfig) -> int:
+    """Estimate how many bytes these files will take on disk."""
+    return sum(_usual_bytes(file.rows, file.images, config) for file in files)
+
+
+def _usual_bytes(rows: int, images: int, config: CxrConfig) -> int:
+    text = rows * TEXT_BYTES
+    return text if config.name == "reports" else text + images * _usual_image_bytes(config)
+
+
+def _usual_image_bytes(config: CxrConfig) -> int:
+    if config.image_size is None:
+        return ORIGINAL_BYTES
+    return min(ORIGINAL_BYTES, int(BYTES_A_SQUARE[config.image_format] * config.image_size**2))
+
+
+def _count_images(index: str, config_name: str) -> list[tuple[int, int]]:
+    """Count the rows and the images of every block of an index file."""
+    with pa.memory_map(index) as file:
+        reader = pa.ipc.open_file(file)
+        blocks = map(reader.get_batch, range(reader.num_record_batches))
+        if config_name != "studies":
+            return [(len(block), len(block)) for block in blocks]
+        return [(len(block), len(block.column(plural("path")).flatten())) for block in blocks]
+
+
+def _even_parts(blocks: range, parts: int) -> Iterator[tuple[int, int]]:
+    for part in range(parts):
+        yield tuple(  # type: ignore[misc]
+            blocks.start + len(blocks) * number // parts for number in (part, part + 1)
+        )

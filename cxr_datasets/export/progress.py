@@ -1,0 +1,41 @@
+"""The progress bar of an export."""
+
+from __future__ import annotations
+
+import sys
+
+import datasets
+from tqdm import tqdm
+
+
+class Bar:
+    """A progress bar over images, with their rate and the time left.
+
+    The images of a file that is begun anew, because its worker was lost, count once.
+    """
+
+    def __init__(self, unit: str, total: int, finished: int, shown: bool):
+        """Show the bar.
+
+        Args:
+            unit: What is counted, such as `images`.
+            total: How many there are.
+            finished: How many an earlier run wrote; the rate leaves them out.
+            shown: Whether there is a bar at all.
+        """
+        disabled = datasets.are_progress_bars_disabled()  # by the user, for all of `datasets`
+        interval = 0.2 if sys.stderr.isatty() else 10.0  # a log file keeps every line
+        self._bar = tqdm(
+            total=total, initial=finished, unit=f" {unit}", disable=not shown or disabled,
+            mininterval=interval, dynamic_ncols=True, desc="export",
+        )  # fmt: skip
+        self._written: dict[str, int] = {}
+
+    def __call__(self, name: str, images: int) -> None:
+        """Note how many images of a file are written."""
+        self._bar.update(images - self._written.get(name, 0))
+        self._written[name] = images
+
+    def close(self) -> None:
+        """Leave the bar on the screen as it is."""
+        self._bar.close()
