@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from cxr_datasets.export import export
-from tests.fakes.hub import Account, Hub, Repo
-from tests.fakes.hub_client import Client
+from tests.fakes.hub import Account, Client, Hub, Repo
 
 ALICE, ALICE_READS, BOB = "hf_alice_writes", "hf_alice_reads", "hf_bob_writes"
 

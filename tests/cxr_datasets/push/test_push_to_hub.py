@@ -9,8 +9,7 @@ from typing import Any
 import datasets
 import pytest
 
-from tests.fakes.hub import Account, Hub
-from tests.fakes.hub_client import run_client
+from tests.fakes.hub import Account, Hub, run_client
 from tests.helpers import copy_release
 
 RELEASES = ("mimic", "indiana", "archive")

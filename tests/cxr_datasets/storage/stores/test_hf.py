@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cxr_datasets.storage.stores.store_case import CONFIGS, load_local, rows_of
-from tests.fakes.hub import Account, Hub
-from tests.fakes.hub_client import run_client
+from tests.fakes.hub import Account, Hub, run_client
 from tests.helpers import files_under
 
 TOKEN, OTHER = "hf_inventedReader", "hf_inventedStranger"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.fakes.physionet_messages import Request
+from tests.fakes.physionet.messages import Request
 
 
 @dataclass(frozen=True)

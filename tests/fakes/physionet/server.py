@@ -15,88 +15,37 @@ The rules are those of PhysioNet's own code (MIT-LCP/physionet-build, `check_htt
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tests.fakes.physionet_faults import (
-    Fault,
-    NotFound,
-    Refuse,
-    Reset,
-    Short,
-    Stall,
-    Status,
-    Truncate,
-    WholeBody,
-)
-from tests.fakes.physionet_http import Server
-from tests.fakes.physionet_messages import Request
-from tests.fakes.physionet_site import AGENTS, HOST, PASSWORD, USER, Site
-
-__all__ = [
-    "AGENTS", "HOST", "PASSWORD", "USER", "Fault", "NotFound", "PhysioNet", "Refuse", "Request",
-    "Reset", "Short", "Stall", "Status", "Truncate", "WholeBody",
-]  # fmt: skip
+from tests.fakes.loopback import Loopback
+from tests.fakes.physionet.connection import Connection
+from tests.fakes.physionet.messages import Request
+from tests.fakes.physionet.site import Site
 
 
-class PhysioNet(Site):
+class PhysioNet(Site, Loopback):
     """A PhysioNet on 127.0.0.1, in threads of this process. Use it as a context manager.
+
+    `stop` keeps sessions, faults, requests and counts. aiohttp keeps no cookies of a numeric host:
+    where they matter, ask for `localhost`, or for HOST with `url` as the proxy.
 
     Attributes:
         logins: How often a name and a password were checked since `reset`.
     """
 
+    connection = Connection
+
     def __init__(self, folders: Mapping[str, Path], **options: Any) -> None:
         """Take what `Site` takes; `start` (or `with`) serves it."""
-        super().__init__(folders, **options)
-        self.defects: list[BaseException] = []
+        Loopback.__init__(self)
+        Site.__init__(self, folders, **options)
         self._requests: list[Request] = []
         self._in_service = 0
         self._max_concurrent = 0
-        self._server: Server | None = None
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Serve; on the same port as before, if there was one."""
-        if self._server is not None:
-            return
-        self._server = Server(("127.0.0.1", self.port), self)
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, name="PhysioNet")
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Be dead: close all connections, refuse new ones. `start` makes it come back.
-
-        Sessions, faults, requests and counts are kept.
-        """
-        if self._server is None or self._thread is None:
-            return
-        self._server.stop()
-        self._thread.join()
-        self._server = self._thread = None
-
-    def __enter__(self) -> PhysioNet:
-        self.start()
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self.stop()
-        if error is None and self.defects:
-            raise RuntimeError("The loopback server itself failed.") from self.defects[0]
-
-    @property
-    def url(self) -> str:
-        """`http://127.0.0.1:PORT`, the same after `stop` and `start`.
-
-        aiohttp keeps no cookies of a numeric host: ask for `localhost`, or for HOST with this
-        address as the proxy, where they matter.
-        """
-        return f"http://127.0.0.1:{self.port}"
 
     def address(self, path: str = "") -> str:
         """The URL of a path, which is quoted here."""

@@ -10,9 +10,9 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.fakes.physionet_faults import Fault, NotFound, Refuse, Rule, Status, Truncate, WholeBody
-from tests.fakes.physionet_files import file_answer, index_page, inside
-from tests.fakes.physionet_messages import Answer, Request, page
+from tests.fakes.physionet.faults import Fault, NotFound, Refuse, Rule, Status, Truncate, WholeBody
+from tests.fakes.physionet.files import file_answer, index_page, inside
+from tests.fakes.physionet.messages import Answer, Request, page
 
 USER = "invented-reader"
 PASSWORD = "invented password"
@@ -24,6 +24,8 @@ AGENTS = ("Wget/", "libwfdb/")
 
 class Site:
     """Folders behind PhysioNet's rules, and the faults that requests for them shall meet."""
+
+    port: int
 
     def __init__(
         self,
@@ -67,7 +69,6 @@ class Site:
         self.ranges = ranges
         self.listing = listing
         self.tests_cookies = tests_cookies
-        self.port = 0
         self.logins = 0
         self._lock = threading.Lock()
         self._sessions: dict[str, str] = {}

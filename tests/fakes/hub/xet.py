@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.fakes.hub_server import Reply
+from tests.fakes.hub.connection import Reply
 
 ENVIRONMENT = {
     "HF_HUB_DISABLE_XET": "0",

@@ -6,11 +6,14 @@ told to::
 
     with Hub(users={"alice": Account("hf_alice", orgs=("lab",))}) as hub:
         hub.create("alice/films", private=True, files={"README.md": b"---\\nlicense: mit\\n---\\n"})
-        run_python(program, cwd=..., pythonpath=..., **hub.environment(token="hf_alice"))
+        run_client(hub, program, token="hf_alice")
         hub.repos["alice/films"].files
 
-Programs that use it run in a Python of their own (see `tests.fakes.hub_client`): the client reads
-its address, its caches and whether it is offline from the environment, once, when it is imported.
+It does what `cxr push`, `push_to_hub` and reading by `hf://` need, and no more: no history beyond
+the newest commit, no branches, no removal of files, no pull requests.
+
+Programs that use it run in a Python of their own (see `client.py`): the client reads its address,
+its caches and whether it is offline from the environment, once, when it is imported.
 """
 
 from __future__ import annotations
@@ -18,85 +21,61 @@ from __future__ import annotations
 import re
 import tempfile
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.fakes.hub_api import Account, Api
-from tests.fakes.hub_faults import Fault
-from tests.fakes.hub_files import Files
-from tests.fakes.hub_server import Asked, Incoming, Reply, Server
-from tests.fakes.hub_storage import Storage
-from tests.fakes.hub_store import Blob, Caller, Contents, Gated, Repo, stored_by_lfs
-from tests.fakes.hub_xet import ENVIRONMENT as XET_ENVIRONMENT
-from tests.fakes.hub_xet import XetFolder
+from tests.fakes.hub.connection import Asked, Connection, Incoming, Reply
+from tests.fakes.hub.faults import Fault
+from tests.fakes.hub.files import Files
+from tests.fakes.hub.repository import Blob, Caller, Gated, Repo, stored_by_lfs
+from tests.fakes.hub.routes import Account, Routes
+from tests.fakes.hub.storage import Storage
+from tests.fakes.hub.xet import ENVIRONMENT as XET_ENVIRONMENT
+from tests.fakes.hub.xet import XetFolder
+from tests.fakes.loopback import Loopback
 
-__all__ = ["Account", "Asked", "Fault", "Hub", "Repo"]
 
-
-class Hub:
+class Hub(Loopback):
     """A Hub at an address of its own on 127.0.0.1, from `with` to the end of it.
 
     Args:
         users: Accounts by the name of the user.
-        folder: Keep the contents of files in this folder; in memory if None.
         part_size: Size in bytes of the parts that LFS files larger than it are uploaded in. None:
             none is uploaded in parts.
-        lfs_above: Size in bytes above which a file goes by LFS. Parquet, images, archives and
-            arrays go by LFS whatever their size.
-        page_size: Entries of a listing in one answer.
-        private_by_default: Organisations whose new repositories are private if the request does
-            not say.
         xet: Let clients upload through Xet, their default, instead of by LFS. Their `hf_xet` then
-            puts LFS files into a folder by itself (see `hub_xet`), so that `requests` and faults
+            puts LFS files into a folder by itself (see `xet.py`), so that `requests` and faults
             know nothing of contents on their way; and `environment` lets them.
-        latency: Seconds that every answer is kept back.
 
     Attributes:
-        url: Address of the Hub, `http://127.0.0.1:…`, with no slash at its end.
         users: As given.
-        repos: Repositories by id.
     """
+
+    connection = Connection
 
     def __init__(
         self,
         users: Mapping[str, Account] | None = None,
         *,
-        folder: str | Path | None = None,
         part_size: int | None = None,
-        lfs_above: int = 10 * 1024 * 1024,
-        page_size: int = 1000,
-        private_by_default: tuple[str, ...] = (),
         xet: bool = False,
-        latency: float = 0.0,
     ) -> None:
+        super().__init__()
+        self.bind()
         self.users = dict(users or {})
-        self._contents = Contents(None if folder is None else Path(folder))
-        self._server = Server(self._answer, self._caller)
-        self._server.latency = latency
-        port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{port}"
         self._temporary = tempfile.TemporaryDirectory(prefix="hub-", ignore_cleanup_errors=True)
         self._xet = XetFolder(Path(self._temporary.name) / "xet") if xet else None
-        storage = Storage(
-            self.url, f"http://localhost:{port}", self._contents, part_size, self._xet
-        )
-        files = Files(self.url, storage, lfs_above, page_size)
-        self._api = Api(self.url, self.users, files, private_by_default)
+        elsewhere = f"http://localhost:{self.port}"
+        storage = Storage(self.url, elsewhere, part_size, self._xet)
+        self._routes = Routes(self.url, self.users, Files(self.url, storage))
         self._lock = threading.RLock()
+        self._log_lock = threading.Lock()
+        self._log: list[Asked] = []
+        self._faults: list[Fault] = []
 
     @property
     def repos(self) -> dict[str, Repo]:
-        return self._api.repos
-
-    @property
-    def latency(self) -> float:
-        """Seconds that every answer is kept back; may be set."""
-        return self._server.latency
-
-    @latency.setter
-    def latency(self, seconds: float) -> None:
-        self._server.latency = seconds
+        """Repositories by id."""
+        return self._routes.repos
 
     @property
     def requests(self) -> list[Asked]:
@@ -105,8 +84,16 @@ class Hub:
         Requests to other hosts, which `environment` leads here too, are there with the host
         instead of the first slash (`datasets-server.127.0.0.1:…/info`); they got a 404 or 403.
         """
-        with self._server.logged:
-            return list(self._server.log)
+        with self._log_lock:
+            return list(self._log)
+
+    def asked(self, path: str, method: str | None = None) -> list[Asked]:
+        """The requests so far whose path holds a regular expression."""
+        return [
+            request
+            for request in self.requests
+            if re.search(path, request.path) and method in (None, request.method)
+        ]
 
     def create(
         self,
@@ -118,28 +105,18 @@ class Hub:
     ) -> Repo:
         """Make a repository on the server's side, with its files in one commit if there are any."""
         with self._lock:
-            if repo_id in self.repos:
-                raise ValueError(f"{repo_id} is there already")
-            owner = repo_id.partition("/")[0]
-            repo = Repo(repo_id, self._contents, owner, private, gated)
-            self.repos[repo_id] = repo
+            repo = self.repos[repo_id] = Repo(repo_id, private, gated)
             self.put(repo_id, files or {})
             return repo
 
     def put(self, repo_id: str, files: Mapping[str, bytes], title: str = "Add files") -> None:
         """Commit files on the server's side, as somebody else would in between."""
         with self._lock:
-            repo = self.repos[repo_id]
             if files:
-                blobs = {path: self._blob(repo, path, content) for path, content in files.items()}
-                repo.commit(blobs, title=title, author=repo.owner)
-
-    def _blob(self, repo: Repo, path: str, content: bytes) -> Blob:
-        if stored_by_lfs(path, len(content), self._api.files.lfs_above):
-            sha256 = self._contents.add(content)
-            repo.objects.add(sha256)
-            return Blob.by_lfs(sha256, self._contents)
-        return Blob.regular(content, self._contents)
+                self.repos[repo_id].commit(
+                    {path: Blob(content, stored_by_lfs(path)) for path, content in files.items()},
+                    title=title,
+                )
 
     def fail(
         self,
@@ -151,8 +128,6 @@ class Hub:
         times: int | None = 1,
         after: int = 0,
         drop_upload_after: int | None = None,
-        drop_download_after: int | None = None,
-        delay: float = 0.0,
         hold: bool = False,
     ) -> Fault:
         r"""Let requests fail from now on.
@@ -168,49 +143,25 @@ class Hub:
             after: How many requests are spared first.
             drop_upload_after: Reset the connection when so many bytes of the request's body have
                 come.
-            drop_download_after: Reset it when so many bytes of the answer's body are sent.
-            delay: Seconds that the answer is kept back.
-            hold: Keep it back until the fault's `release()` or the end of the Hub; `reached.wait()`
-                returns once a request is held.
+            hold: Keep the answer back until the fault's `release()` or the end of the Hub;
+                `reached.wait()` returns once a request is held.
         """
         fault = Fault(
-            path, method=method, status=status, headers=headers, times=times, after=after,
-            drop_upload_after=drop_upload_after, drop_download_after=drop_download_after,
-            delay=delay, hold=hold,
+            re.compile(path), method=method, status=status, headers=dict(headers or {}),
+            left=times, spared=after, drop_upload_after=drop_upload_after,
         )  # fmt: skip
-        with self._server.logged:
-            self._server.faults.append(fault)
+        if not hold:
+            fault.release()
+        with self._log_lock:
+            self._faults.append(fault)
         return fault
 
     def mend(self) -> None:
         """Take back all faults; requests that one holds go on."""
-        with self._server.logged:
-            for fault in self._server.faults:
+        with self._log_lock:
+            for fault in self._faults:
                 fault.release()
-            self._server.faults.clear()
-
-    def asked(self, path: str, method: str | None = None) -> list[Asked]:
-        """The requests so far whose path holds a regular expression."""
-        return [
-            request
-            for request in self.requests
-            if re.search(path, request.path) and method in (None, request.method)
-        ]
-
-    def wait_for(
-        self, path: str, method: str | None = None, *, count: int = 1, timeout: float = 30
-    ) -> list[Asked]:
-        """Wait until so many such requests were answered.
-
-        Raises:
-            TimeoutError: They were not in time.
-        """
-        deadline = time.monotonic() + timeout
-        with self._server.logged:
-            while len(found := self.asked(path, method)) < count:
-                if not self._server.logged.wait(deadline - time.monotonic()):
-                    raise TimeoutError(f"{len(found)} of {count} requests for {path}")
-        return found
+            self._faults.clear()
 
     def environment(
         self, *, token: str | None = None, home: str | Path | None = None
@@ -267,19 +218,33 @@ class Hub:
             },
         }
 
-    def __enter__(self) -> Hub:
-        self._server.start()
-        return self
+    def stop(self) -> None:
+        self.mend()
+        super().stop()
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._server.stop()
-        self._temporary.cleanup()
-        if self._server.errors and kind is None:
-            raise AssertionError("the loopback Hub itself failed") from self._server.errors[0]
+        try:
+            super().__exit__(kind, error, trace)
+        finally:
+            self._temporary.cleanup()
 
-    def _answer(self, incoming: Incoming, caller: Caller) -> Reply:
+    # For the connections.
+
+    def note(self, asked: Asked) -> None:
+        """Log a request."""
+        with self._log_lock:
+            self._log.append(asked)
+
+    def fault_for(self, method: str, path: str) -> Fault | None:
+        """The fault that a request meets. Call it once a request: it counts."""
+        with self._log_lock:
+            return next((fault for fault in self._faults if fault.takes(method, path)), None)
+
+    def caller(self, incoming: Incoming) -> Caller:
+        """Who asks; refused is a token that is nobody's."""
+        return self._routes.caller(incoming.parts, incoming.headers.get("Authorization"))
+
+    def answer(self, incoming: Incoming, caller: Caller) -> Reply:
+        """The answer to a request; a `Refusal` if it is an error."""
         with self._lock:  # one at a time: a commit is there as a whole or not at all
-            return self._api.answer(incoming, caller)
-
-    def _caller(self, parts: tuple[str, ...], authorization: str | None) -> Caller:
-        return self._api.caller(parts, authorization)
+            return self._routes.answer(incoming, caller)

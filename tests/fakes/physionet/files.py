@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import html
 import os
-import re
 import stat
 import time
 from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import quote
 
-from tests.fakes.physionet_messages import Answer, Request, page
+from tests.fakes.loopback import byte_range
+from tests.fakes.physionet.messages import Answer, Request, page
 
 _TYPES = {
     ".csv": "text/csv",
@@ -46,7 +46,7 @@ def file_answer(place: Path, request: Request, *, etags: bool, ranges: bool) -> 
     answer = Answer(200, headers, file, 0, facts.st_size)
     only_if = request.headers.get("If-Range")
     fresh = only_if is None or only_if in (headers.get("ETag"), headers["Last-Modified"])
-    wanted = _range(request.headers.get("Range", ""), facts.st_size)
+    wanted = byte_range(request.headers.get("Range", ""), facts.st_size)
     if not ranges or not fresh or wanted is None:
         return answer
     if not wanted:
@@ -55,17 +55,6 @@ def file_answer(place: Path, request: Request, *, etags: bool, ranges: bool) -> 
     answer.status, answer.size = 206, facts.st_size
     answer.start, answer.length = wanted.start, len(wanted)
     return answer
-
-
-def _range(header: str, size: int) -> range | None:
-    """The bytes a Range header asks for, empty if there are none; None: not one plain range."""
-    match = re.fullmatch(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", header)
-    if match is None or not any(match.groups()):
-        return None
-    first, last = match.groups()
-    if not first:
-        return range(max(size - int(last), 0), size)
-    return range(int(first), min(int(last) + 1, size) if last else size)
 
 
 def index_page(folder: Path, path: str) -> Answer:

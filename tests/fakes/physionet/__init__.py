@@ -1,0 +1,21 @@
+"""A loopback PhysioNet: `server.py` says what it does."""
+
+from tests.fakes.physionet.faults import (
+    Fault,
+    NotFound,
+    Refuse,
+    Reset,
+    Short,
+    Stall,
+    Status,
+    Truncate,
+    WholeBody,
+)
+from tests.fakes.physionet.messages import Request
+from tests.fakes.physionet.server import PhysioNet
+from tests.fakes.physionet.site import AGENTS, HOST, PASSWORD, USER
+
+__all__ = [
+    "AGENTS", "HOST", "PASSWORD", "USER", "Fault", "NotFound", "PhysioNet", "Refuse", "Request",
+    "Reset", "Short", "Stall", "Status", "Truncate", "WholeBody",
+]  # fmt: skip
