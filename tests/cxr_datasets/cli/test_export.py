@@ -15,7 +15,7 @@ import pytest
 
 from cxr_datasets.cli import main
 from cxr_datasets.packages import builder_class
-from tests.helpers import files_under
+from cxr_datasets.testing import files_under
 
 
 @pytest.fixture
