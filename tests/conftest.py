@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.builder_case", "tests.helpers")
-
 
 @pytest.fixture(scope="session")
 def mimic_release(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import copy_release
+from cxr_datasets.testing import copy_release
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ from datasets import load_dataset
 
 import indiana_cxr
 from cxr_datasets.errors import CxrError, OptionError, ReleaseError, TableError
+from cxr_datasets.testing import copy_release, datasets_under, edit_table, read_table, rewrite
 from indiana_cxr import IndianaCxr
-from tests.helpers import copy_release, datasets_under, edit_table, read_table, rewrite
 
 Edit = Callable[[pd.DataFrame], "pd.DataFrame | None"]
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import indiana_cxr
-from tests.builder_case import BuilderCase, Loaded
+from cxr_datasets.testing import BuilderCase, Loaded, PackageCase
 
 R2GEN_LIST = Path(indiana_cxr.__file__).parent / "r2gen_split.csv"
 
@@ -53,3 +53,8 @@ class TestSplitAsInTheLiterature(IndianaCase):
         found = {uid for split in loaded.splits.values() for uid in split["study_id"]}
         assert found == all_uids & listed
         assert found < all_uids
+
+
+class TestPackage(PackageCase):
+    package = "indiana_cxr"
+    small = {"studies": 3}

@@ -13,7 +13,7 @@ import pytest
 from datasets import Dataset, load_dataset
 
 import indiana_cxr  # noqa: F401
-from tests.helpers import copy_release, edit_table, read_table
+from cxr_datasets.testing import copy_release, edit_table, read_table
 
 Row = dict[str, Any]
 

@@ -16,9 +16,9 @@ from datasets import Dataset, load_dataset, load_from_disk
 from PIL import Image
 
 from cxr_datasets.errors import ImageError, MissingImagesError, ReleaseError
+from cxr_datasets.testing import copy_release, files_under, rewrite
 from indiana_cxr import IndianaCxr
 from indiana_cxr.synthetic import write_release
-from tests.helpers import copy_release, files_under, rewrite
 
 PNGS = "images/images_normalized/"
 FOLDERS = {"images_normalized": PNGS, "images": "images/", "flat": ""}

@@ -23,8 +23,15 @@ import pandas as pd
 import pytest
 
 from cxr_datasets.errors import CxrError, ReleaseError, ReportsError, TableError
-from tests.builder_case import LABELS
-from tests.helpers import copy_release, datasets_under, edit_table, load_rows, read_table, rewrite
+from cxr_datasets.testing import (
+    copy_release,
+    datasets_under,
+    edit_table,
+    load_rows,
+    read_table,
+    rewrite,
+)
+from cxr_datasets.testing.expected import LABELS
 
 MARKER = "MARKERofsomebodysreport"
 ZIP = "mimic-cxr-reports.zip"

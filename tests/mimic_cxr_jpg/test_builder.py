@@ -7,9 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cxr_datasets.testing import BuilderCase, PackageCase, read_table
 from mimic_cxr_jpg.synthetic import write_release
-from tests.builder_case import BuilderCase
-from tests.helpers import read_table
 
 SPLITS = {"train": "train", "validate": "validation", "test": "test"}
 
@@ -60,3 +59,8 @@ class TestReleaseWithReportsInTheTreeOfImages(MimicCase):
     def release(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         out = tmp_path_factory.mktemp("release") / "mimic"
         return write_release(out, patients=12, seed=6, reports="tree")
+
+
+class TestPackage(PackageCase):
+    package = "mimic_cxr_jpg"
+    small = {"patients": 3}

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
+from cxr_datasets.testing import copy_release, edit_table, load_rows, read_table, rewrite, stored
+from cxr_datasets.testing.expected import LABELS
 from mimic_cxr_jpg.sections import SECTIONS, parse_sections
 from mimic_cxr_jpg.synthetic import write_release
-from tests.builder_case import LABELS, stored
-from tests.helpers import copy_release, edit_table, load_rows, read_table, rewrite
 
 Row = dict[str, Any]
 

@@ -19,10 +19,10 @@ import pytest
 
 from cxr_datasets.errors import CxrError, ReportsError
 from cxr_datasets.storage.source import Source
+from cxr_datasets.testing import copy_release, datasets_under, files_under, load_rows, rewrite
 from mimic_cxr_jpg.reports import ReportTree, TarredReports, ZippedReports, find_reports
 from mimic_cxr_jpg.sections import SECTIONS
 from mimic_cxr_jpg.synthetic import write_release
-from tests.helpers import copy_release, datasets_under, files_under, load_rows, rewrite
 
 TEXT_COLUMNS = ("report", *SECTIONS)
 JPG_ROOT = "physionet.org/files/mimic-cxr-jpg/2.1.0"

@@ -10,7 +10,7 @@ from typing import Any
 import datasets
 import pytest
 
-from tests.helpers import copy_release, edit_table, load_rows, read_table, rewrite
+from cxr_datasets.testing import copy_release, edit_table, load_rows, read_table, rewrite
 
 ROOTS = (
     "physionet.org/files/mimic-cxr-jpg/2.1.0",  # wget -r

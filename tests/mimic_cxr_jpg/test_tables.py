@@ -13,9 +13,9 @@ import pytest
 from cxr_datasets.errors import TableError
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.table import Table
+from cxr_datasets.testing import copy_release, rewrite
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.join import read_index
-from tests.helpers import copy_release, rewrite
 
 ID = "0a1b2c3d-4e5f6071-8293a4b5-c6d7e8f9-00112233"
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from cxr_datasets.columns import VIEWS
+from cxr_datasets.testing import copy_release, edit_table, load_rows
 from mimic_cxr_jpg.mimic_cxr_jpg import MimicCxrJpg
 from mimic_cxr_jpg.views import VIEW_POSITIONS, normalised_views, view_ranks
-from tests.helpers import copy_release, edit_table, load_rows
 
 MEANING = {
     "frontal": ("PA", "AP", "AP AXIAL", "PA LLD", "PA RLD", "AP LLD", "AP RLD"),

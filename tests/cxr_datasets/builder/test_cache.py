@@ -20,8 +20,15 @@ import cxr_datasets.builder.overrides
 import cxr_datasets.packages
 import indiana_cxr
 import mimic_cxr_jpg  # noqa: F401
-from tests.builder_case import arrow_files
-from tests.helpers import copy_release, edit_table, files_under, read_table, rewrite, run_python
+from cxr_datasets.testing import (
+    arrow_files,
+    copy_release,
+    edit_table,
+    files_under,
+    read_table,
+    rewrite,
+)
+from tests.helpers import run_python
 
 CHECKOUT = Path(indiana_cxr.__file__).parents[1]
 TABLE = {"indiana_cxr": "indiana_reports.csv", "mimic_cxr_jpg": "mimic-cxr-2.0.0-chexpert.csv.gz"}

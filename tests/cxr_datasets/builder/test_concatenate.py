@@ -21,7 +21,7 @@ from datasets.table import embed_table_storage
 import indiana_cxr
 import mimic_cxr_jpg
 from cxr_datasets.columns import CORE, plural
-from tests.helpers import copy_release
+from cxr_datasets.testing import copy_release
 
 OF_STUDIES = [plural(name) if name in ("image", "image_id", "view") else name for name in CORE]
 OF_REPORTS = [name for name in CORE if name not in ("image", "image_id", "view")]

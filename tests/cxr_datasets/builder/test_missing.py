@@ -15,8 +15,8 @@ from datasets import Dataset, load_dataset
 
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.errors import ImageError, MissingImagesError, OptionError
+from cxr_datasets.testing import copy_release, files_under
 from indiana_cxr import IndianaCxr
-from tests.helpers import copy_release, files_under
 
 Remove = Callable[[Path], None]
 

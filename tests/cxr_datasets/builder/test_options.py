@@ -11,7 +11,7 @@ from datasets import DatasetDict, load_dataset
 import indiana_cxr
 import mimic_cxr_jpg
 from cxr_datasets.errors import OptionError
-from tests.helpers import copy_release, datasets_under, edit_table
+from cxr_datasets.testing import copy_release, datasets_under, edit_table
 
 FRONTAL, LATERAL, OBLIQUE, UNKNOWN = range(4)
 RAW = (

@@ -9,7 +9,7 @@ import pytest
 
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.errors import ImageError
-from tests.helpers import copy_release, load_rows, rewrite
+from cxr_datasets.testing import copy_release, load_rows, rewrite
 
 
 def arrow_files(release: Path, cache: str) -> list[str]:

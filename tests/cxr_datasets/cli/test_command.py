@@ -14,7 +14,7 @@ import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets import __version__
 from cxr_datasets.cli import main
-from tests.helpers import files_under, read_table
+from cxr_datasets.testing import files_under, read_table
 
 DATASETS = {
     "mimic-cxr-jpg": ["--patients", "12", "--seed", "3"],

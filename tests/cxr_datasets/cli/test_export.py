@@ -17,7 +17,7 @@ from cxr_datasets.builder import option_help
 from cxr_datasets.cli import main
 from cxr_datasets.export import ExportOptions
 from cxr_datasets.packages import builder_class
-from tests.helpers import files_under
+from cxr_datasets.testing import files_under
 
 
 @pytest.fixture

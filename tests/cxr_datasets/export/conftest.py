@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cxr_datasets.export import export
-from tests.helpers import files_under
+from cxr_datasets.testing import files_under
 
 CONFIGS = ("images", "studies", "reports")
 ROWS = 40

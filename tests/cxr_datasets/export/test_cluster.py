@@ -20,8 +20,9 @@ from distributed import Client, LocalCluster
 
 from cxr_datasets.export import ExportError, ExportSummary, export
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.testing import edit_table
 from tests.cxr_datasets.export.conftest import SLOW, contents, finished
-from tests.helpers import edit_table, run_python
+from tests.helpers import run_python
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def test_a_file_that_cannot_be_written_is_an_error_that_names_the_image(
     client: Client, large_release: Path, export_cache: str, tmp_path: Path
 ) -> None:
     from cxr_datasets.errors import ImageError
-    from tests.helpers import copy_release, rewrite
+    from cxr_datasets.testing import copy_release, rewrite
 
     release = copy_release(large_release, tmp_path / "release")
     image = sorted(release.glob("files/*/*/*/*.jpg"))[50]
@@ -228,7 +229,7 @@ def test_workers_without_the_index_make_their_own(
 def test_workers_that_see_another_release_are_refused(
     client: Client, small_release: Path, tmp_path: Path, unshared: Any
 ) -> None:
-    from tests.helpers import copy_release
+    from cxr_datasets.testing import copy_release
 
     release = copy_release(small_release, tmp_path / "release")
     table = release / "mimic-cxr-2.0.0-negbio.csv.gz"

@@ -10,8 +10,8 @@ import pytest
 
 from cxr_datasets.errors import CxrError
 from cxr_datasets.export import ExportSummary, export
+from cxr_datasets.testing import copy_release, rewrite
 from tests.cxr_datasets.export.conftest import contents, finished
-from tests.helpers import copy_release, rewrite
 
 
 @pytest.fixture

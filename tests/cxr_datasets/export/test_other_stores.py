@@ -11,9 +11,9 @@ import pytest
 from cxr_datasets.export import ExportError, ExportSummary, export
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.testing import files_under
 from tests.fakes.gcs import Gcs
 from tests.fakes.sftp import Sftp
-from tests.helpers import files_under
 
 Store = tuple[str, dict[str, Any]]
 """An address to write to, and the options with which one may."""

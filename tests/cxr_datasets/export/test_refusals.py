@@ -12,8 +12,8 @@ import pytest
 
 from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.export import ExportError, export
+from cxr_datasets.testing import copy_release, edit_table, files_under
 from tests.cxr_datasets.export.conftest import Exported, contents, finished, started
-from tests.helpers import copy_release, edit_table, files_under
 
 
 @pytest.fixture

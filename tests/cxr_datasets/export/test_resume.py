@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cxr_datasets.export import ExportError, ExportSummary, export
+from cxr_datasets.testing import copy_release, files_under
 from tests.cxr_datasets.export.conftest import (
     ROWS,
     Exported,
@@ -22,7 +23,6 @@ from tests.cxr_datasets.export.conftest import (
     started,
     states,
 )
-from tests.helpers import copy_release, files_under
 
 Command = Callable[..., list[str]]
 Quick = Callable[[Path], ExportSummary]

@@ -10,8 +10,8 @@ import pytest
 import s3fs
 
 from cxr_datasets.export import ExportError, ExportSummary, export
+from cxr_datasets.testing import files_under
 from tests.fakes.s3 import S3
-from tests.helpers import files_under
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from cxr_datasets.export import ExportError, ExportSummary, export, lock
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.testing import files_under
 from tests.cxr_datasets.export.conftest import contents
-from tests.helpers import files_under
 
 
 @pytest.fixture

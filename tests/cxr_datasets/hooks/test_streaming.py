@@ -17,7 +17,7 @@ from datasets.distributed import split_dataset_by_node
 
 import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
-from tests.helpers import copy_release
+from cxr_datasets.testing import copy_release
 
 NO_IMAGES = ["path", "study_id", "view", "report", "labels"]
 

@@ -19,7 +19,7 @@ from cxr_datasets.errors import ImageError, MissingImagesError, OptionError
 from cxr_datasets.images import decode, decode_batch
 from cxr_datasets.storage import source
 from cxr_datasets.synthetic import png_bytes
-from tests.helpers import copy_release, datasets_under, rewrite
+from cxr_datasets.testing import copy_release, datasets_under, rewrite
 
 PACKAGES = ["mimic_cxr_jpg", "indiana_cxr"]
 SIZE = 48

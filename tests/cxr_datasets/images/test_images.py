@@ -18,7 +18,7 @@ import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.errors import CxrError, ImageError
 from cxr_datasets.images.column import XrayImage
-from tests.helpers import copy_release, files_under, rewrite
+from cxr_datasets.testing import copy_release, files_under, rewrite
 
 BROKEN = 3
 """Row whose image the tests break."""

@@ -15,8 +15,8 @@ from cxr_datasets.cli import main
 from cxr_datasets.errors import HubError, ImageError, OptionError
 from cxr_datasets.export import export
 from cxr_datasets.push import push
+from cxr_datasets.testing import copy_release, rewrite
 from tests.fakes.hub import Account, Client, Hub, run_client
-from tests.helpers import copy_release, rewrite
 
 from .conftest import ALICE, ALICE_READS, BOB, USERS, Pusher, data, exported
 

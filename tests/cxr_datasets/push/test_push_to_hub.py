@@ -9,8 +9,8 @@ from typing import Any
 import datasets
 import pytest
 
+from cxr_datasets.testing import copy_release
 from tests.fakes.hub import Account, Hub, run_client
-from tests.helpers import copy_release
 
 RELEASES = ("mimic", "indiana", "archive")
 """What is pushed: images that stand in a folder, of both datasets, and images in an archive."""

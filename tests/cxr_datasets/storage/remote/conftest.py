@@ -10,8 +10,8 @@ import pytest
 import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.storage import retry as faults
+from cxr_datasets.testing import copy_release
 from tests.fakes.physionet import PASSWORD, USER, PhysioNet
-from tests.helpers import copy_release
 from tests.remote import INDIANA, MIMIC, MIMIC_REPORTS, Remote
 
 AGENTS = ("cxr-datasets/",)

@@ -10,8 +10,8 @@ import pytest
 
 from cxr_datasets.builder.missing import REMOTE_PROBES
 from cxr_datasets.errors import MissingImagesError, StoreError
+from cxr_datasets.testing import rewrite
 from tests.fakes.physionet import Fault, NotFound, Reset, Status
-from tests.helpers import rewrite
 from tests.remote import Remote, rows, rows_of, until_it_fails
 
 pytestmark = pytest.mark.usefixtures("login")

@@ -18,8 +18,8 @@ import pytest
 from cxr_datasets.errors import OptionError, ReportsError, StoreError
 from cxr_datasets.storage import download
 from cxr_datasets.storage.source import Source
+from cxr_datasets.testing import rewrite
 from tests.fakes.physionet import PhysioNet, Reset, Stall
-from tests.helpers import rewrite
 from tests.remote import MIMIC_REPORTS, Remote, rows_of
 
 pytestmark = pytest.mark.usefixtures("login")

@@ -15,8 +15,8 @@ from PIL import Image
 from cxr_datasets.builder import pixels
 from cxr_datasets.builder.pixels import ROWS_AT_ONCE
 from cxr_datasets.tables import index
+from cxr_datasets.testing import edit_table, read_table
 from tests.fakes.physionet import Stall
-from tests.helpers import edit_table, read_table
 from tests.remote import Remote, rows, rows_of, taken
 
 pytestmark = pytest.mark.usefixtures("login")

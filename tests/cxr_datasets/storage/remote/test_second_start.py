@@ -7,7 +7,7 @@ import os
 import pandas as pd
 import pytest
 
-from tests.helpers import edit_table
+from cxr_datasets.testing import edit_table
 from tests.remote import Remote, rows, rows_of
 
 pytestmark = pytest.mark.usefixtures("login")

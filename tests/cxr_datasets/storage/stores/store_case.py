@@ -22,7 +22,7 @@ import PIL.Image
 import pytest
 
 from cxr_datasets.errors import CxrError, MissingImagesError
-from tests.helpers import files_under
+from cxr_datasets.testing import files_under
 
 CONFIGS = ("images", "studies", "reports")
 

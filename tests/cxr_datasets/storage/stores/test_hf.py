@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from cxr_datasets.testing import files_under
 from tests.cxr_datasets.storage.stores.store_case import CONFIGS, load_local, rows_of
 from tests.fakes.hub import Account, Hub, run_client
-from tests.helpers import files_under
 
 TOKEN, OTHER = "hf_inventedReader", "hf_inventedStranger"
 PACKAGES = {"indiana_cxr": "lab/indiana", "mimic_cxr_jpg": "lab/mimic"}

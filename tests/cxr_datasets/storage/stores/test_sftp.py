@@ -12,9 +12,9 @@ import pytest
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source
+from cxr_datasets.testing import copy_release
 from tests.cxr_datasets.storage.stores.store_case import LoginCase, Release, load_local, rows_of
 from tests.fakes.sftp import PASSWORD, Sftp
-from tests.helpers import copy_release
 
 
 @pytest.fixture(scope="module")

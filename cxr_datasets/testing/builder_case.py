@@ -1,26 +1,14 @@
 """One test case that every builder here passes, with every config.
 
-A dataset's own test subclasses `BuilderCase` and says what its release holds, read on its own from
-the tables; the case loads it by `load_dataset` and compares. After the `DatasetBuilderTestCase` of
-TensorFlow Datasets.
+After the `DatasetBuilderTestCase` of TensorFlow Datasets.
 """
 
 from __future__ import annotations
 
-import ast
-import builtins
-import glob
-import hashlib
 import importlib
 import inspect
-import io
-import logging
-import os
-import random
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,43 +17,29 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from datasets import ClassLabel, Value
-from PIL import Image, ImageFile
+from PIL import Image
 
-CONFIGS = ("images", "studies", "reports")
-
-LABELS = (
-    *("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Enlarged Cardiomediastinum"),
-    *("Fracture", "Lung Lesion", "Lung Opacity", "No Finding", "Pleural Effusion"),
-    *("Pleural Other", "Pneumonia", "Pneumothorax", "Support Devices"),
+from cxr_datasets.builder import builder
+from cxr_datasets.packages import builder_class
+from cxr_datasets.testing.expected import CONFIGS, OF_AN_IMAGE, core_features
+from cxr_datasets.testing.guards import (
+    ban_file_access,
+    file_access_in,
+    global_state,
+    watch_file_access,
 )
-VIEWS = ["frontal", "lateral", "oblique", "unknown"]
-
-# Written down a second time on purpose: whoever changes a core column changes it here too.
-CORE: dict[str, Any] = {
-    "image": datasets.Image(),
-    "image_id": Value("string"),
-    "study_id": Value("int64"),
-    "subject_id": Value("int64"),
-    "view": ClassLabel(names=VIEWS),
-    "report": Value("string"),
-    "indication": Value("string"),
-    "comparison": Value("string"),
-    "findings": Value("string"),
-    "impression": Value("string"),
-    "labels": {label: Value("int8") for label in LABELS},
-}
-OF_AN_IMAGE = ("image", "image_id", "view")
-
-BUILDER_MODULES = ("cxr_datasets.builder.builder", "cxr_datasets.builder.overrides")
-"""Those of the builder's classes, in which `datasets` replaces `open` and others."""
-
-_NO_FILE_ACCESS = {"os", "io", "pathlib", "glob", "shutil", "fsspec", "tempfile", "gzip", "zipfile"}
+from cxr_datasets.testing.rows import arrow_files, assert_same, stored
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What `load_dataset` gave, and what it was asked."""
+    """What `load_dataset` gave, and what it was asked.
+
+    Attributes:
+        splits: The dataset.
+        release: The release it was read from.
+        cache: The `cache_dir` it was built in.
+    """
 
     splits: datasets.DatasetDict
     release: Path
@@ -73,34 +47,62 @@ class Loaded:
 
 
 class BuilderCase:
-    """Subclass it as `Test...`, set `package`, and define `release` and `spine`.
+    """Loads a release by `load_dataset` and compares every row with what its tables say.
+
+    Subclass it as `Test...`, set `package`, and define `release` and `spine`:
+
+        from cxr_datasets.testing import BuilderCase, read_table
+
+        class TestBuilder(BuilderCase):
+            package = "my_cxr"
+
+            @pytest.fixture(scope="class")
+            @classmethod
+            def release(cls, tmp_path_factory):
+                return write_release(tmp_path_factory.mktemp("release") / "my_cxr")
+
+            def spine(self, release):
+                rows = read_table(release / "images.csv")
+                return pd.DataFrame({"image_id": rows.image, "study_id": ...})
+
+    All tests then run for the configs `images`, `studies` and `reports`. The package must be
+    installed (`pip install -e .` does), for its entry point names the builder.
 
     Attributes:
-        package: The dataset's package, the name it is loaded by.
+        package: The dataset's package, by whose name it is loaded.
         options: Options of `load_dataset` beyond `data_dir`.
+        mode: Pillow's mode of the images, such as `L` for 8-bit greyscale.
     """
 
     package: ClassVar[str]
     options: ClassVar[dict[str, Any]] = {}
+    mode: ClassVar[str] = "L"
 
     @pytest.fixture(scope="class")
     @classmethod
     def release(cls) -> Path:
-        """The release to load; a class-scoped fixture of the subclass."""
+        """The release to load. The subclass defines it; a class-scoped fixture."""
         raise NotImplementedError
 
     def spine(self, release: Path) -> pd.DataFrame:
-        """What the release's tables say, read without the code under test.
+        """Say what must come out, read from the release's tables without the code under test.
 
         Returns:
-            A row per image that must come out: `image_id`, `study_id`, `subject_id`, `path` (from
-            the release's root) and `split`; the rows of one split in the order in which they must.
+            A row per image, the rows of one split in the order in which they must come:
+
+            - `image_id`: as the builder must give it.
+            - `study_id`, `subject_id`: integers as the builder must give them. Or any other
+              keys, such as the strings of the tables, where the builder makes the integers:
+              then each key must get one number of its own, the same in all configs.
+            - `path`: the image's file, relative to the release's root.
+            - `split`: `train`, `validation` or `test`.
         """
         raise NotImplementedError
 
     @pytest.fixture(scope="class", params=CONFIGS)
     @classmethod
     def config(cls, request: pytest.FixtureRequest) -> str:
+        """The config to load: each in turn."""
         return request.param
 
     @pytest.fixture(scope="class")
@@ -108,6 +110,12 @@ class BuilderCase:
     def loads(cls) -> dict[str, Loaded]:
         """What was loaded for the tests of this class, by config."""
         return {}
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def numbers(cls) -> dict[str, dict[Any, int]]:
+        """For `study_id` and `subject_id`, the number that each key of the spine was given."""
+        return {"study_id": {}, "subject_id": {}}
 
     # For each test, as some give `config` themselves: a class's fixture would not always notice.
     @pytest.fixture
@@ -118,6 +126,7 @@ class BuilderCase:
         loads: dict[str, Loaded],
         tmp_path_factory: pytest.TempPathFactory,
     ) -> Loaded:
+        """The release, loaded once for each config. Use it in tests of your own too."""
         if config not in loads:
             cache = str(tmp_path_factory.mktemp("cache"))
             loads[config] = Loaded(self.load(config, release, cache), release, cache)
@@ -125,6 +134,7 @@ class BuilderCase:
 
     @classmethod
     def load(cls, config: str, release: Path, cache: str, **more: Any) -> Any:
+        """Load by `load_dataset`, with the options of the class and some more."""
         importlib.import_module(cls.package)
         arguments = {**cls.options, **more}
         return datasets.load_dataset(
@@ -137,6 +147,8 @@ class BuilderCase:
         if config != "images":
             spine = spine.drop_duplicates("study_id")
         return {str(split): rows for split, rows in spine.groupby("split", sort=False)}
+
+    # Columns and rows.
 
     def test_the_core_columns_come_first_and_are_of_the_shared_types(
         self, config: str, loaded: Loaded
@@ -158,26 +170,35 @@ class BuilderCase:
         expected = {name: len(rows) for name, rows in self.rows_of(config, loaded.release).items()}
         assert {name: split.num_rows for name, split in loaded.splits.items()} == expected
 
-    def test_rows_are_those_of_the_spine_in_its_order(self, config: str, loaded: Loaded) -> None:
-        keys = ["study_id", "subject_id"]
-        if config == "images":
-            keys += ["image_id", "path"]
+    def test_rows_are_those_of_the_spine_in_its_order(
+        self, config: str, loaded: Loaded, numbers: dict[str, dict[Any, int]]
+    ) -> None:
         for name, rows in self.rows_of(config, loaded.release).items():
-            found = stored(loaded.splits[name]).select(keys).to_pylist()
-            assert found == rows[keys].to_dict("records")
+            found = stored(loaded.splits[name])
+            for column in ("image_id", "path") if config == "images" else ():
+                assert found[column].to_pylist() == rows[column].to_list(), column
+            for column, numbered in numbers.items():
+                ids, keys = found[column].to_pylist(), rows[column].to_list()
+                if pd.api.types.is_integer_dtype(rows[column]):
+                    assert ids == keys, column
+                else:
+                    assert ids == [
+                        numbered.setdefault(key, id) for id, key in zip(ids, keys, strict=True)
+                    ], column
+        for numbered in numbers.values():
+            assert len(set(numbered.values())) == len(numbered)
 
     @pytest.mark.parametrize("config", ["studies"], scope="class")
     def test_a_study_has_all_its_images_each_once(self, config: str, loaded: Loaded) -> None:
         of_study = self.spine(loaded.release).groupby("study_id")
-        expected = {int(study): sorted(rows.path) for study, rows in of_study}
-        found: dict[int, list[str]] = {}
-        for split in loaded.splits.values():
-            for row in stored(split).to_pylist():
-                assert len(row["images"]) == len(row["paths"]) == len(row["views"]) > 0
-                files = [path.rsplit("/", 1)[-1].split(".")[0] for path in row["paths"]]
-                assert files == row["image_ids"]
-                found[row["study_id"]] = sorted(row["paths"])
-        assert found == expected
+        for name, studies in self.rows_of(config, loaded.release).items():
+            found = stored(loaded.splits[name]).to_pylist()
+            for row, study in zip(found, studies.study_id, strict=True):
+                assert len(row["images"]) == len(row["views"]) == len(row["paths"]) > 0
+                images = of_study.get_group(study)
+                assert sorted(zip(row["paths"], row["image_ids"], strict=True)) == sorted(
+                    zip(images.path, images.image_id, strict=True)
+                )
 
     def test_splits_share_no_patient_study_image_or_pixels(
         self, config: str, loaded: Loaded
@@ -185,7 +206,7 @@ class BuilderCase:
         seen: dict[str, dict[Any, str]] = {}
         for name, split in loaded.splits.items():
             for row in stored(split).to_pylist():
-                for kind, value in identity_of(row, loaded.release):
+                for kind, value in _identity_of(row, loaded.release):
                     assert seen.setdefault(kind, {}).setdefault(value, name) == name, (kind, value)
         assert len(seen["subject_id"]) == self.spine(loaded.release).subject_id.nunique()
 
@@ -197,7 +218,8 @@ class BuilderCase:
     @pytest.mark.parametrize("config", ["reports"], scope="class")
     def test_reports_have_no_column_of_an_image(self, config: str, loaded: Loaded) -> None:
         of_images = {"path", "paths", *OF_AN_IMAGE, *(f"{name}s" for name in OF_AN_IMAGE)}
-        assert not of_images & set(loaded.splits["train"].features)
+        for split in loaded.splits.values():
+            assert not of_images & set(split.features)
 
     @pytest.mark.parametrize("config", ["images", "studies"], scope="class")
     def test_images_are_the_files_of_the_release(self, config: str, loaded: Loaded) -> None:
@@ -207,7 +229,7 @@ class BuilderCase:
                 images = [row["image"]] if config == "images" else row["images"]
                 paths = [row["path"]] if config == "images" else row["paths"]
                 for image, path in zip(images, paths, strict=True):
-                    assert image.mode == "L"
+                    assert image.mode == self.mode
                     with Image.open(loaded.release / path) as file:
                         np.testing.assert_array_equal(np.asarray(image), np.asarray(file))
 
@@ -215,6 +237,8 @@ class BuilderCase:
         for split in loaded.splits.values():
             for row in stored(split).to_pylist():
                 assert not [name for name, value in row.items() if value == "" or value != value]
+
+    # The same rows, however they are loaded.
 
     def test_loaded_again_it_comes_from_the_cache_and_is_the_same(
         self, config: str, loaded: Loaded
@@ -239,8 +263,10 @@ class BuilderCase:
             assert pa.concat_tables(batches).to_pylist() == stored(split).to_pylist()
 
     def test_two_processes_build_the_same_rows_in_the_same_order(
-        self, config: str, loaded: Loaded, tmp_path: Path
+        self, config: str, loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        # Splits as small as a test's are written by one process otherwise.
+        monkeypatch.setattr(builder, "_ROWS_WORTH_PROCESSES", 0)
         assert_same(self.load(config, loaded.release, str(tmp_path), num_proc=2), loaded.splits)
 
     def test_one_split_asked_for_alone_is_that_split(self, config: str, loaded: Loaded) -> None:
@@ -248,10 +274,12 @@ class BuilderCase:
         alone = self.load(config, loaded.release, loaded.cache, split=f"{name}[:3]")
         assert stored(alone).to_pylist() == stored(split).slice(0, 3).to_pylist()
 
+    # What loading leaves alone.
+
     def test_the_script_and_the_builder_open_no_file_themselves(
         self, config: str, loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        modules = [f"{self.package}.{self.package}", *BUILDER_MODULES]
+        modules = self._modules()
         ban_file_access(monkeypatch, modules)
         for module in modules:  # the ban bites
             with pytest.raises(AssertionError, match=module):
@@ -261,6 +289,14 @@ class BuilderCase:
         for name, split in built.items():
             rows = sum(len(rows) for rows in streamed[name].with_format("arrow").iter(1000))
             assert rows == len(split) == loaded.splits[name].num_rows
+
+    def test_the_script_and_the_builder_do_not_even_import_what_opens_files(self) -> None:
+        for module in self._modules():
+            source = inspect.getsource(importlib.import_module(module))
+            assert not file_access_in(source), module
+        assert file_access_in("import os.path as p\nfrom pathlib import Path\nopen('x')") == [
+            "os", "pathlib", "open",
+        ]  # fmt: skip
 
     def test_building_opens_no_image_and_lists_no_folder_of_images(
         self, config: str, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -279,46 +315,14 @@ class BuilderCase:
         self.load(config, release, str(tmp_path))
         assert global_state() == before
 
-    def test_the_script_and_the_builder_do_not_even_import_what_opens_files(self) -> None:
-        for module in (f"{self.package}.{self.package}", *BUILDER_MODULES):
-            source = inspect.getsource(importlib.import_module(module))
-            assert not file_access_in(source), module
-        assert file_access_in("import os.path as p\nfrom pathlib import Path\nopen('x')") == [
-            "os", "pathlib", "open",
-        ]  # fmt: skip
+    def _modules(self) -> list[str]:
+        """The script's module and those of this project that its builder is made from."""
+        ours = (self.package, "cxr_datasets")
+        classes = inspect.getmro(builder_class(self.package))
+        return [cls.__module__ for cls in classes if cls.__module__.split(".")[0] in ours]
 
 
-def core_features(config: str) -> datasets.Features:
-    """The core columns as they must be in one config."""
-    if config == "images":
-        return datasets.Features(CORE)
-    if config == "reports":
-        return datasets.Features({n: f for n, f in CORE.items() if n not in OF_AN_IMAGE})
-    lists = {name: f"{name}s" for name in OF_AN_IMAGE}
-    return datasets.Features(
-        {lists.get(n, n): [f] if n in OF_AN_IMAGE else f for n, f in CORE.items()}
-    )
-
-
-def stored(split: datasets.Dataset) -> pa.Table:
-    """Rows as they are stored: images are their path and bytes, not decoded."""
-    return split.with_format("arrow")[:]
-
-
-def assert_same(found: datasets.DatasetDict, expected: datasets.DatasetDict) -> None:
-    assert list(found) == list(expected)
-    for name, split in expected.items():
-        assert found[name].features == split.features
-        assert stored(found[name]).to_pylist() == stored(split).to_pylist()
-
-
-def arrow_files(cache: str) -> list[tuple[str, int, int]]:
-    """Name, inode and time of every Arrow file of a dataset in a cache."""
-    files = sorted(file for file in Path(cache).rglob("*.arrow") if "cxr_index" not in file.parts)
-    return [(str(file), file.stat().st_ino, file.stat().st_mtime_ns) for file in files]
-
-
-def identity_of(row: dict[str, Any], release: Path) -> list[tuple[str, Any]]:
+def _identity_of(row: dict[str, Any], release: Path) -> list[tuple[str, Any]]:
     """What of a row must not come up in another split: its ids, and its files' content."""
     images = row.get("image_ids") or [row.get("image_id")]
     paths = row.get("paths") or [row.get("path")]
@@ -326,81 +330,5 @@ def identity_of(row: dict[str, Any], release: Path) -> list[tuple[str, Any]]:
         ("subject_id", row["subject_id"]),
         ("study_id", row["study_id"]),
         *(("image_id", image) for image in images if image),
-        *(("pixels", digest_of(release / path)) for path in paths if path),
+        *(("pixels", sha256((release / path).read_bytes()).hexdigest()) for path in paths if path),
     ]
-
-
-def digest_of(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def ban_file_access(monkeypatch: pytest.MonkeyPatch, modules: list[str]) -> None:
-    """Let every way to a file raise when the code of one of some modules calls it."""
-
-    def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def guard(*args: Any, **kwargs: Any) -> Any:
-            caller = sys._getframe(1).f_globals.get("__name__")
-            assert caller not in modules, f"{caller} calls {function.__name__}"
-            return function(*args, **kwargs)
-
-        return guard
-
-    for place in (os, os.path, glob, Path):
-        for name, member in list(vars(place).items()):
-            is_plain = inspect.isroutine(member) and not isinstance(member, classmethod)
-            if is_plain and not name.startswith("_"):
-                monkeypatch.setattr(place, name, guarded(member))
-    for place in (builtins, io):
-        monkeypatch.setattr(place, "open", guarded(place.open))
-
-
-def watch_file_access(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The set that the path of every file opened and every folder listed is put into."""
-    seen: set[str] = set()
-
-    def watched(function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def watch(*args: Any, **kwargs: Any) -> Any:
-            if args and isinstance(args[0], (str, os.PathLike)):
-                seen.add(os.path.normpath(args[0]))
-            return function(*args, **kwargs)
-
-        return watch
-
-    for place, name in (
-        *((os, name) for name in ("open", "listdir", "scandir")),
-        *((place, "open") for place in (builtins, io)),
-        *((pa, name) for name in ("OSFile", "memory_map")),
-    ):
-        monkeypatch.setattr(place, name, watched(getattr(place, name)))
-    return seen
-
-
-def global_state() -> tuple[Any, ...]:
-    """What a library must not change behind its user's back."""
-    numpy_state = np.random.get_state()
-    return (
-        random.getstate(),
-        *(str(part) for part in numpy_state),
-        ImageFile.LOAD_TRUNCATED_IMAGES,
-        Image.MAX_IMAGE_PIXELS,
-        os.getcwd(),
-        dict(os.environ),
-        logging.getLogger().level,
-        logging.getLogger().handlers,
-    )
-
-
-def file_access_in(source: str) -> list[str]:
-    """Modules that reach files which some source imports, and `open` if it is called."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            found.append(node.module or "")
-        elif isinstance(node, ast.Name) and node.id == "open":
-            found.append("open")
-    roots = [name.split(".")[0] for name in found]
-    return [root for root in roots if root in _NO_FILE_ACCESS or root == "open"]
