@@ -148,7 +148,7 @@ def _own_options() -> Iterator[list[str]]:
         config = builder_class(dataset).BUILDER_CONFIG_CLASS
         described = option_help(config)
         for field in _own_fields(config):
-            yield [f"`{field.name}`", dataset, described[field.name], _default(field)]
+            yield [f"`{field.name}`", dataset, described.get(field.name, ""), _default(field)]
 
 
 def _own_fields(config: type[CxrConfig]) -> list[Field[Any]]:

@@ -12,9 +12,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[2]
 README = "README.md"
 CARDS = {"mimic_cxr_jpg": "mimic_cxr_jpg/README.md", "indiana_cxr": "indiana_cxr/README.md"}
-DOCS = tuple(
-    str(page.relative_to(CHECKOUT)) for page in sorted((CHECKOUT / "docs").rglob("*.md"))
-)
+DOCS = tuple(str(page.relative_to(CHECKOUT)) for page in sorted((CHECKOUT / "docs").rglob("*.md")))
 PAGES = (README, *DOCS, *CARDS.values())
 """Pages whose blocks are run."""
 
