@@ -18,12 +18,13 @@ READY := $(VENV)/.ready
 TEST_PROCESSES := 4
 BENCHMARKS := $(sort $(filter-out $(patsubst %,benchmarks/%.py,harness release rival),$(wildcard benchmarks/*.py)))
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint docs bench clean
 
 help:
 	@echo "make demo    write invented releases of both datasets, load them, show what came out"
 	@echo "make test    run the tests; DATASETS=3.6.0 runs them with that version of datasets"
 	@echo "make lint    check style and types"
+	@echo "make docs    write the tables of the pages anew, build the site into build/site"
 	@echo "make bench   run the benchmarks"
 	@echo "make clean   remove the environments and everything else that is made here"
 
@@ -43,6 +44,10 @@ lint: $(READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+
+docs: $(READY)
+	$(PY) docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 
 bench: $(if $(BENCHMARKS),$(READY))
 ifeq ($(BENCHMARKS),)

@@ -1,0 +1,78 @@
+"""What the pages speak of, on this machine: releases at their places, and the stores."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import CARDS, CHECKOUT
+from tests.fakes.hub import Account, Hub
+from tests.fakes.physionet import PASSWORD, USER, PhysioNet
+from tests.fakes.slurm import write_slurm
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder such as the pages speak of, with synthetic releases in the places of real ones."""
+    from indiana_cxr.synthetic import write_release as write_indiana
+    from mimic_cxr_jpg.synthetic import write_release as write_mimic
+
+    desk = tmp_path_factory.mktemp("desk")
+    for package in CARDS:
+        (desk / package).symlink_to(CHECKOUT / package)
+    projects = desk / "physionet.org" / "files"
+    write_mimic(projects / "mimic-cxr-jpg" / "2.1.0")
+    archive = projects / "mimic-cxr" / "2.1.0" / "mimic-cxr-reports.zip"
+    archive.parent.mkdir(parents=True)
+    shutil.move(projects / "mimic-cxr-jpg" / "2.1.0" / archive.name, archive)
+    write_indiana(desk / "chest-xrays-indiana-university")
+    write_indiana(desk / "zipped", layout="zip")
+    shutil.move(desk / "zipped" / "archive.zip", desk / "archive.zip")
+    return desk
+
+
+@pytest.fixture
+def own_desk(desk: Path, tmp_path: Path) -> Path:
+    """The same for one page alone, which may write beside the releases."""
+    for thing in desk.iterdir():
+        (tmp_path / thing.name).symlink_to(thing)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def stores(desk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The stores that the pages speak of; what tells a program where they are."""
+    from moto.server import ThreadedMotoServer
+    from s3fs import S3FileSystem
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    projects = desk / "physionet.org" / "files"
+    own = tmp_path_factory.mktemp("stores")
+    keys = {"AWS_ACCESS_KEY_ID": "invented", "AWS_SECRET_ACCESS_KEY": "invented"}
+    bucket = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    folders = {f"files/{path.relative_to(projects)}": path for path in projects.glob("*/*")}
+    users = {"you": Account("hf_you", orgs=("our-lab",))}
+    with PhysioNet(folders, agents=("cxr-datasets/",)) as physionet, Hub(users) as hub:
+        bucket.start()
+        url = "http://{}:{}".format(*bucket.get_host_and_port())
+        files = S3FileSystem(key="invented", secret="invented", endpoint_url=url)
+        files.mkdir("our-lab")
+        files.put(f"{projects}/mimic-cxr-jpg/", "our-lab/mimic-cxr-jpg/", recursive=True)
+        files.put(str(next(projects.glob("mimic-cxr/*/*.zip"))), "our-lab/mimic-cxr-reports.zip")
+        yield {
+            **hub.environment(token="hf_you", home=own / "home"),
+            **keys,
+            "AWS_ENDPOINT_URL": url,
+            "HTTP_PROXY": physionet.url,
+            "http_proxy": physionet.url,
+            "PHYSIONET_USERNAME": USER, "PHYSIONET_PASSWORD": PASSWORD,
+            "PATH": f"{write_slurm(own / 'slurm')}:{os.environ['PATH']}",
+            "DASK_JOBQUEUE__SLURM__INTERFACE": "lo",
+            "DASK_JOBQUEUE__SLURM__SCHEDULER_OPTIONS": "{'dashboard_address': ':0'}",
+        }  # fmt: skip
+        bucket.stop()

@@ -1,0 +1,152 @@
+"""Every block of every page runs as it stands, or says why it does not.
+
+The snippets of a page are run in their order, in one Python, in a folder where synthetic releases
+stand at the places the page names. What is shown after a snippet is what it prints. A block that is
+part of a file says of which.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.pages import CHECKOUT, PAGES, Block, blocks, run_blocks
+
+DRIVER = Path(__file__).with_name("driver.py")
+KINDS = ("python", "sh", "text", "tree")
+
+
+def run(words: list[str], cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        words,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_run_or_says_why_not(page: str) -> None:
+    for block in blocks(page):
+        if block.note and "generated" not in block.note:
+            assert block.excuse or block.source, f"{block.place}: not understood: {block.note}"
+        if block.note.startswith("not run"):
+            assert len(block.excuse.split()) >= 3, f"{block.place}: no reason is given"
+        elif not block.source:
+            assert block.language in KINDS, f"{block.place}: neither run nor excused"
+
+
+def steps_of(page: str) -> list[dict[str, Any]]:
+    """What is run of a page."""
+    steps: list[dict[str, Any]] = []
+    before = None
+    for block in blocks(page):
+        if block.excuse or block.source:
+            before = None
+        elif block.language == "python":
+            # The loopback PhysioNet has no certificate.
+            code = block.text.replace("https://physionet.org/files", "http://physionet.org/files")
+            steps.append({"place": block.place, "line": block.line, "code": code})
+            before = block
+        elif block.language == "sh":
+            steps += [
+                {"place": block.place, "cxr": words[1:]}
+                for words in block.commands()
+                if words[0] == "cxr"
+            ]
+            before = block
+        elif block.language == "text" and before is not None and not is_demo(before):
+            assert steps[-1]["place"] == before.place, block.place
+            steps[-1]["prints"] = block.text
+            before = None
+        elif block.language == "text":
+            assert before is not None, f"{block.place}: not the output of the block before it"
+    return steps
+
+
+def is_demo(block: Block) -> bool:
+    return block.language == "sh" and ["make", "demo"] in block.commands()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if steps_of(page)])
+def test_the_snippets_run_in_order(
+    page: str, own_desk: Path, stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    steps = steps_of(page)
+    file = tmp_path_factory.mktemp("steps") / "steps.json"
+    file.write_text(json.dumps(steps))
+    words = [sys.executable, "-W", "error::DeprecationWarning:__main__", str(DRIVER), str(file)]
+    done = run(words, own_desk, **stores)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = [line for line in re.split(r"[\r\n]+", done.stderr) if not line.startswith("export:")]
+    assert "".join(said) == ""  # no warning, nothing but progress
+    assert done.stdout.count("## ") == len(steps) > 0
+
+
+def test_a_block_that_is_part_of_a_file_is_so() -> None:
+    for page in PAGES:
+        for block in blocks(page):
+            if block.source:
+                assert block.text in (CHECKOUT / block.source).read_text("utf-8"), block.place
+
+
+def test_every_shell_command_is_one_that_can_be_checked() -> None:
+    commands = [words for block in run_blocks("sh") for words in block.commands()]
+    assert {words[0] for words in commands} == {"cxr", "make", "pip"}
+
+
+def test_every_make_command_has_its_target() -> None:
+    commands = [words for block in run_blocks("sh") for words in block.commands()]
+    targets = re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
+    for words in commands:
+        if words[0] == "make":
+            dry = run([*words, "--dry-run", "--no-print-directory"], CHECKOUT)
+            assert dry.returncode == 0, dry.stderr
+            assert dry.stdout.strip()
+            assert words[1] in targets
+
+
+def test_what_pip_is_told_to_install_is_this_project() -> None:
+    commands = [words for block in run_blocks("sh") for words in block.commands()]
+    assert [words for words in commands if words[0] == "pip"] == [["pip", "install", "."]]
+    assert 'name = "cxr-datasets"' in (CHECKOUT / "pyproject.toml").read_text()
+
+
+def test_output_of_the_demo_is_what_it_prints(own_desk: Path, tmp_path: Path) -> None:
+    shown = [
+        after
+        for page in PAGES
+        for block, after in zip(blocks(page), blocks(page)[1:], strict=False)
+        if is_demo(block) and after.language == "text"
+    ]
+    assert shown
+    done = run([sys.executable, "-m", "cxr_datasets.preview"], own_desk, HF_HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    for block in shown:
+        assert block.text in done.stdout, block.place
+
+
+def test_the_folders_shown_are_those_of_a_release(desk: Path) -> None:
+    trees = run_blocks("tree")
+    assert len(trees) == 2
+    for block in trees:
+        parents: list[tuple[int, str]] = []
+        for line in block.text.splitlines():
+            name = re.sub(" +#.*", "", line)
+            depth = len(name) - len(name.lstrip())
+            parents = [parent for parent in parents if parent[0] < depth]
+            path = "".join(parent for _, parent in parents) + name.strip()
+            pattern = re.sub("<[^>]+>", "*", path).replace("pXX", "p??")
+            assert list(desk.glob(pattern)), f"{block.place}: {path}"
+            if name.endswith("/"):
+                parents.append((depth, path[len("".join(p for _, p in parents)) :]))
