@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from cxr_datasets.builder import missing
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.features import Column, config_features
+from cxr_datasets.builder.index_check import check_complete, check_index
 from cxr_datasets.builder.overrides import DatasetsBuilder
 from cxr_datasets.builder.pixels import Pace, Pixels
 from cxr_datasets.builder.release import Release
@@ -195,7 +196,9 @@ class CxrBuilder(DatasetsBuilder):
         return split_rows(images, self.config, self._image_columns())
 
     def _wanted_images(self, config: CxrConfig) -> pa.Table:
-        return wanted_images(self.release, config, self.RAW_VIEW_COLUMN, self._index_folder)
+        index = self.release.index(self._index_folder)
+        check_index(self.release, index, self.COLUMNS)
+        return wanted_images(index, config, self.RAW_VIEW_COLUMN)
 
     def _image_columns(self) -> tuple[str, ...]:
         own = (column.name for column in self.COLUMNS if column.per == "image")
@@ -219,6 +222,7 @@ class CxrBuilder(DatasetsBuilder):
         texts = map(self.release.add_texts, tables)
         for number, rows in self._with_images(texts, pixels):
             if rows.num_rows:
+                check_complete(self.release, rows, schema)
                 yield number, rows.select(schema.names).cast(schema)
 
     def _with_images(

@@ -13,7 +13,7 @@ from cxr_datasets.storage.source import Source
 
 
 class Release(ABC):
-    """One copy of a dataset: found and recognised, its tables not yet read.
+    """One copy of a dataset, found and recognised; its tables are not read yet.
 
     It is pickled to every worker, so it holds addresses, not data.
 
@@ -25,7 +25,11 @@ class Release(ABC):
 
     @abstractmethod
     def stamps(self) -> list[tuple[str, int, str]]:
-        """What changes when a file that the rows come from does; part of the cache key."""
+        """Give the state of every file that the rows come from, for the cache key.
+
+        Returns:
+            Path, size in bytes, and version or time of change of each.
+        """
 
     @abstractmethod
     def index(self, cache: str) -> pa.Table:
@@ -36,8 +40,12 @@ class Release(ABC):
 
         Returns:
             A row per image in the release's order, with every column of config `images` but
-            `image` and those `add_texts` adds, and two of its own: `split`, the name of the
-            split, and `rank`, a small integer that orders the images of one study.
+            `image` and those that `add_texts` adds, each of the type that its feature is stored
+            as, and two more: `split`, a name of `columns.SPLITS`, or null for an image that is in
+            no split and is left out; and `rank`, an integer that orders the images of a study.
+            `image_id` repeats no value. It, `study_id`, `subject_id`, `view`, `path` and `rank`
+            are never null. Each of the 14 labels, or all, are null where the release does not
+            tell. The builder checks all this.
         """
 
     def prepare(self, cache: str) -> None:  # noqa: B027  (most releases need nothing)
@@ -48,7 +56,7 @@ class Release(ABC):
         """
 
     def add_texts(self, rows: pa.Table) -> pa.Table:
-        """Add the columns of report text to rows of the index. Default: they are in it."""
+        """Add the columns of report text to rows of the index; unless overridden, it has them."""
         return rows
 
 
@@ -61,7 +69,7 @@ def open_source(
 ) -> Source:
     """Open the folder a user named.
 
-    A remote one is not looked at: many stores have no folders, and its tables will tell.
+    A remote one is not looked at: many stores have no folders, and reading its tables will tell.
 
     Args:
         data_dir: What the user gave.

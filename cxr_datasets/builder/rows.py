@@ -8,35 +8,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.builder.config import CxrConfig
-from cxr_datasets.builder.release import Release
 from cxr_datasets.columns import SPLITS, VIEWS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.tables.keys import combined
 from cxr_datasets.tables.studies import group_by_study
 
 
-def wanted_images(
-    release: Release, config: CxrConfig, raw_view_column: str | None, cache: str
-) -> pa.Table:
-    """Read the index of a release and keep the views that a config asks for.
+def wanted_images(index: pa.Table, config: CxrConfig, raw_view_column: str | None) -> pa.Table:
+    """Keep the images whose views a config asks for.
 
     Args:
-        release: The release.
-        config: Its options.
+        index: A row per image.
+        config: The options.
         raw_view_column: Column with the dataset's own names of views.
-        cache: Folder in which the release may keep what it makes.
 
     Raises:
         OptionError: No image is left.
-        CxrError: The release's tables are broken.
     """
-    images = release.index(cache)
     if config.views is None:
-        return images
-    raw = images[raw_view_column] if raw_view_column else None
-    images = images.filter(keep_views(images["view"], raw, config.views))
+        return index
+    raw = index[raw_view_column] if raw_view_column else None
+    images = index.filter(keep_views(index["view"], raw, config.views))
     if images.num_rows == 0:
-        raise OptionError(f"views={config.views} leaves no image of {release.source.root}.")
+        raise OptionError(
+            f"views={config.views} leaves no image of the {index.num_rows} there are."
+        )
     return images
 
 

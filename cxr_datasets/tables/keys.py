@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.errors import TableError
 from cxr_datasets.tables.table import Table
 
 _WORD = 8
@@ -43,16 +45,24 @@ def find_keys(keys: pa.Array, values: pa.Array) -> pa.Array:
 
 
 def _find_digests(keys: pa.Array, values: pa.Array) -> pa.Array | None:
-    """`find_keys` for strings of one length, in a third of the time; None where it does not do."""
-    length = pc.min_max(pc.binary_length(keys))
-    if keys.null_count or length["min"] != length["max"] or (length["min"].as_py() or 0) < _WORD:
+    """`find_keys` for strings of one length, in a third of the time; else None."""
+    length = _common_length(keys)
+    if length is None:
         return None
-    alike = pc.indices_nonzero(pc.equal(pc.binary_length(values), length["min"]))
+    alike = pc.indices_nonzero(pc.equal(pc.binary_length(values), length))
     values = values.take(alike)
     places = pc.index_in(_digests(keys), value_set=_digests(values))
     # Different strings may have the same digest, though hardly ever here.
     same = pc.all(pc.equal(keys, values.take(places))).as_py()
     return pc.cast(alike.take(places), pa.int64()) if same is not False else None
+
+
+def _common_length(keys: pa.Array) -> int | None:
+    """The length in bytes of every one of some strings; None if they differ, or have no digest."""
+    length = pc.min_max(pc.binary_length(keys))
+    if keys.null_count or length["min"] != length["max"] or (length["min"].as_py() or 0) < _WORD:
+        return None
+    return length["min"].as_py()
 
 
 def _digests(keys: pa.Array) -> pa.Array:
@@ -68,6 +78,18 @@ def _digests(keys: pa.Array) -> pa.Array:
         words = np.ascontiguousarray(characters[:, first : first + _WORD]).view(np.uint64)[:, 0]
         digests = digests * _ODD + words
     return pa.array(digests)
+
+
+def all_differ(keys: pa.Array) -> bool:
+    """Whether no string stands twice; null counts as one.
+
+    To compare digests takes a third of the time that comparing long strings does.
+    """
+    if _common_length(keys) is not None:
+        digests = np.sort(_digests(keys).to_numpy())
+        if bool(np.all(digests[1:] != digests[:-1])):
+            return True
+    return pc.count_distinct(keys, mode="all").as_py() == len(keys)
 
 
 def has_repeats(places: pa.Array) -> bool:
@@ -108,3 +130,40 @@ def take_struct(rows: pa.Array, table: Table, columns: Sequence[str]) -> pa.Stru
     """
     fields = [pc.cast(table[name], pa.int8()).take(rows) for name in columns]
     return pa.StructArray.from_arrays(fields, list(columns), mask=rows.is_null())
+
+
+def number_ids(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Make numbers of ids that are strings, for the columns `study_id` and `subject_id`.
+
+    The number of an id depends on nothing but its text: the first 8 bytes of the SHA-256 of its
+    UTF-8, read as a big-endian integer, without the first bit. It is never to change.
+
+    Args:
+        ids: Strings, repeated or not.
+
+    Returns:
+        Array of int64 from 0 on, as long as `ids`; null where the id is null.
+
+    Raises:
+        TableError: They are no strings, or two different ids get the same number.
+    """
+    if not (pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)):
+        raise TableError(
+            f"number_ids makes numbers of strings, not of {ids.type}. If the ids are numbers "
+            "already, cast them to int64."
+        )
+    encoded = combined(ids).dictionary_encode()
+    texts = encoded.dictionary.to_pylist()
+    owners: dict[int, str] = {}
+    for text in texts:
+        first = owners.setdefault(_number_of(text), text)
+        if first != text:
+            raise TableError(
+                f"The ids {first!r} and {text!r} both get the number {_number_of(text)}. Make "
+                "numbers of the ids of this release in another way than by number_ids."
+            )
+    return pa.array(list(owners), pa.int64()).take(encoded.indices)
+
+
+def _number_of(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & (2**63 - 1)

@@ -1,4 +1,4 @@
-"""Tables are read by column name, checked cell by cell, and joined by key."""
+"""Tables are read by column name and checked cell by cell."""
 
 from __future__ import annotations
 
@@ -12,15 +12,6 @@ import pytest
 
 from cxr_datasets.errors import TableError
 from cxr_datasets.storage.source import Source
-from cxr_datasets.tables.keys import (
-    combined,
-    count_unused,
-    find_keys,
-    find_rows,
-    has_repeats,
-    numbered,
-    take_struct,
-)
 from cxr_datasets.tables.table import Table, read_table
 
 TEXT, NUMBER, FLOAT = pa.string(), pa.int64(), pa.float64()
@@ -33,10 +24,6 @@ def read(
     content = content.encode() if isinstance(content, str) else content
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     return read_table(Source(tmp_path), name, columns)
-
-
-def same_digests(keys: pa.Array) -> pa.Array:
-    return pa.array([7] * len(keys), pa.uint64())
 
 
 def table(**columns: Any) -> Table:
@@ -186,80 +173,3 @@ def test_a_long_value_is_cut() -> None:
     with pytest.raises(TableError) as caught:
         table(a=["x" * 5000]).check_values("a", ["y"])
     assert len(str(caught.value)) < 300
-
-
-# --- joining --------------------------------------------------------------------------------------
-
-
-def test_rows_are_found_by_key_and_null_where_there_is_none() -> None:
-    rows = find_rows(pa.array([30, 10, 99, 10]), table(id=[10, 20, 30]), "id")
-    assert rows.to_pylist() == [2, 0, None, 0]
-
-
-@pytest.mark.parametrize(
-    ("keys", "values"),
-    [
-        (["aaaaaaaa-1", "bbbbbbbb-2"], ["bbbbbbbb-2", "cccccccc-3", "aaaaaaaa-1"]),
-        (["aaaaaaaa-1", "zzzzzzzz-9"], ["aaaaaaaa-1", "short", "aaaaaaaa-1", None]),
-        (["aaaaaaaaaa", "aaaaaaaaab", "baaaaaaaaa"], ["baaaaaaaaa", "aaaaaaaaab", "aaaaaaaaaa"]),
-        (["äääää", "ääääö"], ["ääääö", "äääää", "a"]),
-        (["aaaaaaaa-1", "bb", "c"], ["c", "aaaaaaaa-1"]),
-        (["aaaaaaaa-1", None], ["aaaaaaaa-1"]),
-        (["", ""], ["", "x"]),
-        (["aaaaaaaa-1"], []),
-        ([], ["aaaaaaaa-1"]),
-    ],
-)
-@pytest.mark.parametrize("digests_differ", [True, False])
-def test_long_keys_are_found_as_short_ones_are_even_if_their_digests_are_the_same(
-    keys: list[str | None],
-    values: list[str | None],
-    digests_differ: bool,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    if not digests_differ:
-        monkeypatch.setattr("cxr_datasets.tables.keys._digests", same_digests)
-    # The first rows of both are no part of them: a slice begins in the middle of its characters.
-    sliced = [pa.array(["begin!", *rows], TEXT).slice(1) for rows in (keys, values)]
-    expected = [values.index(key) if key in values else None for key in keys]
-    if None in keys:
-        expected[keys.index(None)] = None
-    assert find_keys(*sliced).to_pylist() == expected
-
-
-def test_a_place_found_twice_is_a_repeat_and_null_is_none() -> None:
-    assert has_repeats(pa.array([2, 0, None, 2]))
-    assert not has_repeats(pa.array([2, 0, None, None]))
-    assert not has_repeats(pa.array([], NUMBER))
-
-
-def test_values_are_numbered_as_they_first_appear() -> None:
-    numbers, first = numbered(pa.array([50, 70, 50, 60, 70]))
-    assert numbers.to_pylist() == [0, 1, 0, 2, 1]
-    assert first.to_pylist() == [0, 1, 3]
-    assert [part.to_pylist() for part in numbered(pa.array([], NUMBER))] == [[], []]
-
-
-def test_rows_without_a_use_are_counted() -> None:
-    other = table(id=[10, 20, 30])
-    assert count_unused(pa.array([10, 10]), other, "id") == 2
-    assert count_unused(pa.array([10, 20, 30, 40]), other, "id") == 0
-
-
-def test_a_struct_is_null_where_there_is_no_row_and_of_nulls_where_the_row_is_blank() -> None:
-    labels = table(id=[1, 2], a=[1.0, None], b=[-1.0, None])
-    rows = find_rows(pa.array([2, 9, 1, 1]), labels, "id")
-    struct = take_struct(rows, labels, ["b", "a"])
-    assert struct.type == pa.struct({"b": pa.int8(), "a": pa.int8()})
-    assert struct.to_pylist() == [
-        {"b": None, "a": None}, None, {"b": -1, "a": 1}, {"b": -1, "a": 1},
-    ]  # fmt: skip
-
-
-def test_a_column_of_any_number_of_chunks_is_one_array() -> None:
-    for chunks in ([], [[1, 2]], [[1], [], [2]]):
-        column = pa.chunked_array(chunks, NUMBER)
-        assert isinstance(combined(column), pa.Array)
-        assert combined(column).to_pylist() == column.to_pylist()
-    array = pa.array([1])
-    assert combined(array) is array
