@@ -21,7 +21,7 @@ from release import folder, full_release
 
 import mimic_cxr_jpg  # noqa: F401  (registers the builder)
 from cxr_datasets.builder import missing
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import open_place
 from cxr_datasets.tables.index import read_column
 from mimic_cxr_jpg.release import open_release
 
@@ -53,7 +53,7 @@ def _paths() -> pa.Array:
 
 def probe() -> float:
     """Look at a spread sample, as `missing="error"` does."""
-    source, paths = Source(full_release()), _paths()
+    source, paths = open_place(full_release()), _paths()
     start = time.perf_counter()
     missing.probe(source, paths)
     return time.perf_counter() - start
@@ -61,7 +61,7 @@ def probe() -> float:
 
 def skip() -> float:
     """Look for every file, as `missing="skip"` does."""
-    source, paths = Source(full_release()), _paths()
+    source, paths = open_place(full_release()), _paths()
     start = time.perf_counter()
     assert missing.are_present(source.sizes(paths.to_pylist())).all()
     return time.perf_counter() - start

@@ -17,7 +17,7 @@ from harness import Ratio, main
 from pyarrow import csv
 from release import full_release
 
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import open_place
 from mimic_cxr_jpg.reports import ReportStore, ReportTree, TarredReports, ZippedReports
 
 ZIP, TAR, TREE = "zip/mimic-cxr-reports.zip", "tar/mimic-cxr-reports.tar.gz", "tree"
@@ -31,7 +31,7 @@ def ours(store: type[ReportStore], path: str) -> float:
     ids = [studies[name].combine_chunks() for name in ("subject_id", "study_id")]
     with tempfile.TemporaryDirectory() as cache:
         start = time.perf_counter()
-        reports = store(Source(root), path)
+        reports = store(open_place(root), path)
         reports.prepare(cache)
         places = reports.locate(*ids)
         for first in range(0, len(places), 4_096):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import posixpath
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +12,7 @@ from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 from cxr_datasets.columns import SECTIONS, VIEWS
 from cxr_datasets.errors import TableError
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import Source, Stamp
 from cxr_datasets.tables.keys import count_unused, find_rows
 from cxr_datasets.tables.table import Table, read_table
 from indiana_cxr.mesh import chexpert_labels, mesh_terms, problem_list
@@ -48,9 +49,9 @@ class IndianaRelease(Release):
         self.image_folder = image_folder
         self.split_by = split_by
 
-    def stamps(self) -> list[tuple[str, int, str]]:
+    def stamps(self) -> list[Stamp]:
         """The two tables, and the folder the images are in."""
-        return [*self.source.stamps((PROJECTIONS, REPORTS)), (self.image_folder, 0, "")]
+        return [*self.source.stamps((PROJECTIONS, REPORTS)), Stamp(self.image_folder, 0, "")]
 
     def index(self, cache: str) -> pa.Table:
         """Read and join the two tables; see `Release.index`.
@@ -135,11 +136,9 @@ def open_release(
 
 
 def _hint(source: Source) -> str:
-    if source.is_archive:
-        return ""
-    for name in source.names():
-        archive = source.folder(name)
-        if archive.is_archive and not archive.is_broken and archive.size(PROJECTIONS) is not None:
+    for archive in source.archives():
+        if not archive.is_broken and archive.size(PROJECTIONS) is not None:
+            name = posixpath.basename(archive.root)
             return f"Its {name} is Kaggle's archive: pass that, data_dir={archive.root}."
     return ""
 

@@ -11,7 +11,7 @@ from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 from cxr_datasets.errors import ReportsError, StoreError, TableError
 from cxr_datasets.storage.addresses import WEB, check_open, protocol
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import Source, Stamp
 from cxr_datasets.tables.keys import combined, numbered
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.join import read_index
@@ -45,7 +45,7 @@ class MimicRelease(Release):
         self.tables = files
         self.reports = reports
 
-    def stamps(self) -> list[tuple[str, int, str]]:
+    def stamps(self) -> list[Stamp]:
         """Every table, and the reports."""
         stamps = self.source.stamps(list(self.tables.values()))
         return stamps + (self.reports.stamps() if self.reports else [])

@@ -13,7 +13,6 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.errors import ReportsError
-from cxr_datasets.storage.ahead import in_order
 from cxr_datasets.storage.download import fetched
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import Source, Stamp, open_place
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined, find_keys
 from mimic_cxr_jpg.archives import read_tar_members, read_zip_directory, read_zip_members
@@ -43,7 +41,6 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _PATIENTS_LOOKED_AT = 5
 _LEVELS_ABOVE = 3
 _LEVELS_TO_THE_PROJECT = 2
-_TEXTS_AHEAD = 64
 _MEMBERS_AT_ONCE = 4_096
 _TEXTS = pa.schema({"name": pa.string(), "text": pa.string()})
 
@@ -67,10 +64,9 @@ class ReportStore(ABC):
         """Where the reports are."""
         return self.source.address(self.path)
 
-    def stamps(self) -> list[tuple[str, int, str]]:
+    def stamps(self) -> list[Stamp]:
         """What changes when the reports do."""
-        _, size, changed = self.source.stamp(self.path)
-        return [(self.address, size, changed)]
+        return [self.source.stamp(self.path)._replace(path=self.address)]
 
     def prepare(self, cache: str) -> None:  # noqa: B027  (a tree needs nothing)
         """Make what `locate` and `read` need in the cache."""
@@ -80,7 +76,7 @@ class ReportStore(ABC):
         if not self.source.is_remote:
             return None
         copy = fetched(self.source, self.path, cache)
-        self.held, self.held_path = Source(copy.parent), copy.name
+        self.held, self.held_path = open_place(copy.parent), copy.name
         return copy
 
     @abstractmethod
@@ -162,7 +158,7 @@ class TarredReports(ReportStore):
         Raises:
             ReportsError: The archive is damaged.
         """
-        key = hashlib.sha256(repr(self.stamps()).encode()).hexdigest()[:16]
+        key = hashlib.sha256(repr(list(map(tuple, self.stamps()))).encode()).hexdigest()[:16]
         self.cached = f"{cache}/mimic-cxr-reports-{key}.arrow"
         if index_file.has_index(self.cached):
             return
@@ -206,9 +202,10 @@ class TarredReports(ReportStore):
 class ReportTree(ReportStore):
     """Reports as files in folders."""
 
-    def stamps(self) -> list[tuple[str, int, str]]:
+    def stamps(self) -> list[Stamp]:
         """The patients' folders: they change when a text is added or removed."""
-        return [(self.address, 0, self.source.subfolder_stamp(_within(self.path, "files")))]
+        changed = self.source.subfolder_stamp(_within(self.path, "files"))
+        return [Stamp(self.address, 0, changed)]
 
     def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
         """See `ReportStore.locate`; whether a file is there shows when it is read."""
@@ -218,11 +215,8 @@ class ReportTree(ReportStore):
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`."""
         paths = places.to_pylist()
-        if self.source.is_remote:
-            begun = in_order(self.source.begin_read, paths, _TEXTS_AHEAD)
-            works = zip(paths, begun, strict=True)
-            return _decoded([self._text(path, work.result) for path, work in works])
-        return _decoded([self._text(path, partial(self.source.read, path)) for path in paths])
+        files = zip(paths, self.source.each(paths), strict=True)
+        return _decoded([self._text(path, read) for path, read in files])
 
     def _text(self, path: str, read: Callable[[], bytes]) -> bytes | None:
         try:
@@ -319,12 +313,12 @@ def find_reports(data: Source, reports: str | None) -> ReportStore | None:
 
 
 def _given_reports(reports: str, data: Source) -> ReportStore:
-    given = Source(reports, data.options, data.connections)
+    given = open_place(reports, data.options, data.connections)
     folder, name = given.folder(".."), posixpath.basename(given.root.partition("::")[0])
     if folder.size(name) is not None:
         return _archive(folder, name)
     if given.is_remote:
-        store = None if given.is_archive else _reports_in(given)
+        store = _reports_in(given)
         if store:
             return store
         given.check_permitted()

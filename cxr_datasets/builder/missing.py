@@ -16,12 +16,8 @@ import pyarrow.compute as pc
 
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.errors import MissingImagesError
-from cxr_datasets.storage.source import UNFINISHED, Source
+from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.tables.keys import combined
-
-PROBES = 256
-REMOTE_PROBES = 8
-"""Files looked at by `missing="error"`, spread evenly over the release."""
 
 _logger = logging.getLogger(__name__)
 
@@ -35,7 +31,7 @@ def are_present(sizes: np.ndarray) -> np.ndarray:
     Returns:
         Boolean array as long as `sizes`.
     """
-    return sizes > UNFINISHED
+    return sizes > EMPTY
 
 
 def probe(source: Source, paths: pa.Array) -> None:
@@ -44,7 +40,7 @@ def probe(source: Source, paths: pa.Array) -> None:
     Raises:
         MissingImagesError: At least one of them is absent.
     """
-    probes = min(REMOTE_PROBES if source.is_remote else PROBES, len(paths))
+    probes = min(source.PROBES, len(paths))
     spread = np.unique(np.linspace(0, len(paths) - 1, probes).astype(np.int64))
     sample = paths.take(pa.array(spread))
     present = are_present(source.sizes(sample.to_pylist()))

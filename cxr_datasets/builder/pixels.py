@@ -22,8 +22,8 @@ from cxr_datasets.errors import CxrError, ImageError, MissingImagesError, StoreE
 from cxr_datasets.images.column import IMAGE_TYPE, embedded_images, image_array
 from cxr_datasets.images.faults import explained
 from cxr_datasets.images.resize import JPEG, PNG, reencode
-from cxr_datasets.storage.ahead import after, in_order
-from cxr_datasets.storage.source import UNFINISHED, Source
+from cxr_datasets.storage.ahead import in_order
+from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.tables.keys import combined
 from cxr_datasets.tables.studies import filter_lists
 
@@ -158,9 +158,7 @@ class Pixels:
 
     def _contents(self, paths: Iterable[str | None]) -> Generator[bytes | None, None, None]:
         """What is to be stored of each image, in order; None where there is none."""
-        ahead = self.pace.rows
-        if self.source.is_remote:
-            ahead = max(ahead, 2 * self.source.store.connections)
+        ahead = max(self.pace.rows, self.source.reads_ahead)
         with ThreadPoolExecutor(self.pace.threads, thread_name_prefix="cxr-pixels") as pool:
             begun = in_order(lambda path: self._begin(path, pool), paths, ahead)
             with closing(begun) as contents:
@@ -168,14 +166,11 @@ class Pixels:
                     yield content.result()
 
     def _begin(self, path: str | None, pool: Executor) -> Future[bytes | None]:
-        if path is None or not self.source.is_remote:
-            return pool.submit(self._content, path, partial(self.source.read, path or ""))
-        fetched = self.source.begin_read(path)
-        return after(fetched, pool, lambda work: self._content(path, work.result))
-
-    def _content(self, path: str | None, read: Callable[[], bytes]) -> bytes | None:
         if path is None:
-            return None
+            return pool.submit(lambda: None)
+        return self.source.begin(path, pool, partial(self._content, path))
+
+    def _content(self, path: str, read: Callable[[], bytes]) -> bytes | None:
         try:
             return self._read(path, read)
         except (MissingImagesError, ImageError) as error:
@@ -188,7 +183,7 @@ class Pixels:
         address = self.source.address(path)
         try:
             content = read()
-            if len(content) <= UNFINISHED:
+            if len(content) <= EMPTY:
                 raise FileNotFoundError(address)
             if self.config.image_size is None:
                 return content

@@ -9,7 +9,7 @@ import pyarrow as pa
 from cxr_datasets.errors import ReleaseError
 from cxr_datasets.storage.addresses import check_open
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import Problem, Source, Stamp, open_place
 
 
 class Release(ABC):
@@ -24,11 +24,11 @@ class Release(ABC):
     source: Source
 
     @abstractmethod
-    def stamps(self) -> list[tuple[str, int, str]]:
+    def stamps(self) -> list[Stamp]:
         """Give the state of every file that the rows come from, for the cache key.
 
         Returns:
-            Path, size in bytes, and version or time of change of each.
+            The stamp of each.
         """
 
     @abstractmethod
@@ -60,6 +60,23 @@ class Release(ABC):
         return rows
 
 
+_PROBLEMS: dict[Problem, str] = {
+    "closed": (
+        "may not be read: permission denied. Check the permissions of the folder and of those "
+        "above it, or pass another copy."
+    ),
+    "broken": (
+        "is no zip archive. It is damaged or was not downloaded to its end: fetch it again."
+    ),
+    "file": "is a file. Pass the folder that holds the tables.",
+    "absent": "does not exist. Check the path; to get a copy of {dataset}, see {download}.",
+    "empty": (
+        "is empty. Pass the folder that holds the tables of {dataset}; to get a copy, see "
+        "{download}."
+    ),
+}
+
+
 def open_source(
     data_dir: str | None,
     dataset: str,
@@ -88,35 +105,11 @@ def open_source(
             f"tables. To get a copy, see {download}."
         )
     check_open("data_dir", data_dir)
-    source = Source(data_dir, options, connections)
-    if not source.is_remote and source.is_closed:
-        raise ReleaseError(
-            f"data_dir={source.root} may not be read: permission denied. Check the permissions of "
-            "the folder and of those above it, or pass another copy."
-        )
-    if source.is_archive and source.is_broken:
-        raise ReleaseError(
-            f"data_dir={source.root} is no zip archive. It is damaged or was not downloaded to its "
-            "end: fetch it again."
-        )
-    if source.is_remote:
-        return source
-    if source.size() is not None:
-        if not source.is_archive:
-            raise ReleaseError(
-                f"data_dir={source.root} is a file. Pass the folder that holds the tables."
-            )
-        return source
-    if not source.is_folder():
-        raise ReleaseError(
-            f"data_dir={source.root} does not exist. Check the path; to get a copy of {dataset}, "
-            f"see {download}."
-        )
-    if not source.names():
-        raise ReleaseError(
-            f"data_dir={source.root} is empty. Pass the folder that holds the tables of {dataset}; "
-            f"to get a copy, see {download}."
-        )
+    source = open_place(data_dir, options, connections)
+    problem = source.problem()
+    if problem is not None:
+        told = _PROBLEMS[problem].format(dataset=dataset, download=download)
+        raise ReleaseError(f"data_dir={source.root} {told}")
     return source
 
 

@@ -16,6 +16,9 @@ from cxr_datasets.errors import OptionError
 
 WEB = ("http", "https")
 
+ARCHIVE = ".zip"
+"""How the address of an archive ends whose members are read in place."""
+
 _LOCAL = ("file", "local")
 _CHAIN = "::"
 
@@ -53,7 +56,7 @@ def joined(address: str, path: str) -> str:
     link, chain, rest = address.partition(_CHAIN)
     protocol, separator, place = link.partition("://")
     if not separator:
-        return os.path.normpath(f"{link}/{path}")
+        return os.path.normpath(f"{link.rstrip('/')}/{path}")
     store = _store(protocol, place) if has_host(link) else ""
     place = place[len(store) :]
     below = posixpath.normpath(f"/{place}/{path}").lstrip("/")
@@ -84,6 +87,16 @@ def protocol(address: str) -> str:
 def is_remote(address: str) -> bool:
     """Whether the bytes of an address come from elsewhere than this machine's own disks."""
     return protocol(address) != "file"
+
+
+def is_archive(address: str) -> bool:
+    """Whether an address names a zip archive, and not what is in one."""
+    return address.endswith(ARCHIVE) and _CHAIN not in address
+
+
+def inside(address: str) -> str:
+    """The address of the files of a place: of an archive, that of its own top folder."""
+    return f"zip://{_CHAIN}{address}" if is_archive(address) else address
 
 
 def has_host(link: str) -> bool:

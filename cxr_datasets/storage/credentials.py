@@ -9,7 +9,6 @@ way; one that is written to a file, sent to another machine or hashed never does
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +17,7 @@ from fsspec.registry import known_implementations, registry
 
 from cxr_datasets.storage.addresses import WEB
 from cxr_datasets.storage.addresses import protocol as protocol_of
-
-_kept: dict[str, dict[str, dict[str, Any]]] = {}
+from cxr_datasets.storage.sessions import Options, sessions
 
 _OF_ONE_HOST = frozenset({"username", "password", "auth", "cookies", "authorization", "cookie"})
 """Options, and headers, that tell a web server who the user is."""
@@ -31,7 +29,6 @@ class StorageOptions:
     """Options of file systems, by protocol.
 
     Attributes:
-        lost: Whether options were given to another process and could not follow here.
         key: A number for them, the same for equal ones; tells nothing of them. Empty: none.
     """
 
@@ -42,7 +39,6 @@ class StorageOptions:
             given: Options of the file system of `data_dir`, or of several: `{"s3": {...}}`.
             data_dir: The address that options without a protocol are for.
         """
-        self.lost = False
         self.key = ""
         self._host = _host(os.fspath(data_dir or ""))
         if given:
@@ -56,12 +52,21 @@ class StorageOptions:
             if flat:
                 protocol = protocol_of(os.fspath(data_dir or ""))
                 keyed[protocol] = {**keyed.get(protocol, {}), **flat}
-            self._keep(keyed)
+            self.key = sessions.keep_options(keyed)
+
+    @property
+    def lost(self) -> bool:
+        """Whether options were given to another process and could not follow here."""
+        return bool(self.key) and sessions.options(self.key) is None
+
+    @property
+    def _given(self) -> Options:
+        return sessions.options(self.key) or {}
 
     def of(self, protocol: str) -> dict[str, Any]:
         """Options for one protocol, whichever of its names they were given under."""
         names = next((same for same in _SAME if protocol in same), set())
-        given = _kept.get(self.key, {})
+        given = self._given
         return next((dict(given[name]) for name in (protocol, *names) if name in given), {})
 
     def of_web(self, address: str) -> dict[str, Any]:
@@ -73,7 +78,7 @@ class StorageOptions:
         """These options, and more for a protocol that none were given for."""
         if self.of(protocol):
             return self
-        more = StorageOptions({**_kept.get(self.key, {}), protocol: options})
+        more = StorageOptions({**self._given, protocol: options})
         more._host = self._host
         return more
 
@@ -81,19 +86,13 @@ class StorageOptions:
         return "StorageOptions(...)"
 
     def __getstate__(self) -> dict[str, Any]:
-        given = _kept.get(self.key) if _is_starting_a_process() else None
+        given = self._given if _is_starting_a_process() else None
         return {"key": self.key, "given": given, "host": self._host}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.key, self._host = state["key"], state["host"]
         if state["given"]:
-            _kept[self.key] = state["given"]
-        self.lost = bool(self.key) and self.key not in _kept
-
-    def _keep(self, given: dict[str, dict[str, Any]]) -> None:
-        known = (key for key, kept in _kept.items() if kept == given)
-        self.key = next(known, None) or secrets.token_hex(8)
-        _kept[self.key] = given
+            sessions.keep_options(state["given"], self.key)
 
 
 def _host(address: str) -> str:

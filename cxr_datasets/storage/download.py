@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-from collections.abc import Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +12,6 @@ from filelock import FileLock
 
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.addresses import shown
-from cxr_datasets.storage.ahead import in_order
 from cxr_datasets.storage.source import Source
 
 PIECE = 8 * 2**20
@@ -39,7 +36,7 @@ def fetched(source: Source, path: str, folder: str) -> Path:
         StoreError: The store refuses it, failed again and again, or sent another size than it said.
     """
     stamp = source.stamp(path)
-    key = hashlib.sha256(repr((source.root, stamp)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((source.root, tuple(stamp))).encode()).hexdigest()[:16]
     copy = Path(folder) / f"{key}-{posixpath.basename(path)}"
     if copy.exists():
         return copy
@@ -47,7 +44,7 @@ def fetched(source: Source, path: str, folder: str) -> Path:
     with FileLock(f"{copy}.lock"):
         if not copy.exists():
             unfinished = copy.with_name(f"{copy.name}.incomplete")
-            _complete(source, path, stamp[1], unfinished)
+            _complete(source, path, stamp.size, unfinished)
             os.replace(unfinished, copy)
     return copy
 
@@ -55,7 +52,7 @@ def fetched(source: Source, path: str, folder: str) -> Path:
 def _complete(source: Source, path: str, size: int, unfinished: Path) -> None:
     """Read what a file that broke off lacks."""
     with unfinished.open("ab") as file:
-        for piece in _pieces(source, path, file.tell(), size):
+        for piece in source.pieces(path, file.tell(), size, PIECE):
             _append(file, piece)
         os.fsync(file.fileno())
         found = file.tell()
@@ -73,26 +70,3 @@ def _append(file: BinaryIO, piece: tuple[int, bytes]) -> None:
     file.truncate()
     file.write(content)
     file.flush()  # what has arrived stays, however this process ends
-
-
-def _pieces(source: Source, path: str, start: int, size: int) -> Iterator[tuple[int, bytes]]:
-    """The bytes from `start` on, in pieces with their places, several under way at once."""
-    if not size or source.is_archive:
-        yield 0, source.read(path)
-        return
-    if start >= size:
-        return
-
-    def begin(at: int) -> Future[bytes]:
-        return source.begin_read(path, at, min(at + PIECE, size))
-
-    first = begin(start).result()
-    if len(first) == size:  # this server sends the whole file whatever it is asked for
-        yield 0, first
-        return
-    yield start, first
-    rest = range(start + PIECE, size, PIECE)
-    for at, piece in zip(rest, in_order(begin, rest, source.store.connections), strict=True):
-        content = piece.result()
-        # For once the whole file came: not every machine behind an address serves ranges.
-        yield at, content[at : at + PIECE] if len(content) == size else content

@@ -1,4 +1,4 @@
-"""One door to all files: a release's folder or archive, wherever fsspec can reach it.
+"""One door to all files: a folder, an archive or a store, behind one contract.
 
 Builders and tables never touch `open`, `os.path` or `glob`; they ask a `Source`. Paths given to a
 source are relative to its root and use `/`.
@@ -6,284 +6,212 @@ source are relative to its root and use `/`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import posixpath
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from io import FileIO
-from typing import Any
-from zipfile import BadZipFile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow.fs import LocalFileSystem as LocalFiles
 
-from cxr_datasets.errors import StoreError
 from cxr_datasets.storage import addresses
-from cxr_datasets.storage.ahead import in_order
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.store import Store, open_files
+from cxr_datasets.storage.sessions import sessions
 
-UNFINISHED = 0
+EMPTY = 0
 """Size in bytes at which a file counts as an unfinished download."""
-
-_WAITING_THREADS = 8
-"""Of looking for files, which on a cold disk is waiting."""
-
-_PATHS_AT_ONCE = 4_096
-_QUESTIONS_AHEAD = 1_024
 
 _ANY_PATH = "\x1a"
 
-_CHANGES = ("ETag", "etag", "blob_id", "oid", "md5Hash", "CRC", "mtime", "LastModified",
-            "Last-Modified", "updated", "created")  # fmt: skip
-"""What file systems call that which changes with a file's content, best first."""
+_VERSION_KEYS = ("ETag", "etag", "blob_id", "oid", "md5Hash", "CRC", "mtime", "LastModified",
+                 "Last-Modified", "updated", "created")  # fmt: skip
+"""Keys of `info()` that identify a version of a file, best first."""
+
+Info = dict[str, Any]
+"""What fsspec's `info()` tells of a file or folder."""
+
+Problem = Literal["closed", "broken", "file", "absent", "empty"]
+"""Why a place holds no release: it may not be read, is no whole archive, is a file, or has none."""
+
+_R = TypeVar("_R")
+_S = TypeVar("_S", bound="type[Source]")
 
 
-class Source:
-    """A folder of files, or a zip archive read in place, behind one set of calls.
+class Stamp(NamedTuple):
+    """What changes when a file does.
 
     Attributes:
+        path: The file.
+        size: In bytes; 0 if it is not there.
+        version: ETag, checksum or time of last change, whichever its store has; may be empty.
+    """
+
+    path: str
+    size: int
+    version: str
+
+
+class Source(ABC):
+    """A place that holds files. `open_place` opens one from its address.
+
+    It is pickled to every worker, and then holds its address only: whatever is open stays here.
+
+    Attributes:
+        is_remote: Whether its bytes come over a network, or from any store but this machine's
+            disks, so that each look at a file takes time.
+        PROBES: How many files may be looked at before a user has to wait.
         root: Absolute local path, or fsspec address, of the folder or archive.
         options: Options of its file system; they never enter a cache key or a message.
         connections: Most requests at once to a remote store; None: what its protocol bears.
     """
 
+    is_remote: ClassVar[bool] = False
+    PROBES: ClassVar[int] = 256
+
     def __init__(
-        self,
-        root: str | os.PathLike[str],
-        options: StorageOptions | None = None,
-        connections: int | None = None,
+        self, root: str, options: StorageOptions | None = None, connections: int | None = None
     ):
-        self.root = addresses.normalised(os.fspath(root))
+        self.root = root
         self.options = options or StorageOptions()
         self.connections = connections
-        self._process = 0
-        self._infos: dict[str, Any] = {}
+        self._inside = addresses.inside(root)
+        self._before, self._after = addresses.joined(self._inside, _ANY_PATH).split(_ANY_PATH)
 
     def __repr__(self) -> str:
-        return f"Source({addresses.shown(self.root)!r})"
+        return f"{type(self).__name__}({addresses.shown(self.root)!r})"
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Carry the address only; a worker opens its own file system."""
-        kept = ("root", "options", "connections")
-        return {**{name: self.__dict__[name] for name in kept}, "_process": 0, "_infos": {}}
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.root, self.options, self.connections)
 
-    @property
-    def is_remote(self) -> bool:
-        """Whether its bytes come over a network, or from any store but this machine's disks."""
-        return addresses.is_remote(self.root)
+    @classmethod
+    @abstractmethod
+    def holds(cls, root: str) -> bool:
+        """Whether a normalised address is of a place of this kind."""
 
-    @property
-    def is_archive(self) -> bool:
-        """Whether the root is a zip archive whose members are the files."""
-        return self.root.endswith(".zip") and "::" not in self.root
-
-    @property
-    def is_local_folder(self) -> bool:
-        """Whether files can be opened by a plain local path."""
-        return "://" not in self.root and not self.is_archive
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether the root is an archive that cannot be opened, though it is there."""
-        try:
-            return self._files is None
-        except (BadZipFile, IsADirectoryError):
-            return True
-        except FileNotFoundError:
-            return False
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the root is there but this user may not look into it; of local ones only."""
-        try:
-            fs, place = self._files, self._place("")
-            if fs.info(place)["type"] == "directory":
-                names = fs.ls(place, detail=False)
-                for name in names[:1]:  # a folder may be listed and yet not be entered
-                    fs.info(name)
-        except PermissionError:
-            return True
-        except (OSError, BadZipFile):
-            return False  # not there, or broken
-        return False
-
-    @property
-    def store(self) -> Store:
-        """What all requests of a remote source go through."""
-        if self._process != os.getpid():  # a forked process must not share what is open
-            self._store = Store(self._chain(), self.options, self.connections)
-            self._process = os.getpid()
-        return self._store
-
-    @property
-    def _files(self) -> fsspec.AbstractFileSystem:
-        return self._opened[0]
-
-    @property
-    def _opened(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        if self.is_remote:
-            return self.store.files, self.store.root
-        if self._process != os.getpid():
-            self._local = open_files(self._chain(), self.options)
-            self._process = os.getpid()
-        return self._local
-
-    def _chain(self) -> str:
-        return f"zip://::{self.root}" if self.is_archive else self.root
-
-    def _place(self, path: str) -> str:
-        prefix = (self.root if self.is_local_folder else self._opened[1]).rstrip("/")
-        return f"{prefix}/{path}" if prefix and path else prefix or path or "/"
+    # Names and addresses.
 
     def address(self, path: str = "") -> str:
         """Where a file is, as a person or `datasets` would open it: a path or a chained URL."""
-        return addresses.joined(self._chain(), path) if path else self.root
+        return addresses.joined(self._inside, path) if path else self.root
 
     def addresses(self, paths: pa.Array) -> pa.Array:
         """`address` of a whole column of paths; nulls stay null."""
-        before, after = self._around()
-        return pc.binary_join_element_wise(before, paths, after, "")
+        return pc.binary_join_element_wise(self._before, paths, self._after, "")
 
     def path_of(self, address: str) -> str | None:
         """The path that an address has within this source; None if it is outside."""
-        before, after = self._around()
-        inside = address.startswith(before) and address.endswith(after)
-        return address[len(before) : len(address) - len(after)] if inside else None
-
-    def _around(self) -> tuple[str, str]:
-        before, after = self.address(_ANY_PATH).split(_ANY_PATH)
-        return before, after
+        inside = address.startswith(self._before) and address.endswith(self._after)
+        return address[len(self._before) : len(address) - len(self._after)] if inside else None
 
     def folder(self, path: str) -> Source:
         """The source of a folder: inside this one, or above it (`..`)."""
-        return Source(addresses.joined(self.root, path), self.options, self.connections)
+        return open_place(addresses.joined(self.root, path), self.options, self.connections)
+
+    def archives(self) -> list[Source]:
+        """The zip archives at the top of a folder, each as a source; an archive has none."""
+        if self._inside != self.root:
+            return []
+        return [self.folder(name) for name in self.names() if name.endswith(addresses.ARCHIVE)]
+
+    # What is there.
+
+    @abstractmethod
+    def names(self, path: str = "") -> list[str]:
+        """Sorted names in one folder; empty if it is not there or closed to us.
+
+        Never for a folder of images.
+        """
+
+    @abstractmethod
+    def info(self, path: str = "") -> Info | None:
+        """What fsspec tells of a file or folder; None if it is not there or closed to us."""
+
+    def infos(self, paths: Sequence[str]) -> list[Info | None]:
+        """`info` of a few files; of remote ones all at once."""
+        return list(map(self.info, paths))
+
+    @abstractmethod
+    def sizes(self, paths: Sequence[str]) -> np.ndarray:
+        """Sizes in bytes of many files: int64 array, in order; -1 where a file is not there.
+
+        Raises:
+            StoreError: A remote store refuses one, or failed again and again.
+        """
 
     def size(self, path: str = "") -> int | None:
         """Size of a file in bytes; None if it is a folder, not there, or closed to us."""
-        return _file_size(self._info(path))
+        return file_size(self.info(path))
 
-    def check_permitted(self, path: str = "") -> None:
-        """Find out why a remote file has no size: whether it is not there, or closed to us.
-
-        Raises:
-            StoreError: The store refuses it.
-        """
-        if self.is_remote:
-            with suppress(FileNotFoundError, NotADirectoryError):
-                self.store.info(self._place(path)).result()
-
-    def is_folder(self, path: str = "") -> bool:
-        """Whether a folder of this name is there and may be looked at."""
-        try:
-            info = self._info(path)
-        except StoreError:  # a web server that lists no folders refuses them
-            return False
-        return bool(info) and info["type"] == "directory"
+    def few_sizes(self, paths: Sequence[str]) -> list[int | None]:
+        """`size` of a few files; of remote ones all at once."""
+        return list(map(file_size, self.infos(paths)))
 
     def first_existing(self, paths: Sequence[str]) -> str | None:
         """The first of several files that is there and not empty; None if none is."""
         sizes = self.few_sizes(paths)
         return next((path for path, size in zip(paths, sizes, strict=True) if size), None)
 
-    def few_sizes(self, paths: Sequence[str]) -> list[int | None]:
-        """`size` of a few files; of remote ones all at once."""
-        return [_file_size(info) for info in self._several_infos(paths)]
+    def is_folder(self, path: str = "") -> bool:
+        """Whether a folder of this name is there and may be looked at."""
+        info = self.info(path)
+        return info is not None and info["type"] == "directory"
 
-    def _several_infos(self, paths: Sequence[str]) -> list[Any]:
-        if not self.is_remote:
-            return list(map(self._info, paths))
-        self._files  # noqa: B018  (opened here, and not by every thread)
-        with ThreadPoolExecutor(_WAITING_THREADS) as pool:
-            return list(pool.map(self._info, paths))
-
-    def _info(self, path: str) -> Any:
-        if not self.is_remote:
-            return self._info_now(path)
-        if path not in self._infos:  # over a network each look takes time
-            self._infos[path] = self._info_now(path)
-        return self._infos[path]
-
-    def _info_now(self, path: str) -> Any:
-        try:
-            if self.is_remote:
-                return self.store.info(self._place(path)).result()
-            return self._files.info(self._place(path))
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return None
-        except StoreError as error:
-            # Where a user may not list, S3 refuses what is not there too.
-            if error.refused:
-                return None
-            raise
-
-    def stamp(self, path: str = "") -> tuple[str, int, str]:
-        """What changes when a file does: its name, size, and ETag or time of last change.
-
-        Of a file in an archive: the archive's.
-        """
+    def stamp(self, path: str = "") -> Stamp:
+        """What changes when a file does; of a file in an archive: what changes with the archive."""
         return self.stamps([path])[0]
 
-    def stamps(self, paths: Sequence[str]) -> list[tuple[str, int, str]]:
+    def stamps(self, paths: Sequence[str]) -> list[Stamp]:
         """`stamp` of several files; of remote ones all at once."""
-        if self.is_archive:
-            above, name = posixpath.split(self.root)
-            infos = [Source(above, self.options)._info(name)] * len(paths)
-        else:
-            infos = self._several_infos(paths)
-        return [_stamp(path, info or {}) for path, info in zip(paths, infos, strict=True)]
-
-    def names(self, path: str = "") -> list[str]:
-        """Sorted names in one folder; empty if it is not there or closed to us.
-
-        Never for a folder of images.
-        """
-        try:
-            if self.is_remote:
-                entries = self.store.names(self._place(path)).result()
-            else:
-                entries = self._files.ls(self._place(path), detail=False)
-        except (FileNotFoundError, NotADirectoryError, PermissionError, StoreError):
-            return []
-        return sorted(posixpath.basename(entry.rstrip("/")) for entry in entries)
+        if self._inside != self.root:
+            above, name = self.folder(".."), posixpath.basename(self.root)
+            return [_stamp(path, above.info(name)) for path in paths]
+        return [_stamp(path, info) for path, info in zip(paths, self.infos(paths), strict=True)]
 
     def subfolder_stamp(self, path: str) -> str:
         """What changes when a file is added to or removed from a folder two levels down.
 
         Only folders are looked at. Empty where folders have no time of change (object stores).
         """
-        if not self.is_local_folder:
-            return ""
-        digest = hashlib.sha256()
-        for group in self.names(path):
-            try:
-                with os.scandir(self._place(f"{path}/{group}")) as folders:
-                    stamps = sorted((folder.name, _changed(folder)) for folder in folders)
-            except (NotADirectoryError, PermissionError):
-                continue  # such as the index.html that a download by wget leaves
-            digest.update(repr(stamps).encode())
-        return digest.hexdigest()[:16]
+        return ""
 
-    def arrow_file(self, path: str = "") -> pa.NativeFile:
-        """Open a file for reading by pyarrow; the caller closes it."""
-        if self.is_local_folder:
-            return pa.OSFile(self._place(path))
-        if self.is_remote:
-            return pa.BufferReader(self.read(path))
-        return pa.PythonFile(self._files.open(self._place(path), "rb"), mode="r")
+    # What is wrong.
 
-    def mapped(self, path: str = "") -> pa.Buffer:
-        """All bytes of a large file, mapped into memory where it is local."""
-        if self.is_local_folder:
-            with pa.memory_map(self._place(path)) as file:
-                return file.read_buffer()
-        return pa.py_buffer(self.read(path))
+    def problem(self) -> Problem | None:
+        """Why this place cannot hold a release; None if it may."""
+        if self.is_closed:
+            return "closed"
+        if self.is_broken:
+            return "broken"
+        if self.size() is not None:
+            return "file"
+        if not self.is_folder():
+            return "absent"
+        return None if self.names() else "empty"
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether the files are in an archive that is there and cannot be opened."""
+        return False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the root is there but this user may not look into it; of local ones only."""
+        return False
+
+    def check_permitted(self, path: str = "") -> None:  # noqa: B027  (a disk says it when asked)
+        """Find out why a remote file has no size: whether it is not there, or closed to us.
+
+        Raises:
+            StoreError: The store refuses it.
+        """
+
+    # Bytes.
+
+    @abstractmethod
     def read(self, path: str) -> bytes:
         """All bytes of a file.
 
@@ -291,54 +219,89 @@ class Source:
             FileNotFoundError: It is not there.
             StoreError: A remote store refuses it, or failed again and again.
         """
-        if self.is_local_folder:
-            # A quarter of fsspec's time a file, and reports in a tree are 227,835 files.
-            with FileIO(self._place(path)) as file:
-                return file.readall()
-        if self.is_remote:
-            return self.begin_read(path).result()
-        return self._files.cat_file(self._place(path))
 
-    def begin_read(
-        self, path: str, start: int | None = None, end: int | None = None
-    ) -> Future[bytes]:
-        """Begin to read a file of a remote source, or some of its bytes; see `Store.read`."""
-        return self.store.read(self._place(path), start, end)
+    @property
+    def reads_ahead(self) -> int:
+        """How many reads are to be under way, so that the store does not stand idle."""
+        return 1
 
-    def sizes(self, paths: Sequence[str]) -> np.ndarray:
-        """Sizes in bytes of many files, in order; -1 where a file is not there."""
-        if self.is_remote:
-            found = in_order(self._ask_for_size, paths, _QUESTIONS_AHEAD)
-            return np.array([_size_found(answer) for answer in found], np.int64)
-        measure = self._local_sizes if self.is_local_folder else self._other_sizes
-        parts = [
-            paths[first : first + _PATHS_AT_ONCE] for first in range(0, len(paths), _PATHS_AT_ONCE)
-        ]
-        with ThreadPoolExecutor(_WAITING_THREADS) as pool:
-            sizes = list(pool.map(measure, parts))
-        return np.array([size for part in sizes for size in part], np.int64)
+    def begin(
+        self, path: str, pool: Executor, use: Callable[[Callable[[], bytes]], _R]
+    ) -> Future[_R]:
+        """Begin to read a file, and to use its bytes in a thread.
 
-    def _ask_for_size(self, path: str) -> Future[dict[str, Any]]:
-        return self.store.info(self._place(path))
+        Args:
+            path: The file.
+            pool: Its threads call `use`.
+            use: Is given a function that returns the bytes, or raises what `read` raises.
 
-    def _local_sizes(self, paths: Sequence[str]) -> list[int]:
-        # pyarrow looks without Python's lock: half the time of os.stat, or os.access, in threads.
-        root = self._place("")
-        found = LocalFiles().get_file_info([f"{root}/{path}" for path in paths])
-        return [-1 if info.size is None else info.size for info in found]
+        Returns:
+            What `use` returns or raises.
+        """
+        return pool.submit(use, partial(self.read, path))
 
-    def _other_sizes(self, paths: Sequence[str]) -> list[int]:
-        sizes = map(self.size, paths)
-        return [-1 if size is None else size for size in sizes]
+    def each(self, paths: Iterable[str]) -> Iterator[Callable[[], bytes]]:
+        """For each file in order, a function that returns its bytes, or raises as `read` does.
+
+        Remote files are read ahead of their use.
+        """
+        return (partial(self.read, path) for path in paths)
+
+    def pieces(self, path: str, start: int, size: int, piece: int) -> Iterator[tuple[int, bytes]]:
+        """The bytes of a file from `start` on, in pieces, each with its place in the file.
+
+        A store that cannot give a part of a file gives all of it: one piece at place 0.
+
+        Args:
+            path: The file.
+            start: First byte that is wanted.
+            size: Of the file in bytes; 0: not known.
+            piece: Bytes of one piece; the last one may have fewer.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            StoreError: A remote store refuses it, or failed again and again.
+        """
+        yield 0, self.read(path)
+
+    def arrow_file(self, path: str = "") -> pa.NativeFile:
+        """Open a file for reading by pyarrow; the caller closes it."""
+        return pa.BufferReader(self.read(path))
+
+    def mapped(self, path: str = "") -> pa.Buffer:
+        """All bytes of a large file, mapped into memory where it is local."""
+        return pa.py_buffer(self.read(path))
 
 
-_in_use: dict[str, Source] = {}
+_KINDS: list[type[Source]] = []
+
+
+def kind_of_source(kind: _S) -> _S:
+    """Let `open_place` open the places that a class `holds` as such."""
+    _KINDS.append(kind)
+    return kind
+
+
+def open_place(
+    root: str | os.PathLike[str],
+    options: StorageOptions | None = None,
+    connections: int | None = None,
+) -> Source:
+    """Open a place by its address; nothing is looked at yet.
+
+    Args:
+        root: A folder or a zip archive: a local path, or an address of fsspec.
+        options: Options of its file system.
+        connections: Most requests at once to a remote store; None: what its protocol bears.
+    """
+    address = addresses.normalised(os.fspath(root))
+    kind = next(kind for kind in _KINDS if kind.holds(address))
+    return kind(address, options, connections)
 
 
 def remember(source: Source) -> None:
     """Let `read_address` use a source that is open, with the options it was opened with."""
-    if not source.is_local_folder:
-        _in_use[source.root] = source
+    sessions.add_source(source)
 
 
 def read_address(address: str) -> bytes:
@@ -351,44 +314,26 @@ def read_address(address: str) -> bytes:
         FileNotFoundError: It is not there.
         StoreError: The store refuses it, or failed again and again.
     """
-    for source in reversed(_in_use.values()):
-        path = source.path_of(address)
-        if path is not None:
-            return source.read(path)
+    found = sessions.loaded(address)
+    if found:
+        source, path = found
+        return source.read(path)
     link, chain, rest = address.partition("::")
-    archive = Source(rest)
-    if link.startswith("zip://") and archive.is_archive:
-        remember(archive)  # its directory is to be read once
+    if link.startswith("zip://") and addresses.is_archive(rest):
+        archive = sessions.same_source(open_place(rest))  # its directory is to be read once
         return archive.read(link.removeprefix("zip://"))
     folder, _, name = link.rpartition("/")
-    return Source(f"{folder}{chain}{rest}").read(name)
+    return open_place(f"{folder}{chain}{rest}").read(name)
 
 
-def _stamp(path: str, info: dict[str, Any]) -> tuple[str, int, str]:
-    changed = next((info[name] for name in _CHANGES if info.get(name)), "")
-    return path, info.get("size") or 0, str(changed)
+def file_size(info: Info | None) -> int | None:
+    """Size of what `info` tells of; None if that is nothing, or no file."""
+    if not info or info["type"] != "file":
+        return None
+    return 1 if info["size"] is None else info["size"]  # 1 where a server does not say
 
 
-def _file_size(info: Any) -> int | None:
-    """Size of what a store told of; None if that is nothing, or no file."""
-    return _size(info) if info and info["type"] == "file" else None
-
-
-def _size(info: dict[str, Any]) -> int:
-    """Size of a file that is there; 1 where the server does not say."""
-    return 1 if info["size"] is None else info["size"]
-
-
-def _size_found(answer: Future[dict[str, Any]]) -> int:
-    try:
-        info = answer.result()
-    except (FileNotFoundError, NotADirectoryError):
-        return -1
-    return _size(info) if info["type"] == "file" else -1
-
-
-def _changed(entry: os.DirEntry[str]) -> int:
-    try:
-        return entry.stat().st_mtime_ns
-    except OSError:  # a link that leads nowhere
-        return 0
+def _stamp(path: str, info: Info | None) -> Stamp:
+    info = info or {}
+    version = next((info[name] for name in _VERSION_KEYS if info.get(name)), "")
+    return Stamp(path, info.get("size") or 0, str(version))

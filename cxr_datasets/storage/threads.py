@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -11,12 +10,12 @@ from typing import Any
 
 import fsspec
 
+from cxr_datasets.storage.sessions import sessions
+
 ONE_THREAD_EACH = ("sftp", "ssh", "ftp")
 """Protocols with one conversation a connection: two threads would take each other's answers."""
 
 _Open = Callable[[], fsspec.AbstractFileSystem]
-
-_shared: dict[tuple[Any, ...], Threads] = {}
 
 
 class Threads:
@@ -60,7 +59,4 @@ def threads_for(server: tuple[Any, ...], number: int, open_files: _Open) -> Thre
         number: As for `Threads`.
         open_files: As for `Threads`.
     """
-    key = (os.getpid(), number, *server)  # a forked process has no threads of its parent's
-    if key not in _shared:
-        _shared[key] = Threads(number, open_files)
-    return _shared[key]
+    return sessions.shared(("threads", number, *server), lambda: Threads(number, open_files))

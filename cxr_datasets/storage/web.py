@@ -18,6 +18,7 @@ from fsspec.implementations.http import HTTPFileSystem
 from cxr_datasets._version import __version__
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.retry import status
+from cxr_datasets.storage.sessions import sessions
 
 AGENT = f"cxr-datasets/{__version__} (+https://pypi.org/project/cxr-datasets/)"
 """What we call ourselves to servers. PhysioNet asks programs not to borrow another's name."""
@@ -78,9 +79,6 @@ def _netrc_login(host: str) -> Login | None:
     return Login(found[0], found[2], file) if found and found[2] else None
 
 
-_in_use: dict[tuple[object, ...], WebFiles] = {}
-
-
 def web_files(address: str, options: StorageOptions, connections: int) -> WebFiles:
     """The files of a web server.
 
@@ -95,10 +93,10 @@ def web_files(address: str, options: StorageOptions, connections: int) -> WebFil
     parts = urlsplit(address)
     given = {**_proxy(parts.scheme, parts.hostname or ""), **options.of_web(address)}
     login = find_login(parts.hostname or "", given)
-    key = (os.getpid(), parts.scheme, parts.netloc, options.key, connections, login)
-    if key not in _in_use:  # of several threads that come here at once, all get the same
-        _in_use.setdefault(key, WebFiles(parts.hostname or "", login, connections, **given))
-    return _in_use[key]
+    return sessions.shared(
+        ("web", parts.scheme, parts.netloc, options.key, connections, login),
+        lambda: WebFiles(parts.hostname or "", login, connections, **given),
+    )
 
 
 def _proxy(scheme: str, host: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from cxr_datasets.errors import ReportsError
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import open_place
 from mimic_cxr_jpg import bulk
 from mimic_cxr_jpg.archives import read_tar_members, read_zip_directory
 from mimic_cxr_jpg.reports import TarredReports
@@ -59,7 +59,7 @@ def through_the_cache(content: bytes, folder: Path) -> Members:
     """What `TarredReports` puts into the cache."""
     folder.mkdir(exist_ok=True)
     (folder / "reports.tar.gz").write_bytes(gzip.compress(content, 1))
-    store = TarredReports(Source(folder), "reports.tar.gz")
+    store = TarredReports(open_place(folder), "reports.tar.gz")
     members: Members = []
     for table in store._tables():
         names, texts = (table[name].to_pylist() for name in ("name", "text"))

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 
 from cxr_datasets.errors import CxrError, ReportsError
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import open_place
 from cxr_datasets.testing import copy_release, datasets_under, files_under, load_rows, rewrite
 from mimic_cxr_jpg.reports import ReportTree, TarredReports, ZippedReports, find_reports
 from mimic_cxr_jpg.sections import SECTIONS
@@ -491,7 +491,7 @@ def test_a_store_reads_any_places_in_any_order_after_it_was_pickled(
     form: str, tmp_path: Path, texts: dict[str, bytes]
 ) -> None:
     write_as(form, tmp_path / "data", texts)
-    store = find_reports(Source(tmp_path / "data"), None)
+    store = find_reports(open_place(tmp_path / "data"), None)
     assert type(store) is {"zip": ZippedReports, "tar.gz": TarredReports, "tree": ReportTree}[form]
     store.prepare(str(tmp_path / "cache"))
     names = sorted(texts, reverse=True)

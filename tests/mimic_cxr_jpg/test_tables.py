@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from cxr_datasets.errors import TableError
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import open_place
 from cxr_datasets.tables.table import Table
 from cxr_datasets.testing import copy_release, rewrite
 from mimic_cxr_jpg import tables
@@ -80,7 +80,7 @@ def test_the_group_of_a_patient_is_the_first_two_digits() -> None:
 
 
 def test_tables_are_found_under_the_names_of_release_210(mimic_release: Path) -> None:
-    assert tables.find_tables(Source(mimic_release)) == {
+    assert tables.find_tables(open_place(mimic_release)) == {
         "split": "mimic-cxr-2.0.0-split.csv.gz",
         "metadata": "mimic-cxr-2.0.0-metadata.csv.gz",
         "chexpert": "mimic-cxr-2.0.0-chexpert.csv.gz",
@@ -96,18 +96,18 @@ def test_of_a_table_in_both_forms_the_release_own_is_taken(
     for name in ("split", "metadata"):
         rewrite(root / f"mimic-cxr-2.0.0-{name}.csv", b"unpacked")
     rewrite(root / "mimic-cxr-2.1.0-test-set-labeled.csv.gz", b"packed")
-    found = tables.find_tables(Source(root))
+    found = tables.find_tables(open_place(root))
     assert found["split"] == "mimic-cxr-2.0.0-split.csv.gz"
     assert found["metadata"] == "mimic-cxr-2.0.0-metadata.csv.gz"
 
 
 def test_no_table_is_found_where_there_is_none(tmp_path: Path) -> None:
-    assert tables.find_tables(Source(tmp_path)) == {}
-    assert tables.find_tables(Source(tmp_path / "absent")) == {}
+    assert tables.find_tables(open_place(tmp_path)) == {}
+    assert tables.find_tables(open_place(tmp_path / "absent")) == {}
 
 
 def test_index_has_a_row_per_image_and_what_the_builder_needs(mimic_release: Path) -> None:
-    source = Source(mimic_release)
+    source = open_place(mimic_release)
     index = read_index(source, tables.find_tables(source), None, str(mimic_release))
     images = (mimic_release / "IMAGE_FILENAMES").read_text().split()
     assert sorted(index["path"].to_pylist()) == sorted(images)
@@ -122,7 +122,7 @@ def test_labels_come_under_our_names_whatever_the_table_calls_them(tmp_path: Pat
     rows = [",".join(["study_id", *columns]), ",".join(["50000001", *["-1.0"] * 14])]
     (tmp_path / "radiologist.csv").write_text("\n".join(rows) + "\n")
     table = tables.read_labels(
-        Source(tmp_path), "radiologist.csv", tables.LABEL_TABLES["labels_radiologist"][1]
+        open_place(tmp_path), "radiologist.csv", tables.LABEL_TABLES["labels_radiologist"][1]
     )
     assert table.rows.column_names == ["study_id", *tables.LABELS]
     assert set(table.rows.to_pylist()[0].values()) == {50000001, -1.0}

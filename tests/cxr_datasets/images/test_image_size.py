@@ -17,7 +17,7 @@ import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.errors import ImageError, MissingImagesError, OptionError
 from cxr_datasets.images import decode, decode_batch
-from cxr_datasets.storage import source
+from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.synthetic import png_bytes
 from cxr_datasets.testing import copy_release, datasets_under, rewrite
 
@@ -278,7 +278,8 @@ def test_decode_reads_the_directory_of_an_archive_once(
 
     archive = write_release(tmp_path / "release", studies=12, layout="zip") / "archive.zip"
     rows = load("indiana_cxr", archive, cache).cast_column("image", datasets.Image(decode=False))
-    monkeypatch.setattr(source, "_in_use", dict(source._in_use) if is_loaded_here else {})
+    if not is_loaded_here:
+        sessions.clear()
     opened = []
     read_directory = zipfile.ZipFile._RealGetContents  # type: ignore[attr-defined]
     monkeypatch.setattr(

@@ -11,7 +11,9 @@ import fsspec
 import pyarrow as pa
 import pytest
 
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.local import LocalFolder
+from cxr_datasets.storage.source import Source, open_place
 
 FILES = {
     "table.csv": b"a,b\n1,2\n",
@@ -28,17 +30,17 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
         with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
             for name, content in FILES.items():
                 archive.writestr(name, content)
-        return Source(tmp_path / "archive.zip")
+        return open_place(tmp_path / "archive.zip")
     if request.param == "memory":
         root = f"memory://{tmp_path.name}"
         fs = fsspec.filesystem("memory")
         for name, content in FILES.items():
             fs.pipe_file(f"/{tmp_path.name}/{name}", content)
-        return Source(root)
+        return open_place(root)
     for name, content in FILES.items():
         (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "root" / name).write_bytes(content)
-    return Source(tmp_path / "root")
+    return open_place(tmp_path / "root")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -110,14 +112,14 @@ def test_a_changed_file_has_another_stamp(tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     file.write_bytes(b"1")
     os.utime(file, ns=(1, 1_000_000_000))
-    first = Source(tmp_path).stamp("table.csv")
+    first = open_place(tmp_path).stamp("table.csv")
     os.utime(file, ns=(1, 2_000_000_000))
-    second = Source(tmp_path).stamp("table.csv")
+    second = open_place(tmp_path).stamp("table.csv")
     file.write_bytes(b"22")
     os.utime(file, ns=(1, 2_000_000_000))
-    third = Source(tmp_path).stamp("table.csv")
+    third = open_place(tmp_path).stamp("table.csv")
     assert len({first, second, third}) == 3
-    assert Source(tmp_path).stamp("absent") == ("absent", 0, "")
+    assert open_place(tmp_path).stamp("absent") == ("absent", 0, "")
 
 
 def test_files_in_a_changed_archive_have_another_stamp(tmp_path: Path) -> None:
@@ -126,7 +128,7 @@ def test_files_in_a_changed_archive_have_another_stamp(tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
             archive.writestr("table.csv", b"1")
         os.utime(tmp_path / "archive.zip", (number, number))
-        stamps.add(Source(tmp_path / "archive.zip").stamp("table.csv"))
+        stamps.add(open_place(tmp_path / "archive.zip").stamp("table.csv"))
     assert len(stamps) == 2
 
 
@@ -136,15 +138,15 @@ def test_a_root_is_an_absolute_path_whatever_was_given(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert Source(given).root == str(tmp_path / "data")
-    assert Source(given).address("a/b") == str(tmp_path / "data/a/b")
+    assert open_place(given).root == str(tmp_path / "data")
+    assert open_place(given).address("a/b") == str(tmp_path / "data/a/b")
 
 
 def test_names_with_what_fsspec_reads_as_a_pattern_are_plain_names(tmp_path: Path) -> None:
     root = tmp_path / "odd [x] *?#:% ü"
     (root / "in[n]er").mkdir(parents=True)
     (root / "in[n]er" / "a*b?.txt").write_bytes(b"odd")
-    source = Source(root)
+    source = open_place(root)
     assert source.names() == ["in[n]er"]
     assert source.names("in[n]er") == ["a*b?.txt"]
     assert source.size("in[n]er/a*b?.txt") == 3
@@ -154,11 +156,11 @@ def test_names_with_what_fsspec_reads_as_a_pattern_are_plain_names(tmp_path: Pat
 def test_a_folder_of_a_source_is_a_source(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "file").write_bytes(b"x")
-    source = Source(tmp_path / "a")
+    source = open_place(tmp_path / "a")
     assert source.folder("b").names() == ["file"]
     assert source.folder("..").root == str(tmp_path)
     assert source.folder("../../..").root == str(tmp_path.parent.parent)
-    assert source.folder("b").is_local_folder
+    assert isinstance(source.folder("b"), LocalFolder)
 
 
 def test_links_are_followed(tmp_path: Path) -> None:
@@ -167,7 +169,7 @@ def test_links_are_followed(tmp_path: Path) -> None:
     (tmp_path / "folder").symlink_to(tmp_path / "real")
     (tmp_path / "file").symlink_to(tmp_path / "real" / "file")
     (tmp_path / "nowhere").symlink_to(tmp_path / "absent")
-    source = Source(tmp_path)
+    source = open_place(tmp_path)
     assert source.size("file") == source.size("folder/file") == 6
     assert source.is_folder("folder")
     assert source.sizes(["file", "nowhere"]).tolist() == [6, -1]
@@ -182,7 +184,7 @@ def test_the_stamp_of_subfolders_changes_when_a_file_is_added_and_not_otherwise(
     (tmp_path / "files" / "index.html").write_bytes(b"<html>")
     (tmp_path / "files" / "p10" / "index.html").write_bytes(b"<html>")
     (tmp_path / "files" / "p10" / "nowhere").symlink_to(tmp_path / "absent")
-    source = Source(tmp_path)
+    source = open_place(tmp_path)
     before = source.subfolder_stamp("files")
     assert source.subfolder_stamp("files") == before
     os.utime(tmp_path / "files", (1, 1))
@@ -193,7 +195,7 @@ def test_the_stamp_of_subfolders_changes_when_a_file_is_added_and_not_otherwise(
     assert after != before
     (tmp_path / "files" / "p11/p11000002").mkdir()
     assert source.subfolder_stamp("files") not in (before, after)
-    assert source.subfolder_stamp("absent") == Source(tmp_path / "absent").subfolder_stamp("")
+    assert source.subfolder_stamp("absent") == open_place(tmp_path / "absent").subfolder_stamp("")
 
 
 # --- what is not as it should be ------------------------------------------------------------------
@@ -204,7 +206,7 @@ def test_a_broken_archive_is_told_from_one_that_is_not_there(tmp_path: Path) -> 
     (tmp_path / "folder.zip").mkdir()
     with zipfile.ZipFile(tmp_path / "whole.zip", "w") as archive:
         archive.writestr("a", b"")
-    broken = {name: Source(tmp_path / f"{name}.zip").is_broken
+    broken = {name: open_place(tmp_path / f"{name}.zip").is_broken
               for name in ("broken", "folder", "whole", "absent")}  # fmt: skip
     assert broken == {"broken": True, "folder": True, "whole": False, "absent": False}
 
@@ -214,17 +216,17 @@ def test_what_is_there_and_open_or_not_there_at_all_is_not_closed(tmp_path: Path
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken.zip").write_bytes(b"no archive")
     for name in ("", "file", "empty", "broken.zip", "absent", "absent.zip", "file/below"):
-        assert not Source(tmp_path / name).is_closed, name
+        assert not open_place(tmp_path / name).is_closed, name
 
 
 def test_reading_an_absent_file_is_an_error_of_python(tmp_path: Path) -> None:
-    source = Source(tmp_path)
+    source = open_place(tmp_path)
     for read in (source.read, source.arrow_file, source.mapped):
         with pytest.raises(FileNotFoundError):
             read("absent")
 
 
 def test_options_of_the_file_system_are_not_shown() -> None:
-    source = Source("memory://x", {"password": "hidden"})
+    source = open_place("memory://x", StorageOptions({"password": "hidden"}))
     assert "hidden" not in repr(source)
     assert "hidden" not in source.address("a")

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from cxr_datasets.errors import TableError
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import open_place
 from cxr_datasets.tables.table import Table, read_table
 
 TEXT, NUMBER, FLOAT = pa.string(), pa.int64(), pa.float64()
@@ -23,7 +23,7 @@ def read(
 ) -> Table:
     content = content.encode() if isinstance(content, str) else content
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    return read_table(Source(tmp_path), name, columns)
+    return read_table(open_place(tmp_path), name, columns)
 
 
 def table(**columns: Any) -> Table:
@@ -110,12 +110,12 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 def test_what_is_no_gzip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_bytes(b"a,b\n1,2\n")
     with pytest.raises(TableError, match=r"t\.csv\.gz cannot be read"):
-        read_table(Source(tmp_path), "t.csv.gz", {"a": TEXT})
+        read_table(open_place(tmp_path), "t.csv.gz", {"a": TEXT})
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"absent\.csv cannot be read"):
-        read_table(Source(tmp_path), "absent.csv", {"a": TEXT})
+        read_table(open_place(tmp_path), "absent.csv", {"a": TEXT})
 
 
 # --- checks ---------------------------------------------------------------------------------------

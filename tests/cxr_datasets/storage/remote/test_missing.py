@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cxr_datasets.builder.missing import REMOTE_PROBES
 from cxr_datasets.errors import MissingImagesError, StoreError
+from cxr_datasets.storage.remote import Remote as RemotePlace
 from cxr_datasets.testing import rewrite
 from tests.fakes.physionet import Fault, NotFound, Reset, Status
 from tests.remote import Remote, rows, rows_of, until_it_fails
@@ -57,7 +57,7 @@ def not_probed(remote: Remote) -> str:
     """An image of the first split that the sample looked at beforehand leaves out."""
     paths = [row["path"] for row in rows(remote.local(split="train"))]
     total = sum(len(split) for split in remote.local().values())
-    probed = np.linspace(0, total - 1, REMOTE_PROBES).astype(int)
+    probed = np.linspace(0, total - 1, RemotePlace.PROBES).astype(int)
     return next(path for number, path in enumerate(paths) if number > 4 and number not in probed)
 
 

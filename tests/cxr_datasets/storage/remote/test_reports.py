@@ -17,7 +17,7 @@ import pytest
 
 from cxr_datasets.errors import OptionError, ReportsError, StoreError
 from cxr_datasets.storage import download
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import open_place
 from cxr_datasets.testing import rewrite
 from tests.fakes.physionet import PhysioNet, Reset, Stall
 from tests.remote import MIMIC_REPORTS, Remote, rows_of
@@ -151,7 +151,9 @@ def test_two_who_want_one_archive_fetch_it_once(
     address = remote_mimic.server.address(MIMIC_REPORTS)
     remote_mimic.server.latency = 0.02
     with ThreadPoolExecutor(3) as pool:
-        copies = list(pool.map(lambda _: download.fetched(Source(address), ZIP, cache), range(3)))
+        copies = list(
+            pool.map(lambda _: download.fetched(open_place(address), ZIP, cache), range(3))
+        )
     assert len(set(copies)) == 1
     assert copies[0].read_bytes() == (folder / ZIP).read_bytes()
     size = (folder / ZIP).stat().st_size

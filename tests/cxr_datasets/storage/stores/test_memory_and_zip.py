@@ -15,7 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.implementations.zip import ZipFileSystem
 
 from cxr_datasets.errors import MissingImagesError, ReleaseError, StoreError
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import open_place
 from tests.cxr_datasets.storage.stores.store_case import Release, StoreCase, load_local, rows_of
 from tests.fakes.s3 import S3
 
@@ -229,7 +229,7 @@ def test_threads_that_ask_an_archive_first_see_all_of_it(log: list[str]) -> None
     names = [f"{number % 50}/{number}" for number in range(20_000)]
     place.put("archive.zip", zipped(dict.fromkeys(names, b"x")))
     for _ in range(3):
-        source = Source(f"zip://::{place.url}/archive.zip")
+        source = open_place(f"zip://::{place.url}/archive.zip")
         assert source.few_sizes(names[-16:]) == [1] * 16
 
 
@@ -243,6 +243,6 @@ def test_an_unknown_protocol_is_explained(cache: str, log: list[str]) -> None:
 def test_memory_is_what_fsspec_says_it_is(log: list[str]) -> None:
     place = MemoryPlace("a/b", log)
     place.put("c", b"x")
-    with fsspec.open(Source(place.url).address("c"), "rb") as file:
+    with fsspec.open(open_place(place.url).address("c"), "rb") as file:
         assert file.read() == b"x"
-    assert Source(place.url).folder("..").names() == ["b"]
+    assert open_place(place.url).folder("..").names() == ["b"]

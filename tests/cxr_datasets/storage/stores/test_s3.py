@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cxr_datasets.errors import ReleaseError, ReportsError, StoreError
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import open_place
 from tests.cxr_datasets.storage.stores.store_case import LoginCase, Release, load_local, rows_of
 from tests.fakes.s3 import S3
 from tests.helpers import run_python
@@ -270,7 +270,7 @@ def test_reports_are_not_looked_for_outside_an_access_point(
     ],
 )
 def test_an_address_stays_in_its_store(store: str) -> None:
-    source = Source(f"{store}/mimic-cxr-jpg/2.1.0/")
+    source = open_place(f"{store}/mimic-cxr-jpg/2.1.0/")
     assert source.root == f"{store}/mimic-cxr-jpg/2.1.0"
     assert source.address("files/a.jpg") == f"{store}/mimic-cxr-jpg/2.1.0/files/a.jpg"
     assert source.path_of(source.address("files/a.jpg")) == "files/a.jpg"

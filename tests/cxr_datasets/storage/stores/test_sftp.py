@@ -11,7 +11,7 @@ import pytest
 
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import open_place
 from cxr_datasets.testing import copy_release
 from tests.cxr_datasets.storage.stores.store_case import LoginCase, Release, load_local, rows_of
 from tests.fakes.sftp import PASSWORD, Sftp
@@ -97,18 +97,18 @@ def test_many_reads_at_once_give_each_file_its_own_bytes(sftp: Sftp, tmp_path: P
     for name, content in contents.items():
         place.put(name, content)
     own = {**sftp.options, "timeout": 20}  # with other options, nobody else's connections
-    source = Source(place.url, StorageOptions(own, place.url))
+    source = open_place(place.url, StorageOptions(own, place.url))
     before = sftp.logins
     for _ in range(3):
         begun = {name: source.begin_read(name) for name in contents}
         assert {name: read.result(timeout=30) for name, read in begun.items()} == contents
     assert source.sizes(list(contents)).tolist() == [len(content) for content in contents.values()]
-    assert 2 <= sftp.logins - before <= source.store.connections + 1
+    assert 2 <= sftp.logins - before <= source.requests.connections + 1
 
 
 def test_sources_on_one_server_share_their_connections(remote: Release, sftp: Sftp) -> None:
     options = StorageOptions(sftp.options, remote.place.url)
-    source = Source(remote.place.url, options)
+    source = open_place(remote.place.url, options)
     source.sizes([f"{number}" for number in range(100)])
     before = sftp.logins
     for folder in ("images", "..", "images/images_normalized", "../../.."):

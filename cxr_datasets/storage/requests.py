@@ -1,38 +1,27 @@
-"""A remote store: an fsspec file system whose requests are repeated, counted and explained."""
+"""Requests to a store: several at once, each repeated until it succeeds, or explained."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
-from inspect import signature
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import fsspec
-from fsspec.asyn import get_loop, reset_lock
-from fsspec.core import url_to_fs
+from fsspec.asyn import get_loop
 
 from cxr_datasets.errors import StoreError
-from cxr_datasets.storage.addresses import WEB, joined, protocol, server_of, shown
+from cxr_datasets.storage.addresses import WEB, joined, protocol, server_of
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.filesystems import CONNECTIONS, FEW_CONNECTIONS, _web_files, open_files
 from cxr_datasets.storage.retry import Patience, describe, is_passing, is_refusal
 from cxr_datasets.storage.threads import ONE_THREAD_EACH, Threads, threads_for
 
-if TYPE_CHECKING:
-    from cxr_datasets.storage.web import WebFiles
-
-CONNECTIONS = {"s3": 32, "s3a": 32, "gs": 32, "gcs": 32, "abfs": 32, "hf": 16}
-FEW_CONNECTIONS = 8
-"""Requests at once, by protocol, and for all others: PhysioNet blocks accounts that open more."""
-
 LONGEST_READ = 600.0
 """Seconds for one image or piece of a file, for stores that have no time-out of their own."""
-
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
 _OPTIONS_ADVICE = "Check storage_options=, and what the store's own tools are set to."
 
@@ -45,120 +34,10 @@ _HUB_ADVICE = (
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _OUR_MISTAKES = (TypeError, AttributeError, NameError, AssertionError)
 
-# As newer versions of fsspec do themselves; with older ones a forked process would wait for ever
-# for a thread of its parent's.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=reset_lock)
-
 _T = TypeVar("_T")
 
-_hub: dict[tuple[int, str], fsspec.AbstractFileSystem] = {}
 
-
-def open_files(
-    address: str, options: StorageOptions, connections: int | None = None, own: bool = False
-) -> tuple[fsspec.AbstractFileSystem, str]:
-    """Open the file system of an address.
-
-    Args:
-        address: A normalised address.
-        options: Storage options for every protocol in it.
-        connections: Most requests at once to a web server.
-        own: Whether a connection that bears one thread is not to be shared with anybody.
-
-    Returns:
-        The file system, and the place of the address within it.
-
-    Raises:
-        StoreError: A package that it needs is not installed.
-    """
-    _require_known(address)
-    link, _, rest = address.partition("::")
-    if rest and link.startswith("zip://"):
-        return _archive_files(rest, options, connections), link.partition("://")[2]
-    name = protocol(address)
-    if name in WEB and not rest:
-        return _web_files(address, options, connections), address
-    given = options.of(name)
-    if rest:
-        return url_to_fs(address, **({name: given} if given else {}))
-    if name in ("gs", "gcs"):
-        return _google_files(address, given)
-    if name == "hf":
-        return _hub_files(address, options)
-    given = _with_defaults(name, given)
-    return url_to_fs(address, **given, skip_instance_cache=own and name in ONE_THREAD_EACH)
-
-
-def _web_files(address: str, options: StorageOptions, connections: int | None) -> WebFiles:
-    from cxr_datasets.storage.web import web_files  # which imports aiohttp: a tenth of a second
-
-    return web_files(address, options, connections or FEW_CONNECTIONS)
-
-
-def _archive_files(
-    rest: str, options: StorageOptions, connections: int | None
-) -> fsspec.AbstractFileSystem:
-    files, place = open_files(rest, options, connections, own=True)
-    archive = fsspec.filesystem("zip", fo=files.open(place, "rb"), skip_instance_cache=True)
-    archive.ls("")  # fsspec makes its list now: threads that ask meanwhile would see half of it
-    return archive
-
-
-def _google_files(address: str, options: dict[str, Any]) -> tuple[fsspec.AbstractFileSystem, str]:
-    """Files on Google Cloud by HTTP only.
-
-    For what fsspec takes, gcsfs asks by gRPC what kind of bucket it is: it stalls for a minute at
-    a time where a proxy lets HTTP through only, and gRPC does not bear forked processes.
-    """
-    from gcsfs.core import GCSFileSystem
-
-    return GCSFileSystem(**options), GCSFileSystem._strip_protocol(address)
-
-
-def _hub_files(address: str, options: StorageOptions) -> tuple[fsspec.AbstractFileSystem, str]:
-    """Files on the Hub, kept out of fsspec's cache.
-
-    `datasets` writes whatever that cache has of them, tokens too, into pickles of its streams.
-    """
-    key = (os.getpid(), options.key)
-    if key not in _hub:
-        _hub[key] = fsspec.filesystem("hf", **options.of("hf"), skip_instance_cache=True)
-    return _hub[key], _hub[key]._strip_protocol(address)
-
-
-def _with_defaults(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Options for one protocol, and what is better here than its own defaults."""
-    if name in ("s3", "s3a"):
-        known = signature(fsspec.get_filesystem_class(name).__init__).parameters
-        if "max_concurrency" in known:  # above 1, s3fs asks for each file's size before it
-            return {"max_concurrency": 1, **given}
-    return given
-
-
-def _require_known(address: str) -> None:
-    """Require that every protocol of an address is known and its package installed."""
-    for link in address.split("::"):
-        name = link.partition("://")[0] if "://" in link else "file"
-        try:
-            fsspec.get_filesystem_class(name)
-        except (ImportError, ValueError) as error:
-            raise StoreError(_unknown(address, name, error)) from error
-
-
-def _unknown(address: str, name: str, error: Exception) -> str:
-    where = shown(address)
-    if name in _EXTRAS:
-        return (
-            f"{where} needs a package for {name}:// that is not installed. Install it: "
-            f'pip install "cxr-datasets[{_EXTRAS[name]}]".'
-        )
-    if isinstance(error, ImportError):
-        return f"{where} needs a package that is not installed: {error}."
-    return f"{where} is of no protocol that fsspec knows. Check what stands before '://'."
-
-
-class Store:
+class Requests:
     """Requests to one file system: several at once, each repeated until it succeeds.
 
     Attributes:
@@ -166,7 +45,7 @@ class Store:
     """
 
     def __init__(self, address: str, options: StorageOptions, connections: int | None = None):
-        """Open the store.
+        """Open the file system.
 
         Args:
             address: A normalised remote address.

@@ -1,0 +1,146 @@
+"""The file system of an address, of fsspec's, opened with the options that were given for it."""
+
+from __future__ import annotations
+
+import os
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+from fsspec.asyn import reset_lock
+from fsspec.core import url_to_fs
+
+from cxr_datasets.errors import StoreError
+from cxr_datasets.storage.addresses import WEB, protocol, shown
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.sessions import sessions
+from cxr_datasets.storage.threads import ONE_THREAD_EACH
+
+if TYPE_CHECKING:
+    from cxr_datasets.storage.web import WebFiles
+
+CONNECTIONS = {"s3": 32, "s3a": 32, "gs": 32, "gcs": 32, "abfs": 32, "hf": 16}
+FEW_CONNECTIONS = 8
+"""Requests at once, by protocol, and for all others: some web servers block users who open more."""
+
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+
+# As newer versions of fsspec do themselves; with older ones a forked process would wait for ever
+# for a thread of its parent's.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=reset_lock)
+
+
+def open_files(
+    address: str, options: StorageOptions, connections: int | None = None, own: bool = False
+) -> tuple[fsspec.AbstractFileSystem, str]:
+    """Open the file system of an address.
+
+    Args:
+        address: A normalised address.
+        options: Storage options for every protocol in it.
+        connections: Most requests at once to a web server.
+        own: Whether a connection that bears one thread is not to be shared with anybody.
+
+    Returns:
+        The file system, and the place of the address within it.
+
+    Raises:
+        StoreError: A package that it needs is not installed.
+    """
+    _require_known(address)
+    link, _, rest = address.partition("::")
+    if rest and link.startswith("zip://"):
+        return _archive_files(rest, options, connections), link.partition("://")[2]
+    name = protocol(address)
+    if name in WEB and not rest:
+        return _web_files(address, options, connections), address
+    given = options.of(name)
+    if rest:
+        return url_to_fs(address, **({name: given} if given else {}))
+    if name in ("gs", "gcs"):
+        return _google_files(address, given)
+    if name == "hf":
+        return _hub_files(address, options)
+    given = _with_defaults(name, given)
+    return url_to_fs(address, **given, skip_instance_cache=own and name in ONE_THREAD_EACH)
+
+
+def place_in(root: str, path: str) -> str:
+    """Where a path is in a file system, as that takes it.
+
+    Args:
+        root: The place of a folder, as `open_files` gives it.
+        path: A path below it; empty for the folder itself.
+    """
+    root = root.rstrip("/")
+    return f"{root}/{path}" if root and path else root or path or "/"
+
+
+def _web_files(address: str, options: StorageOptions, connections: int | None) -> WebFiles:
+    from cxr_datasets.storage.web import web_files  # which imports aiohttp: a tenth of a second
+
+    return web_files(address, options, connections or FEW_CONNECTIONS)
+
+
+def _archive_files(
+    rest: str, options: StorageOptions, connections: int | None
+) -> fsspec.AbstractFileSystem:
+    files, place = open_files(rest, options, connections, own=True)
+    archive = fsspec.filesystem("zip", fo=files.open(place, "rb"), skip_instance_cache=True)
+    archive.ls("")  # fsspec makes its list now: threads that ask meanwhile would see half of it
+    return archive
+
+
+def _google_files(address: str, options: dict[str, Any]) -> tuple[fsspec.AbstractFileSystem, str]:
+    """Files on Google Cloud by HTTP only.
+
+    For what fsspec takes, gcsfs asks by gRPC what kind of bucket it is: it stalls for a minute at
+    a time where a proxy lets HTTP through only, and gRPC does not bear forked processes.
+    """
+    from gcsfs.core import GCSFileSystem
+
+    return GCSFileSystem(**options), GCSFileSystem._strip_protocol(address)
+
+
+def _hub_files(address: str, options: StorageOptions) -> tuple[fsspec.AbstractFileSystem, str]:
+    """Files on the Hub, kept out of fsspec's cache.
+
+    `datasets` writes whatever that cache has of them, tokens too, into pickles of its streams.
+    """
+    files = sessions.shared(
+        ("hub", options.key),
+        lambda: fsspec.filesystem("hf", **options.of("hf"), skip_instance_cache=True),
+    )
+    return files, files._strip_protocol(address)
+
+
+def _with_defaults(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Options for one protocol, and what is better here than its own defaults."""
+    if name in ("s3", "s3a"):
+        known = signature(fsspec.get_filesystem_class(name).__init__).parameters
+        if "max_concurrency" in known:  # above 1, s3fs asks for each file's size before it
+            return {"max_concurrency": 1, **given}
+    return given
+
+
+def _require_known(address: str) -> None:
+    """Require that every protocol of an address is known and its package installed."""
+    for link in address.split("::"):
+        name = link.partition("://")[0] if "://" in link else "file"
+        try:
+            fsspec.get_filesystem_class(name)
+        except (ImportError, ValueError) as error:
+            raise StoreError(_unknown(address, name, error)) from error
+
+
+def _unknown(address: str, name: str, error: Exception) -> str:
+    where = shown(address)
+    if name in _EXTRAS:
+        return (
+            f"{where} needs a package for {name}:// that is not installed. Install it: "
+            f'pip install "cxr-datasets[{_EXTRAS[name]}]".'
+        )
+    if isinstance(error, ImportError):
+        return f"{where} needs a package that is not installed: {error}."
+    return f"{where} is of no protocol that fsspec knows. Check what stands before '://'."

@@ -1,0 +1,115 @@
+"""A folder on this machine's disks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+from pyarrow.fs import LocalFileSystem as ArrowFiles
+
+from cxr_datasets.storage import addresses
+from cxr_datasets.storage.source import Info, Source, kind_of_source
+
+_THREADS = 8
+"""Of looking for files, which on a cold disk is waiting."""
+
+_PATHS_AT_ONCE = 4_096
+
+_FILES = fsspec.filesystem("file")
+
+
+@kind_of_source
+class LocalFolder(Source):
+    """A folder on a disk, or one that is mounted as such: files open by a plain path."""
+
+    @classmethod
+    def holds(cls, root: str) -> bool:
+        """See `Source.holds`."""
+        return "://" not in root and not addresses.is_archive(root)
+
+    def names(self, path: str = "") -> list[str]:
+        """See `Source.names`."""
+        try:
+            return sorted(os.listdir(self._place(path)))
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return []
+
+    def info(self, path: str = "") -> Info | None:
+        """See `Source.info`."""
+        try:
+            return _FILES.info(self._place(path))
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return None
+
+    def sizes(self, paths: Sequence[str]) -> np.ndarray:
+        """See `Source.sizes`."""
+        parts = [
+            paths[first : first + _PATHS_AT_ONCE] for first in range(0, len(paths), _PATHS_AT_ONCE)
+        ]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            sizes = list(pool.map(self._sizes, parts))
+        return np.array([size for part in sizes for size in part], np.int64)
+
+    def _sizes(self, paths: Sequence[str]) -> list[int]:
+        # pyarrow looks without Python's lock: half the time of os.stat, or os.access, in threads.
+        before = self._before
+        found = ArrowFiles().get_file_info([before + path for path in paths])
+        return [-1 if info.size is None else info.size for info in found]
+
+    def subfolder_stamp(self, path: str) -> str:
+        """See `Source.subfolder_stamp`."""
+        digest = hashlib.sha256()
+        for group in self.names(path):
+            try:
+                with os.scandir(self._place(f"{path}/{group}")) as folders:
+                    stamps = sorted((folder.name, _changed(folder)) for folder in folders)
+            except (NotADirectoryError, PermissionError):
+                continue  # such as the index.html that a download by wget leaves
+            digest.update(repr(stamps).encode())
+        return digest.hexdigest()[:16]
+
+    @property
+    def is_closed(self) -> bool:
+        """See `Source.is_closed`."""
+        try:
+            with os.scandir(self._place("")) as found:
+                for entry in found:  # a folder may be listed and yet not be entered
+                    entry.stat()
+                    break
+        except PermissionError:
+            return True
+        except OSError:
+            return False  # not there, or a file
+        return False
+
+    def read(self, path: str) -> bytes:
+        """See `Source.read`."""
+        # A quarter of fsspec's time a file, and reports in a tree are 227,835 files.
+        with FileIO(self._place(path)) as file:
+            return file.readall()
+
+    def arrow_file(self, path: str = "") -> pa.NativeFile:
+        """See `Source.arrow_file`."""
+        return pa.OSFile(self._place(path))
+
+    def mapped(self, path: str = "") -> pa.Buffer:
+        """See `Source.mapped`."""
+        with pa.memory_map(self._place(path)) as file:
+            return file.read_buffer()
+
+    def _place(self, path: str) -> str:
+        """The path of a file as the system takes it."""
+        return self._before + path if path else self.root
+
+
+def _changed(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_mtime_ns
+    except OSError:  # a link that leads nowhere
+        return 0

@@ -1,0 +1,189 @@
+"""A store elsewhere, whose files are asked for several at once."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import ClassVar, TypeVar
+from zipfile import BadZipFile
+
+import numpy as np
+
+from cxr_datasets.errors import StoreError
+from cxr_datasets.storage import addresses
+from cxr_datasets.storage.ahead import after, in_order
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.filesystems import place_in
+from cxr_datasets.storage.requests import Requests
+from cxr_datasets.storage.sessions import sessions
+from cxr_datasets.storage.source import Info, Problem, Source, file_size, kind_of_source
+
+_LOOKING_THREADS = 8
+_QUESTIONS_AHEAD = 1_024
+_READS_AHEAD = 64
+
+_R = TypeVar("_R")
+
+
+@kind_of_source
+class Remote(Source):
+    """A folder, or an archive, in a store that is reached over a network or by fsspec alone."""
+
+    is_remote: ClassVar[bool] = True
+    PROBES: ClassVar[int] = 8
+
+    def __init__(
+        self, root: str, options: StorageOptions | None = None, connections: int | None = None
+    ):
+        super().__init__(root, options, connections)
+        self._infos: dict[str, Info | None] = {}
+
+    @classmethod
+    def holds(cls, root: str) -> bool:
+        """See `Source.holds`."""
+        return addresses.is_remote(root)
+
+    @property
+    def requests(self) -> Requests:
+        """What all that is asked of the store goes through."""
+        return sessions.own(self, lambda: Requests(self._inside, self.options, self.connections))
+
+    def _place(self, path: str) -> str:
+        return place_in(self.requests.root, path)
+
+    # What is there.
+
+    def names(self, path: str = "") -> list[str]:
+        """See `Source.names`."""
+        try:
+            place = self._place(path)
+            entries = self.requests.names(place).result()
+        except (FileNotFoundError, NotADirectoryError, PermissionError, StoreError):
+            return []
+        inside = (entry.rstrip("/") for entry in entries)
+        # Some stores list a file, or the empty file that marks a folder, as being in itself.
+        return sorted(posixpath.basename(entry) for entry in inside if entry != place)
+
+    def info(self, path: str = "") -> Info | None:
+        """See `Source.info`; kept, as over a network each look takes time."""
+        if path not in self._infos:
+            self._infos[path] = self._info_now(path)
+        return self._infos[path]
+
+    def _info_now(self, path: str) -> Info | None:
+        try:
+            return self.requests.info(self._place(path)).result()
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return None
+        except StoreError as error:
+            # Where a user may not list, S3 refuses what is not there too.
+            if error.refused:
+                return None
+            raise
+
+    def infos(self, paths: Sequence[str]) -> list[Info | None]:
+        """See `Source.infos`."""
+        try:
+            self.requests  # noqa: B018  (opened once, and not by every thread that fails to)
+        except FileNotFoundError:  # an archive that is not there
+            return [None] * len(paths)
+        with ThreadPoolExecutor(_LOOKING_THREADS) as pool:
+            return list(pool.map(self.info, paths))
+
+    def sizes(self, paths: Sequence[str]) -> np.ndarray:
+        """See `Source.sizes`."""
+        found = in_order(self._begin_info, paths, _QUESTIONS_AHEAD)
+        return np.array([_size_found(answer) for answer in found], np.int64)
+
+    def _begin_info(self, path: str) -> Future[Info]:
+        return self.requests.info(self._place(path))
+
+    def is_folder(self, path: str = "") -> bool:
+        """See `Source.is_folder`."""
+        try:
+            return super().is_folder(path)
+        except StoreError:  # a web server that lists no folders refuses them
+            return False
+
+    # What is wrong.
+
+    def problem(self) -> Problem | None:
+        """See `Source.problem`. A folder is not looked at: many stores have none."""
+        return "broken" if self.is_broken else None
+
+    @property
+    def is_broken(self) -> bool:
+        """See `Source.is_broken`."""
+        if "::" not in self._inside:
+            return False
+        try:
+            self.requests  # noqa: B018  (opened here)
+        except (BadZipFile, IsADirectoryError):
+            return True
+        except FileNotFoundError:
+            return False
+        return False
+
+    def check_permitted(self, path: str = "") -> None:
+        """See `Source.check_permitted`."""
+        with suppress(FileNotFoundError, NotADirectoryError):
+            self._begin_info(path).result()
+
+    # Bytes.
+
+    def read(self, path: str) -> bytes:
+        """See `Source.read`."""
+        return self.begin_read(path).result()
+
+    def begin_read(
+        self, path: str, start: int | None = None, end: int | None = None
+    ) -> Future[bytes]:
+        """Begin to read a file, or some of its bytes; see `Requests.read`."""
+        return self.requests.read(self._place(path), start, end)
+
+    @property
+    def reads_ahead(self) -> int:
+        """See `Source.reads_ahead`."""
+        return 2 * self.requests.connections
+
+    def begin(
+        self, path: str, pool: Executor, use: Callable[[Callable[[], bytes]], _R]
+    ) -> Future[_R]:
+        """See `Source.begin`."""
+        return after(self.begin_read(path), pool, lambda read: use(read.result))
+
+    def each(self, paths: Iterable[str]) -> Iterator[Callable[[], bytes]]:
+        """See `Source.each`."""
+        return (read.result for read in in_order(self.begin_read, paths, _READS_AHEAD))
+
+    def pieces(self, path: str, start: int, size: int, piece: int) -> Iterator[tuple[int, bytes]]:
+        """See `Source.pieces`; several are under way at once."""
+        if not size or "::" in self._inside:
+            yield 0, self.read(path)
+            return
+        if start >= size:
+            return
+
+        def begin(at: int) -> Future[bytes]:
+            return self.begin_read(path, at, min(at + piece, size))
+
+        first = begin(start).result()
+        if len(first) == size:  # this server sends the whole file whatever it is asked for
+            yield 0, first
+            return
+        yield start, first
+        rest = range(start + piece, size, piece)
+        for at, read in zip(rest, in_order(begin, rest, self.requests.connections), strict=True):
+            content = read.result()
+            # For once the whole file came: not every machine behind an address serves ranges.
+            yield at, content[at : at + piece] if len(content) == size else content
+
+
+def _size_found(answer: Future[Info]) -> int:
+    try:
+        size = file_size(answer.result())
+    except (FileNotFoundError, NotADirectoryError):
+        return -1
+    return -1 if size is None else size
