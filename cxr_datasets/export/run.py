@@ -191,7 +191,7 @@ def _write(
     try:
         # A thread waits for the disk while the next files are written.
         with ThreadPoolExecutor(1, thread_name_prefix="cxr-manifest") as notes:
-            workers.write_files(
+            workers.write_all(
                 tasks, lambda line: noted.append(notes.submit(note, line)), bar, options
             )
         for finished_note in noted:

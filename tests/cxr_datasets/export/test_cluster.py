@@ -201,15 +201,15 @@ def unshared(
         from cxr_datasets.export import workers
 
         cache = tmp_path / "cache-of-this-machine"
-        write_files = workers.write_files
+        write_all = workers.write_all
 
         def happening(*arguments: Any, **options: Any) -> None:
             if cache.exists():  # as if it were not shared
                 shutil.rmtree(cache)
                 happen()
-            write_files(*arguments, **options)
+            write_all(*arguments, **options)
 
-        monkeypatch.setattr(workers, "write_files", happening)
+        monkeypatch.setattr(workers, "write_all", happening)
         return str(cache)
 
     return arrange
