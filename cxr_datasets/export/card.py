@@ -112,12 +112,12 @@ def _unfit(file: Path, why: str) -> PackageError:
 
 
 def package_name(kind: type[CxrBuilder]) -> str:
-    """Give the import name of the package that a builder is from."""
+    """Return the import name of the package that a builder is from."""
     return kind.__module__.partition(".")[0]
 
 
 def exported_package(manifests: Sequence[Manifest]) -> str:
-    """Give the import name of the package of the dataset that was exported."""
+    """Return the import name of the package of the dataset that was exported."""
     return manifests[0].header["description"]["package"]
 
 
@@ -245,7 +245,7 @@ def _terms(card: str) -> list[str]:
 
 
 def skipped_name(config: str) -> str:
-    """Give the name of the file that lists the images left out of a config."""
+    """Return the name of the file that lists the images left out of a config."""
     return f"skipped-{config}.txt"
 
 

@@ -199,7 +199,7 @@ def _write(
     except KeyboardInterrupt:
         files = sum(name in manifest.lines for name in images)
         raise KeyboardInterrupt(
-            f"stopped: {files} of {len(images)} files are finished in {folder}. Give the same "
+            f"stopped: {files} of {len(images)} files are finished in {folder}. Run the same "
             "command again: it goes on with the others."
         ) from None
     finally:

@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 TOKENS = "https://huggingface.co/settings/tokens"
 
-_AGAIN = "Give the same command again: what has arrived is not sent again."
+_AGAIN = "Run the same command again: what has arrived is not sent again."
 _LOGIN = (
     "Log in with `hf auth login`, or set HF_TOKEN, which comes first, to a token that may write "
     f"({TOKENS})."
@@ -70,12 +70,12 @@ def hub_error(repo: str, doing: str, error: Exception) -> HubError:
         return HubError(f"{repo} cannot be written to without a token, and none is set. {_LOGIN}")
     if isinstance(error, OfflineModeIsEnabled):
         return HubError(
-            f"{repo} cannot be reached: HF_HUB_OFFLINE is set. Unset it and give the command again."
+            f"{repo} cannot be reached: HF_HUB_OFFLINE is set. Unset it and run the command again."
         )
     if isinstance(error, ValueError) and "metadata" in str(error):
         return HubError(
             f"The Hub refuses the card of the export for {repo}: the head of README.md is not "
-            "valid. Give its `cxr export` command again, which writes it anew."
+            "valid. Run its `cxr export` command again, which writes it anew."
         )
     where = f"{repo}: {doing} failed"
     if answer == 401:
@@ -104,7 +104,7 @@ def hub_error(repo: str, doing: str, error: Exception) -> HubError:
 
 
 def _said(error: Exception) -> str:
-    """Give what the Hub itself says about an error."""
+    """Return what the Hub itself says about an error."""
     said = error.server_message if isinstance(error, HfHubHTTPError) else None
     return f": {' '.join(said.split())[:200].rstrip('.')}" if said else ""
 

@@ -193,13 +193,13 @@ def _check_finished(out: Folder, manifests: Sequence[Manifest], rows: Rows) -> N
     missing = [name for manifest in manifests for name in _missing(manifest, described)]
     if missing:
         raise HubError(
-            f"The export in {out} is not finished: {_some(missing)} not written. Give its "
+            f"The export in {out} is not finished: {_some(missing)} not written. Run its "
             "`cxr export` command again, which goes on with them, and then push."
         )
     if described != {config: splits for config, splits in rows.items() if splits}:
         raise HubError(
             f"{out}/{card.CARD} says {_told(described or {})}, but the export wrote "
-            f"{_told(rows)}. Give its `cxr export` command again, which writes the card anew."
+            f"{_told(rows)}. Run its `cxr export` command again, which writes the card anew."
         )
     for manifest in manifests:
         sizes = out.sizes(manifest.config)
@@ -208,7 +208,7 @@ def _check_finished(out: Folder, manifests: Sequence[Manifest], rows: Rows) -> N
             if found != line.bytes:
                 raise HubError(
                     f"{out}/{line.name} was changed since it was exported: {line.bytes:,} bytes "
-                    f"then, {'not there' if found is None else f'{found:,} bytes'} now. Give its "
+                    f"then, {'not there' if found is None else f'{found:,} bytes'} now. Run its "
                     "`cxr export` command again, which writes it anew."
                 )
 
@@ -246,7 +246,7 @@ def _described(out: Folder) -> Rows | None:
     except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise HubError(
             f"{out}/{card.CARD} is not as the export wrote it: its front matter cannot be read "
-            f"({type(error).__name__}). Give its `cxr export` command again, which writes it anew."
+            f"({type(error).__name__}). Run its `cxr export` command again, which writes it anew."
         ) from None
 
 

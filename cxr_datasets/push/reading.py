@@ -62,7 +62,7 @@ def load_back(repo: str, configs: list[str]) -> dict[str, dict[str, int]]:
     if "failed" in answer:
         raise HubError(
             f"All files of {repo} have arrived, but load_dataset({repo!r}) failed: "
-            f"{answer['failed']}. Call it yourself to see more. To look again, give the command "
+            f"{answer['failed']}. Call it yourself to see more. To look again, run the command "
             "again: nothing is sent twice."
         )
     return answer["rows"]

@@ -102,7 +102,7 @@ def push(
             return _push(contents, there, organization, commit_message, verify)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"stopped. Give the same command again to go on, and check at {there.url} that {repo} "
+            f"stopped. Run the same command again to go on, and check at {there.url} that {repo} "
             "is private, as it was before."
         ) from None
 
@@ -168,7 +168,7 @@ def _check_members(contents: Contents, there: Repository, before: int | None) ->
         raise HubError(
             f"{there.owner} had {_counted(before)} when the upload to {there.name} began and has "
             f"{_counted(members)} now, all of whom can read it. Make sure that everyone has signed "
-            f"{contents.agreement}, and give the command again: nothing is sent twice."
+            f"{contents.agreement}, and run the command again: nothing is sent twice."
         )
 
 
@@ -230,7 +230,8 @@ def _check_arrived(contents: Contents, there: Repository) -> None:
             raise HubError(
                 f"{there.name}/{file.name} differs from the exported file: expected "
                 f"{file.size:,} bytes, sha256 {file.sha256}; found {found}. If the file in "
-                f"{contents.folder} is damaged, remove it and give its `cxr export` command again. Then push again."
+                f"{contents.folder} is damaged, remove it and run its `cxr export` "
+                "command again. Then push again."
             )
 
 

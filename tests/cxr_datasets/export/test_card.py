@@ -1,4 +1,4 @@
-"""What stands beside the files: the card, and the Croissant description."""
+"""The card and the Croissant description that stand beside the files."""
 
 from __future__ import annotations
 

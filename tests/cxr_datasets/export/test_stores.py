@@ -1,4 +1,4 @@
-"""Exports to addresses that are no local folder, and the lock that such places have."""
+"""Exports to addresses that are not local folders, and the lock in such places."""
 
 from __future__ import annotations
 
