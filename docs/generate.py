@@ -251,7 +251,7 @@ def _cells(parser: argparse.ArgumentParser) -> list[list[str]]:
 def _signature(action: argparse.Action) -> str:
     if not action.option_strings:
         return str(action.metavar or action.dest)
-    (name,) = action.option_strings
+    name = ", ".join(action.option_strings)
     if action.nargs == 0:
         return name
     values = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else ""

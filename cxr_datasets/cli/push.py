@@ -7,10 +7,10 @@ import argparse
 from cxr_datasets.cli.parser import Parser
 
 _DESCRIPTION = (
-    "Send a finished export to a private dataset repository on the Hugging Face Hub: one that is "
-    "made, private, or is private already. Nothing is sent to a public one, gated or not. If it is "
-    "stopped, in whatever way, the same command goes on. The token is the one of `hf auth login`, "
-    "or of the environment variable HF_TOKEN."
+    "Send a finished export to a private dataset repository on the Hugging Face Hub, which is made "
+    "if it does not exist. Nothing is sent to a public one, gated or not. If it is stopped, in "
+    "whatever way, the same command goes on. The token is the one of `hf auth login`, or of the "
+    "environment variable HF_TOKEN."
 )
 
 
@@ -26,14 +26,14 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--i-have-signed-the-dua",
         action="store_true",
-        help="Needed for credentialed data such as MIMIC-CXR-JPG: you, and everyone who can read "
-        "the repository, signed its data use agreement.",
+        help="Needed for credentialed data: you, and everyone who can read the repository, signed "
+        "the data use agreement.",
     )
     parser.add_argument(
         "--organization",
         metavar="NAME",
-        help="Needed for credentialed data in a repository of an organization: its name. All its "
-        "members can read the repository.",
+        help="Needed for credentialed data in a repository of an organization, all of whose "
+        "members can read it: the name of the organization.",
     )
     parser.add_argument(
         "--commit-message", metavar="TEXT", help="Default: the name of the dataset and the version."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -16,6 +17,7 @@ from huggingface_hub import DatasetCard
 
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.columns import CONFIGS
+from cxr_datasets.errors import PackageError
 from cxr_datasets.export.identity import PRESENT
 from cxr_datasets.export.manifest import Manifest
 from cxr_datasets.packages import package_folder
@@ -25,6 +27,9 @@ CARD = "README.md"
 _KEPT = ("pretty_name", "license", "license_name", "license_link", "language", "task_categories",
          "tags")  # fmt: skip
 """Keys of the dataset's own card that the card of the export takes over."""
+
+_NEEDED = ("pretty_name", "license")
+"""Keys that the dataset's own card must have."""
 
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _SIZE_NAMES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
@@ -46,7 +51,7 @@ def description(builder: CxrBuilder, versions: Mapping[str, str]) -> dict[str, A
     root = builder.release.source.root.rstrip("/").rpartition("/")[2]
     release = re.search(r"(?<![\d.])\d+\.\d+\.\d+(?![\d.])", root)
     return {
-        "package": type(builder).__module__.split(".")[0],
+        "package": package_name(type(builder)),
         "homepage": builder.info.homepage,
         "citation": builder.info.citation,
         "features": info._to_yaml_dict()["features"],
@@ -64,7 +69,7 @@ def write_card(manifests: Sequence[Manifest]) -> str:
     Returns:
         Markdown with YAML front matter.
     """
-    own = own_card(manifests)
+    own = own_card(exported_package(manifests))
     head = yaml.safe_dump(_head(manifests, own.data.to_dict()), sort_keys=False, allow_unicode=True)
     text = "\n".join(
         [*_provenance(manifests, own.data.to_dict()["pretty_name"]), *_terms(own.text)]
@@ -72,10 +77,48 @@ def write_card(manifests: Sequence[Manifest]) -> str:
     return f"---\n{head}---\n\n{text.rstrip()}\n"
 
 
-def own_card(manifests: Sequence[Manifest]) -> DatasetCard:
-    """Read the card of the dataset that was exported."""
-    package = package_folder(manifests[0].header["description"]["package"])
-    return DatasetCard((package / "README.md").read_text(encoding="utf-8"))
+def own_card(package: str) -> DatasetCard:
+    """Read the card of a dataset's package.
+
+    Args:
+        package: Import name of the package.
+
+    Raises:
+        PackageError: The card is not there, cannot be read, or lacks a key that an export needs.
+    """
+    file = package_folder(package) / "README.md"
+    try:
+        card = DatasetCard(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise _unfit(file, "is not there") from error
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise _unfit(file, f"cannot be read ({type(error).__name__})") from error
+    head = card.data.to_dict()
+    if not head:
+        raise _unfit(file, "has no front matter")
+    needed = (*_NEEDED, *(["license_link"] if head.get("license") == "other" else []))
+    missing = [name for name in needed if not head.get(name)]
+    if missing:
+        raise _unfit(file, f"lacks {', '.join(missing)}")
+    return card
+
+
+def _unfit(file: Path, why: str) -> PackageError:
+    return PackageError(
+        f"{file} {why}. An export copies parts of this card of the dataset into its own. Expected "
+        f"at its top: YAML between two lines of ---, with {' and '.join(_NEEDED)}; with license: "
+        "other also license_link. Add what is missing."
+    )
+
+
+def package_name(kind: type[CxrBuilder]) -> str:
+    """Return the import name of the package that a builder is from."""
+    return kind.__module__.partition(".")[0]
+
+
+def exported_package(manifests: Sequence[Manifest]) -> str:
+    """Return the import name of the package of the dataset that was exported."""
+    return manifests[0].header["description"]["package"]
 
 
 def finished(manifests: Sequence[Manifest]) -> list[Manifest]:
@@ -202,7 +245,7 @@ def _terms(card: str) -> list[str]:
 
 
 def skipped_name(config: str) -> str:
-    """Give the name of the file that lists the images left out of a config."""
+    """Return the name of the file that lists the images left out of a config."""
     return f"skipped-{config}.txt"
 
 

@@ -141,7 +141,7 @@ def run_tasks(
 
 
 def _line(future: Future, is_last: bool) -> Line | None:
-    """Give the line of a file; None if Dask gave the file up because of its workers.
+    """Return the line of a file; None if Dask gave the file up because of its workers.
 
     Dask gives a task up if several workers were lost while they ran it. On a cluster whose nodes
     are taken away at any time, this says nothing about the task.
@@ -153,12 +153,12 @@ def _line(future: Future, is_last: bool) -> Line | None:
             return None
         raise ExportError(
             f"{error.task} was given up: all workers that began it were lost, the last of them "
-            f"{error.last_worker.address}. They may lack memory: one task needs up to 700 MB. Give "
+            f"{error.last_worker.address}. They may lack memory: one task needs up to 700 MB. Run "
             "the same command again: it goes on with the files that are not there yet."
         ) from None
     except (CancelledError, CommClosedError) as error:
         raise ExportError(
-            "The connection to the Dask scheduler was lost. Give the same command again: it goes "
+            "The connection to the Dask scheduler was lost. Run the same command again: it goes "
             "on with the files that are not there yet."
         ) from error
 

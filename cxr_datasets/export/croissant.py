@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cxr_datasets.export.card import finished_splits, own_card
+from cxr_datasets.export.card import exported_package, finished_splits, own_card
 from cxr_datasets.export.manifest import Manifest
 
 CROISSANT = "croissant.json"
@@ -69,7 +69,7 @@ def write_croissant(manifests: Sequence[Manifest]) -> str:
         JSON-LD.
     """
     said = manifests[0].header["description"]
-    own = own_card(manifests).data.to_dict()
+    own = own_card(exported_package(manifests)).data.to_dict()
     described = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -96,8 +96,10 @@ def _year(citation: str) -> str:
     return years[0] if years else ""
 
 
-def _spdx(name: str) -> str:
-    return f"https://spdx.org/licenses/{name.upper()}.html"
+def _spdx(names: str | list[str]) -> str | list[str]:
+    if isinstance(names, list):
+        return [f"https://spdx.org/licenses/{name.upper()}.html" for name in names]
+    return f"https://spdx.org/licenses/{names.upper()}.html"
 
 
 def _files(manifest: Manifest, split: str) -> dict[str, Any]:

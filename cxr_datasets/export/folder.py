@@ -92,11 +92,11 @@ class Folder:
         return self._held[thread]
 
     def address(self, name: str = "") -> str:
-        """Give the address of a file, as a person would open it."""
+        """Return the address of a file, as a person would open it."""
         return addresses.joined(self.root, name) if name else self.root
 
     def place(self, name: str = "") -> str:
-        """Give the name of a file, as its file system takes it."""
+        """Return the name of a file, as its file system takes it."""
         if self.is_local:
             return self.address(name)
         root = self._opened[1].rstrip("/")
@@ -268,7 +268,7 @@ class Folder:
         number = error.errno if isinstance(error, OSError) else None
         if number in _NO_ROOM:
             return (
-                f"{where} could not be {done}: {os.strerror(number or 0)}. Make room and give "
+                f"{where} could not be {done}: {os.strerror(number or 0)}. Make room and run "
                 "the same command again: it goes on with the files that are not there yet."
             )
         if is_refusal(error):
@@ -279,7 +279,7 @@ class Folder:
         # The text of a store's error may quote a signed address.
         reason = getattr(error, "strerror", None)
         text = f": {reason}" if self.is_local and reason else ""
-        return f"{where} could not be {done}: {type(error).__name__}{text}. Give the command again."
+        return f"{where} could not be {done}: {type(error).__name__}{text}. Run the command again."
 
 
 def _aside(name: str) -> str:

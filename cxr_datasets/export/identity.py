@@ -58,7 +58,7 @@ def identity(dataset: str, builder: CxrBuilder, rows_per_file: int | None) -> di
 
 
 def identity_key(identity: Mapping[str, Any]) -> str:
-    """Give a short key of an identity, as the files of the export hold it."""
+    """Return a short key of an identity, as the files of the export hold it."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -72,7 +72,7 @@ def _told_state(changed: str) -> str:
 
 
 def without_place(value: Any) -> Any:
-    """Give the value of an option as it may leave this machine: the last part of a path."""
+    """Return the value of an option as it may leave this machine: the last part of a path."""
     if isinstance(value, str) and re.search(r"[/\\]", value):
         return re.split(r"[/\\]", re.sub(r"[?#].*", "", value).rstrip("/\\"))[-1]
     return value

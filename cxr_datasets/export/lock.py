@@ -29,7 +29,7 @@ except ImportError:  # Windows
 HEARTBEAT = 15.0
 """Seconds between two signs of life of a lock that is an object."""
 
-SILENCE = 4 * HEARTBEAT
+DEAD_AFTER = 4 * HEARTBEAT
 """Seconds without a sign of life after which the owner of a lock counts as dead."""
 
 _SETTLING = 1.0
@@ -118,7 +118,7 @@ def _is_alive(owner: dict[str, Any]) -> bool:
             return False
         except OSError:
             pass
-    return time.time() - owner["time"] < SILENCE
+    return time.time() - owner["time"] < DEAD_AFTER
 
 
 def _signature(token: str) -> bytes:

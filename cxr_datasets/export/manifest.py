@@ -94,7 +94,7 @@ class Manifest:
 
 
 def manifest_name(config: str) -> str:
-    """Give the place of a config's manifest in the folder."""
+    """Return the place of a config's manifest in the folder."""
     return f"{PRIVATE}/{config}{_SUFFIX}"
 
 
@@ -173,20 +173,20 @@ def _check_others(folder: Folder, identity: Mapping[str, Any]) -> None:
 
 
 def _tables_only(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the part of an identity that all configs in one folder must share."""
+    """Return the part of an identity that all configs in one folder must share."""
     files = {name: stamp for name, stamp in identity["release"].items() if name != PRESENT}
     return {"dataset": identity["dataset"], "release": files}
 
 
 def _other_export(folder: Folder, changed: list[str]) -> ExportError:
     return ExportError(
-        f"{folder} holds an export of something else. {'; '.join(changed)}. Give the command as it "
-        "was given then, or another folder, or remove this one to write it anew."
+        f"{folder} holds an export of something else. {'; '.join(changed)}. Use the same "
+        "release and options, or another folder, or remove this one to write it anew."
     )
 
 
 def _adopted(folder: Folder, name: str, size: int, key: str) -> Line | None:
-    """Give the line of a file that was finished, but not noted when its export was stopped."""
+    """Return the line of a file that was finished, but not noted when its export was stopped."""
     try:
         with folder.open(name) as file:
             metadata = pq.read_metadata(pa.PythonFile(file, mode="r"))

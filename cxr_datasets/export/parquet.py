@@ -123,7 +123,7 @@ def _pieces(table: pa.Table) -> Iterator[pa.Table]:
 
 
 def portable_schema(features: datasets.Features) -> pa.Schema:
-    """Give the schema of features, with a note that every version of `datasets` understands.
+    """Return the schema of features, with a note that every version of `datasets` understands.
 
     `datasets` 4 and later call a list `List`, which 3.6 does not know; both know it as `[...]`.
     """

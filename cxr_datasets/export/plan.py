@@ -11,16 +11,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.columns import plural
 from cxr_datasets.images.resize import JPEG
 from cxr_datasets.tables.index import SplitShards
 
 FILE_BYTES = 400_000_000
 """Size that a file should have: nearly all then stay under the 500 MB that the Hub advises."""
-
-ORIGINAL_BYTES = 1_600_000
-"""Of one of the releases' images: 570 GB of 377,110 in MIMIC-CXR-JPG, 14 GB of 7,466 in Indiana."""
 
 BYTES_A_SQUARE = {JPEG: 0.4, "png": 0.9}
 """Bytes of a resized image over the square of its short side: 105 kB of JPEG at 512 pixels."""
@@ -53,7 +50,7 @@ class PlannedFile:
 def plan_files(
     index: str,
     splits: Mapping[str, SplitShards],
-    config: CxrConfig,
+    builder: CxrBuilder,
     rows_per_file: int | None = None,
 ) -> list[PlannedFile]:
     """Decide which rows go into which file.
@@ -65,18 +62,19 @@ def plan_files(
     Args:
         index: The index file.
         splits: Its splits.
-        config: The options.
+        builder: Its builder, with the options.
         rows_per_file: Most rows in a file, as far as whole blocks allow. None: the sizes decide.
 
     Returns:
         The files of all splits, in order.
     """
-    counts = _count_images(index, config.name)
+    config = builder.config.name
+    counts = _count_images(index, config)
     planned: list[PlannedFile] = []
     for split, part in splits.items():
         images = sum(counts[number][1] for number in part.shards)
         if rows_per_file is None:
-            files = -(-_usual_bytes(part.rows, images, config) // FILE_BYTES)
+            files = -(-_usual_bytes(part.rows, images, builder) // FILE_BYTES)
         else:
             files = -(-part.rows // rows_per_file)
         files = min(files, len(part.shards))
@@ -84,7 +82,7 @@ def plan_files(
             blocks = counts[first:end]
             planned.append(
                 PlannedFile(
-                    name=f"{config.name}/{split}-{number:05d}-of-{files:05d}.parquet",
+                    name=f"{config}/{split}-{number:05d}-of-{files:05d}.parquet",
                     split=split,
                     first=first,
                     end=end,
@@ -95,20 +93,21 @@ def plan_files(
     return planned
 
 
-def usual_bytes(files: Iterable[PlannedFile], config: CxrConfig) -> int:
+def usual_bytes(files: Iterable[PlannedFile], builder: CxrBuilder) -> int:
     """Estimate how many bytes these files will take on disk."""
-    return sum(_usual_bytes(file.rows, file.images, config) for file in files)
+    return sum(_usual_bytes(file.rows, file.images, builder) for file in files)
 
 
-def _usual_bytes(rows: int, images: int, config: CxrConfig) -> int:
+def _usual_bytes(rows: int, images: int, builder: CxrBuilder) -> int:
     text = rows * TEXT_BYTES
-    return text if config.name == "reports" else text + images * _usual_image_bytes(config)
+    return text if builder.config.name == "reports" else text + images * _image_bytes(builder)
 
 
-def _usual_image_bytes(config: CxrConfig) -> int:
+def _image_bytes(builder: CxrBuilder) -> int:
+    original, config = builder.MEAN_IMAGE_BYTES, builder.config
     if config.image_size is None:
-        return ORIGINAL_BYTES
-    return min(ORIGINAL_BYTES, int(BYTES_A_SQUARE[config.image_format] * config.image_size**2))
+        return original
+    return min(original, int(BYTES_A_SQUARE[config.image_format] * config.image_size**2))
 
 
 def _count_images(index: str, config_name: str) -> list[tuple[int, int]]:

@@ -93,6 +93,7 @@ def export(
         OptionError: An option or a value does not exist.
         ExportError: `out` holds something else, or an export of another release or with other
             options; another export writes to it; there is no room; workers were lost.
+        PackageError: The dataset's package is broken, or its card lacks what an export needs.
         CxrError: The release is broken. Finished files are kept.
         KeyboardInterrupt: It was stopped, and the message says how to go on. Finished files are
             kept.
@@ -102,6 +103,7 @@ def export(
         raise OptionError.unknown("config", config, CONFIGS)
     kind = builder_class(dataset)
     own, given = sort_options(options, kind.BUILDER_CONFIG_CLASS)
+    card.own_card(card.package_name(kind))  # a broken one is an error now, not after all files
     folder = Folder(out, StorageOptions(own.out_options, os.fspath(out)))
     arguments = {
         "cache_dir": own.cache_dir, "config_name": config, "data_dir": os.fspath(data_dir),
@@ -110,14 +112,14 @@ def export(
     builder = kind(**arguments, storage_options=own.storage_options)
     index, splits = builder.write_index()
     wanted = _wanted_splits(split, splits)
-    planned = plan_files(index, splits, builder.config, own.rows_per_file)
+    planned = plan_files(index, splits, builder, own.rows_per_file)
     reader = Reader(builder, index, arguments)
     header = _header(dataset, reader, planned, own.rows_per_file)
     with locked(folder):
         manifest = open_manifest(folder, header, planned)
         chosen = [file for file in planned if file.split in wanted]
         left = [file for file in chosen if file.name not in manifest.lines]
-        _warn_if_there_is_no_room(folder, usual_bytes(left, builder.config))
+        _warn_if_there_is_no_room(folder, usual_bytes(left, builder))
         key = identity_key(header["identity"])
         tasks = [Task(reader, folder, file, key, versions()) for file in left]
         _write(tasks, folder, manifest, chosen, own)
@@ -189,7 +191,7 @@ def _write(
     try:
         # A thread waits for the disk while the next files are written.
         with ThreadPoolExecutor(1, thread_name_prefix="cxr-manifest") as notes:
-            workers.write_files(
+            workers.write_all(
                 tasks, lambda line: noted.append(notes.submit(note, line)), bar, options
             )
         for finished_note in noted:
@@ -197,7 +199,7 @@ def _write(
     except KeyboardInterrupt:
         files = sum(name in manifest.lines for name in images)
         raise KeyboardInterrupt(
-            f"stopped: {files} of {len(images)} files are finished in {folder}. Give the same "
+            f"stopped: {files} of {len(images)} files are finished in {folder}. Run the same "
             "command again: it goes on with the others."
         ) from None
     finally:

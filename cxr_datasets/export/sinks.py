@@ -166,7 +166,7 @@ class StoreSink(Sink):
         """Do nothing: pyarrow closes what it was given."""
 
     def tell(self) -> int:
-        """Give the place in the file, in bytes."""
+        """Return the place in the file, in bytes."""
         return self.bytes
 
     def readable(self) -> bool:

@@ -11,7 +11,7 @@ from cxr_datasets.export.options import ExportOptions
 from cxr_datasets.export.tasks import Progress, Task
 
 
-def write_files(
+def write_all(
     tasks: Sequence[Task],
     done: Callable[[Line], None],
     progress: Progress,

@@ -1,6 +1,6 @@
-"""Requests to the Hub: tried again when the fault is passing, explained when it is not.
+"""Requests to the Hub: repeated after a passing fault, explained after any other.
 
-No message here quotes the client's own, which hold signed addresses.
+No message quotes those of the client, which hold signed addresses.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 
 TOKENS = "https://huggingface.co/settings/tokens"
 
-_AGAIN = "Give the same command again: what has arrived is not sent again."
+_AGAIN = "Run the same command again: what has arrived is not sent again."
 _LOGIN = (
     "Log in with `hf auth login`, or set HF_TOKEN, which comes first, to a token that may write "
     f"({TOKENS})."
@@ -30,18 +30,18 @@ _CLIENTS = ("huggingface_hub", "httpx", "httpx2")
 
 
 def ask(repo: str, doing: str, call: Callable[[], _T]) -> _T:
-    """Ask the Hub for something that may be asked for twice.
+    """Send the Hub a request that may be sent twice.
 
     Args:
-        repo: The repository it is about, for messages.
-        doing: What is being done, such as "sending files", likewise.
-        call: Asks.
+        repo: The repository, for messages.
+        doing: What the request is for, such as "sending files", for messages.
+        call: Sends the request.
 
     Returns:
         What `call` returns.
 
     Raises:
-        HubError: The Hub refuses it, or cannot be reached, after several tries.
+        HubError: The Hub refuses the request, or cannot be reached after several tries.
     """
     patience = Patience()
     while True:
@@ -52,24 +52,30 @@ def ask(repo: str, doing: str, call: Callable[[], _T]) -> _T:
         except Exception as error:
             wait = patience.wait(error)
             if wait is None:
-                # What answers say of requests is in the message; the rest is signed addresses.
+                # The message says what the Hub answered; the error also holds signed addresses.
                 raise hub_error(repo, doing, error) from (None if status(error) else error)
         time.sleep(wait)
 
 
 def hub_error(repo: str, doing: str, error: Exception) -> HubError:
-    """Build the error for a request that failed for good."""
+    """Build the error for a request that failed for good.
+
+    Args:
+        repo: The repository.
+        doing: What the request was for.
+        error: What the last try raised.
+    """
     answer = status(error)
     if isinstance(error, LocalTokenNotFoundError):
         return HubError(f"{repo} cannot be written to without a token, and none is set. {_LOGIN}")
     if isinstance(error, OfflineModeIsEnabled):
         return HubError(
-            f"{repo} cannot be reached: HF_HUB_OFFLINE is set. Unset it and give the command again."
+            f"{repo} cannot be reached: HF_HUB_OFFLINE is set. Unset it and run the command again."
         )
     if isinstance(error, ValueError) and "metadata" in str(error):
         return HubError(
             f"The Hub refuses the card of the export for {repo}: the head of README.md is not "
-            "valid. Give its `cxr export` command again, which writes it anew."
+            "valid. Run its `cxr export` command again, which writes it anew."
         )
     where = f"{repo}: {doing} failed"
     if answer == 401:
@@ -77,7 +83,7 @@ def hub_error(repo: str, doing: str, error: Exception) -> HubError:
     if answer in (402, 403, 413):
         return HubError(
             f"{where}: the Hub refuses it ({answer}{_said(error)}). The token needs the right to "
-            f"write to this repository ({TOKENS}), and its owner room for private files."
+            f"write to this repository ({TOKENS}), and its owner needs room for private files."
         )
     if answer == 404:
         return HubError(
@@ -85,7 +91,7 @@ def hub_error(repo: str, doing: str, error: Exception) -> HubError:
             "the name and what the token may see."
         )
     if answer is not None and is_passing(error):
-        why = "too many requests" if answer == 429 else "an error of the Hub's own"
+        why = "too many requests" if answer == 429 else "an error of the Hub itself"
         return HubError(f"{where} again and again: {why} ({answer}). Wait a while. {_AGAIN}")
     if answer is not None:
         return HubError(f"{where}: the Hub answers {answer}{_said(error)}. {_AGAIN}")
@@ -98,14 +104,14 @@ def hub_error(repo: str, doing: str, error: Exception) -> HubError:
 
 
 def _said(error: Exception) -> str:
-    """What the Hub itself says of an error."""
+    """Return what the Hub itself says about an error."""
     said = error.server_message if isinstance(error, HfHubHTTPError) else None
     return f": {' '.join(said.split())[:200].rstrip('.')}" if said else ""
 
 
 @contextmanager
 def without_signatures() -> Iterator[None]:
-    """Keep the queries of addresses, which hold signatures, out of what the clients log."""
+    """Cut the queries of addresses, which hold signatures, from what the clients log."""
     loggers = [logging.getLogger(name) for name in _CLIENTS]
     filtered = [*loggers, *(handler for logger in loggers for handler in logger.handlers)]
     for each in filtered:

@@ -1,4 +1,4 @@
-"""What of a folder goes to the Hub: what a finished export wrote into it, and nothing else."""
+"""Which files of a folder go to the Hub: those that a finished export wrote, and no others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cxr_datasets.export.manifest import Manifest, read_manifests
 from cxr_datasets.packages import builder_class
 
 FILES_A_COMMIT = 25
-"""Files that are sent in one go, before it is looked again whether the repository is private."""
+"""Files in one commit; before each commit the repository is checked to be private."""
 
 Rows = dict[str, dict[str, int]]
 """Config -> split -> number of rows."""
@@ -27,12 +27,12 @@ Rows = dict[str, dict[str, int]]
 
 @dataclass(frozen=True)
 class Stored:
-    """What the Hub says of a file.
+    """What the Hub says about a file.
 
     Attributes:
-        size: Bytes of it.
-        sha256: Of its bytes; None for small ones, which are part of the git repository.
-        oid: Git's name for its bytes; of a file with a sha256, for something else.
+        size: Its size in bytes.
+        sha256: Hash of its bytes; None for small files, which are part of the git repository.
+        oid: Git's name for its bytes; not that of its bytes if there is a sha256.
     """
 
     size: int
@@ -46,8 +46,8 @@ class File:
 
     Attributes:
         name: Its place in the folder and in the repository.
-        size: Bytes of it.
-        sha256: Of its bytes; of data, as the export noted it.
+        size: Its size in bytes.
+        sha256: Hash of its bytes; for data, as the export noted it.
         oid: Git's name for its bytes; None for data.
     """
 
@@ -58,17 +58,17 @@ class File:
 
     @property
     def is_data(self) -> bool:
-        """Whether it holds rows; else it stands beside those that do."""
+        """Whether it holds rows, unlike the card and what else stands beside them."""
         return self.oid is None
 
     def is_(self, stored: Stored | None) -> bool:
-        """Whether a file of the Hub is known to hold the same bytes."""
+        """Whether a file on the Hub is known to hold the same bytes."""
         if stored is None:
             return False
         return self.sha256 == stored.sha256 if stored.sha256 else self.oid == stored.oid
 
     def is_not(self, stored: Stored | None) -> bool:
-        """Whether a file of the Hub is known to hold other bytes, or is not there."""
+        """Whether a file on the Hub is known to hold other bytes, or is not there."""
         comparable = stored is not None and (stored.sha256 or self.oid)
         return (
             stored is None or stored.size != self.size or bool(comparable and not self.is_(stored))
@@ -80,12 +80,12 @@ class Contents:
     """A finished export on a disk of this machine.
 
     Attributes:
-        folder: Where it is.
-        dataset: Name of the dataset it is of.
-        agreement: Address of the agreement that everyone who is given the data must have signed;
-            None if there is none.
-        files: All that is to be sent, the card first.
-        rows: How many rows each split has.
+        folder: Its folder.
+        dataset: Name of the dataset.
+        agreement: Address of the agreement that everyone who gets the data must have signed; None
+            if there is none.
+        files: All files to send, the card first.
+        rows: Number of rows of each split.
     """
 
     folder: Path
@@ -96,17 +96,18 @@ class Contents:
 
     @property
     def bytes(self) -> int:
-        """Of all files together."""
+        """Bytes of all files together."""
         return sum(file.size for file in self.files)
 
     def batches(self, present: Mapping[str, Stored]) -> list[list[File]]:
-        """Divide what is not there with the same bytes into commits.
+        """Divide the files that the repository lacks into commits.
 
         Args:
-            present: What the repository holds, by name.
+            present: Files of the repository by name.
 
         Returns:
-            Files, first those beside the data: who sees the data then sees the terms too.
+            Files of each commit. Those beside the data come first, so that whoever sees the data
+            sees the terms too.
         """
         left = [file for file in self.files if not file.is_(present.get(file.name))]
         beside = [file for file in left if not file.is_data]
@@ -116,20 +117,20 @@ class Contents:
 
 
 def read_contents(folder: str | os.PathLike[str]) -> Contents:
-    """Find out what an export wrote; the Hub is not asked anything.
+    """Find out what an export wrote, without asking the Hub.
 
     Args:
         folder: The `out` of one export, or of several one after another.
 
     Raises:
-        HubError: It is not on a disk of this machine, holds no export or one that is not
-            finished, or was changed since.
+        HubError: The folder is not on a disk of this machine, holds no export or an unfinished
+            one, or was changed since.
     """
     out = Folder(folder)
     if not out.is_local:
         raise HubError(
-            f"{out} is not a folder on a disk of this machine, from which the Hub's client sends "
-            "files. Copy it to one, or export into one."
+            f"{out} is not a folder on a disk of this machine, and the Hub's client sends no other "
+            "files. Copy it to a disk, or export to one."
         )
     manifests = _read_manifests(out)
     rows = {manifest.config: _rows(manifest) for manifest in manifests}
@@ -156,7 +157,7 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
 
 def _beside(out: Folder, name: str) -> File:
     content = out.read(name) or b""
-    git = hashlib.sha1(b"blob %d\0" % len(content) + content)  # as git names what it stores
+    git = hashlib.sha1(b"blob %d\0" % len(content) + content)  # git's name for these bytes
     return File(name, len(content), hashlib.sha256(content).hexdigest(), git.hexdigest())
 
 
@@ -174,7 +175,7 @@ def _read_manifests(out: Folder) -> list[Manifest]:
 
 
 def _rows(manifest: Manifest) -> dict[str, int]:
-    """Rows of the splits that are finished."""
+    """Count the rows of the splits that are finished."""
     return {
         split: sum(line.rows for line in manifest.lines_of(split))
         for split in manifest.header["files"]
@@ -183,22 +184,22 @@ def _rows(manifest: Manifest) -> dict[str, int]:
 
 
 def _check_finished(out: Folder, manifests: Sequence[Manifest], rows: Rows) -> None:
-    """Require every file of every split that is said to be there.
+    """Require every file of every split that the card names.
 
     Raises:
-        HubError: One is not there, or not as it was.
+        HubError: A file is not there, or was changed.
     """
     described = _described(out)
     missing = [name for manifest in manifests for name in _missing(manifest, described)]
     if missing:
         raise HubError(
-            f"The export in {out} is not finished: {_some(missing)} not written. Give its "
+            f"The export in {out} is not finished: {_some(missing)} not written. Run its "
             "`cxr export` command again, which goes on with them, and then push."
         )
     if described != {config: splits for config, splits in rows.items() if splits}:
         raise HubError(
-            f"{out}/{card.CARD} tells of {_told(described or {})}, and the export wrote "
-            f"{_told(rows)}. Give its `cxr export` command again, which writes the card anew."
+            f"{out}/{card.CARD} says {_told(described or {})}, but the export wrote "
+            f"{_told(rows)}. Run its `cxr export` command again, which writes the card anew."
         )
     for manifest in manifests:
         sizes = out.sizes(manifest.config)
@@ -207,16 +208,16 @@ def _check_finished(out: Folder, manifests: Sequence[Manifest], rows: Rows) -> N
             if found != line.bytes:
                 raise HubError(
                     f"{out}/{line.name} was changed since it was exported: {line.bytes:,} bytes "
-                    f"then, {'not there' if found is None else f'{found:,} bytes'} now. Give its "
+                    f"then, {'not there' if found is None else f'{found:,} bytes'} now. Run its "
                     "`cxr export` command again, which writes it anew."
                 )
 
 
 def _missing(manifest: Manifest, described: Rows | None) -> list[str]:
-    """Files that are not there of the splits that were begun or that the card tells of.
+    """List the unfinished files of the splits that were begun or that the card names.
 
-    The card is written last. If it does not tell of all that is finished, the export was stopped,
-    and any file that is not there may have been wanted.
+    The card is written last. If it lacks a split that is finished, the export was stopped, and any
+    unfinished file may have been asked for.
     """
     files: dict[str, list[str]] = manifest.header["files"]
     told = None if described is None else described.get(manifest.config, {})
@@ -231,7 +232,7 @@ def _missing(manifest: Manifest, described: Rows | None) -> list[str]:
 
 
 def _described(out: Folder) -> Rows | None:
-    """Rows of each split by the card; None if there is no card."""
+    """Read from the card how many rows each split has; None if there is no card."""
     content = out.read(card.CARD)
     if content is None:
         return None
@@ -244,8 +245,8 @@ def _described(out: Folder) -> Rows | None:
         }
     except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         raise HubError(
-            f"{out}/{card.CARD} is not as the export wrote it: its head cannot be read "
-            f"({type(error).__name__}). Give its `cxr export` command again, which writes it anew."
+            f"{out}/{card.CARD} is not as the export wrote it: its front matter cannot be read "
+            f"({type(error).__name__}). Run its `cxr export` command again, which writes it anew."
         ) from None
 
 

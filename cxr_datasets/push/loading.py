@@ -1,6 +1,6 @@
-"""A program that loads a dataset from the Hub and counts its rows; run by `reading`, alone.
+"""A program that loads a dataset from the Hub and counts its rows; `reading` runs it.
 
-It imports nothing of this project, as somebody would who has `datasets` and nothing else.
+It imports nothing of this project, like a user who has `datasets` alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _REQUESTS_AT_ONCE = 8
 
 
 def main() -> None:
-    """Read what to load from stdin, and print what came, both as JSON."""
+    """Read from stdin what to load, and print the numbers of rows, both as JSON."""
     asked = json.load(sys.stdin)
     try:
         answer: dict[str, Any] = {
@@ -22,7 +22,7 @@ def main() -> None:
                 config: count(asked["repo"], config, asked["token"]) for config in asked["configs"]
             }
         }
-    except Exception as error:  # of which the text may quote rows or signed addresses
+    except Exception as error:  # its text may quote rows or signed addresses
         answer = {"failed": type(error).__name__}
     print(json.dumps(answer))
 
@@ -33,7 +33,7 @@ def count(repo: str, config: str, token: str | None) -> dict[str, int]:
     Args:
         repo: `user/repo`.
         config: The config.
-        token: Of the Hub.
+        token: Token of the Hub.
 
     Returns:
         Number of rows of each split.
@@ -43,7 +43,7 @@ def count(repo: str, config: str, token: str | None) -> dict[str, int]:
     from huggingface_hub import HfFileSystem
 
     for rows in datasets.load_dataset(repo, config, streaming=True, token=token).values():
-        # Not decoded: a release may hold a damaged image, and an export holds it as it was.
+        # Without decoding: an export holds a damaged image of a release as it is.
         next(rows.with_format("arrow").iter(1), None)
     files = HfFileSystem(token=token)
 

@@ -1,4 +1,4 @@
-"""A repository that holds, or is about to hold, an export must be private."""
+"""A repository that holds an export, or is about to, must be private."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def check_private_before(contents: Contents, there: Repository, state: State) ->
     """Require that a repository is private before anything is sent.
 
     Args:
-        contents: What is to be sent.
-        there: Where to.
+        contents: What is sent.
+        there: The repository.
         state: Who can see it.
 
     Raises:
@@ -42,15 +42,16 @@ def _refusal(contents: Contents, there: Repository, state: State, arrived: int) 
 def check_still_private(
     contents: Contents, there: Repository, after: HubError | None = None
 ) -> None:
-    """Require that a repository that was private still is; else set it private again.
+    """Require that a private repository still is private, and set it private again if not.
 
     Args:
-        contents: What is being sent.
-        there: Where to.
-        after: What ended the upload, if something did; a Hub that does not answer is no news then.
+        contents: What is sent.
+        there: The repository.
+        after: The error that ended the upload, if one did. Then a Hub that does not answer is
+            not reported again.
 
     Raises:
-        HubError: It was made public, or is gone.
+        HubError: The repository was made public, or is gone.
     """
     try:
         state = there.look()
@@ -61,7 +62,7 @@ def check_still_private(
     if state is None and after is None:
         raise HubError(
             f"{there.name} is gone: somebody removed it, or this token's right to see it. What was "
-            "sent may still be there for others: look it up before you push again."
+            "sent may still be there for others: look for it before you push again."
         )
     if state is not None and not state.private:
         raise HubError(_exposure(contents, there, state)) from after
@@ -75,7 +76,7 @@ def _exposure(contents: Contents, there: Repository, state: State) -> str:
     except HubError as error:
         closed, why = False, f" ({error})"
     return (
-        f"{there.name} WAS MADE PUBLIC while it was written to: it was private before, then "
+        f"{there.name} WAS MADE PUBLIC while files were sent: it was private before, then "
         f"{state}{_holding(contents, there)}. Nothing more was sent. "
         + (
             "It has been set private again. "
@@ -95,7 +96,7 @@ def _holding(contents: Contents, there: Repository) -> str:
 
 
 def _arrived(contents: Contents, there: Repository) -> int:
-    """How many files of the data are in the repository."""
+    """Count the files with rows that are in the repository."""
     present = there.files()
     return sum(file.is_data and file.is_(present.get(file.name)) for file in contents.files)
 
@@ -105,5 +106,5 @@ def _breach(contents: Contents) -> str:
         return "What was public may have been copied."
     return (
         f"What was public may have been copied, and {contents.agreement} forbids sharing it: tell "
-        "those who gave you the data, at once."
+        "those who gave you the data at once."
     )

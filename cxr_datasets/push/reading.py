@@ -1,8 +1,8 @@
-"""Loading a copy back from the Hub, as somebody would who has `datasets` and nothing else.
+"""Loading a copy back from the Hub, like a user who has `datasets` alone.
 
-It happens in a process of its own, whose caches are empty and whose folder holds nothing that
-`load_dataset` could take for the repository: from a cache, `datasets` would load even what the Hub
-refuses.
+This happens in a process of its own. Its caches are empty: from a cache, `datasets` loads even what
+the Hub refuses. Its folder is empty too: `load_dataset` would take a folder in it for the
+repository.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _PROGRAM = Path(__file__).with_name("loading.py")
 def load_back(repo: str, configs: list[str]) -> dict[str, dict[str, int]]:
     """Load a dataset from the Hub and count its rows, without fetching all of it.
 
-    `load_dataset(repo, config, streaming=True)` must give a first row of every split; the rows are
-    counted in the footers of the Parquet files that it reads.
+    `load_dataset(repo, config, streaming=True)` must give the first row of every split. The rows
+    are counted from the footers of the Parquet files that it reads.
 
     Args:
         repo: `user/repo`.
@@ -40,14 +40,14 @@ def load_back(repo: str, configs: list[str]) -> dict[str, dict[str, int]]:
         Number of rows of each split of each config.
 
     Raises:
-        HubError: It does not load.
+        HubError: The dataset does not load.
     """
     asked = {"repo": repo, "configs": configs, "token": get_token()}
     with tempfile.TemporaryDirectory(prefix="cxr-push-") as folder:
         done = subprocess.run(
-            # Not by its path, which would put the folder of this package before all others.
+            # By its path, this package's folder would come first on the path for imports.
             [sys.executable, "-c", _PROGRAM.read_text(encoding="utf-8")],
-            input=json.dumps(asked),  # not the command line, which everybody sees
+            input=json.dumps(asked),  # everybody can see a command line
             env=_environment(folder),
             cwd=folder,
             stdout=subprocess.PIPE,
@@ -62,7 +62,7 @@ def load_back(repo: str, configs: list[str]) -> dict[str, dict[str, int]]:
     if "failed" in answer:
         raise HubError(
             f"All files of {repo} have arrived, but load_dataset({repo!r}) failed: "
-            f"{answer['failed']}. Call it yourself to see more. To look again, give the command "
+            f"{answer['failed']}. Call it yourself to see more. To look again, run the command "
             "again: nothing is sent twice."
         )
     return answer["rows"]

@@ -24,9 +24,9 @@ class State:
     """Who can see a repository.
 
     Attributes:
-        id: Its name now: addresses of renamed repositories lead on to the new one.
-        private: Whether only its owner, or the members of the organisation that owns it, can.
-        gated: How the files of a public one are given out: `auto`, `manual`, or False: freely.
+        id: Its name now; the address of a renamed repository leads to the new one.
+        private: Whether only its owner, or the members of the organization that owns it, can.
+        gated: How a public repository gives out its files: `auto`, `manual`, or False: freely.
     """
 
     id: str
@@ -44,15 +44,15 @@ class Repository:
 
     Attributes:
         name: `user/repo`.
-        owner: The user or organisation it belongs to.
+        owner: The user or organization it belongs to.
         url: Its page.
     """
 
     def __init__(self, name: str):
-        """Take a name; the Hub is not asked anything.
+        """Take a name, without asking the Hub.
 
         Raises:
-            OptionError: It is none.
+            OptionError: It is not the name of a repository.
         """
         if not _ID.fullmatch(name):
             raise OptionError(
@@ -61,7 +61,7 @@ class Repository:
             )
         self.name = name
         self.owner = name.partition("/")[0]
-        # True: fail without a token, even where requests are told to go without one.
+        # True: fail without a token, even where the environment allows requests without one.
         self._api = HfApi(token=True, library_name="cxr-datasets")
         self.url = f"{self._api.endpoint}/datasets/{name}"
         self._repo: dict[str, Any] = {"repo_id": name, "repo_type": "dataset"}
@@ -70,14 +70,15 @@ class Repository:
         """Check that the token may write for the owner of the repository.
 
         Args:
-            organization: The organisation that the user says it belongs to.
+            organization: The organization that the user says owns the repository.
 
         Returns:
-            Whether the owner is an organisation.
+            Whether the owner is an organization.
 
         Raises:
-            HubError: There is no token, it is not known, may only read, or is of somebody else.
-            OptionError: The repository does not belong to that organisation.
+            HubError: There is no token, or the Hub does not know it, or it may only read, or it
+                belongs to somebody else.
+            OptionError: The repository does not belong to that organization.
         """
         me = ask(self.name, "logging in", self._api.whoami)
         role = me.get("auth", {}).get("accessToken", {}).get("role")
@@ -88,7 +89,7 @@ class Repository:
             )
         is_user = self.owner.lower() == me["name"].lower()
         roles = {org["name"].lower(): org.get("roleInOrg") for org in me.get("orgs", [])}
-        # What a fine-grained token may do is not told in full; the Hub will refuse what it may not.
+        # The Hub does not say all that a fine-grained token may do; it refuses what it may not.
         known = role == "write"
         if not is_user and known and roles.get(self.owner.lower(), "read") == "read":
             may = [me["name"], *(name for name, role in roles.items() if role != "read")]
@@ -105,7 +106,7 @@ class Repository:
         return not is_user
 
     def members(self) -> int | None:
-        """Number of members of the organisation that owns it; None if the Hub does not say."""
+        """Count the members of the organization that owns it; None if the Hub does not say."""
         return ask(
             self.name,
             f"looking up {self.owner}",
@@ -113,7 +114,7 @@ class Repository:
         )
 
     def look(self) -> State | None:
-        """See who can see it; None if there is no such repository."""
+        """Ask who can see it; None if there is no such repository."""
 
         def look() -> State | None:
             try:
@@ -125,7 +126,7 @@ class Repository:
         return ask(self.name, "looking at it", look)
 
     def create(self) -> None:
-        """Make it, private, unless it is there."""
+        """Make it as a private repository, unless it exists."""
         ask(
             self.name,
             "making it",
@@ -133,7 +134,7 @@ class Repository:
         )
 
     def close(self) -> None:
-        """Make it private."""
+        """Set it private."""
         ask(
             self.name,
             "setting it private",
@@ -141,7 +142,7 @@ class Repository:
         )
 
     def files(self) -> dict[str, Stored]:
-        """What it holds, by name."""
+        """List its files by name."""
 
         def listed() -> dict[str, Stored]:
             return {
@@ -155,7 +156,7 @@ class Repository:
         return ask(self.name, "listing its files", listed)
 
     def upload(self, folder: Path, names: Sequence[str], message: str) -> None:
-        """Send files of a folder; those that have arrived already are not sent again."""
+        """Send files of a folder, except those that have arrived already."""
         ask(
             self.name,
             "sending files",

@@ -1,4 +1,4 @@
-"""`push`: the files of an export to a repository that is private, before, meanwhile and after."""
+"""`push`: send an export to a repository that is private before, during and after."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from cxr_datasets.push.repository import Repository
 
 @dataclass(frozen=True)
 class PushSummary:
-    """What a push came to, with what earlier runs of it sent.
+    """What a repository holds after a push, with what earlier runs of it sent.
 
     Attributes:
         repo: The repository.
         url: Its page.
-        files: How many files of the export it holds.
-        bytes: Bytes of them.
-        sent: How many of them this run sent.
+        files: Number of files of the export in it.
+        bytes: Bytes of these files.
+        sent: Number of files that this run sent.
         rows: Rows of each split of each config.
-        verified: Whether the copy was loaded back and these numbers found in it.
-        organization: The organisation all of whose members can read it; None: it is one user's.
-        members: How many these are; None if the Hub did not say.
+        verified: Whether the copy was loaded back and has these rows.
+        organization: The organization that owns it, all of whose members can read it; None: a
+            user owns it.
+        members: Number of its members; None if the Hub does not say.
     """
 
     repo: str
@@ -67,32 +68,32 @@ def push(
 ) -> PushSummary:
     """Send a finished export to a private dataset repository on the Hugging Face Hub.
 
-    The repository is made, private, or must be private already. That is looked at before anything
-    is sent, before every commit, and after the last one. If it became public meanwhile, nothing
-    more is sent, it is set private again, and the error says so. Only what the export wrote is
-    sent, and nothing that has arrived is sent twice: a push that was stopped goes on when the same
-    call is made again. The token is the one that `huggingface_hub` finds: `HF_TOKEN`, or what
-    `hf auth login` stored.
+    The repository is made as a private one, or must be private already. This is checked before
+    anything is sent, before every commit, and after the last one. If the repository became public
+    meanwhile, nothing more is sent, it is set private again, and the error says so. Only what the
+    export wrote is sent. If a push is stopped, the same call goes on with it: nothing that has
+    arrived is sent twice. The token is the one that `huggingface_hub` finds: `HF_TOKEN`, or the
+    one that `hf auth login` stored.
 
     Args:
         folder: The `out` of `export`, on a disk of this machine.
         repo: `user/name` or `organization/name`.
         i_have_signed_the_dua: Must be True for credentialed data, which may only be shared with
             people who signed the data use agreement themselves.
-        organization: The organisation that owns the repository. Must be given for credentialed
-            data if one does, for all its members can read what is private in it.
+        organization: The organization that owns the repository. Needed for credentialed data if
+            one does: all its members can read what is private in it.
         commit_message: None: names the dataset and this version.
         verify: Whether to load the copy back with `load_dataset`, in a process with empty caches,
-            and compare its rows with those of the export. That its files are the exported ones,
-            by size and sha256, is always checked.
+            and compare its rows with those of the export. The sizes and sha256 of its files are
+            always checked.
 
     Returns:
         What the repository holds.
 
     Raises:
-        OptionError: `repo` is no name of a repository, or does not belong to `organization`.
+        OptionError: `repo` is not a name of a repository, or does not belong to `organization`.
         HubError: The folder holds no finished export; the data must not go there; the Hub refuses
-            it or cannot be reached; the copy is not what was sent.
+            them or cannot be reached; the copy differs from what was sent.
     """
     contents, there = read_contents(folder), Repository(repo)
     _check_signed(contents, there, i_have_signed_the_dua)
@@ -101,8 +102,8 @@ def push(
             return _push(contents, there, organization, commit_message, verify)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"stopped. Give the same command again to go on; and see at {there.url} that {repo} is "
-            "private, as it was before."
+            f"stopped. Run the same command again to go on, and check at {there.url} that {repo} "
+            "is private, as it was before."
         ) from None
 
 
@@ -149,7 +150,7 @@ def _check_signed(contents: Contents, there: Repository, signed: bool) -> None:
 
 
 def _check_readers(contents: Contents, there: Repository, named: str | None) -> int | None:
-    """Require that the organisation that owns the repository was named; gives its size."""
+    """Require that the owning organization was named; gives the number of its members."""
     members = there.members()
     if named is None:
         raise HubError(
@@ -166,16 +167,16 @@ def _check_members(contents: Contents, there: Repository, before: int | None) ->
     if members != before:
         raise HubError(
             f"{there.owner} had {_counted(before)} when the upload to {there.name} began and has "
-            f"{_counted(members)} now, all of whom can read it. See that everyone has signed "
-            f"{contents.agreement}, and give the command again: nothing is sent twice."
+            f"{_counted(members)} now, all of whom can read it. Make sure that everyone has signed "
+            f"{contents.agreement}, and run the command again: nothing is sent twice."
         )
 
 
 def _open(contents: Contents, there: Repository) -> dict[str, Stored]:
-    """Make the repository, or require that the one that is there may take the export.
+    """Make the repository, or require that the existing one may take the export.
 
     Returns:
-        What it holds, by name.
+        Its files by name.
     """
     state = there.look()
     if state is None:
@@ -183,7 +184,7 @@ def _open(contents: Contents, there: Repository) -> dict[str, Stored]:
         state = there.look()
     if state is None:
         raise HubError(
-            f"{there.name} is there, but this token does not see it. Give the token the right to "
+            f"{there.name} exists, but this token does not see it. Give the token the right to "
             "read and write it, or name another repository."
         )
     if state.id.lower() != there.name.lower():
@@ -195,8 +196,8 @@ def _open(contents: Contents, there: Repository) -> dict[str, Stored]:
     if strange:
         raise HubError(
             f"{there.name} holds other data than this export: {', '.join(strange[:3])}"
-            f"{f' and {len(strange) - 3:,} more' if len(strange) > 3 else ''}. Nothing was sent, "
-            "for load_dataset would mix them. Name another repository, or remove these files."
+            f"{f' and {len(strange) - 3:,} more' if len(strange) > 3 else ''}. Nothing was sent: "
+            "load_dataset would mix them. Name another repository, or remove these files."
         )
     return present
 
@@ -204,7 +205,7 @@ def _open(contents: Contents, there: Repository) -> dict[str, Stored]:
 def _send(
     contents: Contents, there: Repository, present: Mapping[str, Stored], message: str | None
 ) -> int:
-    """Send what is not there; gives how many files that were."""
+    """Send the files that are not there yet; gives their number."""
     message = message or f"{contents.dataset}, exported by cxr-datasets {__version__}"
     batches = contents.batches(present)
     try:
@@ -213,7 +214,7 @@ def _send(
             part = f" ({number} of {len(batches)})" if len(batches) > 1 else ""
             there.upload(contents.folder, [file.name for file in batch], message + part)
     except HubError as error:
-        # Whatever ended it, what has arrived must not be public.
+        # Whatever ended the upload, what has arrived must not be public.
         check_still_private(contents, there, error)
         raise
     check_still_private(contents, there)
@@ -227,9 +228,10 @@ def _check_arrived(contents: Contents, there: Repository) -> None:
         if file.is_not(stored):
             found = f"{stored.size:,} bytes, sha256 {stored.sha256}" if stored else "nothing"
             raise HubError(
-                f"{there.name}/{file.name} is not what was exported: expected {file.size:,} bytes, "
-                f"sha256 {file.sha256}; found {found}. If the file in {contents.folder} is "
-                "damaged, remove it and give its `cxr export` command again. Then push again."
+                f"{there.name}/{file.name} differs from the exported file: expected "
+                f"{file.size:,} bytes, sha256 {file.sha256}; found {found}. If the file in "
+                f"{contents.folder} is damaged, remove it and run its `cxr export` "
+                "command again. Then push again."
             )
 
 

@@ -19,7 +19,7 @@ HEAVY = ("datasets", "pandas", "pyarrow", "numpy", "PIL", "fsspec", "huggingface
 
 
 def imported(words: list[str], folder: Path) -> set[str]:
-    """Run the command with words that end it; give what of `HEAVY` it imported."""
+    """Run the command with words that end it; give the packages in `HEAVY` that it imported."""
     code = f"""
         import sys
         from cxr_datasets.cli import main

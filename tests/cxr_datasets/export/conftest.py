@@ -18,10 +18,10 @@ from cxr_datasets.testing import files_under
 
 CONFIGS = ("images", "studies", "reports")
 ROWS = 40
-"""Rows of a file here, so that small releases become several."""
+"""Rows in a file here, so that small releases become several files."""
 
 SLOW = {"image_size": 256, "image_format": "png", "rows_per_file": 16}
-"""Options with which `large_release` takes some seconds: time to be killed in."""
+"""Options with which an export of `large_release` takes seconds, so that it can be killed."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def undisturbed(
 
 @pytest.fixture
 def slow_command(large_release: Path, export_cache: str) -> Callable[..., list[str]]:
-    """Words of the command that makes `undisturbed`, elsewhere."""
+    """Words of the command that writes the same export as `undisturbed` to another place."""
 
     def command(out: Path, *more: str) -> list[str]:
         return [
@@ -96,7 +96,7 @@ def started(command: list[str], **options: Any) -> subprocess.Popen[str]:
 
 
 def contents(out: Path, folder: str = "") -> dict[str, str]:
-    """Hash of every file of an export, but the lock."""
+    """Hash of every file of an export except the lock."""
     return {
         file: hashlib.sha256((out / folder / file).read_bytes()).hexdigest()
         for file in files_under(out / folder)
@@ -116,5 +116,5 @@ def finished(out: Path, config: str = "images") -> list[str]:
 
 
 def states(out: Path, names: list[str]) -> dict[str, tuple[int, int]]:
-    """What changes when a file is written anew."""
+    """Time of change and inode of files: they change when a file is written anew."""
     return {name: ((out / name).stat().st_mtime_ns, os.stat(out / name).st_ino) for name in names}

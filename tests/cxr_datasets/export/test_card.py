@@ -1,17 +1,20 @@
-"""What stands beside the files: the card, and the Croissant description."""
+"""The card and the Croissant description that stand beside the files."""
 
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import datasets
 import mlcroissant
 import pyarrow.parquet as pq
+import pytest
 import yaml
 
 from cxr_datasets import __version__
+from cxr_datasets.errors import PackageError
 from cxr_datasets.export import export
 from tests.cxr_datasets.export.conftest import CONFIGS, ROWS, Exported, contents
 
@@ -153,3 +156,55 @@ def test_the_croissant_is_plain_json_with_the_licence(exported: Exported) -> Non
     described = json.loads((exported.out / "croissant.json").read_text())
     assert re.match("https://(physionet|spdx).org/", described["license"])
     assert described["citeAs"]
+
+
+HEAD = "---\npretty_name: Some\nlicense: mit\n---\n\n# Some\n"
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        (None, "is not there"),
+        ("# Some dataset\n", "has no front matter"),
+        ("---\n- a\n- b\n---\n", "cannot be read"),
+        ("---\npretty_name: [\n---\n", "cannot be read"),
+        (HEAD.replace("pretty_name: Some\n", ""), "lacks pretty_name"),
+        (HEAD.replace("pretty_name: Some", "pretty_name: ''"), "lacks pretty_name"),
+        (HEAD.replace("license: mit\n", ""), "lacks license"),
+        (HEAD.replace("license: mit\n", "").replace("Some", "''"), "lacks pretty_name, license"),
+        (HEAD.replace("mit", "other"), "lacks license_link"),
+        (b"---\npretty_name: \xff\n---\n", "cannot be read"),
+    ],
+)
+def test_a_dataset_whose_own_card_lacks_something_is_refused_before_anything_is_written(
+    card: str | bytes | None, said: str, small_release: Path, export_cache: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    own = tmp_path / "package" / "README.md"
+    own.parent.mkdir()
+    if card is not None:
+        own.write_bytes(card if isinstance(card, bytes) else card.encode())
+    monkeypatch.setattr("cxr_datasets.export.card.package_folder", lambda package: own.parent)
+    with pytest.raises(PackageError) as caught:
+        export("mimic-cxr-jpg", small_release, tmp_path / "out", config="reports", progress=False,
+               cache_dir=export_cache)  # fmt: skip
+    for words in (str(own), said, "pretty_name", "license", "---"):
+        assert words in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("license", ["mit", ["mit", "bsd"]], ids=["one", "two"])
+def test_a_card_with_these_keys_alone_is_enough(
+    license: Any, small_release: Path, export_cache: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    own = tmp_path / "package" / "README.md"
+    own.parent.mkdir()
+    own.write_text(HEAD.replace("mit", json.dumps(license)))
+    monkeypatch.setattr("cxr_datasets.export.card.package_folder", lambda package: own.parent)
+    export("mimic-cxr-jpg", small_release, tmp_path / "out", config="reports", progress=False,
+           cache_dir=export_cache)  # fmt: skip
+    assert head(tmp_path / "out")["license"] == license
+    described = json.loads((tmp_path / "out" / "croissant.json").read_text())
+    assert "https://spdx.org/licenses/MIT.html" in described["license"]
+    assert "# Some, as Parquet" in body(tmp_path / "out")

@@ -27,7 +27,7 @@ from tests.helpers import run_python
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
-    """Two worker processes, as somebody's cluster has them: they know nothing of us."""
+    """Two worker processes of some cluster, which know nothing of the test."""
     with LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=":0"
     ) as cluster:
@@ -97,7 +97,7 @@ def test_a_killed_worker_loses_no_file(
     def kill() -> None:
         while not finished(out):
             time.sleep(0.01)
-        for pid in pids:  # all that there are; the nannies bring others
+        for pid in pids:  # of all workers; the nannies start others
             os.kill(pid, signal.SIGKILL)
             killed.append(pid)
 
@@ -195,21 +195,21 @@ def test_a_scheduler_that_is_lost_is_an_error_and_the_same_command_goes_on(
 def unshared(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Callable[[], object]], str]:
-    """Lets something happen between the index being made here and its use by the workers."""
+    """Removes the index before workers use it, and does one thing more then."""
 
     def arrange(happen: Callable[[], object]) -> str:
         from cxr_datasets.export import workers
 
         cache = tmp_path / "cache-of-this-machine"
-        write_files = workers.write_files
+        write_all = workers.write_all
 
         def happening(*arguments: Any, **options: Any) -> None:
-            if cache.exists():  # as if it were not shared
+            if cache.exists():  # as on a machine that does not share it
                 shutil.rmtree(cache)
                 happen()
-            write_files(*arguments, **options)
+            write_all(*arguments, **options)
 
-        monkeypatch.setattr(workers, "write_files", happening)
+        monkeypatch.setattr(workers, "write_all", happening)
         return str(cache)
 
     return arrange
@@ -241,7 +241,7 @@ def test_workers_that_see_another_release_are_refused(
 
 
 def _token(options: StorageOptions) -> str:
-    """What a worker knows of the options it is given a pickle of."""
+    """Give the token that a worker finds in the options sent to it."""
     return options.of("s3").get("token", "unknown")
 
 

@@ -1,4 +1,4 @@
-"""Images that are not there or broken: what is written, and the list of what is not."""
+"""Absent and damaged images: what is written, and the list of what is left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.cxr_datasets.export.conftest import contents, finished
 
 @pytest.fixture
 def partial(mimic_release: Path, tmp_path: Path) -> Path:
-    """A release with two images missing, one empty and two broken."""
+    """A release with two absent images, an empty one and two damaged ones."""
     release = copy_release(mimic_release, tmp_path / "partial")
     images = sorted(release.glob("files/*/*/*/*.jpg"))
     for image in images[3:5]:

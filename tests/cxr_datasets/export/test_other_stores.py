@@ -1,4 +1,4 @@
-"""Exports to Google Cloud and to a server reached by SFTP: the same bytes, and they go on."""
+"""Exports to Google Cloud and by SFTP have the same bytes, and go on after a stop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fakes.gcs import Gcs
 from tests.fakes.sftp import Sftp
 
 Store = tuple[str, dict[str, Any]]
-"""An address to write to, and the options with which one may."""
+"""An address to write to, and options that allow it."""
 
 
 @pytest.fixture

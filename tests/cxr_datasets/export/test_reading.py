@@ -1,4 +1,4 @@
-"""What an export holds, and that it is read by all that reads Parquet, without this project."""
+"""An export holds the rows of the builder, and every reader of Parquet reads it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def built(exported: Exported, config: str, cache: str) -> datasets.DatasetDict:
 
 
 def stored(dataset: datasets.Dataset) -> pa.Table:
-    """The rows as they are stored: bytes of images, numbers of classes."""
+    """The rows as they are stored, with bytes of images and numbers of classes."""
     return dataset.with_format("arrow")[:].replace_schema_metadata(None).combine_chunks()
 
 
@@ -136,7 +136,7 @@ def test_duckdb_reads_it(exported: Exported, table: pa.Table) -> None:
 
 
 class Counting(io.FileIO):
-    """A file that knows how many of its bytes were read."""
+    """A file that counts how many of its bytes were read."""
 
     read_bytes = 0
 
@@ -186,7 +186,7 @@ def test_row_groups_hold_a_few_dozen_megabytes(
     from cxr_datasets.export import parquet
 
     assert 20_000_000 <= parquet.GROUP_BYTES <= 50_000_000  # the Hub shows groups of up to 300 MB
-    # A part of everything: images of real size would take minutes to paint.
+    # All sizes are divided: it would take minutes to paint images of real size.
     few = 1_000_000
     monkeypatch.setattr(parquet, "GROUP_BYTES", few)
     export("mimic-cxr-jpg", large_release, tmp_path / "out", config=config, split="train",

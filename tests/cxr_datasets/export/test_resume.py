@@ -29,7 +29,7 @@ Quick = Callable[[Path], ExportSummary]
 
 
 def kill_after(process: subprocess.Popen[str], out: Path, files: int, signum: int) -> None:
-    """Send a signal once so many files are finished; the process must still be at work."""
+    """Send a signal once some files are finished, while the process is still at work."""
     limit = time.monotonic() + 60
     while len(finished(out)) < files:
         assert process.poll() is None, process.communicate()[1]
@@ -98,7 +98,7 @@ def export_all(slow_command: Command, out: Path) -> None:
 
 @pytest.fixture
 def quick(exported: Exported) -> Callable[[Path], ExportSummary]:
-    """Exports what `exported` holds of `images` to another place."""
+    """Exports config `images` of `exported` to another place."""
     return lambda out: export(
         exported.dataset, exported.release, out, rows_per_file=ROWS, progress=False,
         cache_dir=exported.cache,

@@ -25,7 +25,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
 
 @pytest.fixture
 def bucket(s3: S3, small_release: Path, tmp_path: Path) -> dict[str, Any]:
-    """Where the release is and who may read it; where it goes and who may write there."""
+    """Arguments of an export: its two buckets, and a login for each."""
     release = s3.place("releases", "mimic", small_release)
     s3.place("exports", "mimic")
     reader = s3.user("reader", read=["releases"])

@@ -1,4 +1,4 @@
-"""An export by jobs of SLURM, as README shows it."""
+"""An export by jobs of SLURM."""
 
 from __future__ import annotations
 

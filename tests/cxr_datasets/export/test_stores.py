@@ -1,4 +1,4 @@
-"""Exports to addresses that are no local folder, and the lock that such places have."""
+"""Exports to addresses that are not local folders, and the lock in such places."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_the_lock_of_a_dead_owner_is_taken_over(
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     for owner in (
-        {"time": time.time() - lock.SILENCE - 1},  # no sign of life from elsewhere
+        {"time": time.time() - lock.DEAD_AFTER - 1},  # no sign of life from elsewhere
         {"host": socket.gethostname(), "pid": dead.pid},  # known to be dead
     ):
         left_lock(memory, **owner)

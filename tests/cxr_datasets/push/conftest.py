@@ -75,7 +75,7 @@ class Outcome:
 
 
 class Pusher:
-    """A process that calls `push`, again and again: starting one takes longer than a push.
+    """A process that calls `push` again and again, because to start one takes longer than a push.
 
     Attributes:
         home: Its Hugging Face home and current folder; `output.txt` in it is what it printed.
@@ -159,7 +159,7 @@ def indiana_export(indiana_release: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 def exported(folder: Path) -> dict[str, bytes]:
-    """What of an export belongs into the repository."""
+    """The files of an export that belong in the repository."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
@@ -168,5 +168,5 @@ def exported(folder: Path) -> dict[str, bytes]:
 
 
 def data(repo: Repo) -> dict[str, bytes]:
-    """The files of a repository, but for the one that the Hub puts there."""
+    """The files of a repository, without the one that the Hub adds."""
     return {name: content for name, content in repo.files.items() if name != ".gitattributes"}

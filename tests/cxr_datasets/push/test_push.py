@@ -32,7 +32,7 @@ result = vars(push(folder, "alice/films", i_have_signed_the_dua=True, verify=Fal
 
 
 def rows_in(folder: Path) -> dict[str, dict[str, int]]:
-    """Rows of each split of each config, by the Parquet files themselves."""
+    """Count the rows of each split of each config in the Parquet files."""
     rows: dict[str, dict[str, int]] = {}
     for file in folder.glob("*/*.parquet"):
         splits = rows.setdefault(file.parent.name, {})
@@ -42,12 +42,12 @@ def rows_in(folder: Path) -> dict[str, dict[str, int]]:
 
 
 def copied(export: Path, to: Path) -> Path:
-    """A copy of an export, by hard links; change its files with `rewrite` only."""
+    """Copy an export by hard links; change its files with `rewrite` only."""
     return copy_release(export, to)
 
 
 def changing(hub: Hub, since: int) -> list[str]:
-    """The requests that do more than look."""
+    """List the requests that change something."""
     return [
         f"{asked.method} {asked.path}"
         for asked in hub.requests[since:]
@@ -76,7 +76,7 @@ def test_an_export_arrives_in_a_new_private_repository_and_is_loaded_back(
     assert done.summary["bytes"] == sum(map(len, exported(mimic_export).values()))
     assert done.summary["url"] == f"{hub.url}/datasets/alice/whole"
     assert "private" in done.text
-    # The card came before the data, and the data in commits between which it was looked.
+    # The card came before the data, and every commit between two looks at the repository.
     assert set(repo.commits[1].files) <= {".gitattributes", "README.md", "croissant.json"}
     assert len(repo.commits) > 4
     looks = [asked.path for asked in hub.asked("^/api/datasets/alice/whole(/commit/main)?$")]
@@ -268,7 +268,7 @@ def test_a_place_where_credentialed_data_must_not_go_is_refused(
 
 @pytest.fixture
 def refusing(hub: Hub) -> Hub:
-    """The Hub, with what is there when a push is refused."""
+    """The Hub, with the repositories to which a push is refused."""
     if "alice/public" not in hub.repos:
         hub.create("alice/public")
         hub.create("alice/auto", gated="auto")
@@ -298,7 +298,7 @@ def test_a_public_repository_that_holds_the_export_already_is_told_loudly(
 def interrupted(
     request: pytest.FixtureRequest, small_release: Path, tmp_path: Path
 ) -> tuple[Path, str]:
-    """An export that a damaged image ended, after a split was finished or none; its last file."""
+    """An export that a damaged image ended, with or without a finished split; and its last file."""
     before, end = request.param
     release = copy_release(small_release, tmp_path / "release")
     whole = tmp_path / "whole"
@@ -470,7 +470,7 @@ def test_a_push_that_was_killed_goes_on_where_it_was(mimic_export: Path) -> None
         arrived = len(repo.objects)
         assert (len(committed), arrived) == (4, 6)
         since = len(hub.requests)
-        # This time where tokens are sent by explicit request only.
+        # This time the client sends a token only where it is told to.
         asking = "import os; os.environ['HF_HUB_DISABLE_IMPLICIT_TOKEN'] = '1'"
         result = run_client(hub, asking + PUSH, token=ALICE, folder=str(mimic_export))
         assert data(repo) == exported(mimic_export)

@@ -1,4 +1,4 @@
-"""The plain `ds.push_to_hub` of what the builders load: the images go with it."""
+"""The plain `ds.push_to_hub` of a loaded dataset sends the images too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cxr_datasets.testing import copy_release
 from tests.fakes.hub import Account, Hub, run_client
 
 RELEASES = ("mimic", "indiana", "archive")
-"""What is pushed: images that stand in a folder, of both datasets, and images in an archive."""
+"""What is pushed: images in a folder, of both datasets, and images in an archive."""
 
 CONFIGS = ("images", "studies", "reports")
 
@@ -21,9 +21,9 @@ KINDS = [
     *("splits", "split"),
     *(("stream",) if hasattr(datasets.IterableDataset, "push_to_hub") else ()),
 ]
-"""A DatasetDict, a Dataset, and, from the version on that can push them, streams of each."""
+"""A DatasetDict, a Dataset, and a stream where this version of `datasets` can push one."""
 
-# What is compared, made by the same lines of a loaded copy and of what was pushed.
+# Digests of a dataset; the same lines make them of what was pushed and of the copy.
 DIGESTS = """
 import hashlib, json
 from pathlib import Path
@@ -111,7 +111,7 @@ def releases(
 
 @pytest.fixture(scope="module")
 def copies(releases: dict[str, tuple[str, str]]) -> dict[str, Any]:
-    """What loads of each repository after everything was pushed, where none of this is imported."""
+    """Digests of each repository, loaded in a process that imports nothing of this project."""
     arguments = {"releases": releases, "configs": CONFIGS, "kinds": KINDS}
     with Hub({"alice": Account("hf_alice")}) as hub:
         run_client(hub, PUSH, token="hf_alice", timeout=120, **arguments)
@@ -124,7 +124,7 @@ def copies(releases: dict[str, tuple[str, str]]) -> dict[str, Any]:
 def originals(
     releases: dict[str, tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """The same of the datasets that were pushed."""
+    """Digests of the datasets that were pushed."""
     names: dict[str, Any] = {}
     exec(DIGESTS, names)
     cache = str(tmp_path_factory.mktemp("cache"))

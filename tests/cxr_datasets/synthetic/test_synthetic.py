@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from cxr_datasets import synthetic
-from cxr_datasets.errors import OptionError
+from cxr_datasets.errors import OptionError, PackageError
 
 
 def paint(**options: object) -> np.ndarray:
@@ -57,7 +57,8 @@ def test_a_module_that_a_writer_lacks_is_not_taken_for_an_unknown_dataset(
 ) -> None:
     announced(tmp_path, "lacking-cxr", "import a_module_that_is_nowhere\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="a_module_that_is_nowhere"):
+    said = "lacking-cxr.*ModuleNotFoundError.*a_module_that_is_nowhere"
+    with pytest.raises(PackageError, match=said):
         synthetic.synthesize("lacking-cxr", tmp_path / "out")
 
 
