@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from cxr_datasets import synthetic
-from cxr_datasets.errors import OptionError
+from cxr_datasets.errors import OptionError, PackageError
 
 
 def paint(**options: object) -> np.ndarray:
@@ -57,8 +57,18 @@ def test_a_module_that_a_writer_lacks_is_not_taken_for_an_unknown_dataset(
 ) -> None:
     announced(tmp_path, "lacking-cxr", "import a_module_that_is_nowhere\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="a_module_that_is_nowhere"):
+    with pytest.raises(PackageError, match=r"lacking-cxr.*a_module_that_is_nowhere"):
         synthetic.synthesize("lacking-cxr", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_package_without_a_writer_is_named_with_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announced(tmp_path, "bare-cxr", "")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PackageError, match=r"bare-cxr.*bare_cxr\.synthetic\.write_release"):
+        synthetic.synthesize("bare-cxr", tmp_path / "out")
 
 
 def test_a_new_dataset_is_found_without_a_change_here(
