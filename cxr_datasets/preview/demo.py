@@ -22,7 +22,7 @@ from typing import Any
 import datasets
 
 from cxr_datasets.columns import VIEWS
-from cxr_datasets.errors import CxrError, OptionError
+from cxr_datasets.errors import CxrError, OptionError, PackageError
 from cxr_datasets.packages import known_datasets, package_of
 from cxr_datasets.preview.figures import (
     VALUES,
@@ -81,7 +81,12 @@ def show_all(folder: Path) -> None:
     print("Nothing in it comes from a patient.")
     sections = []
     for name, package in _installed():
-        loaded = _load(name, package, folder)
+        try:
+            loaded = _load(name, package, folder)
+        except PackageError as error:  # somebody else's, unfinished: the others are shown
+            print_title(name)
+            print(f"  Left out. {error}")
+            continue
         _show(loaded)
         sections.append((name, list(pick_pairs(loaded.studies))))
     sheet = folder / "contact_sheet.png"
@@ -208,7 +213,9 @@ def _show_stream(loaded: Loaded) -> None:
 def _show_study(study: dict[str, Any]) -> None:
     views = ", ".join(VIEWS[view] for view in study["views"])
     print(f"\nOne study: {study['study_id']} of patient {study['subject_id']}; images: {views}")
-    for line in study["report"].splitlines():
+    if study["report"] is None:
+        print("  | no report")
+    for line in (study["report"] or "").splitlines():
         for part in textwrap.wrap(line, WIDTH - 4, drop_whitespace=False) or [""]:
             print(f"  | {part}".rstrip())
     for meaning, value in VALUES.items():

@@ -1,8 +1,23 @@
 """Wholly invented releases of chest X-ray datasets, written from a seed.
 
-`synthesize` is the door: it looks up the dataset's own writer by name. The rest of this room is
-what every such writer needs: painted radiographs, seeded random streams, and file writers whose
-bytes depend on nothing but their input.
+`synthesize` is the door: it finds the dataset's own writer by the dataset's name and calls it. The
+rest of this room is what such a writer is made of: painted radiographs, random streams, and files
+whose bytes depend on nothing but their content.
+
+What a dataset's package has to give is a module `synthetic` with a function `write_release`:
+
+    def write_release(out, *, patients: int = 40, seed: int = 0) -> Path:
+
+- `out` is the folder to make. Give it to `new_root`, which refuses one that holds something.
+- All other parameters are keyword-only and have a default of type `int`, `float` or `str`. Each
+  becomes an option of `cxr synthesize`, with its default's type. One of them is `seed`.
+- It checks its options before it writes anything (`check_count`, `check_choice`, `check_scale`).
+- Whatever it draws comes from `random_stream(seed, purpose)`, so that the same options give the
+  same bytes. It calls neither `random` nor the clock.
+- It returns the release's root: what a user gives as `data_dir`.
+- The first line of the module's docstring is its help in `cxr synthesize`.
+
+`cxr_datasets.testing.PackageCase` tests most of this.
 
 What is promised: no pixel, word, id or label comes from a person. The same seed and options give
 the same bytes on the same versions of Python, numpy, Pillow and zlib; other versions may draw or

@@ -205,3 +205,32 @@ def test_a_caption_stays_beneath_its_own_pair(labels: int) -> None:
     assert changed
     assert max(x for x, _ in changed) <= 28 + 2 * 230 + 6
     assert max(y for _, y in changed) < 28 + 46 + 230 + 62
+
+
+def test_a_dataset_that_cannot_be_shown_is_named_and_the_others_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cxr_datasets.preview import demo
+
+    notes = tmp_path / "site" / "half_cxr-1.0.dist-info"
+    notes.mkdir(parents=True)
+    (notes / "METADATA").write_text("Metadata-Version: 2.1\nName: half-cxr\nVersion: 1.0\n")
+    (notes / "entry_points.txt").write_text("[cxr_datasets]\nhalf-cxr = half_cxr.half_cxr:Half\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    found = [pair for pair in demo._installed() if pair[0] in ("half-cxr", "indiana-cxr")]
+    monkeypatch.setattr(demo, "_installed", lambda: found)
+    assert demo.main([str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "half_cxr.synthetic.write_release" in part(printed, "half-cxr")
+    assert "One study: " in part(printed, "indiana-cxr")
+    assert (tmp_path / "out" / "contact_sheet.png").is_file()
+
+
+def test_a_study_without_a_report_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    from cxr_datasets.preview.demo import _show_study
+
+    study = {"study_id": 1, "subject_id": 2, "views": [0], "report": None, "labels": None}
+    _show_study(study)
+    printed = capsys.readouterr().out
+    assert "no report" in printed
+    assert "positive       -" in printed

@@ -60,6 +60,16 @@ def test_a_module_that_a_writer_lacks_is_not_taken_for_an_unknown_dataset(
     said = "lacking-cxr.*ModuleNotFoundError.*a_module_that_is_nowhere"
     with pytest.raises(PackageError, match=said):
         synthetic.synthesize("lacking-cxr", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_package_without_a_writer_is_named_with_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announced(tmp_path, "bare-cxr", "")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PackageError, match=r"bare-cxr.*bare_cxr\.synthetic\.write_release"):
+        synthetic.synthesize("bare-cxr", tmp_path / "out")
 
 
 def test_a_new_dataset_is_found_without_a_change_here(
