@@ -24,7 +24,7 @@ help:
 	@echo "make demo    write invented releases of both datasets, load them, show what came out"
 	@echo "make test    run the tests; DATASETS=3.6.0 runs them with that version of datasets"
 	@echo "make lint    check style and types"
-	@echo "make docs    write the tables of the pages anew, build the site into build/site"
+	@echo "make docs    write the tables of the pages anew, build the site into site/"
 	@echo "make bench   run the benchmarks"
 	@echo "make clean   remove the environments and everything else that is made here"
 
@@ -59,5 +59,5 @@ else
 endif
 
 clean:
-	rm -rf .venv .venv-* demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* demo site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -32,6 +32,7 @@ from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import config_features
 from cxr_datasets.cli import main as cxr
 from cxr_datasets.columns import CONFIGS, LABELS, plural
+from cxr_datasets.hooks import HOOKS
 from cxr_datasets.packages import builder_class, known_datasets
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -178,6 +179,12 @@ def _first_paragraph(thing: object) -> str:
     return " ".join((thing.__doc__ or "").partition("\n\n")[0].split())
 
 
+def hooks() -> str:
+    """What importing a dataset's package changes in other libraries."""
+    rows = ([f"`{hook.target}`", hook.what, hook.why, hook.since] for hook in HOOKS)
+    return markdown_table(["changed", "what happens", "why", "since"], rows)
+
+
 def labels() -> str:
     """The labels, in their order."""
     return f"\n{', '.join(LABELS)}.\n\n"
@@ -251,7 +258,7 @@ def _cells(parser: argparse.ArgumentParser) -> list[list[str]]:
 def _signature(action: argparse.Action) -> str:
     if not action.option_strings:
         return str(action.metavar or action.dest)
-    name = ", ".join(action.option_strings)
+    name = " / ".join(action.option_strings)
     if action.nargs == 0:
         return name
     values = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else ""
@@ -267,6 +274,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "columns": columns,
     "commands": commands,
     "errors": error_table,
+    "hooks": hooks,
     "labels": labels,
     "options": options,
     "own-options": own_options,

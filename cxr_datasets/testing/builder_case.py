@@ -90,12 +90,12 @@ class BuilderCase:
         Returns:
             A row per image, the rows of one split in the order in which they must come:
 
-            - `image_id`: as the builder must give it.
-            - `study_id`, `subject_id`: integers as the builder must give them. Or any other
-              keys, such as the strings of the tables, where the builder makes the integers:
-              then each key must get one number of its own, the same in all configs.
-            - `path`: the image's file, relative to the release's root.
-            - `split`: `train`, `validation` or `test`.
+                - `image_id`: as the builder must give it.
+                - `study_id`, `subject_id`: integers as the builder must give them. Or any other
+                  keys, such as the strings of the tables, where the builder makes the integers:
+                  then each key must get one number of its own, the same in all configs.
+                - `path`: the image's file, relative to the release's root.
+                - `split`: `train`, `validation` or `test`.
         """
         raise NotImplementedError
 
