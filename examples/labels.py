@@ -23,6 +23,15 @@ def matrix(rows):
     return np.array(values, float)
 
 
+def bars(axis, y):
+    """Draw the share of each value of each label, from such a matrix."""
+    begin = np.zeros(len(LABELS))
+    for value, meaning in ((1, "positive"), (-1, "uncertain"), (0, "negative"), (None, "null")):
+        width = (np.isnan(y) if value is None else y == value).mean(axis=0)
+        axis.barh(LABELS, width, left=begin, color=COLOURS[value], label=meaning)
+        begin += width
+
+
 POLICIES = {
     "stated only: null and -1 are left out": lambda y: np.where(y >= 0, y, np.nan),
     "U-Ignore: null is 0, -1 is left out": lambda y: np.where(y == -1, np.nan, y == 1),
@@ -33,17 +42,13 @@ POLICIES = {
 if __name__ == "__main__":
     args = arguments(__doc__, data_dir="practice/mimic")
 
-    # Labels belong to the study: counted by image, a study of four images would count four times.
+    # By study: a study of four images would count four times among the images.
     studies = load_dataset("mimic_cxr_jpg", "reports", data_dir=args.data_dir, split="train")
     y = matrix(studies["labels"])
     print(f"{len(y)} studies; {np.isnan(y).mean():.0%} of the cells are null")
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), sharey=True, layout="constrained")
-    begin = np.zeros(len(LABELS))
-    for value, meaning in ((1, "positive"), (-1, "uncertain"), (0, "negative"), (None, "null")):
-        width = (np.isnan(y) if value is None else y == value).mean(axis=0)
-        left.barh(LABELS, width, left=begin, color=COLOURS[value], label=meaning)
-        begin += width
+    bars(left, y)
     for (policy, targets), marker in zip(POLICIES.items(), "oDvs", strict=True):
         right.plot(np.nanmean(targets(y), axis=0), LABELS, marker, label=policy)
     right.grid(alpha=0.2)

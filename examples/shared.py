@@ -1,4 +1,4 @@
-"""What the examples share: the options that all of them take, and how they draw."""
+"""What the examples share: their options, square images, and how they draw."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 
 plt.style.use("dark_background")
+
 COLOURS = {1: "#e4572e", -1: "#f3a712", 0: "#4f9dde", None: "#6b6b6b"}
 """Positive, uncertain, negative and not mentioned."""
 
@@ -29,33 +30,32 @@ def arguments(doc: str, **defaults: Any) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def sheet(
-    images: Sequence[Any],
-    captions: Sequence[str],
-    file: Path,
-    columns: int = 4,
-    frames: Sequence[str] = (),
-) -> None:
-    """Save images side by side, each under its caption.
+def square(image: Any, side: int = 64) -> Any:
+    """Cut the middle out of an array (height, width) whose short side is `side`."""
+    top, left = ((size - side) // 2 for size in image.shape)
+    return image[top : top + side, left : left + side]
+
+
+def sheet(images: Sequence[Any], captions: Sequence[str], file: Path, columns: int = 4) -> None:
+    """Save images side by side, each above its caption.
 
     Args:
         images: Greyscale, each a PIL image or an array of 0 to 255.
-        captions: What stands above each.
+        captions: What stands beneath each.
         file: The PNG to write.
         columns: Images in a row.
-        frames: A colour for each image's frame; none: no frames.
     """
+    texts = ["\n".join(fill(line, 34) for line in caption.splitlines()) for caption in captions]
     rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(2.3 * columns, 2.7 * rows), squeeze=False, layout="constrained"
-    )
+    height = 2.4 + 0.15 * max(text.count("\n") for text in texts)
+    size = (2.4 * columns, height * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in axes.flat[len(images) :]:
         axis.set_axis_off()
-    for number, (axis, image, caption) in enumerate(zip(axes.flat, images, captions, strict=False)):
+    for axis, image, text in zip(axes.flat, images, texts, strict=False):
         axis.imshow(image, cmap="gray", vmin=0, vmax=255)
-        axis.set_title("\n".join(fill(line, 32) for line in caption.splitlines()), fontsize=8)
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set(color=frames[number] if frames else "none", linewidth=3)
+        axis.set_xlabel(text, fontsize=8)
+        axis.set(xticks=[], yticks=[], anchor="S")
     save(figure, file)
 
 

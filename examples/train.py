@@ -16,15 +16,14 @@ from torch.utils.data import DataLoader
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.columns import LABELS
 from cxr_datasets.images import decode_batch
-from labels import matrix
-from shared import arguments, save
+from labels import POLICIES, matrix
+from shared import arguments, save, square
 
 
 def tensors(rows):
     """Rows as tensors: pixels (1, 64, 64) from -1 to 1; targets (14,) of 1, 0 and NaN."""
-    pixels = [torch.from_numpy(image[:64, :64]) for image in decode_batch(rows, 64)]
-    targets = matrix(rows["labels"])
-    targets[targets == -1] = float("nan")
+    pixels = [torch.from_numpy(square(image)) for image in decode_batch(rows, 64)]
+    targets = POLICIES["stated only: null and -1 are left out"](matrix(rows["labels"]))
     return {"pixels": [(image[None] - 128.0) / 128 for image in pixels], "targets": targets}
 
 
@@ -32,11 +31,12 @@ def auc(logits, targets):
     """How often a positive study gets more than a negative one; NaN if one kind is lacking."""
     return float(logits[targets == 1, None].gt(logits[targets == 0]).float().mean())
 
+
 args = arguments(__doc__, data_dir="practice/mimic", epochs=10)
 images = load_dataset("mimic_cxr_jpg", data_dir=args.data_dir, views=["frontal"])
 images = images.cast_column("image", Image(decode=False)).with_transform(tensors)
-steps = ((1, 16), (16, 32), (32, 64))  # channels before and after
-layers = [f for a, b in steps for f in (nn.Conv2d(a, b, 3, 2), nn.BatchNorm2d(b), nn.ReLU())]
+layers = [layer for before, after in ((1, 16), (16, 32), (32, 64)) for layer in
+          (nn.Conv2d(before, after, 3, 2), nn.BatchNorm2d(after), nn.ReLU())]  # fmt: skip
 model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(576, len(LABELS)))
 optimizer, losses = torch.optim.AdamW(model.parameters(), lr=3e-3), []
 for epoch in range(args.epochs):
@@ -48,11 +48,10 @@ for epoch in range(args.epochs):
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    print(f"epoch {epoch + 1}: loss {losses[-1]:.3f}")
-
-model.eval()
+    print(f"epoch {epoch + 1}: loss {loss:.3f}")
 (batch,) = DataLoader(images["validation"], batch_size=len(images["validation"]))
-scores = [auc(*cells) for cells in zip(model(batch["pixels"]).T, batch["targets"].T, strict=True)]
+logits = model.eval()(batch["pixels"])
+scores = [auc(*cells) for cells in zip(logits.T, batch["targets"].T, strict=True)]
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
 left.plot(losses)
 left.set(title="loss of each step, train")
