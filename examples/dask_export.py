@@ -21,7 +21,7 @@ if __name__ == "__main__":  # worker processes import this file again
         get_task_stream(client) as stream,
     ):
         print(export("mimic-cxr-jpg", args.data_dir, args.export, image_size=160,
-                     rows_per_shard=64, client=client))  # fmt: skip
+                     rows_per_file=64, client=client))  # fmt: skip
 
     files = [task for task in stream.data if ".parquet" in task["key"]]
     workers = sorted({task["worker"] for task in files})

@@ -1,6 +1,6 @@
 """Labels to targets: what a null and an uncertain label become is your choice, and it matters.
 
-    cxr synthesize mimic-cxr-jpg practice/mimic --patients 120 --scale 0.125
+    cxr synthesize mimic-cxr-jpg practice/mimic --patients 400 --scale 0.125
     python examples/labels.py --data-dir practice/mimic --out pictures
 
 You learn: labels as a matrix with NaN for null; four ways to make targets of them (the names in U

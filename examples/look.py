@@ -1,6 +1,6 @@
 """Load a release and look at it: a printed row, and twelve images on a contact sheet.
 
-    cxr synthesize mimic-cxr-jpg practice/mimic --patients 120 --scale 0.125
+    cxr synthesize mimic-cxr-jpg practice/mimic --patients 400 --scale 0.125
     python examples/look.py --data-dir practice/mimic --out pictures
 
 You learn: the one import that lets `datasets` load a dataset of this project; what a row holds;

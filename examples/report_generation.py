@@ -1,7 +1,7 @@
 """Report generation: a small `VisionEncoderDecoder` of `transformers` learns 32 impressions.
 
     cxr synthesize mimic-cxr-jpg practice/mimic --patients 400 --scale 0.125
-    python examples/report_generation.py --data-dir practice/mimic --out pictures --epochs 100
+    python examples/report_generation.py --data-dir practice/mimic --out pictures
 
 You learn: pairs of an image and a text, null texts left out; a tokenizer and a model made from
 nothing, so that nothing is downloaded; training and writing. Ask first of any such loop that it

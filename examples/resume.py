@@ -1,7 +1,7 @@
 """A stream into a DataLoader, stopped in the middle of an epoch and resumed without losing a row.
 
     cxr synthesize mimic-cxr-jpg practice/mimic --patients 400 --scale 0.125
-    python examples/resume.py --data-dir practice/mimic --out pictures --batches 3
+    python examples/resume.py --data-dir practice/mimic --out pictures
 
 You learn: batches from a stream, no dataset built on disk; `state_dict()`, to be saved with the
 model's checkpoint; `load_state_dict()` on a new stream, which goes on with the next row. The loader
@@ -52,7 +52,7 @@ ids = [id for taken in before + after for id in taken["ids"]]
 everything = [row["image_id"] for row in open_stream().select_columns("image_id")]
 print(f"{len(before)} batches before the stop, {len(after)} after it;", end=" ")
 print("every row once, in order" if ids == everything else "ROWS WERE LOST OR REPEATED")
-shown = [*before[-1]["pixels"][-4:], *after[0]["pixels"][:4]]
+shown = [*before[-1]["pixels"].numpy()[-4:], *after[0]["pixels"].numpy()[:4]]
 captions = [f"row {8 * args.batches + number}" for number in range(-4, 4)]
 captions[3], captions[4] = f"{captions[3]}, the last before", f"{captions[4]}, the first after"
 sheet(shown, captions, args.out / "resume.png")

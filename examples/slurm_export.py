@@ -1,7 +1,7 @@
 """An export by jobs of SLURM: every job is a worker that reads images and writes whole files.
 
     cxr synthesize mimic-cxr-jpg practice/mimic --patients 400 --scale 0.125
-    python examples/slurm_export.py --data-dir practice/mimic --export practice/slurm --jobs 2
+    python examples/slurm_export.py --data-dir practice/mimic --export practice/slurm
 
 Run it on a login node: it submits the jobs, waits, and ends them. You learn: `SLURMCluster` of
 dask-jobqueue in the place of a cluster of one machine; what each job is told; that the same command

@@ -27,7 +27,7 @@ COUNTS = """
 # `view` is a number; 0 is the first of cxr_datasets.columns.VIEWS, frontal.
 FOUND = """
     SELECT image.bytes, impression FROM '{0}/images/*.parquet'
-    WHERE view = 0 AND impression ILIKE '%heart%enlarged%' AND labels."Support Devices" = 1
+    WHERE view = 0 AND labels.Cardiomegaly = 1 AND impression ILIKE '%moderately enlarged%'
     ORDER BY image_id LIMIT 4
 """
 
@@ -37,6 +37,6 @@ for config in ("images", "reports"):
 
 duckdb.sql(COUNTS.format(args.export)).show()
 rows = duckdb.sql(FOUND.format(args.export)).fetchall()
-print(f"{len(rows)} images of enlarged hearts with a device")
+print(f"{len(rows)} images of moderately enlarged hearts")
 images = [PIL.Image.open(io.BytesIO(content)) for content, _ in rows]
 sheet(images, [" ".join(impression.split()) for _, impression in rows], args.out / "sql.png")

@@ -1,6 +1,6 @@
 """One study: its images, its report cut into sections, and its labels, on one page.
 
-    cxr synthesize mimic-cxr-jpg practice/mimic --patients 120 --scale 0.125
+    cxr synthesize mimic-cxr-jpg practice/mimic --patients 400 --scale 0.125
     python examples/study.py --data-dir practice/mimic --out pictures
 
 You learn: config `studies`, where a row is a study and what belongs to an image is a list, best
@@ -50,5 +50,5 @@ for section in SECTIONS:
 
 for number, (name, value) in enumerate((study["labels"] or {}).items()):
     x, y = 0.03 + 0.32 * (number // 5), 0.29 - 0.06 * (number % 5)
-    figure.text(x, y, f"{name}: {MEANINGS[value]}", color=COLOURS[value], size=12)
+    figure.text(x, y, f"{name}: {MEANINGS[value]}", color=COLOURS[value], size=11)
 save(figure, args.out / "study.png")

@@ -1,7 +1,7 @@
 """A training loop: a small network learns the 14 labels, each from the studies that state it.
 
     cxr synthesize mimic-cxr-jpg practice/mimic --patients 400 --scale 0.125
-    python examples/train.py --data-dir practice/mimic --out pictures --epochs 10
+    python examples/train.py --data-dir practice/mimic --out pictures
 
 You learn: images decoded small, a batch at once, by `decode_batch` in `with_transform`; a loss that
 counts stated cells only, so that "not mentioned" is not taught as "not there"; AUC by label.
