@@ -1,1 +1,1 @@
-"""Figures, and what a person looks at: the demonstration and its contact sheet."""
+"""What a person looks at: the demonstration, its figures and its contact sheet."""

@@ -1,10 +1,13 @@
-"""What `make demo` runs: every dataset, invented, loaded, counted and looked at.
+"""What `make demo` runs: every installed dataset is invented, loaded, counted and shown.
 
     python -m cxr_datasets.preview [FOLDER]
 
-It writes a synthetic release of each installed dataset, loads it by the plain `load_dataset` call
-its users write, streams it, and prints what came out as tables. One study is shown in full, and
-some images as a contact sheet. The folder holds all it writes, the cache of `datasets` too.
+It writes a synthetic release of each dataset, loads it by the same `load_dataset` call that users
+write, streams it, and prints tables of what came out. One study is shown in full, and some images
+on a contact sheet. All that it writes is in the folder, the cache of `datasets` too.
+
+A dataset of somebody else's package is shown without a change here. One that has no reports is
+shown without a text; one that cannot be loaded is named, and the others are shown.
 """
 
 from __future__ import annotations
@@ -66,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def show_all(folder: Path) -> None:
-    """Write, load and show every installed dataset.
+    """Write, load and show every installed dataset that has an invented release.
 
     Args:
         folder: Where to write. What an earlier run wrote there is replaced.
@@ -77,13 +80,15 @@ def show_all(folder: Path) -> None:
     datasets.disable_progress_bars()
     began = time.perf_counter()
     make_fresh(folder)
-    print("All of this is invented: a program painted the images and drew texts, labels and ids.")
+    print(
+        "All of this is invented: a program painted the images and made up texts, labels and ids."
+    )
     print("Nothing in it comes from a patient.")
     sections = []
     for name, package in _installed():
         try:
             loaded = _load(name, package, folder)
-        except PackageError as error:  # somebody else's, unfinished: the others are shown
+        except PackageError as error:
             print_title(name)
             print(f"  Left out. {error}")
             continue
@@ -116,8 +121,8 @@ def make_fresh(folder: Path) -> None:
         shutil.rmtree(folder)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OptionError(
-            f"{folder} holds something else than an earlier run of this. Name another folder: "
-            "python -m cxr_datasets.preview FOLDER"
+            f"{folder} is not empty, and no earlier run of this program wrote what is in it. Name "
+            "another folder: python -m cxr_datasets.preview FOLDER"
         )
     folder.mkdir(parents=True, exist_ok=True)
     note.write_text(_NOTE, encoding="utf-8")
@@ -129,7 +134,7 @@ class Loaded:
 
     Attributes:
         name: The dataset's name.
-        lines: What a user writes to load it so.
+        lines: The Python that a user writes to load it so.
         images: Its splits, a row per image.
         studies: Its splits, a row per study.
         stream: Its first split again, streamed.
@@ -189,7 +194,7 @@ def _print_shared_patients(header: list[str], rows: list[list[Any]]) -> None:
 def _print_unlabelled(studies: datasets.DatasetDict) -> None:
     rows = [row["labels"] for row in all_rows(studies, "labels")]
     blank = sum(row is not None and set(row.values()) == {None} for row in rows)
-    print(f"  {rows.count(None)} studies have no row of labels, {blank} more a blank one.")
+    print(f"  {rows.count(None)} studies have no labels; in {blank} more all labels are null.")
 
 
 def _show_stream(loaded: Loaded) -> None:
@@ -207,7 +212,7 @@ def _show_stream(loaded: Loaded) -> None:
     )
     streamed = [row["image_id"] for row in loaded.stream.select_columns(["image_id"])]
     same = "the same rows in the same order" if streamed == first["image_id"][:] else "OTHER ROWS"
-    print(f"  To its end, {len(streamed)} rows: {same} as in the split built on disk.")
+    print(f"  Read to its end: {len(streamed)} rows, {same} as in the split built on disk.")
 
 
 def _show_study(study: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ def count_labels(studies: datasets.DatasetDict) -> tuple[list[str], list[list[An
 
 
 def pick_study(studies: datasets.DatasetDict) -> dict[str, Any]:
-    """The study that shows most: findings and impression, two views, labels of many values."""
+    """Choose the study that shows most: a whole report, labels of many values, two views."""
     return max(all_rows(studies), key=_interest)
 
 
@@ -64,21 +64,21 @@ def _interest(study: dict[str, Any]) -> tuple[int, ...]:
 
 
 def with_value(labels: dict[str, int | None] | None, value: int | None) -> list[str]:
-    """Names of the labels with this value; none where a study has no labels."""
+    """List the labels that have the given value; none where a study has no labels."""
     return [name for name in LABELS if labels and labels[name] == value]
 
 
 def listed(labels: dict[str, int | None] | None, value: int | None) -> str:
-    """The same in one line; `-` for none."""
+    """Give the labels that have the given value in one line; `-` if there are none."""
     return ", ".join(with_value(labels, value)) or "-"
 
 
 def column_table(split: datasets.Dataset, *columns: str) -> pa.Table:
-    """Some columns of a split as Arrow holds them: nothing is decoded."""
+    """Give some columns of a split as Arrow holds them: nothing is decoded."""
     return split.select_columns(list(columns)).with_format("arrow")[:]
 
 
 def all_rows(splits: datasets.DatasetDict, *columns: str) -> Iterator[dict[str, Any]]:
-    """Rows of all splits as stored: images are not decoded."""
+    """Give the rows of all splits as they are stored: images are not decoded."""
     for split in splits.values():
         yield from column_table(split, *(columns or split.column_names)).to_pylist()

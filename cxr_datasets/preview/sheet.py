@@ -34,13 +34,13 @@ class Pair:
 
 
 def pick_pairs(studies: datasets.DatasetDict) -> Iterator[Pair]:
-    """Choose studies with a frontal and a lateral image, together with as many labels as can be.
+    """Choose studies with a frontal and a lateral image that show many different labels.
 
     Args:
         studies: Splits of a config `studies`.
 
     Yields:
-        As many pairs as the sheet has room for, or as there are.
+        A pair of each study, at most as many as the sheet has room for.
     """
     split = next(iter(studies.values()))
     rows = column_table(split, "views", "labels").to_pylist()
@@ -106,7 +106,7 @@ def _draw_pair(
 
 
 def _wrapped(caption: str, font: Any) -> str:
-    """Break a caption into lines as wide as a pair; two at most, which a rare one fills."""
+    """Break a caption into at most two lines that are no wider than a pair of images."""
     letters, lines = len(caption), [caption]
     while max(map(font.getlength, lines)) > _PAIR_WIDTH:
         letters -= 1

@@ -6,9 +6,13 @@ import random
 
 
 def random_stream(seed: int, *purpose: object) -> random.Random:
-    """Open the random stream that `seed` gives for one purpose, such as `("image", image_id)`.
+    """Open a random stream that depends on the seed and a purpose, and on nothing else.
 
-    Streams of their own keep what is drawn for one purpose from shifting what another gets.
+    Each purpose has its own stream, so that one draw more for one changes nothing of another.
+
+    Args:
+        seed: The seed of the release.
+        *purpose: Words, numbers or ids that name the purpose, such as `"image", image_id`.
     """
     return random.Random("/".join(map(str, (seed, *purpose))))
 
@@ -19,5 +23,5 @@ def hex_id(rng: random.Random) -> str:
 
 
 def scaled_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """Scale a (height, width) in pixels, rounded to whole pixels."""
+    """Scale a (height, width) in pixels; the result is rounded to whole pixels."""
     return round(size[0] * scale), round(size[1] * scale)

@@ -1,4 +1,4 @@
-"""The door: the writer of a dataset's invented release, by the dataset's name."""
+"""The door: finds the writer of a dataset's invented release by the dataset's name."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from cxr_datasets.builder import Release, not_this_dataset, open_source
 from cxr_datasets.columns import LABELS, SECTIONS, VIEWS
 from cxr_datasets.errors import TableError
+from cxr_datasets.storage import Source, Stamp
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.keys import numbered
 from cxr_datasets.tables.table import Table, read_table
 
@@ -46,7 +46,7 @@ class ChexpertRelease(Release):
     def __init__(self, source: Source):
         self.source = source
 
-    def stamps(self) -> list[tuple[str, int, str]]:
+    def stamps(self) -> list[Stamp]:
         """The two tables."""
         return self.source.stamps([f"{name}.csv" for name in SPLITS])
 

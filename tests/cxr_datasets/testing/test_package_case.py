@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from cxr_datasets.errors import PackageError
+from cxr_datasets.export import card as card_module
 from cxr_datasets.testing import PackageCase, package_case
 from tests.helpers import run_python
 
@@ -24,14 +26,16 @@ class Indiana(PackageCase):
         pytest.param("# My dataset\n", id="no front matter"),
         pytest.param("---\nlicense: other\n---\n# My dataset\n", id="no name"),
         pytest.param("---\npretty_name: Mine\n---\n# My dataset\n", id="no licence"),
+        pytest.param("---\npretty_name: M\nlicense: other\n---\n# M\n", id="no address of it"),
+        pytest.param("---\npretty_name: M\nlicense: mit\n---\n", id="nothing but its head"),
     ],
 )
 def test_a_card_that_an_export_cannot_use_is_noticed(
     card: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "README.md").write_text(card)
-    monkeypatch.setattr(package_case, "package_folder", lambda package: tmp_path)
-    with pytest.raises(AssertionError):
+    monkeypatch.setattr(card_module, "package_folder", lambda package: tmp_path)
+    with pytest.raises((AssertionError, PackageError)):
         Indiana().test_the_card_begins_with_what_an_export_takes_over()
 
 
