@@ -108,6 +108,17 @@ def test_it_loads_by_name_and_by_path_built_and_streamed(
     assert (found["mode"], found["report"]) == ("L", None)
 
 
+def test_its_card_says_what_is_so(installed: Path, release: Path, tmp_path: Path) -> None:
+    card = (installed / "chexpert_small" / "README.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", card, re.MULTILINE | re.DOTALL)
+    (tmp_path / "CheXpert-v1.0-small").symlink_to(release)
+    said = run(code + "print(*images['train'].features, *studies.features)", tmp_path, installed)
+    listed = re.findall(r"^\| (`.*?) \| .*\|.*\|.*\|$", card.split("## Splits")[0], re.MULTILINE)
+    columns = [name for cell in listed for name in re.findall("`(.+?)`", cell)]
+    assert said.split()[: len(columns)] == columns
+    assert "view_positions" in said.split()[len(columns) :]
+
+
 @pytest.fixture(scope="module")
 def exported(installed: Path, release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an export of all configs in `all`, and one of PA views in `pa`."""
