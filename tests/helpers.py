@@ -1,6 +1,4 @@
-"""Programs run in a Python of their own. What changes and compares releases is shipped: see
-`cxr_datasets.testing`.
-"""
+"""A program in a Python of its own. Helpers for releases and rows are in `cxr_datasets.testing`."""
 
 from __future__ import annotations
 
