@@ -234,5 +234,8 @@ class CxrBuilder(DatasetsBuilder):
         embed = self.config.embeds(self.release.source)
         if self.config.embed is None and self._file_format == "parquet":
             embed = True
-        images = Pixels(self.release.source, self.config, embed, self._image_columns(), self.pace)
+        images = Pixels(
+            self.release.source, self.config, embed, self._image_columns(), self.IMAGE_SUFFIX,
+            self.pace,
+        )  # fmt: skip
         return images.add(tables) if pixels else enumerate(map(images.leave_out, tables))
