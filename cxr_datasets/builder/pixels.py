@@ -21,7 +21,7 @@ from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.columns import plural
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError, StoreError
 from cxr_datasets.images.column import IMAGE_TYPE, embedded_images, image_array
-from cxr_datasets.images.faults import explained
+from cxr_datasets.images.faults import image_fault
 from cxr_datasets.images.resize import JPEG, PNG, reencode
 from cxr_datasets.storage.ahead import in_order
 from cxr_datasets.storage.source import EMPTY, Source
@@ -192,11 +192,11 @@ class Pixels:
                 return content
             return reencode(content, self.config.image_size, self.config.image_format)
         except FileNotFoundError as error:
-            raise MissingImagesError(explained(address, error)) from error
+            raise MissingImagesError(image_fault(address, error)) from error
         except StoreError:
             raise
         except Exception as error:  # Pillow, zlib and zipfile each have errors of their own
-            raise ImageError(explained(address, error)) from error
+            raise ImageError(image_fault(address, error)) from error
 
 
 def _pieces(tables: Iterable[pa.Table], largest: int) -> Iterator[tuple[int, pa.Table]]:
