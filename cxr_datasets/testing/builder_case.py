@@ -19,7 +19,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from cxr_datasets.builder import builder
+from cxr_datasets.builder import overrides
 from cxr_datasets.packages import builder_class
 from cxr_datasets.testing.expected import CONFIGS, OF_AN_IMAGE, core_features
 from cxr_datasets.testing.guards import (
@@ -266,7 +266,7 @@ class BuilderCase:
         self, config: str, loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # Splits as small as a test's are written by one process otherwise.
-        monkeypatch.setattr(builder, "_ROWS_WORTH_PROCESSES", 0)
+        monkeypatch.setattr(overrides, "_ROWS_WORTH_PROCESSES", 0)
         assert_same(self.load(config, loaded.release, str(tmp_path), num_proc=2), loaded.splits)
 
     def test_one_split_asked_for_alone_is_that_split(self, config: str, loaded: Loaded) -> None:
