@@ -48,6 +48,8 @@ class IndianaCxr(CxrBuilder):
     BUILDER_CONFIG_CLASS = IndianaCxrConfig
     BUILDER_CONFIGS = [IndianaCxrConfig(name=name, version=CxrBuilder.VERSION) for name in CONFIGS]
 
+    IMAGE_SUFFIX = ".dcm.png"
+
     COLUMNS = (
         # From indiana_reports.csv: MeSH, Problems, and `image`, the exam in the words of the site.
         Column("mesh", [datasets.Value("string")], "study"),

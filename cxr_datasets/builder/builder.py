@@ -33,7 +33,7 @@ from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
 
 _ROWS_PER_TABLE = 4_096
-"""Shards are written together up to this size: larger tables cost less per row to write."""
+"""Blocks are put together up to this size: larger tables cost less per row to write."""
 
 
 class CxrBuilder(DatasetsBuilder):
@@ -121,11 +121,11 @@ class CxrBuilder(DatasetsBuilder):
         """The features of the config."""
         return config_features(self.config.name, self.COLUMNS)
 
-    def write_index(self) -> tuple[str, dict[str, index_file.SplitShards]]:
+    def write_index(self) -> tuple[str, dict[str, index_file.SplitBlocks]]:
         """Read the tables and write the index file, unless it is in the cache.
 
         Returns:
-            Its path, and the shards of each split in it.
+            Its path, and the blocks of each split in it.
 
         Raises:
             CxrError: The release's tables are broken, or images are not there.
@@ -140,12 +140,12 @@ class CxrBuilder(DatasetsBuilder):
             index_file.write_index(path, splits)
         return path, index_file.read_splits(path)
 
-    def read_rows(self, index: str, shards: list[int]) -> Iterator[pa.Table]:
-        """Read shards: rows of an index file, with their texts and images.
+    def read_rows(self, index: str, blocks: list[int]) -> Iterator[pa.Table]:
+        """Read blocks of an index file, with the texts and images of their rows.
 
         Args:
             index: The index file.
-            shards: Numbers of its shards.
+            blocks: Numbers of its blocks.
 
         Yields:
             Tables of the dataset's features, whose images fit into memory together.
@@ -153,27 +153,27 @@ class CxrBuilder(DatasetsBuilder):
         Raises:
             CxrError: A report or an image cannot be read.
         """
-        tables = index_file.read_shards(index, shards, _ROWS_PER_TABLE)
+        tables = index_file.read_blocks(index, blocks, _ROWS_PER_TABLE)
         return (rows for _, rows in self._complete_rows(tables, pixels=True))
 
-    def read_shards(
-        self, index: str, shards: list[int], pixels: bool = True, passed: int = 0
+    def read_blocks(
+        self, index: str, blocks: list[int], pixels: bool = True, passed: int = 0
     ) -> Iterator[tuple[int, pa.Table]]:
-        """Read shards as `read_rows` does, but no table holds rows of two.
+        """Read blocks as `read_rows` does, but in tables that each hold rows of one block only.
 
         Args:
             index: The index file.
-            shards: Numbers of its shards.
+            blocks: Numbers of its blocks.
             pixels: Whether images are wanted; else their column is null and none is read.
-            passed: Rows at the beginning of the first shard that are not wanted any more.
+            passed: Rows at the start of the first block to pass over: they were read before.
 
         Yields:
-            Which of the shards, from 0 on, and rows of it.
+            The block's position in `blocks`, and some of its rows.
 
         Raises:
             CxrError: A report or an image cannot be read.
         """
-        tables = index_file.read_shards(index, shards, rows=1)
+        tables = index_file.read_blocks(index, blocks, rows=1)
         # Which rows `missing="skip"` leaves out shows only when they are read.
         unread = passed if self.config.missing != "skip" else 0
         tables = (rows.slice(0 if n else unread) for n, rows in enumerate(tables))
@@ -234,5 +234,8 @@ class CxrBuilder(DatasetsBuilder):
         embed = self.config.embeds(self.release.source)
         if self.config.embed is None and self._file_format == "parquet":
             embed = True
-        images = Pixels(self.release.source, self.config, embed, self._image_columns(), self.pace)
+        images = Pixels(
+            self.release.source, self.config, embed, self._image_columns(), self.IMAGE_SUFFIX,
+            self.pace,
+        )  # fmt: skip
         return images.add(tables) if pixels else enumerate(map(images.leave_out, tables))

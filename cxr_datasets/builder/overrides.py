@@ -25,7 +25,7 @@ from cxr_datasets.hooks.streaming import ShardsAhead
 from cxr_datasets.images.column import name_images
 from cxr_datasets.packages import code_hash
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.tables.index import SplitShards
+from cxr_datasets.tables.index import SplitBlocks
 
 _ROWS_WORTH_PROCESSES = 10_000
 """Rows without pixels that one process writes as fast as several: a tenth of a second's work."""
@@ -62,18 +62,18 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         """The features of the config."""
         raise NotImplementedError
 
-    def write_index(self) -> tuple[str, dict[str, SplitShards]]:
-        """Write the index file; give its path and the shards of each split."""
+    def write_index(self) -> tuple[str, dict[str, SplitBlocks]]:
+        """Write the index file; give its path and the blocks of each split."""
         raise NotImplementedError
 
-    def read_rows(self, index: str, shards: list[int]) -> Iterator[pa.Table]:
-        """Read rows of the index with their texts and images."""
+    def read_rows(self, index: str, blocks: list[int]) -> Iterator[pa.Table]:
+        """Read blocks of the index with their texts and images."""
         raise NotImplementedError
 
-    def read_shards(
-        self, index: str, shards: list[int], pixels: bool = True, passed: int = 0
+    def read_blocks(
+        self, index: str, blocks: list[int], pixels: bool = True, passed: int = 0
     ) -> Iterator[tuple[int, pa.Table]]:
-        """Read them for a stream, so that it can tell the shards apart."""
+        """Read blocks for a stream, which must tell them apart."""
         raise NotImplementedError
 
     # What `datasets` calls, in this order.
@@ -117,22 +117,22 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         return datasets.DatasetInfo(features=self.features(), **self.INFO)
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
-        """Required of every builder. Each number in the list is a shard for `datasets`."""
+        """Required of every builder. For `datasets`, each block in the list is a shard."""
         path, splits = self.write_index()
         return [self._split_generator(name, path, split) for name, split in splits.items()]
 
     def _split_generator(
-        self, name: str, index: str, split: SplitShards
+        self, name: str, index: str, split: SplitBlocks
     ) -> datasets.SplitGenerator:
         generator = datasets.SplitGenerator(
-            name=name, gen_kwargs={"index": index, "shards": list(split.shards)}
+            name=name, gen_kwargs={"index": index, "blocks": list(split.blocks)}
         )
         generator.split_info.num_examples = split.rows  # so that the progress bar has a total
         return generator
 
-    def _generate_tables(self, index: str, shards: list[int]) -> Iterator[tuple[int, pa.Table]]:
+    def _generate_tables(self, index: str, blocks: list[int]) -> Iterator[tuple[int, pa.Table]]:
         """Required of every builder."""
-        yield from enumerate(self.read_rows(index, shards))
+        yield from enumerate(self.read_rows(index, blocks))
 
     def _prepare_split(
         self, split_generator: Any, num_proc: int | None = None, **kwargs: Any
@@ -168,7 +168,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
 
     def _get_examples_iterable_for_split(self, split_generator: Any) -> ShardsAhead:
         """Read ahead over the ends of shards; the step of `datasets` stops at each."""
-        return ShardsAhead(self.read_shards, **split_generator.gen_kwargs)
+        return ShardsAhead(self.read_blocks, **split_generator.gen_kwargs)
 
     def _save_infos(self) -> None:
         """Leave the package's card as it is: `datasets` 3.6 would write the infos into it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
@@ -20,7 +21,7 @@ from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.columns import plural
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError, StoreError
 from cxr_datasets.images.column import IMAGE_TYPE, embedded_images, image_array
-from cxr_datasets.images.faults import explained
+from cxr_datasets.images.faults import image_fault
 from cxr_datasets.images.resize import JPEG, PNG, reencode
 from cxr_datasets.storage.ahead import in_order
 from cxr_datasets.storage.source import EMPTY, Source
@@ -62,6 +63,7 @@ class Pixels:
         config: Its options.
         embed: Whether to store the files' bytes; else their addresses.
         image_columns: Columns of config `images` with a value for each image.
+        suffix: What the names of the release's image files end in.
         pace: How many images are worked on at once.
     """
 
@@ -69,6 +71,7 @@ class Pixels:
     config: CxrConfig
     embed: bool
     image_columns: tuple[str, ...]
+    suffix: str
     pace: Pace = Pace()
 
     def add(self, tables: Iterable[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
@@ -153,7 +156,7 @@ class Pixels:
         names = pc.struct_field(pc.extract_regex(paths, r"(?P<name>[^/]+)$"), "name")
         if self.config.image_size is None:
             return names
-        stem = pc.replace_substring_regex(names, r"(\.dcm)?\.[a-z]+$", "")
+        stem = pc.replace_substring_regex(names, f"{re.escape(self.suffix)}$", "")
         return pc.binary_join_element_wise(stem, _SUFFIXES[self.config.image_format], "")
 
     def _contents(self, paths: Iterable[str | None]) -> Generator[bytes | None, None, None]:
@@ -189,11 +192,11 @@ class Pixels:
                 return content
             return reencode(content, self.config.image_size, self.config.image_format)
         except FileNotFoundError as error:
-            raise MissingImagesError(explained(address, error)) from error
+            raise MissingImagesError(image_fault(address, error)) from error
         except StoreError:
             raise
         except Exception as error:  # Pillow, zlib and zipfile each have errors of their own
-            raise ImageError(explained(address, error)) from error
+            raise ImageError(image_fault(address, error)) from error
 
 
 def _pieces(tables: Iterable[pa.Table], largest: int) -> Iterator[tuple[int, pa.Table]]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.columns import plural
 from cxr_datasets.images.resize import JPEG
-from cxr_datasets.tables.index import SplitShards
+from cxr_datasets.tables.index import SplitBlocks
 
 FILE_BYTES = 400_000_000
 """Size that a file should have: nearly all then stay under the 500 MB that the Hub advises."""
@@ -49,7 +49,7 @@ class PlannedFile:
 
 def plan_files(
     index: str,
-    splits: Mapping[str, SplitShards],
+    splits: Mapping[str, SplitBlocks],
     builder: CxrBuilder,
     rows_per_file: int | None = None,
 ) -> list[PlannedFile]:
@@ -72,13 +72,13 @@ def plan_files(
     counts = _count_images(index, config)
     planned: list[PlannedFile] = []
     for split, part in splits.items():
-        images = sum(counts[number][1] for number in part.shards)
+        images = sum(counts[number][1] for number in part.blocks)
         if rows_per_file is None:
             files = -(-_usual_bytes(part.rows, images, builder) // FILE_BYTES)
         else:
             files = -(-part.rows // rows_per_file)
-        files = min(files, len(part.shards))
-        for number, (first, end) in enumerate(_even_parts(part.shards, files)):
+        files = min(files, len(part.blocks))
+        for number, (first, end) in enumerate(_even_parts(part.blocks, files)):
             blocks = counts[first:end]
             planned.append(
                 PlannedFile(

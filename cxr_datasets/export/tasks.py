@@ -69,7 +69,7 @@ class Reader:
     def image_ids(self, first: int, end: int) -> pa.Array:
         """List the ids of the images in some blocks of the index."""
         self._find_index()
-        tables = index_file.read_shards(self.index, range(first, end), index_file.LARGEST_SHARD)
+        tables = index_file.read_blocks(self.index, range(first, end), index_file.LARGEST_BLOCK)
         return pa.concat_arrays([image_ids(table) for table in tables])
 
     def _find_index(self) -> None:

@@ -1,8 +1,8 @@
-"""The first step of a stream: shards read one after another, and images ahead of both.
+"""The first step of a stream: blocks of the index, one after another, with images read ahead.
 
-`datasets` reads a shard to its end before it begins the next, so that a slow store would stand idle
-at the end of each. Here the images of the next shard are under way while those of this one are
-used. The state for resuming is the one `datasets` keeps.
+For `datasets` each block is a shard. It reads a shard to its end before it begins the next, so a
+slow store would stand idle at the end of each. Here the images of the next block are fetched while
+those of this one are used. The state for resuming is the one that `datasets` keeps.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ import numpy as np
 import pyarrow as pa
 from datasets.iterable_dataset import ArrowExamplesIterable
 
-ReadShards = Callable[..., Iterator[tuple[int, pa.Table]]]
-"""From an index file, some of its shards and the rows to pass over, to numbered tables."""
+ReadBlocks = Callable[..., Iterator[tuple[int, pa.Table]]]
+"""From an index file, some of its blocks and the rows to pass over, to numbered tables."""
 
 
 class ShardsAhead(ArrowExamplesIterable):
-    """Rows of some shards of an index file, as `CxrBuilder.read_shards` gives them."""
+    """Rows of some blocks of an index file, as `CxrBuilder.read_blocks` gives them."""
 
-    def __init__(self, read_shards: ReadShards, index: str, shards: list[int]):
-        super().__init__(read_shards, {"index": index, "shards": shards})
+    def __init__(self, read_blocks: ReadBlocks, index: str, blocks: list[int]):
+        super().__init__(read_blocks, {"index": index, "blocks": blocks})
 
     def _iter_arrow(self) -> Iterator[tuple[int, pa.Table]]:
         state = self._state_dict or {"shard_idx": 0, "shard_example_idx": 0}
         first, passed = state["shard_idx"], state["shard_example_idx"]
-        options = {**self.kwargs, "shards": self.kwargs["shards"][first:], "passed": passed}
+        options = {**self.kwargs, "blocks": self.kwargs["blocks"][first:], "passed": passed}
         for key, (number, rows) in enumerate(self.generate_tables_fn(**options)):
             if first + number != state["shard_idx"]:
                 state |= {"shard_idx": first + number, "shard_example_idx": 0}
             state["shard_example_idx"] += len(rows)
             yield key, rows
-        state |= {"shard_idx": len(self.kwargs["shards"]), "shard_example_idx": 0}
+        state |= {"shard_idx": len(self.kwargs["blocks"]), "shard_example_idx": 0}
 
     def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for key, rows in self._iter_arrow():
@@ -42,27 +42,27 @@ class ShardsAhead(ArrowExamplesIterable):
                 yield key, row
 
     def shuffle_data_sources(self, generator: np.random.Generator) -> ShardsAhead:
-        """The same shards in another order."""
+        """The same blocks in another order."""
         return self._of(deepcopy(generator).permutation(self.num_shards).tolist())
 
     def shard_data_sources(
         self, num_shards: int, index: int, contiguous: bool = True
     ) -> ShardsAhead:
-        """One node's or worker's part of the shards."""
+        """The blocks of one node or worker."""
         numbers = self.split_shard_indices_by_worker(num_shards, index, contiguous=contiguous)
         return self._of(numbers)
 
     def reshard_data_sources(self) -> ShardsAhead:
-        """The same: a shard is not cut further."""
+        """The same blocks: none is cut further."""
         return copy(self)
 
     def without_pixels(self) -> ShardsAhead:
-        """The same rows with a column of images that is null; none is read."""
+        """The same rows, with null for every image; none is read."""
         changed = copy(self)
         changed.kwargs = {**self.kwargs, "pixels": False}
         return changed
 
     def _of(self, numbers: list[int]) -> ShardsAhead:
         changed = copy(self)
-        changed.kwargs = {**self.kwargs, "shards": [self.kwargs["shards"][n] for n in numbers]}
+        changed.kwargs = {**self.kwargs, "blocks": [self.kwargs["blocks"][n] for n in numbers]}
         return changed

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.errors import ImageError, StoreError
-from cxr_datasets.images.faults import address_of, explained
+from cxr_datasets.images.faults import address_of, image_fault
 from cxr_datasets.storage.addresses import is_remote
 from cxr_datasets.storage.source import read_address
 
@@ -51,7 +51,7 @@ class XrayImage(datasets.Image):
         except StoreError:
             raise
         except Exception as error:  # Pillow, zlib and zipfile each have errors of their own
-            raise ImageError(explained(address_of(value), error)) from error
+            raise ImageError(image_fault(address_of(value), error)) from error
 
     def __eq__(self, other: object) -> bool:
         """Equal to a plain `datasets.Image` of the same settings, so features still align."""

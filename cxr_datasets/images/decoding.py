@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cxr_datasets.errors import ImageError, StoreError
-from cxr_datasets.images.faults import address_of, explained
+from cxr_datasets.images.faults import address_of, image_fault
 from cxr_datasets.images.resize import TRAINING_MARGIN, open_small
 from cxr_datasets.storage.source import read_address
 
@@ -45,7 +45,7 @@ def decode(
     except StoreError:
         raise
     except Exception as error:
-        raise ImageError(explained(address_of(image), error)) from error
+        raise ImageError(image_fault(address_of(image), error)) from error
 
 
 def decode_batch(

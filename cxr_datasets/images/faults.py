@@ -7,7 +7,7 @@ from typing import Any
 import PIL.Image
 
 
-def explained(address: str, error: Exception) -> str:
+def image_fault(address: str, error: Exception) -> str:
     """Say of which image an error is, what it means and what to do next.
 
     Args:

@@ -1,7 +1,8 @@
-"""The index file: every row of one config, without pixels or texts, cut into shards.
+"""The index file: every row of one config, without pixels or texts, cut into blocks.
 
-It is made once from the tables and mapped by whoever needs a shard of it, so a shard is a file
-name and a number. It lives in the cache of `datasets` under the same key as the dataset itself.
+It is made once from the tables, and mapped by whoever needs a block of it: all that a worker is
+sent of a block is the file's name and a number. The file lies in the cache of `datasets`, under the
+same key as the dataset itself.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-LARGEST_SHARD = 256
-SMALLEST_SHARD = 16
-"""Rows of one shard: few, so that resuming a stream skips few images."""
+LARGEST_BLOCK = 256
+SMALLEST_BLOCK = 16
+"""Rows of one block: few, so that resuming a stream skips few images."""
 
-WANTED_SHARDS = 1024
-"""Shards of one split, as far as their size allows: enough for 64 nodes of 8 workers and more."""
+WANTED_BLOCKS = 1024
+"""Blocks of one split, as far as their size allows: more than enough for 64 nodes of 8 workers."""
 
 _BUFFER = 2**20
 
@@ -32,20 +33,20 @@ _SPLITS = b"cxr_splits"
 
 
 @dataclass(frozen=True)
-class SplitShards:
+class SplitBlocks:
     """Where the rows of one split lie in an index file.
 
     Attributes:
-        shards: Numbers of its shards, in order.
+        blocks: Numbers of its blocks, in order.
         rows: How many rows they have in all.
     """
 
-    shards: range
+    blocks: range
     rows: int
 
 
 def folder_in(cache_dir: str | None) -> str:
-    """Where index files are in a cache of `datasets`; a local folder, for they are mapped."""
+    """The folder of index files in a cache of `datasets`; local, because they are mapped."""
     root = str(cache_dir or datasets.config.HF_DATASETS_CACHE)
     if "://" in root:  # a dataset may be built into a bucket
         root = str(datasets.config.HF_DATASETS_CACHE)
@@ -56,21 +57,21 @@ def write_index(path: str, splits: Mapping[str, pa.Table]) -> None:
     """Write an index file, whole or not at all.
 
     Args:
-        path: Local file to write. Two processes or threads may write it at once: the last one
-            stays.
-        splits: Rows of each split; all of one schema. No shard holds rows of two splits.
+        path: Local file to write. Several processes or threads may write it at once; the last
+            one stays.
+        splits: Rows of each split; all of one schema. No block holds rows of two splits.
     """
     ranges, first = {}, 0
     for name, rows in splits.items():
-        shards = -(-rows.num_rows // _rows_per_shard(rows.num_rows))
-        ranges[name] = [first, first + shards, rows.num_rows]
-        first += shards
+        blocks = -(-rows.num_rows // _rows_per_block(rows.num_rows))
+        ranges[name] = [first, first + blocks, rows.num_rows]
+        first += blocks
     schema = next(iter(splits.values())).schema.remove_metadata()
     schema = schema.with_metadata({_SPLITS: json.dumps(ranges).encode()})
     with _replacing(path, schema) as writer:
         for rows in splits.values():
             whole = rows.replace_schema_metadata(schema.metadata).combine_chunks()
-            writer.write_table(whole, max_chunksize=_rows_per_shard(whole.num_rows))
+            writer.write_table(whole, max_chunksize=_rows_per_block(whole.num_rows))
 
 
 def write_tables(path: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
@@ -78,25 +79,25 @@ def write_tables(path: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> No
 
     Args:
         path: Local file to write.
-        schema: Of all tables.
-        tables: They are taken one at a time.
+        schema: The schema of all tables.
+        tables: The tables; taken one at a time.
     """
     with _replacing(path, schema) as writer:
         for table in tables:
             writer.write_table(table.combine_chunks())
 
 
-def _rows_per_shard(rows: int) -> int:
-    return min(LARGEST_SHARD, max(SMALLEST_SHARD, -(-rows // WANTED_SHARDS)))
+def _rows_per_block(rows: int) -> int:
+    return min(LARGEST_BLOCK, max(SMALLEST_BLOCK, -(-rows // WANTED_BLOCKS)))
 
 
 @contextmanager
 def _replacing(path: str, schema: pa.Schema) -> Iterator[pa.RecordBatchWriter]:
-    """Write to a temporary file that takes the place of `path` once it is complete."""
+    """Write to a temporary file, which replaces `path` once it is complete."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     unfinished = f"{path}.{uuid.uuid4().hex}.incomplete"
     try:
-        # Each column of each shard is a few small pieces: unbuffered, as many calls of the system.
+        # Each column of each block is a few small pieces. Unbuffered, each would be a system call.
         with (
             pa.output_stream(unfinished, compression=None, buffer_size=_BUFFER) as file,
             pa.ipc.new_file(file, schema) as writer,
@@ -112,12 +113,12 @@ def has_index(path: str) -> bool:
     return Path(path).is_file()
 
 
-def read_splits(path: str) -> dict[str, SplitShards]:
-    """Give the splits of an index file, in order."""
+def read_splits(path: str) -> dict[str, SplitBlocks]:
+    """Read where each split of an index file lies, in order."""
     with pa.memory_map(path) as file:
         metadata = pa.ipc.open_file(file).schema.metadata
     ranges = json.loads(metadata[_SPLITS])
-    return {name: SplitShards(range(a, b), rows) for name, (a, b, rows) in ranges.items()}
+    return {name: SplitBlocks(range(a, b), rows) for name, (a, b, rows) in ranges.items()}
 
 
 def read_column(path: str, name: str) -> pa.ChunkedArray:
@@ -125,7 +126,7 @@ def read_column(path: str, name: str) -> pa.ChunkedArray:
     with pa.memory_map(path) as file:
         reader = pa.ipc.open_file(file)
         return pa.chunked_array(
-            [reader.get_batch(shard).column(name) for shard in range(reader.num_record_batches)]
+            [reader.get_batch(block).column(name) for block in range(reader.num_record_batches)]
         )
 
 
@@ -135,7 +136,7 @@ def take_rows(path: str, name: str, rows: pa.Array) -> pa.Array:
     Args:
         path: An Arrow file.
         name: The column.
-        rows: Numbers of the rows, in any order; null gives null.
+        rows: Numbers of the rows, in any order; a null gives a null.
 
     Returns:
         Array as long as `rows`.
@@ -159,21 +160,21 @@ def take_rows(path: str, name: str, rows: pa.Array) -> pa.Array:
     return pa.concat_arrays(parts or [pa.array([], chunks[0].type)]).take(positions)
 
 
-def read_shards(path: str, shards: Sequence[int], rows: int) -> Iterator[pa.Table]:
-    """Map some shards of an index file.
+def read_blocks(path: str, blocks: Sequence[int], rows: int) -> Iterator[pa.Table]:
+    """Map some blocks of an index file.
 
     Args:
         path: The index file.
-        shards: Numbers of the shards, in the order wanted.
-        rows: Shards are put together up to this many rows; one larger shard stands alone.
+        blocks: Numbers of the blocks, in the order wanted.
+        rows: Blocks are put together up to this many rows; a larger block stands alone.
 
     Yields:
-        Their rows, one shard after another.
+        Tables of their rows, in that order.
     """
     with pa.memory_map(path) as file:
         reader = pa.ipc.open_file(file)
         batches: list[pa.RecordBatch] = []
-        for batch in map(reader.get_batch, shards):
+        for batch in map(reader.get_batch, blocks):
             if batches and sum(map(len, batches)) + len(batch) > rows:
                 yield _one_table(batches)
                 batches = []

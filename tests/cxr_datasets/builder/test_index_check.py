@@ -15,8 +15,8 @@ from cxr_datasets.builder import Column, Release
 from cxr_datasets.builder.index_check import check_complete, check_index
 from cxr_datasets.columns import LABELS, SECTIONS, SPLITS
 from cxr_datasets.errors import TableError
+from cxr_datasets.testing import datasets_under
 from indiana_cxr.release import IndianaRelease
-from tests.helpers import datasets_under
 
 ROWS = 4
 TEXTS = ("report", *SECTIONS)
@@ -194,3 +194,30 @@ def test_a_wrong_index_is_refused_before_anything_is_written(
             streaming=streaming,
         )  # fmt: skip
     assert not datasets_under(cache)
+
+
+@pytest.mark.parametrize("options", [{}, {"streaming": True}, {"image_size": 16}])
+def test_ids_need_not_be_the_names_of_files_and_no_label_need_be_told(
+    indiana_release: Path, cache: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = IndianaRelease.index
+
+    def other(self: IndianaRelease, cache: str) -> pa.Table:
+        found = right(self, cache)
+        columns = {name: found[name] for name in found.column_names}
+        columns["image_id"] = pa.array([f"image/{n} of all" for n in range(found.num_rows)])
+        columns["labels"] = pa.nulls(found.num_rows, LABEL_TYPE)
+        return pa.table(columns)
+
+    monkeypatch.setattr(IndianaRelease, "index", other)
+    for config, name in (("images", "image_id"), ("studies", "image_ids")):
+        rows = datasets.load_dataset(
+            indiana_cxr.__name__, config, data_dir=str(indiana_release), cache_dir=cache,
+            split="train", **options,
+        )  # fmt: skip
+        ids = [row[name] for row in rows]
+        if config == "studies":
+            ids = [image for study in ids for image in study]
+        assert len(ids) > 60
+        assert sorted(ids) == sorted(f"image/{n} of all" for n in range(len(ids)))
+        assert all(row["labels"] in (None, dict.fromkeys(LABELS)) for row in rows)

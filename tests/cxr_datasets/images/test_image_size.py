@@ -13,7 +13,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-import indiana_cxr  # noqa: F401
+import indiana_cxr
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.errors import ImageError, MissingImagesError, OptionError
 from cxr_datasets.images import decode, decode_batch
@@ -67,6 +67,27 @@ def test_images_are_embedded_small_jpegs_and_the_rest_of_the_rows_is_as_without(
             assert min(decoded.size) == SIZE
             assert "/" not in image["path"]
             assert image["path"].endswith(".jpg")
+
+
+@pytest.mark.parametrize("image_format", ["jpeg", "png"])
+@pytest.mark.parametrize(
+    ("suffix", "left"), [(".dcm.png", ""), (".png", ".dcm"), (".tif", ".dcm.png"), ("png", ".dcm.")]
+)
+def test_the_declared_suffix_makes_room_for_that_of_the_format(
+    suffix: str,
+    left: str,
+    image_format: str,
+    indiana_release: Path,
+    cache: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(indiana_cxr.IndianaCxr, "IMAGE_SUFFIX", suffix)
+    dataset = load(
+        "indiana_cxr", indiana_release, cache, image_size=SIZE, image_format=image_format
+    )
+    end = left + {"jpeg": ".jpg", "png": ".png"}[image_format]
+    names = [image["path"] for (image,) in stored(dataset)]
+    assert names == [image_id + end for image_id in dataset["image_id"]]
 
 
 @both

@@ -1,4 +1,4 @@
-"""The index file: whole or not there, its shards small, its rows those that were written."""
+"""The index file: whole or not there, its blocks small, its rows those that were written."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from cxr_datasets.tables import index as index_file
-from cxr_datasets.tables.index import LARGEST_SHARD, SMALLEST_SHARD
+from cxr_datasets.tables.index import LARGEST_BLOCK, SMALLEST_BLOCK
 
 SIZES = (0, 1, 15, 16, 17, 255, 256, 257, 5000, 16_384, 20_000, 300_000)
 
@@ -24,9 +24,9 @@ def rows(count: int, start: int = 0) -> pa.Table:
     return pa.table({"number": numbers, "path": pa.array([f"p{number}" for number in numbers])})
 
 
-def read_all(path: str, shards: Any, at_once: int = 1000) -> list[dict[str, Any]]:
+def read_all(path: str, blocks: Any, at_once: int = 1000) -> list[dict[str, Any]]:
     return [
-        row for part in index_file.read_shards(path, shards, at_once) for row in part.to_pylist()
+        row for part in index_file.read_blocks(path, blocks, at_once) for row in part.to_pylist()
     ]
 
 
@@ -36,54 +36,54 @@ def path(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("count", SIZES[1:])
-def test_a_split_is_all_its_rows_in_shards_that_are_neither_large_nor_tiny(
+def test_a_split_is_all_its_rows_in_blocks_that_are_neither_large_nor_tiny(
     count: int, path: str
 ) -> None:
     index_file.write_index(path, {"train": rows(count)})
     split = index_file.read_splits(path)["train"]
     assert split.rows == count
-    parts = list(index_file.read_shards(path, split.shards, 1))
+    parts = list(index_file.read_blocks(path, split.blocks, 1))
     sizes = [part.num_rows for part in parts]
     assert sum(sizes) == count
-    assert max(sizes) <= LARGEST_SHARD
-    assert min(sizes[:-1], default=SMALLEST_SHARD) >= SMALLEST_SHARD
+    assert max(sizes) <= LARGEST_BLOCK
+    assert min(sizes[:-1], default=SMALLEST_BLOCK) >= SMALLEST_BLOCK
     assert pa.concat_tables(parts).equals(rows(count))
 
 
-def test_a_large_split_has_shards_for_64_nodes_of_8_workers(path: str) -> None:
+def test_a_large_split_has_blocks_for_64_nodes_of_8_workers(path: str) -> None:
     index_file.write_index(path, {"train": rows(368_960)})
-    assert len(index_file.read_splits(path)["train"].shards) >= 64 * 8
+    assert len(index_file.read_splits(path)["train"].blocks) >= 64 * 8
 
 
-def test_splits_come_back_in_their_order_and_share_no_shard(path: str) -> None:
+def test_splits_come_back_in_their_order_and_share_no_block(path: str) -> None:
     splits = {"train": rows(100), "validation": rows(20, 100), "test": rows(3, 120)}
     index_file.write_index(path, splits)
     found = index_file.read_splits(path)
     assert list(found) == list(splits)
-    numbers = [shard for split in found.values() for shard in split.shards]
+    numbers = [block for split in found.values() for block in split.blocks]
     assert numbers == list(range(len(numbers)))
     for name, split in found.items():
-        assert read_all(path, split.shards) == splits[name].to_pylist()
+        assert read_all(path, split.blocks) == splits[name].to_pylist()
         assert split.rows == splits[name].num_rows
 
 
-def test_shards_come_in_the_order_asked_for(path: str) -> None:
+def test_blocks_come_in_the_order_asked_for(path: str) -> None:
     index_file.write_index(path, {"train": rows(64)})
-    shards = index_file.read_splits(path)["train"].shards
-    backwards = read_all(path, list(reversed(shards)), at_once=1)
-    parts = [rows(SMALLEST_SHARD, start) for start in range(0, 64, SMALLEST_SHARD)]
+    blocks = index_file.read_splits(path)["train"].blocks
+    backwards = read_all(path, list(reversed(blocks)), at_once=1)
+    parts = [rows(SMALLEST_BLOCK, start) for start in range(0, 64, SMALLEST_BLOCK)]
     assert backwards == pa.concat_tables(reversed(parts)).to_pylist()
     assert read_all(path, [2]) == parts[2].to_pylist()
     assert read_all(path, []) == []
 
 
 @pytest.mark.parametrize("at_once", [1, 16, 33, 48, 10_000])
-def test_shards_are_put_together_up_to_a_size(at_once: int, path: str) -> None:
+def test_blocks_are_put_together_up_to_a_size(at_once: int, path: str) -> None:
     index_file.write_index(path, {"train": rows(100)})
-    shards = index_file.read_splits(path)["train"].shards
-    parts = list(index_file.read_shards(path, shards, at_once))
+    blocks = index_file.read_splits(path)["train"].blocks
+    parts = list(index_file.read_blocks(path, blocks, at_once))
     assert pa.concat_tables(parts).equals(rows(100))
-    assert all(part.num_rows <= max(at_once, SMALLEST_SHARD) for part in parts)
+    assert all(part.num_rows <= max(at_once, SMALLEST_BLOCK) for part in parts)
     if at_once >= 100:
         assert len(parts) == 1
     assert all(column.num_chunks == 1 for part in parts for column in part.columns)
@@ -111,7 +111,7 @@ def test_lists_structs_and_nulls_come_back(path: str) -> None:
         }
     )
     index_file.write_index(path, {"train": table})
-    (part,) = index_file.read_shards(path, [0], 10)
+    (part,) = index_file.read_blocks(path, [0], 10)
     assert part.equals(table)
 
 
@@ -136,7 +136,7 @@ def test_a_failed_second_write_leaves_the_first(path: str) -> None:
 
 def test_who_reads_an_index_keeps_it_while_another_replaces_it(path: str) -> None:
     index_file.write_index(path, {"train": rows(64)})
-    reading = index_file.read_shards(path, range(4), 1)
+    reading = index_file.read_blocks(path, range(4), 1)
     first = next(reading)
     index_file.write_index(path, {"train": rows(8, 1000)})
     assert pa.concat_tables([first, *reading]).equals(rows(64))

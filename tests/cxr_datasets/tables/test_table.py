@@ -57,7 +57,7 @@ def test_lines_of_windows_a_byte_order_mark_and_no_last_newline_are_read(tmp_pat
     assert found.rows.to_pydict() == {"a": [1, 2], "b": ["x", "y"]}
 
 
-def test_a_table_of_several_blocks_is_read_whole(tmp_path: Path) -> None:
+def test_a_table_of_several_megabytes_is_read_whole(tmp_path: Path) -> None:
     content = "n,t\n" + "".join(f'{number},"{number}\n"\n' for number in range(200_000))
     found = read(tmp_path, content, {"n": NUMBER, "t": TEXT}, "t.csv.gz")
     assert found["n"].to_pylist() == list(range(200_000))

@@ -133,7 +133,7 @@ def test_reports_in_a_tree_and_images_share_the_connections(
 def test_a_stream_reads_ahead_and_not_too_far(
     remote_mimic: Remote, mimic_release: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "SMALLEST_SHARD", 1000)
+    monkeypatch.setattr(index, "SMALLEST_BLOCK", 1000)
     remote_mimic.server.folders[remote_mimic.place] = mimic_release
     stream = remote_mimic.stream()
     remote_mimic.server.reset()
