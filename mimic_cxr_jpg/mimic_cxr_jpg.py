@@ -14,8 +14,8 @@ from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.features import Column, label_feature
 from cxr_datasets.columns import CONFIGS, SECTIONS
-from mimic_cxr_jpg import sections
 from mimic_cxr_jpg.release import HOMEPAGE, MimicRelease, open_release
+from mimic_cxr_jpg.reports import REPORT_SECTIONS
 from mimic_cxr_jpg.views import VIEW_POSITIONS
 
 
@@ -57,7 +57,7 @@ class MimicCxrJpg(CxrBuilder):
         # Parsed from the report, beyond the four core sections.
         *(
             Column(name, datasets.Value("string"), "study")
-            for name in sections.SECTIONS
+            for name in REPORT_SECTIONS
             if name not in SECTIONS
         ),
     )
