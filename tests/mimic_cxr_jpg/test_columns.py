@@ -29,7 +29,7 @@ VIEW_OF = {
     **dict.fromkeys(("LAO", "RAO", "LPO", "RPO"), 2),
 }
 ORDER = ("PA", "AP", 0, "LATERAL", 1, 2, 3)
-SPLITS = {"train": "train", "validate": "validation", "test": "test"}
+SPLIT_NAMES = {"train": "train", "validate": "validation", "test": "test"}
 OF_STUDY = (
     *("study_id", "subject_id", "split", "report", "labels", "labels_negbio"),
     *("labels_radiologist", "study_date", "study_time", *REPORT_SECTIONS),
@@ -90,7 +90,7 @@ def expected_images(root: Path) -> list[Row]:
         about, study = metadata[spine["dicom_id"]], spine["study_id"]
         rows.append(
             {
-                "split": SPLITS[spine["split"]],
+                "split": SPLIT_NAMES[spine["split"]],
                 "image_id": spine["dicom_id"],
                 "study_id": int(study),
                 "subject_id": int(spine["subject_id"]),
@@ -113,7 +113,7 @@ def expected_images(root: Path) -> list[Row]:
                 f"{spine['dicom_id']}.jpg",
             }
         )
-    rows = [row for split in SPLITS.values() for row in rows if row["split"] == split]
+    rows = [row for split in SPLIT_NAMES.values() for row in rows if row["split"] == split]
     sections = parse_sections(pa.array([row["report"] for row in rows], pa.string()))
     for name, column in sections.items():
         for row, text in zip(rows, column.to_pylist(), strict=True):
