@@ -29,7 +29,8 @@ from pyarrow import csv
 from cxr_datasets.columns import LABELS
 from cxr_datasets.synthetic import jpeg_bytes, paint_radiograph
 from mimic_cxr_jpg.synthetic import write_release
-from mimic_cxr_jpg.synthetic_reports import FINDINGS, SHAPES, report_text
+from mimic_cxr_jpg.synthetic.reports import SHAPES, report_text
+from mimic_cxr_jpg.synthetic.sentences import FINDINGS
 from mimic_cxr_jpg.tables import image_paths, patient_folders
 
 SPLITS = {

@@ -1,35 +1,35 @@
-"""The Indiana University chest X-ray collection, as released on Kaggle.
+"""The Indiana University chest X-rays, as released on Kaggle: 7,466 listed PNGs of 3,851 studies.
 
-7,466 listed PNGs of 3,851 studies, each with one report and the codes human indexers gave it.
-Every study is another patient's. See README.md beside this file for the columns and options.
+Each study has one report, and the MeSH codes that human indexers gave it, and is another patient's.
+The README.md beside this file describes every column at length.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import datasets
 
-from cxr_datasets.builder.builder import CxrBuilder
-from cxr_datasets.builder.config import CxrConfig
-from cxr_datasets.builder.features import Column
+from cxr_datasets.builder import Column, CxrBuilder, CxrConfig
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
-from indiana_cxr.release import IndianaRelease, open_release
+from indiana_cxr.release import HOMEPAGE, PNG_SUFFIX, IndianaRelease, open_release
 from indiana_cxr.splits import SPLITTERS
 
 
 @dataclass
 class IndianaCxrConfig(CxrConfig):
-    """Options of `CxrConfig`, and how to split.
+    """Options of `CxrConfig`, and how to split."""
 
-    Attributes:
-        split_by: None puts all in `train`, for Kaggle gives no splits. `r2gen` uses the lists of
-            most papers on report generation (2,069 / 296 / 590 studies; other studies are left
-            out), `hash` puts each study in one of three by a hash of its uid, 70 / 10 / 20.
-    """
-
-    split_by: str | None = None
+    split_by: str | None = field(
+        default=None,
+        metadata={
+            "help": "How to split, for Kaggle gives no splits: r2gen uses the lists of most papers "
+            "on report generation (2,069 / 296 / 590 studies, the others left out), hash puts "
+            "each study in one of three by a hash of its uid (70 / 10 / 20 in 100). Default: all "
+            "in train."
+        },
+    )
 
     def check(self, raw_views: tuple[str, ...]) -> None:
         """Check the options' values.
@@ -43,23 +43,31 @@ class IndianaCxrConfig(CxrConfig):
 
 
 class IndianaCxr(CxrBuilder):
-    """Builder of the Indiana University collection."""
+    """Builder of the Indiana University chest X-rays.
+
+    Its splits are those of the option `split_by`. Its core columns come from
+
+    - indiana_projections.csv: `image_id`, from the file's name; `study_id` and `subject_id`, both
+      the uid; `view`, from the projection;
+    - indiana_reports.csv: the four sections; `report`, which joins them; `labels`, by the rules of
+      `indiana_cxr.mesh` from the MeSH codes.
+    """
 
     BUILDER_CONFIG_CLASS = IndianaCxrConfig
     BUILDER_CONFIGS = [IndianaCxrConfig(name=name, version=CxrBuilder.VERSION) for name in CONFIGS]
 
-    IMAGE_SUFFIX = ".dcm.png"
-
+    MEAN_IMAGE_BYTES = 1_900_000  # 14.19 GB of 7,470 files
+    IMAGE_SUFFIX = PNG_SUFFIX
     COLUMNS = (
-        # From indiana_reports.csv: MeSH, Problems, and `image`, the exam in the words of the site.
-        Column("mesh", [datasets.Value("string")], "study"),
-        Column("problems", [datasets.Value("string")], "study"),
-        Column("procedure", datasets.Value("string"), "study"),
+        # From indiana_reports.csv.
+        Column("mesh", [datasets.Value("string")], "study"),  # MeSH
+        Column("problems", [datasets.Value("string")], "study"),  # Problems
+        Column("procedure", datasets.Value("string"), "study"),  # image, which describes the exam
     )
 
     INFO = {
         "description": "Chest radiographs of 3,851 studies with their reports, de-identified.",
-        "homepage": "https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university",
+        "homepage": HOMEPAGE,
         "license": "CC BY-NC-ND 4.0",
         "citation": (
             "Demner-Fushman D, et al. Preparing a collection of radiology examinations for "

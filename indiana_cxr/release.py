@@ -25,11 +25,11 @@ IMAGE_FOLDERS = ("images/images_normalized/", "images/", "")
 
 DATASET = "the Indiana University collection"
 HOMEPAGE = "https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university"
+PNG_SUFFIX = ".dcm.png"
 FILE_NAME = r"\d+_IM-\d{4}-\d+(-\d+)?\.dcm\.png"
 SPREADSHEET_ERROR = "#NAME?"
 
 _TEXTS = ("MeSH", "Problems", "image", *SECTIONS)
-_IMAGE_SUFFIX = ".dcm.png"
 _PROBED_NAMES = 32
 
 _logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class IndianaRelease(Release):
         if isinstance(split, str):
             split = pa.array([split] * len(view), pa.string())
         return {
-            "image_id": pc.utf8_slice_codeunits(images["filename"], 0, -len(_IMAGE_SUFFIX)),
+            "image_id": pc.utf8_slice_codeunits(images["filename"], 0, -len(PNG_SUFFIX)),
             "study_id": images["uid"],
             "subject_id": images["uid"],  # a study is all that is known of a patient
             "view": view,

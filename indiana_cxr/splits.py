@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-TRAIN: Final = "train"
-VALIDATION: Final = "validation"
-TEST: Final = "test"
+from cxr_datasets.columns import SPLITS
+
+TRAIN, VALIDATION, TEST = SPLITS
 
 _HASH_RANGE: Final = 2**64
 

@@ -82,8 +82,8 @@ def _locate(
 
 
 def _split_names(spine: Table) -> pa.Array:
-    row = pc.index_in(spine["split"], value_set=pa.array(list(tables.SPLITS)))
-    return pa.array(list(tables.SPLITS.values())).take(row)
+    row = pc.index_in(spine["split"], value_set=pa.array(list(tables.SPLIT_NAMES)))
+    return pa.array(list(tables.SPLIT_NAMES.values())).take(row)
 
 
 def _metadata_columns(spine: Table, read: Future[Table]) -> dict[str, pa.Array]:

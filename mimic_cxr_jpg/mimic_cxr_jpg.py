@@ -1,52 +1,60 @@
-"""MIMIC-CXR-JPG: 377,110 chest radiographs of 227,835 studies, with labels and reports.
+"""MIMIC-CXR-JPG: 377,110 chest radiographs of 227,835 studies of 65,379 patients.
 
-The data are credentialed: they are read from a user's own copy and nothing of them is here. See
-README.md beside this file for the columns and options.
+The data are credentialed. They are read from a user's own copy, and nothing of them is here. The
+README.md beside this file describes every column at length.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import datasets
 
-from cxr_datasets.builder.builder import CxrBuilder
-from cxr_datasets.builder.config import CxrConfig
-from cxr_datasets.builder.features import Column, label_feature
+from cxr_datasets.builder import Column, CxrBuilder, CxrConfig, label_feature
 from cxr_datasets.columns import CONFIGS, SECTIONS
-from mimic_cxr_jpg import sections
 from mimic_cxr_jpg.release import HOMEPAGE, MimicRelease, open_release
+from mimic_cxr_jpg.reports import REPORT_SECTIONS
 from mimic_cxr_jpg.views import VIEW_POSITIONS
 
 
 @dataclass
 class MimicCxrJpgConfig(CxrConfig):
-    """Options of `CxrConfig`, and where the reports are.
+    """Options of `CxrConfig`, and where the reports are."""
 
-    Attributes:
-        reports: Address of the reports of the separate project MIMIC-CXR:
-            `mimic-cxr-reports.zip`, a `.tar.gz` of them, or the folder that holds their `files/`.
-            None: looked for in `data_dir`, above it and beside it.
-    """
-
-    reports: str | None = None
+    reports: str | None = field(
+        default=None,
+        metadata={
+            "help": "Where the reports are, which belong to the separate project MIMIC-CXR: "
+            "mimic-cxr-reports.zip, a .tar.gz of it, or the folder that holds its files/. "
+            "Default: looked for in data_dir, above it and beside it."
+        },
+    )
 
 
 class MimicCxrJpg(CxrBuilder):
-    """Builder of MIMIC-CXR-JPG, releases 2.0.0 and 2.1.0."""
+    """Builder of MIMIC-CXR-JPG, releases 2.0.0 and 2.1.0.
+
+    Its splits are the release's own: `train`, `validate`, which is called `validation` here, and
+    `test`. Its core columns come from
+
+    - the split table, which has a row for every image: `image_id`, `study_id`, `subject_id`;
+    - the metadata table: `view`, from ViewPosition;
+    - the CheXpert table: `labels`;
+    - MIMIC-CXR, the project that has the reports: `report`, and the sections parsed from it.
+    """
 
     BUILDER_CONFIG_CLASS = MimicCxrJpgConfig
     BUILDER_CONFIGS = [MimicCxrJpgConfig(name=name, version=CxrBuilder.VERSION) for name in CONFIGS]
 
+    MEAN_IMAGE_BYTES = 1_624_000  # 570.3 GiB of 377,110 files
+    IMAGE_SUFFIX = ".jpg"
     RAW_VIEWS = tuple(VIEW_POSITIONS)
     RAW_VIEW_COLUMN = "view_position"
     COLUMNS = (
-        # From the metadata table, one value an image.
-        Column("view_position", datasets.Value("string"), "image"),
-        # From the NegBio table, and from the radiologist's labels of part of the test split.
-        Column("labels_negbio", label_feature(), "study"),
-        Column("labels_radiologist", label_feature(), "study"),
-        # From the metadata table again.
+        Column("view_position", datasets.Value("string"), "image"),  # metadata: ViewPosition
+        Column("labels_negbio", label_feature(), "study"),  # the NegBio table
+        Column("labels_radiologist", label_feature(), "study"),  # a table of 687 test studies
+        # From the metadata table: what was done, how the patient stood or lay, size and time.
         Column("procedure", datasets.Value("string"), "image"),
         Column("view_code", datasets.Value("string"), "image"),
         Column("orientation", datasets.Value("string"), "image"),
@@ -54,11 +62,11 @@ class MimicCxrJpg(CxrBuilder):
         Column("width", datasets.Value("int32"), "image"),
         Column("study_date", datasets.Value("date32"), "study"),
         Column("study_time", datasets.Value("time32[ms]"), "study"),
-        # Parsed from the report, beyond the four core sections.
+        # Parsed from the report, beyond the core sections.
         *(
-            Column(name, datasets.Value("string"), "study")
-            for name in sections.SECTIONS
-            if name not in SECTIONS
+            Column(section, datasets.Value("string"), "study")
+            for section in REPORT_SECTIONS
+            if section not in SECTIONS
         ),
     )
 
@@ -75,7 +83,7 @@ class MimicCxrJpg(CxrBuilder):
     AGREEMENT = "https://physionet.org/content/mimic-cxr-jpg/view-dua/2.1.0/"
 
     def open_release(self, config: MimicCxrJpgConfig) -> MimicRelease:
-        """Find the tables, and the reports if they are about."""
+        """Find the tables, and the reports if there are any."""
         needs_reports = config.name == "reports"
         return open_release(
             config.data_dir, config.reports, needs_reports, self.options, config.connections

@@ -15,8 +15,8 @@ from cxr_datasets.storage.source import Source, Stamp
 from cxr_datasets.tables.keys import combined, numbered
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.join import read_index
-from mimic_cxr_jpg.reports import ARCHIVES, ReportStore, find_reports, physionet_project
-from mimic_cxr_jpg.sections import SECTIONS, parse_sections
+from mimic_cxr_jpg.reports import REPORT_SECTIONS, ReportStore, find_reports, parse_sections
+from mimic_cxr_jpg.reports.find import ARCHIVES, physionet_project
 
 DATASET = "MIMIC-CXR-JPG"
 HOMEPAGE = "https://physionet.org/content/mimic-cxr-jpg/"
@@ -68,7 +68,7 @@ class MimicRelease(Release):
         """Read the reports of some rows and parse their sections, once a study."""
         if self.reports is None:
             texts = pa.nulls(rows.num_rows, pa.string())
-            return _with_columns(rows, dict.fromkeys(("report", *SECTIONS), texts))
+            return _with_columns(rows, dict.fromkeys(("report", *REPORT_SECTIONS), texts))
         study, first = numbered(combined(rows["study_id"]))
         reports = self.reports.read(combined(rows["report_at"]).take(first))
         columns = {"report": reports.take(study), **parse_sections(reports, study)}

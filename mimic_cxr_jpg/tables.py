@@ -17,7 +17,7 @@ from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.keys import numbered
 from cxr_datasets.tables.table import Table, read_table
 
-SPLITS = {"train": "train", "validate": "validation", "test": "test"}
+SPLIT_NAMES = {"train": "train", "validate": "validation", "test": "test"}
 """Split in the table -> split as `datasets` calls it."""
 
 REQUIRED_TABLES = ("split", "metadata", "chexpert", "negbio")
@@ -99,7 +99,7 @@ def read_split(source: Source, path: str) -> Table:
     table.check_filled(*columns)
     table.check_pattern("dicom_id", DICOM_ID, "0a1b2c3d-0a1b2c3d-0a1b2c3d-0a1b2c3d-0a1b2c3d")
     table.check_range("study_id", *STUDY_IDS).check_range("subject_id", *SUBJECT_IDS)
-    table.check_values("split", list(SPLITS))
+    table.check_values("split", list(SPLIT_NAMES))
     _check_nested(table, "study_id", "subject_id")
     _check_nested(table, "subject_id", "split")
     return table

@@ -56,6 +56,11 @@ def files_under(folder: str | Path) -> list[str]:
     return sorted(str(file.relative_to(root)) for file in root.rglob("*") if file.is_file())
 
 
+def contents_under(folder: str | Path) -> dict[str, bytes]:
+    """Path, relative to the folder, and content of all files in a folder and below."""
+    return {file: (Path(folder) / file).read_bytes() for file in files_under(folder)}
+
+
 def datasets_under(cache: str | Path) -> list[str]:
     """Files of built datasets in a cache, finished or not; the index files do not count.
 

@@ -9,6 +9,7 @@ import pytest
 
 import indiana_cxr
 from cxr_datasets.testing import BuilderCase, Loaded, PackageCase
+from indiana_cxr import IndianaCxr
 
 R2GEN_LIST = Path(indiana_cxr.__file__).parent / "r2gen_split.csv"
 
@@ -53,6 +54,14 @@ class TestSplitAsInTheLiterature(IndianaCase):
         found = {uid for split in loaded.splits.values() for uid in split["study_id"]}
         assert found == all_uids & listed
         assert found < all_uids
+
+
+def test_the_mean_image_is_that_of_the_release_and_its_suffix_that_of_every_file(
+    indiana_release: Path,
+) -> None:
+    assert pytest.approx(14.19e9, rel=1e-3) == 7_470 * IndianaCxr.MEAN_IMAGE_BYTES
+    names = pd.read_csv(indiana_release / "indiana_projections.csv").filename
+    assert names.str.endswith(IndianaCxr.IMAGE_SUFFIX).all()
 
 
 class TestPackage(PackageCase):

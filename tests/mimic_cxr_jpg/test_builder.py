@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from cxr_datasets.testing import BuilderCase, PackageCase, read_table
+from mimic_cxr_jpg import MimicCxrJpg
 from mimic_cxr_jpg.synthetic import write_release
 
-SPLITS = {"train": "train", "validate": "validation", "test": "test"}
+SPLIT_NAMES = {"train": "train", "validate": "validation", "test": "test"}
 
 
 class MimicCase(BuilderCase):
@@ -31,7 +32,7 @@ class MimicCase(BuilderCase):
                 "study_id": rows.study_id.astype(int),
                 "subject_id": rows.subject_id.astype(int),
                 "path": path,
-                "split": rows.split.map(SPLITS),
+                "split": rows.split.map(SPLIT_NAMES),
             }
         )
 
@@ -59,6 +60,15 @@ class TestReleaseWithReportsInTheTreeOfImages(MimicCase):
     def release(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         out = tmp_path_factory.mktemp("release") / "mimic"
         return write_release(out, patients=12, seed=6, reports="tree")
+
+
+def test_the_mean_image_is_that_of_the_release_and_its_suffix_that_of_every_file(
+    small_release: Path,
+) -> None:
+    total = 570.3 * 2**30  # PhysioNet's page counts in units of 1024
+    assert pytest.approx(total, rel=1e-3) == 377_110 * MimicCxrJpg.MEAN_IMAGE_BYTES
+    paths = (small_release / "IMAGE_FILENAMES").read_text().split()
+    assert all(path.endswith(MimicCxrJpg.IMAGE_SUFFIX) for path in paths)
 
 
 class TestPackage(PackageCase):

@@ -18,7 +18,7 @@ from PIL import Image
 
 from cxr_datasets.testing import copy_release, edit_table, load_rows, read_table, rewrite, stored
 from cxr_datasets.testing.expected import LABELS
-from mimic_cxr_jpg.sections import SECTIONS, parse_sections
+from mimic_cxr_jpg.reports import REPORT_SECTIONS, parse_sections
 from mimic_cxr_jpg.synthetic import write_release
 
 Row = dict[str, Any]
@@ -29,10 +29,10 @@ VIEW_OF = {
     **dict.fromkeys(("LAO", "RAO", "LPO", "RPO"), 2),
 }
 ORDER = ("PA", "AP", 0, "LATERAL", 1, 2, 3)
-SPLITS = {"train": "train", "validate": "validation", "test": "test"}
+SPLIT_NAMES = {"train": "train", "validate": "validation", "test": "test"}
 OF_STUDY = (
     *("study_id", "subject_id", "split", "report", "labels", "labels_negbio"),
-    *("labels_radiologist", "study_date", "study_time", *SECTIONS),
+    *("labels_radiologist", "study_date", "study_time", *REPORT_SECTIONS),
 )
 
 
@@ -90,7 +90,7 @@ def expected_images(root: Path) -> list[Row]:
         about, study = metadata[spine["dicom_id"]], spine["study_id"]
         rows.append(
             {
-                "split": SPLITS[spine["split"]],
+                "split": SPLIT_NAMES[spine["split"]],
                 "image_id": spine["dicom_id"],
                 "study_id": int(study),
                 "subject_id": int(spine["subject_id"]),
@@ -113,7 +113,7 @@ def expected_images(root: Path) -> list[Row]:
                 f"{spine['dicom_id']}.jpg",
             }
         )
-    rows = [row for split in SPLITS.values() for row in rows if row["split"] == split]
+    rows = [row for split in SPLIT_NAMES.values() for row in rows if row["split"] == split]
     sections = parse_sections(pa.array([row["report"] for row in rows], pa.string()))
     for name, column in sections.items():
         for row, text in zip(rows, column.to_pylist(), strict=True):
@@ -155,7 +155,7 @@ def images(mimic_release: Path, tmp_path_factory: pytest.TempPathFactory) -> lis
 COLUMNS = (
     *("image_id", "study_id", "subject_id", "view", "report", "labels", "view_position"),
     *("labels_negbio", "labels_radiologist", "procedure", "view_code", "orientation"),
-    *("height", "width", "study_date", "study_time", "path", "split", *SECTIONS),
+    *("height", "width", "study_date", "study_time", "path", "split", *REPORT_SECTIONS),
 )
 
 
@@ -182,7 +182,7 @@ def test_own_columns_follow_the_core_in_the_order_and_types_of_the_design(
     assert names[9:] == [
         *("labels", "view_position", "labels_negbio", "labels_radiologist", "procedure"),
         *("view_code", "orientation", "height", "width", "study_date", "study_time"),
-        *(name for name in SECTIONS if name not in names[:9]),
+        *(name for name in REPORT_SECTIONS if name not in names[:9]),
         "path",
     ]
     assert own.field("study_date").type == pa.date32()

@@ -1,4 +1,4 @@
-"""The invented Indiana release must be true to every fact that a loader can stumble over."""
+"""The invented Indiana release is true to every fact that a loader can stumble over."""
 
 from __future__ import annotations
 
@@ -12,28 +12,16 @@ import pytest
 from PIL import Image
 
 from cxr_datasets.errors import OptionError
+from cxr_datasets.testing import contents_under, read_table
 from indiana_cxr.synthetic import LAYOUTS, write_release
 
 
-def read(root: Path, table: str) -> pd.DataFrame:
-    """Read a table as it stands: every cell is the text of the file."""
-    return pd.read_csv(root / table, dtype=str, keep_default_na=False)
-
-
 def projections(root: Path) -> pd.DataFrame:
-    return read(root, "indiana_projections.csv")
+    return read_table(root / "indiana_projections.csv")
 
 
 def reports(root: Path) -> pd.DataFrame:
-    return read(root, "indiana_reports.csv")
-
-
-def all_files(root: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(root)): path.read_bytes()
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
+    return read_table(root / "indiana_reports.csv")
 
 
 @pytest.fixture(scope="module", params=[0, 1, 2])
@@ -59,7 +47,7 @@ def test_files_are_ascii_with_one_line_a_row_and_lf_line_ends(root: Path) -> Non
         data = (root / name).read_bytes()
         assert data.isascii()
         assert b"\r" not in data
-        assert data.count(b"\n") == len(read(root, name)) + 1
+        assert data.count(b"\n") == len(read_table(root / name)) + 1
 
 
 def test_uids_are_unique_ascending_within_1_to_3999_and_have_gaps(root: Path) -> None:
@@ -219,8 +207,8 @@ def test_a_study_with_several_problems_occurs(root: Path) -> None:
 def test_layout_moves_the_images_and_changes_nothing_else(
     layout: str, small: Path, tmp_path: Path
 ) -> None:
-    moved = all_files(write_release(tmp_path, studies=10, layout=layout))
-    plain = all_files(small)
+    moved = contents_under(write_release(tmp_path, studies=10, layout=layout))
+    plain = contents_under(small)
     renamed = {name.replace("images/images_normalized/", LAYOUTS[layout]) for name in plain}
     assert set(moved) == renamed
     assert sorted(moved.values()) == sorted(plain.values())
@@ -228,10 +216,10 @@ def test_layout_moves_the_images_and_changes_nothing_else(
 
 def test_zip_layout_is_one_archive_of_the_whole(small: Path, tmp_path: Path) -> None:
     root = write_release(tmp_path, studies=10, layout="zip")
-    files = all_files(root)
+    files = contents_under(root)
     assert set(files) == {"archive.zip"}
     with zipfile.ZipFile(io.BytesIO(files["archive.zip"])) as archive:
-        assert {name: archive.read(name) for name in archive.namelist()} == all_files(small)
+        assert {name: archive.read(name) for name in archive.namelist()} == contents_under(small)
 
 
 @pytest.mark.parametrize("layout", ["images_normalized", "zip"])
@@ -242,8 +230,8 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_other_uids(
         write_release(tmp_path / str(n), studies=12, seed=seed, layout=layout)
         for n, seed in enumerate((6, 6, 7))
     )
-    assert all_files(first) == all_files(again)
-    assert not set(all_files(first).values()) & set(all_files(other).values())
+    assert contents_under(first) == contents_under(again)
+    assert not set(contents_under(first).values()) & set(contents_under(other).values())
 
 
 def test_another_seed_gives_other_uids_but_for_the_three_of_published_splits(
@@ -279,4 +267,4 @@ def test_a_release_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
     with pytest.raises(OptionError, match=re.escape(str(tmp_path))):
         write_release(tmp_path)
-    assert set(all_files(tmp_path)) == {"mine.txt"}
+    assert set(contents_under(tmp_path)) == {"mine.txt"}

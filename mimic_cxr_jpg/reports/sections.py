@@ -8,7 +8,7 @@ The rules are those of MIT-LCP's ``txt/section_parser.py`` and ``txt/create_sect
    header in lower case, with a digit, at the margin or at the very end of the report is text. The
    white space after the colon belongs to the header; where it is the line's end, the next line is
    text whatever it looks like.
-2. A section runs from its header to the next one. `section_names.section_of` says which section a
+2. A section runs from its header to the next one. `headers.section_of` says which section a
    header opens. What stands before the first header, or a whole report without one, is the
    *opening*.
 3. Findings and impressions that are blank are dropped.
@@ -17,7 +17,7 @@ The rules are those of MIT-LCP's ``txt/section_parser.py`` and ``txt/create_sect
 5. Of several sections of one name, the last counts, even a blank one.
 
 Two things differ from the official files. The typo ``ndication`` means indication, not impression
-(see `section_names`). And the 54 studies that the official code treats apart by id (for 23 it
+(see `headers`). And the 54 studies that the official code treats apart by id (for 23 it
 takes another section, for 31 a range of characters) are parsed like all others, because those ids
 are real and have no place in this code; ``mimic_cxr_sectioned.csv`` has no row for them.
 
@@ -37,9 +37,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mimic_cxr_jpg.section_names import section_of
+from mimic_cxr_jpg.reports.headers import section_of
 
-SECTIONS: tuple[str, ...] = (
+REPORT_SECTIONS: tuple[str, ...] = (
     "indication",
     "comparison",
     "findings",
@@ -56,10 +56,10 @@ SECTIONS: tuple[str, ...] = (
 )
 """The columns of `parse_sections`, in order."""
 
-_FINDINGS = SECTIONS.index("findings")
-_IMPRESSION = SECTIONS.index("impression")
-_LAST_PARAGRAPH = SECTIONS.index("last_paragraph")
-_OPENING = len(SECTIONS)
+_FINDINGS = REPORT_SECTIONS.index("findings")
+_IMPRESSION = REPORT_SECTIONS.index("impression")
+_LAST_PARAGRAPH = REPORT_SECTIONS.index("last_paragraph")
+_OPENING = len(REPORT_SECTIONS)
 _OTHER = _OPENING + 1
 _KINDS = _OTHER + 1
 
@@ -81,9 +81,9 @@ def parse_sections(
             images share one. None: a row per report.
 
     Returns:
-        For each of `SECTIONS`, in that order, a string per row: the section's text without the
-        white space around it, otherwise as it stands in the report (lines end in LF); null where
-        the report has no such section, where it is blank, and where there is no report.
+        For each of `REPORT_SECTIONS`, in that order, a string per row: the section's text as it
+        stands in the report, but without the white space around it, and with LF at the end of its
+        lines. Null where there is no report, or no such section in it, or the section is blank.
 
     Raises:
         TypeError: If `reports` does not hold strings.
@@ -98,7 +98,7 @@ def parse_sections(
         section: pa.concat_arrays([column[section] for column in columns])
         if columns
         else pa.array([], pa.string())
-        for section in SECTIONS
+        for section in REPORT_SECTIONS
     }
     return whole if rows is None else {name: texts.take(rows) for name, texts in whole.items()}
 
@@ -151,10 +151,10 @@ def _parse_batch(reports: list[str]) -> tuple[pa.Array, npt.NDArray[np.int64]]:
 
 
 def _columns(texts: pa.Array, number_of: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
-    """Give each of `SECTIONS` its column of texts."""
+    """Give each of `REPORT_SECTIONS` its column of texts."""
     return {
         section: texts.take(pa.array(number_of[code], mask=number_of[code] < 0))
-        for code, section in enumerate(SECTIONS)
+        for code, section in enumerate(REPORT_SECTIONS)
     }
 
 
@@ -177,4 +177,4 @@ def _code_of(header: str | None) -> int:
     if header is None:
         return _OPENING
     section = section_of(header)
-    return SECTIONS.index(section) if section in SECTIONS else _OTHER
+    return REPORT_SECTIONS.index(section) if section in REPORT_SECTIONS else _OTHER

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cxr_datasets import synthetic
-from mimic_cxr_jpg.synthetic_reports import FINDINGS, draw_shapes, report_text
+from mimic_cxr_jpg.synthetic.reports import draw_shapes, report_text
+from mimic_cxr_jpg.synthetic.sentences import FINDINGS
 
 # Studies that every release has, by the views of their images: together they hold all 15 values
 # of ViewPosition. The rest are drawn from the common ones below, with their weights.

@@ -1,0 +1,116 @@
+"""What a zip and a tar of reports have in common."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxr_datasets.errors import ReportsError
+from cxr_datasets.storage.download import fetched
+from cxr_datasets.storage.source import Source, open_place
+from cxr_datasets.tables.keys import find_keys
+from mimic_cxr_jpg.reports.store import TEXT_PATH, ReportStore, text_paths
+
+Bytes = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.int64]
+
+OUTSIDE = r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)"
+"""Pattern of a member's name that is absolute, names a drive, or climbs out of the archive."""
+
+
+class ArchivedReports(ReportStore):
+    """Reports in one archive.
+
+    Attributes:
+        held: The folder the archive is read from; for a remote one the folder of its local copy.
+        held_path: The archive within that folder.
+    """
+
+    def __init__(self, source: Source, path: str):
+        super().__init__(source, path)
+        self.held, self.held_path = source, path
+
+    def _hold(self, cache: str) -> Path | None:
+        """Copy a remote archive into the cache; return the copy, or None for a local archive."""
+        if not self.source.is_remote:
+            return None
+        copy = fetched(self.source, self.path, cache)
+        self.held, self.held_path = open_place(copy.parent), copy.name
+        return copy
+
+    def _find_members(
+        self, names: pa.Array, subject_ids: pa.Array, study_ids: pa.Array
+    ) -> pa.Array:
+        """Give for each study the number of its member; null where there is none."""
+        # Some archives have a folder of their own around files/.
+        tails = pc.utf8_slice_codeunits(names, -len(TEXT_PATH))
+        found = find_keys(text_paths(subject_ids, study_ids), tails)
+        if found.null_count == len(found):
+            raise ReportsError(
+                f"{self.address} holds no report of these studies: expected members such as "
+                f"{TEXT_PATH}. Pass the reports of MIMIC-CXR as reports=."
+            )
+        return found
+
+
+def check_inside(name: str, address: str) -> None:
+    """Refuse an archive if unpacking it would write a member outside the chosen folder.
+
+    Args:
+        name: The member's name.
+        address: Where the archive is, for the error.
+
+    Raises:
+        ReportsError: The name is absolute or climbs out.
+    """
+    if re.search(OUTSIDE, name):
+        raise ReportsError(
+            f"{address}: member {name[:80]!r} leads outside the archive. This is not the release's "
+            "own file; do not unpack it, and fetch mimic-cxr-reports.zip from PhysioNet again."
+        )
+
+
+def plain_names(names: pa.Array) -> pa.Array | None:
+    """Turn names of members, as binary, into strings.
+
+    Returns:
+        String array; None if a name is not UTF-8 or would be refused by `check_inside`.
+    """
+    try:
+        text = names.cast(pa.string())
+    except pa.ArrowInvalid:
+        return None
+    return None if pc.any(pc.match_substring_regex(text, OUTSIDE)).as_py() else text
+
+
+def segments(data: Bytes, starts: Numbers, sizes: Numbers) -> pa.Array:
+    """Copy pieces of a buffer into one binary array.
+
+    Args:
+        data: The buffer, at most 2 GiB.
+        starts: Where each of n pieces begins; in order, and no two overlap.
+        sizes: Their n sizes in bytes.
+    """
+    # As an Arrow array the buffer is piece, gap, piece, gap, ...; of these every second is taken.
+    limits = np.stack([starts, starts + sizes], axis=1).ravel().astype(np.int32)
+    both = pa.BinaryArray.from_buffers(
+        pa.binary(), len(limits) - 1, [None, pa.py_buffer(limits), pa.py_buffer(data)]
+    )
+    return both.take(pa.array(np.arange(0, len(limits) - 1, 2)))
+
+
+def damaged(address: str, what: str) -> ReportsError:
+    """Build the error for a damaged archive.
+
+    Args:
+        address: Where the archive is.
+        what: What is wrong with it, as a clause.
+    """
+    return ReportsError(
+        f"{address}: {what}. Fetch the reports again and compare them with the release's checksums."
+    )

@@ -1,0 +1,115 @@
+"""What every reader of reports does, and what all of them need."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxr_datasets.errors import ReportsError
+from cxr_datasets.storage.source import Source, Stamp
+from mimic_cxr_jpg.tables import patient_folders
+
+TEXT_PATH = "files/p1x/p1xxxxxxx/s5xxxxxxx.txt"
+"""Form of a report's path. It lies beside the folder of its study's images, not in it."""
+
+
+class ReportStore(ABC):
+    """Reports in one of their forms. It is pickled to every worker, so it holds no texts.
+
+    Attributes:
+        source: The folder they are in.
+        path: Their file or folder within it.
+    """
+
+    def __init__(self, source: Source, path: str):
+        self.source = source
+        self.path = path
+
+    @property
+    def address(self) -> str:
+        """Where the reports are."""
+        return self.source.address(self.path)
+
+    def stamps(self) -> list[Stamp]:
+        """Stamps that change when the reports change."""
+        return [self.source.stamp(self.path)._replace(path=self.address)]
+
+    def prepare(self, cache: str) -> None:  # noqa: B027  (a tree needs nothing)
+        """Write to the cache what `locate` and `read` need there."""
+
+    @abstractmethod
+    def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
+        """Find the text of each study.
+
+        Args:
+            subject_ids: The patient of each study, int64.
+            study_ids: The studies, int64.
+
+        Returns:
+            A place for each study, to be given to `read`; null where a study has no text.
+
+        Raises:
+            ReportsError: The archive is damaged.
+        """
+
+    @abstractmethod
+    def read(self, places: pa.Array) -> pa.Array:
+        """Read texts.
+
+        Args:
+            places: n of the places that `locate` gave.
+
+        Returns:
+            n strings; null where the place is null or the file is not there.
+
+        Raises:
+            ReportsError: A text is damaged.
+        """
+
+
+def text_paths(subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
+    """Give the path of each study's report, of the form `TEXT_PATH`."""
+    study = pc.cast(study_ids, pa.string())
+    return pc.binary_join_element_wise(patient_folders(subject_ids), "/s", study, ".txt", "")
+
+
+def decoded(contents: pa.Array | Sequence[bytes | None]) -> pa.Array:
+    """Turn the bytes of reports into text.
+
+    The few that are not UTF-8 are read as Latin-1, which loses nothing. A file without a byte,
+    such as an unfinished download, is no report: null.
+    """
+    binary = contents if isinstance(contents, pa.Array) else pa.array(contents, pa.binary())
+    binary = pc.if_else(pc.equal(pc.binary_length(binary), 0), None, binary)
+    try:
+        return binary.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([None if text is None else _decode(text) for text in binary.to_pylist()])
+
+
+def _decode(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+@contextmanager
+def permitted(address: str) -> Iterator[None]:
+    """Turn a file that may not be read into a `ReportsError` that names it."""
+    try:
+        yield
+    except PermissionError:
+        raise not_permitted(address) from None
+
+
+def not_permitted(address: str) -> ReportsError:
+    """Build the error for reports that this user may not read."""
+    return ReportsError(
+        f"{address} may not be read: permission denied. Check its permissions and those of the "
+        "folders above it, or pass another copy as reports=."
+    )

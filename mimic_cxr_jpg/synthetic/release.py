@@ -1,0 +1,131 @@
+"""Writing the invented release: tables, images, checksums and reports."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from cxr_datasets import synthetic
+from mimic_cxr_jpg.synthetic.studies import Study, StudyImage, draw_studies
+from mimic_cxr_jpg.synthetic.tables import write_tables
+
+RELEASES = ("2.1.0", "2.0.0")
+TABLES = ("csv.gz", "csv")
+REPORTS = ("zip", "tar.gz", "tree", "none")
+
+_LATERAL = {"LATERAL", "LL", "XTABLE LATERAL", "SWIMMERS"}
+_OBLIQUE = {"LAO", "RAO", "LPO"}
+
+# What the labels show of themselves in the pixels.
+_SIGNS = {
+    "Cardiomegaly": "cardiomegaly",
+    "Pleural Effusion": "effusion",
+    "Consolidation": "opacity",
+    "Lung Opacity": "opacity",
+    "Pneumonia": "opacity",
+    "Lung Lesion": "nodule",
+    "Support Devices": "device",
+}
+
+_README = """\
+This is NOT MIMIC-CXR-JPG. It is a synthetic release with the layout of MIMIC-CXR-JPG {release}:
+every image, label, date, id and report in it was invented by a program (seed {seed}). No part of
+it comes from a patient or from the real release, and nothing about either can be learnt from it.
+"""
+_LICENSE = """\
+The files of this synthetic release were generated. They hold no data of any person, and may be
+used, changed and shared by anyone for any purpose. They come with no warranty.
+"""
+
+
+def write_release(
+    out: str | os.PathLike[str],
+    *,
+    patients: int = 50,
+    seed: int = 0,
+    release: str = "2.1.0",
+    tables: str = "csv.gz",
+    reports: str = "zip",
+    scale: float = 1 / 16,
+) -> Path:
+    """Write an invented release of MIMIC-CXR-JPG.
+
+    Args:
+        out: The release's root, the folder that holds `files/`; empty or not there yet.
+        patients: Patients, 3 or more; there are about 2.2 studies and 3.8 images to each.
+        seed: Another seed gives other ids, labels, texts and pixels; the same gives the same bytes.
+        release: `2.1.0`, or `2.0.0`, which has no `IMAGE_FILENAMES` and no radiologists' labels.
+        tables: `csv.gz`, or `csv` for tables that were unpacked.
+        reports: `zip` or `tar.gz` for `mimic-cxr-reports.<...>` in the root, `tree` for text files
+            in the patients' folders of the image tree, or `none`.
+        scale: Share of the real image size, 1/64 to 1; at 1 an image has about 1.3 MB.
+
+    Returns:
+        The release's root.
+
+    Raises:
+        OptionError: An option's value is not allowed, or `out` is not empty.
+    """
+    synthetic.check_count("patients", patients, low=3, high=100_000)
+    synthetic.check_choice("release", release, RELEASES)
+    synthetic.check_choice("tables", tables, TABLES)
+    synthetic.check_choice("reports", reports, REPORTS)
+    synthetic.check_scale(scale)
+    root = synthetic.new_root(out)
+    studies = draw_studies(patients, seed, scale)
+    write_tables(root, studies, seed, release, tables)
+    _write_images(root, studies, seed, release)
+    _write_reports(root, studies, reports)
+    synthetic.write_files(
+        root,
+        [
+            ("README", _README.format(release=release, seed=seed).encode()),
+            ("LICENSE.txt", _LICENSE.encode()),
+        ],
+    )
+    return root
+
+
+def _write_images(root: Path, studies: Iterable[Study], seed: int, release: str) -> None:
+    digests: dict[str, str] = {}
+    for study in studies:
+        for image in study.images:
+            path, data = study.image_path(image), _jpeg(study, image, seed)
+            synthetic.write_files(root, [(path, data)])
+            digests[path] = hashlib.sha256(data).hexdigest()
+    paths = sorted(digests)
+    sums = "".join(f"{digests[path]} {path}\n" for path in paths)
+    (root / "SHA256SUMS.txt").write_bytes(sums.encode())
+    if release == "2.1.0":
+        (root / "IMAGE_FILENAMES").write_bytes("".join(f"{path}\n" for path in paths).encode())
+
+
+def _jpeg(study: Study, image: StudyImage, seed: int) -> bytes:
+    rng = synthetic.random_stream(seed, "pixels", image.dicom_id)
+    view = "frontal"
+    if image.view in _LATERAL or (not image.view and rng.random() < 0.5):
+        view = "lateral"
+    elif image.view in _OBLIQUE:
+        view = "oblique"
+    signs = {_SIGNS[name] for name, value in study.labels.items() if value == 1 and name in _SIGNS}
+    height, width = image.size
+    pixels = synthetic.paint_radiograph(height, width, view=view, rng=rng, signs=signs)
+    return synthetic.jpeg_bytes(ImageOps.equalize(Image.fromarray(pixels)), quality=95)
+
+
+def _write_reports(root: Path, studies: Iterable[Study], reports: str) -> None:
+    texts = sorted(
+        (f"{study.patient_path}/s{study.study_id}.txt", study.report.encode())
+        for study in studies
+        if study.report is not None
+    )
+    if reports == "zip":
+        synthetic.write_zip(root / "mimic-cxr-reports.zip", synthetic.with_folders(texts))
+    elif reports == "tar.gz":
+        synthetic.write_tar_gz(root / "mimic-cxr-reports.tar.gz", synthetic.with_folders(texts))
+    elif reports == "tree":
+        synthetic.write_files(root, texts)

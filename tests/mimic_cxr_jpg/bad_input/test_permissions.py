@@ -1,0 +1,119 @@
+"""What this user may not read is named, and not taken for something that is not there."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cxr_datasets.errors import ReleaseError, ReportsError, TableError
+from cxr_datasets.testing import rewrite
+from tests.mimic_cxr_jpg.bad_input.conftest import TABLES, load_everything, refused
+from tests.mimic_cxr_jpg.reports.forms import ZIP
+
+
+class CapabilityHeader(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+
+
+class Capabilities(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in ("effective", "permitted", "inheritable")]
+
+
+@contextmanager
+def stopped_by_permissions() -> Iterator[None]:
+    """Let permissions hold for this thread even if it is root's, who owns all and may all."""
+    if os.geteuid() != 0:
+        yield
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = CapabilityHeader(0x2008_0522, 0)
+    usual, less = (Capabilities * 2)(), (Capabilities * 2)()
+    for capabilities in (usual, less):
+        assert libc.capget(ctypes.byref(header), capabilities) == 0
+    less[0].effective &= ~0b110  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
+    assert libc.capset(ctypes.byref(header), less) == 0
+    try:
+        yield
+    finally:
+        assert libc.capset(ctypes.byref(header), usual) == 0
+
+
+@contextmanager
+def closed(path: Path) -> Iterator[None]:
+    """Nobody may read a file, or list or enter a folder."""
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        with stopped_by_permissions():
+            with pytest.raises(PermissionError):  # or the test would show nothing
+                os.listdir(path) if stat.S_ISDIR(mode) else path.read_bytes()
+            yield
+    finally:
+        path.chmod(mode)
+
+
+@pytest.fixture
+def open_root(small_release: Path, tmp_path: Path) -> Path:
+    """A copy whose files are its own, as permissions belong to the file and not to its link."""
+    root = tmp_path / "physionet.org/files/mimic-cxr-jpg/2.1.0"
+    shutil.copytree(small_release, root)
+    return root
+
+
+@pytest.mark.parametrize("place", [".", ".."])
+def test_a_closed_folder_is_an_error_that_says_so(place: str, open_root: Path, cache: str) -> None:
+    with closed((open_root / place).resolve()):
+        message = refused(open_root, cache, ReleaseError, str(open_root))
+    assert "ermission" in message
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_closed_table_is_an_error_that_says_so(table: str, open_root: Path, cache: str) -> None:
+    with closed(open_root / table):
+        message = refused(open_root, cache, TableError, str(open_root / table))
+    assert "ermission" in message
+
+
+def test_a_closed_archive_of_reports_is_an_error_that_says_so(open_root: Path, cache: str) -> None:
+    reports = open_root / ZIP
+    with closed(reports):
+        message = refused(open_root, cache, ReportsError, str(reports))
+    assert "ermission" in message
+
+
+def test_a_closed_folder_given_as_reports_is_an_error_that_says_so(
+    open_root: Path, tmp_path: Path, cache: str
+) -> None:
+    reports = tmp_path / "reports"
+    reports.mkdir()
+    shutil.move(open_root / ZIP, reports / ZIP)
+    with closed(reports):
+        for given in (reports, reports / ZIP):
+            message = refused(open_root, cache, ReportsError, str(given), reports=str(given))
+            assert "ermission" in message
+
+
+def test_a_closed_text_in_the_tree_is_an_error_that_names_it(open_root: Path, cache: str) -> None:
+    with zipfile.ZipFile(open_root / ZIP) as archive:
+        archive.extractall(open_root)
+        text = open_root / next(name for name in archive.namelist() if name.endswith(".txt"))
+    (open_root / ZIP).unlink()
+    with closed(text):
+        message = refused(open_root, cache, ReportsError, str(text))
+    assert "ermission" in message
+
+
+def test_a_closed_folder_beside_the_release_does_not_matter(open_root: Path, cache: str) -> None:
+    (open_root / ZIP).unlink()
+    for name in ("mimic-cxr", "mimic-cxr-other"):
+        rewrite(open_root / "../.." / name / "2.1.0" / "x", b"")
+    with closed((open_root / "../../mimic-cxr").resolve()):
+        assert load_everything(str(open_root), cache) > 0
