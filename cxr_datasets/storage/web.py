@@ -9,7 +9,7 @@ import os
 from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -139,8 +139,11 @@ class WebFiles(HTTPFileSystem):
         super().__init__(client_kwargs={**defaults, **client}, get_client=_client, **options)
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> Any:
-        """List a folder under the name that servers would redirect to."""
-        return await super()._ls(f"{url.rstrip('/')}/", detail, **kwargs)
+        """List a folder under the name that servers would redirect to; names without quoting."""
+        found = await super()._ls(f"{url.rstrip('/')}/", detail, **kwargs)
+        if detail:
+            return [{**entry, "name": unquote(entry["name"])} for entry in found]
+        return list(map(unquote, found))
 
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """Size and version of a file by one HEAD request; errors are not taken for absence."""
