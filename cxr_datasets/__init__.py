@@ -1,4 +1,4 @@
-"""What the chest X-ray builders `mimic_cxr_jpg` and `indiana_cxr` share."""
+"""What the builders of chest X-ray datasets share, whichever the dataset."""
 
 from cxr_datasets._version import __version__
 from cxr_datasets.errors import CxrError

@@ -35,7 +35,7 @@ def package_of(dataset: str) -> str:
     """Give the import name of a dataset's package.
 
     Args:
-        dataset: Its name, such as `mimic-cxr-jpg`; `-` and `_` are the same.
+        dataset: Its name, such as `my-cxr`; `-` and `_` are the same.
 
     Raises:
         OptionError: There is no such dataset.
@@ -47,7 +47,7 @@ def builder_class(dataset: str) -> type[Any]:
     """Import the builder of a dataset.
 
     Args:
-        dataset: Its name, such as `mimic-cxr-jpg`; `-` and `_` are the same.
+        dataset: Its name, such as `my-cxr`; `-` and `_` are the same.
 
     Raises:
         OptionError: There is no such dataset.

@@ -75,7 +75,7 @@ def export(
     A call with `num_proc` must stand under `if __name__ == "__main__":`.
 
     Args:
-        dataset: Name of the dataset, such as `mimic-cxr-jpg`.
+        dataset: Name of the dataset, as `cxr export --help` lists it.
         data_dir: Your copy of its release.
         out: A folder, or the address of one that fsspec can write to. It must be empty, or hold
             exports of the same release.

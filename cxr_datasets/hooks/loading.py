@@ -1,7 +1,7 @@
 """The hook that lets `datasets` load our folders again.
 
-`datasets` 4 dropped loading scripts: `load_dataset("./mimic_cxr_jpg")` raises as soon as it sees
-`mimic_cxr_jpg.py`. Importing a package of ours puts one function before
+`datasets` 4 dropped loading scripts: `load_dataset("./my_cxr")` raises as soon as it sees
+`my_cxr.py`. Importing a package of ours puts one function before
 `datasets.load.dataset_module_factory`, the place where a path becomes a builder. It answers for
 the folders and names of registered packages and hands every other call on unchanged.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
+from typing import Any
 from zipfile import BadZipFile
 
 import fsspec
@@ -81,11 +82,15 @@ class Archive(Source):
 
     def read(self, path: str) -> bytes:
         """See `Source.read`."""
-        try:
-            return self._files.cat_file(self._place(path))
-        except KeyError:  # older fsspec's, for a name that the archive does not have
-            raise FileNotFoundError(self.address(path)) from None
+        with self._open(path) as file:
+            return file.read()
 
     def arrow_file(self, path: str = "") -> pa.NativeFile:
         """See `Source.arrow_file`."""
-        return pa.PythonFile(self._files.open(self._place(path), "rb"), mode="r")
+        return pa.PythonFile(self._open(path), mode="r")
+
+    def _open(self, path: str) -> Any:
+        try:
+            return self._files.open(self._place(path), "rb")
+        except KeyError:  # older fsspec's, for a name that the archive does not have
+            raise FileNotFoundError(self.address(path)) from None

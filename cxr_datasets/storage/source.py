@@ -109,7 +109,8 @@ class Source(ABC):
 
     def folder(self, path: str) -> Source:
         """The source of a folder: inside this one, or above it (`..`)."""
-        return open_place(addresses.joined(self.root, path), self.options, self.connections)
+        start = self.root if path.startswith("..") else self._inside
+        return open_place(addresses.joined(start, path), self.options, self.connections)
 
     def archives(self) -> list[Source]:
         """The zip archives at the top of a folder, each as a source; an archive has none."""

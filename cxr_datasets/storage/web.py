@@ -1,15 +1,10 @@
-"""Web servers, PhysioNet above all: who we say we are, whose login is used, what answers mean."""
+"""Files on web servers: what we call ourselves, how long we wait, what their answers mean."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import netrc
-import os
-from base64 import b64encode
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -17,66 +12,16 @@ from fsspec.implementations.http import HTTPFileSystem
 
 from cxr_datasets._version import __version__
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.logins import Login, find_login, ways_to_log_in
 from cxr_datasets.storage.retry import status
 from cxr_datasets.storage.sessions import sessions
+from cxr_datasets.storage.sites import site_of
 
 AGENT = f"cxr-datasets/{__version__} (+https://pypi.org/project/cxr-datasets/)"
-"""What we call ourselves to servers. PhysioNet asks programs not to borrow another's name."""
+"""What we call ourselves to servers; some refuse a program that borrows another's name."""
 
 SILENCE = 60.0
 """Seconds without a byte after which a request counts as failed."""
-
-PHYSIONET = "physionet.org"
-USER_VARIABLE, PASSWORD_VARIABLE = "PHYSIONET_USERNAME", "PHYSIONET_PASSWORD"
-
-_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
-
-_logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, repr=False)
-class Login:
-    """A user's name and password for one host, and where they were found."""
-
-    user: str
-    password: str
-    found: str
-
-    def header(self) -> str:
-        """What is sent as `Authorization`; aiohttp leaves it out when redirected elsewhere."""
-        return "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode()
-
-
-def find_login(host: str, options: dict[str, Any]) -> Login | None:
-    """Look for a login: in the options, the environment (PhysioNet's hosts only), the netrc file.
-
-    Args:
-        host: Name of the server.
-        options: `username` and `password` are taken out of them.
-    """
-    user, password = options.pop("username", None), options.pop("password", None)
-    if user and password:
-        return Login(user, password, "storage_options")
-    user, password = os.environ.get(USER_VARIABLE), os.environ.get(PASSWORD_VARIABLE)
-    # A tunnel to PhysioNet ends on this machine; no other host is to see its password.
-    trusted = host == PHYSIONET or host.endswith(f".{PHYSIONET}") or host in _THIS_MACHINE
-    if user and password and trusted:
-        return Login(user, password, f"{USER_VARIABLE} and {PASSWORD_VARIABLE}")
-    return _netrc_login(host)
-
-
-def _netrc_login(host: str) -> Login | None:
-    file = os.environ.get("NETRC") or "~/.netrc"
-    try:
-        found = netrc.netrc(os.environ.get("NETRC")).authenticators(host)
-    except OSError:
-        return None
-    except netrc.NetrcParseError as error:
-        # Not what it says of a line that it could not parse: that may quote a password.
-        fault = f"line {error.lineno} is not understood" if error.lineno else error.msg
-        _logger.warning("no login is taken from %s: %s", file, fault)
-        return None
-    return Login(found[0], found[2], file) if found and found[2] else None
 
 
 def web_files(address: str, options: StorageOptions, connections: int) -> WebFiles:
@@ -91,10 +36,11 @@ def web_files(address: str, options: StorageOptions, connections: int) -> WebFil
         connections: Most requests at once.
     """
     parts = urlsplit(address)
-    given = {**_proxy(parts.scheme, parts.hostname or ""), **options.of_web(address)}
+    proxy = _proxy(parts.scheme, parts.hostname or "")
+    given = {**proxy, **options.of_web(address)}
     login = find_login(parts.hostname or "", given)
     return sessions.shared(
-        ("web", parts.scheme, parts.netloc, options.key, connections, login),
+        ("web", parts.scheme, parts.netloc, *proxy.values(), options.key, connections, login),
         lambda: WebFiles(parts.hostname or "", login, connections, **given),
     )
 
@@ -124,6 +70,7 @@ class WebFiles(HTTPFileSystem):
         self._host = host
         self._has_own_auth = "auth" in client
         self._login = None if self._has_own_auth else login
+        site = site_of(host)
         # Identity: a table named .csv.gz must arrive as it is.
         own = {"User-Agent": AGENT, "Accept-Encoding": "identity"}
         if self._login:
@@ -134,13 +81,16 @@ class WebFiles(HTTPFileSystem):
         options["headers"] = {**own, **{name.title(): given[name] for name in given}}
         defaults = {
             "timeout": aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=SILENCE),
-            "cookies": {"testcookie": "1"} if self._login else {},
+            "cookies": dict(site.cookies) if site and self._login else {},
         }
         super().__init__(client_kwargs={**defaults, **client}, get_client=_client, **options)
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> Any:
-        """List a folder under the name that servers would redirect to."""
-        return await super()._ls(f"{url.rstrip('/')}/", detail, **kwargs)
+        """List a folder under the name that servers would redirect to; names without quoting."""
+        found = await super()._ls(f"{url.rstrip('/')}/", detail, **kwargs)
+        if detail:
+            return [{**entry, "name": unquote(entry["name"])} for entry in found]
+        return list(map(unquote, found))
 
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """Size and version of a file by one HEAD request; errors are not taken for absence."""
@@ -171,11 +121,7 @@ class WebFiles(HTTPFileSystem):
         return ""
 
     def _login_advice(self) -> str:
-        ways = (
-            f"Put the login of {self._host} into ~/.netrc, or {USER_VARIABLE} and "
-            f"{PASSWORD_VARIABLE} into the environment, or pass storage_options="
-            '{"username": ..., "password": ...}.'
-        )
+        ways = ways_to_log_in(self._host)
         if self._login:
             return f"The login from {self._login.found} is not accepted. Correct it there. {ways}"
         if self._has_own_auth:
@@ -183,21 +129,26 @@ class WebFiles(HTTPFileSystem):
         return f"No login was sent: none was found for {self._host}. {ways}"
 
     def _refusal_advice(self) -> str:
-        agent = self.kwargs["headers"]["User-Agent"]
+        site, agent = site_of(self._host), repr(self.kwargs["headers"]["User-Agent"])
+        if site:
+            return site.refusal.replace("{agent}", agent)
+        if self._login:
+            user = f"the login from {self._login.found} may not read this file: ask its owners"
+        elif self._has_own_auth:
+            user = "the login in storage_options' client_kwargs may not read it: ask its owners"
+        else:
+            user = f"it wants a login, and no login was sent. {ways_to_log_in(self._host)}"
         return (
-            "PhysioNet answers so for two reasons. It does not know this program's User-Agent "
-            f"({agent!r}): it honours a login only from those on its list; ask its staff to add "
-            'it, or set one that is, storage_options={"headers": {"User-Agent": ...}}. Or the user '
-            "has not signed the data use agreement for this version of the project: sign it on "
-            "the project's page. Other ways to the same files: the project's S3 access point or "
-            "Google Cloud bucket (data_dir='s3://...' or 'gs://...'), or a download by wget."
+            f"{self._host} has one of two reasons. Either {user.rstrip('.')}. Or it does not let "
+            f"this program in, by its User-Agent ({agent}): set another, "
+            'storage_options={"headers": {"User-Agent": ...}}.'
         )
 
 
 async def _client(**kwargs: Any) -> aiohttp.ClientSession:
     kwargs.pop("loop", None)
-    # PhysioNet keeps a login in a cookie, instead of checking it anew, for clients that it has
-    # seen to send one. Unsafe means: also for servers that have a number and no name.
+    # Some sites keep a login in a cookie, instead of checking it with every file. Unsafe means:
+    # also for servers that have a number and no name.
     return aiohttp.ClientSession(
         cookie_jar=aiohttp.CookieJar(unsafe=True),
         requote_redirect_url=False,

@@ -16,7 +16,7 @@ def release_writer(dataset: str) -> Callable[..., Path]:
     """Import the function that writes the invented release of a dataset.
 
     Args:
-        dataset: The dataset's name, such as `mimic-cxr-jpg`.
+        dataset: The dataset's name, as `cxr synthesize --help` lists it.
 
     Raises:
         OptionError: There is no such dataset.
@@ -40,7 +40,7 @@ def synthesize(
     """Write an invented release of one dataset.
 
     Args:
-        dataset: The dataset's name, such as `mimic-cxr-jpg`.
+        dataset: The dataset's name, as `cxr synthesize --help` lists it.
         out: The folder that becomes the release's root. It must be empty or not be there yet.
         seed: Another seed gives other ids, labels, texts and pixels; the same gives the same bytes.
         **options: What `write_release` of the package's `synthetic` module takes.

@@ -1,9 +1,10 @@
-"""What the author of a dataset tests it with: `BuilderCase`, `PackageCase`, and small helpers.
+"""What the author of a dataset or store tests it with: test cases to subclass, small helpers.
 
 Subclass `BuilderCase` to check that `load_dataset` gives every row of your release, in every
 config, built and streamed. Subclass `PackageCase` to check what stands around the builder: the
-entry point, the card and the invented release. The helpers make changed copies of a release, for
-tests of what your package says about a broken one.
+entry point, the card and the invented release. Subclass `StoreCase` to check that a store gives
+its files as a local folder does. The helpers make changed copies of a release, for tests of what
+your package says about a broken one.
 
 This room needs pytest, which the rest of the project does not: pip install "cxr-datasets[testing]".
 """
@@ -17,7 +18,7 @@ except ImportError as error:
     ) from error
 
 # Before they are imported, so that a failed assertion of theirs shows both sides.
-for _name in ("builder_case", "package_case", "rows"):
+for _name in ("builder_case", "forking", "package_case", "rows", "store_case"):
     pytest.register_assert_rewrite(f"{__name__}.{_name}")
 
 from cxr_datasets.testing.builder_case import BuilderCase, Loaded
@@ -32,11 +33,13 @@ from cxr_datasets.testing.rows import (
     load_rows,
     stored,
 )
+from cxr_datasets.testing.store_case import StoreCase
 
 __all__ = [
     "BuilderCase",
     "Loaded",
     "PackageCase",
+    "StoreCase",
     "arrow_files",
     "assert_same",
     "contents_under",

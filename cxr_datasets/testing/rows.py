@@ -16,7 +16,7 @@ def load_rows(
     """Load a dataset by `load_dataset` and give the rows of all its splits as they are stored.
 
     Args:
-        package: The dataset's package, such as `mimic_cxr_jpg`. It is imported first.
+        package: The dataset's package, such as `my_cxr`. It is imported first.
         data_dir: The release.
         cache: Folder for the cache of `datasets`, such as `str(tmp_path / "cache")`.
         config: One of `images`, `studies` and `reports`.

@@ -110,6 +110,13 @@ class Gcs:
         return None
 
 
+_PARTS = 'multipart/related; boundary="cut"'
+_NO_BYTES = (
+    b"--cut\r\nContent-Type: application/json\r\n\r\n{}\r\n"
+    b"--cut\r\nContent-Type: application/octet-stream\r\n\r\n\r\n--cut--\r\n"
+)
+
+
 class GcsPlace:
     """A prefix in a bucket that holds a release, seen by its owner."""
 
@@ -122,9 +129,11 @@ class GcsPlace:
     def put(self, path: str, content: bytes) -> None:
         """Write a file, new or in the place of an old one."""
         name = quote(f"{self._prefix}/{path}", safe="")
-        self._cloud._ask(
-            "POST", f"/upload/storage/v1/b/{self._bucket}/o?uploadType=media&name={name}", content
-        )
+        target = f"/upload/storage/v1/b/{self._bucket}/o?name={name}&uploadType="
+        if content:
+            self._cloud._ask("POST", f"{target}media", content)
+        else:  # the emulator takes an empty file as a part only
+            self._cloud._ask("POST", f"{target}multipart", _NO_BYTES, _PARTS)
 
     def remove(self, path: str) -> None:
         """Remove a file."""

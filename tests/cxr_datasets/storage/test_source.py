@@ -2,107 +2,101 @@
 
 from __future__ import annotations
 
+import io
 import os
-import pickle
 import zipfile
 from pathlib import Path
 
 import fsspec
-import pyarrow as pa
 import pytest
 
+from cxr_datasets.storage.archive import Archive
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.local import LocalFolder
 from cxr_datasets.storage.source import Source, open_place
-
-FILES = {
-    "table.csv": b"a,b\n1,2\n",
-    "empty": b"",
-    "images/one.png": b"one",
-    "images/two.png": b"two and more",
-    "images/deep/three.png": b"\0\1\2",
-}
+from cxr_datasets.testing import StoreCase
+from cxr_datasets.testing.store_case import FILES
 
 
-@pytest.fixture(params=["folder", "zip", "memory"])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
-    if request.param == "zip":
-        with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
-            for name, content in FILES.items():
-                archive.writestr(name, content)
-        return open_place(tmp_path / "archive.zip")
-    if request.param == "memory":
-        root = f"memory://{tmp_path.name}"
-        fs = fsspec.filesystem("memory")
-        for name, content in FILES.items():
-            fs.pipe_file(f"/{tmp_path.name}/{name}", content)
-        return open_place(root)
-    for name, content in FILES.items():
-        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "root" / name).write_bytes(content)
-    return open_place(tmp_path / "root")
+class LocalPlace:
+    """A folder on this machine's disks."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.url = str(folder)
+
+    def put(self, path: str, content: bytes) -> None:
+        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        was = (self.folder / path).stat().st_mtime_ns if (self.folder / path).exists() else 0
+        (self.folder / path).write_bytes(content)
+        if was:  # clocks of file systems are coarse
+            os.utime(self.folder / path, ns=(was + 10**9, was + 10**9))
+
+    def remove(self, path: str) -> None:
+        (self.folder / path).unlink()
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_has_its_size_and_bytes(name: str, source: Source) -> None:
-    content = FILES[name]
-    assert source.size(name) == len(content)
-    assert source.read(name) == content
-    with source.arrow_file(name) as file:
-        assert file.read() == content
-    if content:
-        assert source.mapped(name).to_pybytes() == content
+class ArchivePlace:
+    """A folder in an archive on this machine's disks, or all of it."""
+
+    def __init__(self, archive: Path, folder: str = "") -> None:
+        self._contents: dict[str, bytes] = {}
+        self._archive = LocalPlace(archive.parent)
+        self._name = archive.name
+        self._folder = folder
+        self.url = f"zip://{folder}::{archive}" if folder else str(archive)
+
+    def put(self, path: str, content: bytes) -> None:
+        self._contents[f"{self._folder}/{path}".lstrip("/")] = content
+        self._write()
+
+    def remove(self, path: str) -> None:
+        del self._contents[f"{self._folder}/{path}".lstrip("/")]
+        self._write()
+
+    def _write(self) -> None:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for path, content in self._contents.items():
+                archive.writestr(path, content)
+        self._archive.put(self._name, packed.getvalue())
 
 
-def test_what_is_no_file_has_no_size(source: Source) -> None:
-    assert source.size("images") is None
-    assert source.size("absent") is None
-    assert source.size("table.csv/below") is None
-    assert source.is_folder("images")
-    assert not source.is_folder("table.csv")
-    assert not source.is_folder("absent")
+class LocalCase(StoreCase):
+    """As `StoreCase`, of what fsspec opens without options."""
+
+    def test_an_address_opens_the_file_by_fsspec(self, source: Source) -> None:
+        for path, content in FILES.items():
+            with fsspec.open(source.address(path), "rb") as file:
+                assert file.read() == content
 
 
-def test_sizes_of_many_files_come_in_order(source: Source) -> None:
-    names = ["images/two.png", "absent", "empty", "images/one.png", "absent/too"]
-    assert source.sizes(names).tolist() == [12, -1, 0, 3, -1]
-    assert source.sizes([]).tolist() == []
+class TestLocalFolder(LocalCase):
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> LocalPlace:
+        return LocalPlace(tmp_path / "place")
+
+    def test_it_is_a_local_folder(self, source: Source) -> None:
+        assert isinstance(source, LocalFolder)
 
 
-def test_names_of_a_folder_are_sorted_and_its_own_only(source: Source) -> None:
-    assert source.names() == ["empty", "images", "table.csv"]
-    assert source.names("images") == ["deep", "one.png", "two.png"]
-    assert source.names("absent") == []
+class TestArchive(LocalCase):
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> ArchivePlace:
+        return ArchivePlace(tmp_path / "place" / "archive.zip")
+
+    def test_it_is_an_archive(self, source: Source) -> None:
+        assert isinstance(source, Archive)
 
 
-def test_the_first_file_that_is_there_and_not_empty_is_found(source: Source) -> None:
-    assert source.first_existing(["absent", "empty", "images", "table.csv"]) == "table.csv"
-    assert source.first_existing(["absent", "empty"]) is None
+class TestFolderInAnArchive(LocalCase):
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> ArchivePlace:
+        return ArchivePlace(tmp_path / "place" / "archive.zip", "some/folder")
 
-
-def test_an_address_opens_the_file_by_fsspec(source: Source) -> None:
-    paths = list(FILES)
-    addresses = source.addresses(pa.array([*paths, None])).to_pylist()
-    assert addresses == [*(source.address(path) for path in paths), None]
-    for address, content in zip(addresses[:-1], FILES.values(), strict=True):
-        with fsspec.open(address, "rb") as file:
-            assert file.read() == content
-
-
-def test_a_pickled_source_reads_the_same_and_carries_no_open_file(source: Source) -> None:
-    source.names()  # opens it
-    pickled = pickle.dumps(source)
-    assert len(pickled) < 500
-    other = pickle.loads(pickled)
-    assert other.root == source.root
-    assert other.read("images/one.png") == b"one"
-
-
-def test_the_stamp_of_a_file_is_its_name_and_size_and_something(source: Source) -> None:
-    name, _, changed = source.stamp("table.csv")
-    assert name == "table.csv"
-    assert changed or source.root.startswith("memory:")
-    assert source.stamp("table.csv") == source.stamp("table.csv")
+    def test_it_is_an_archive(self, source: Source) -> None:
+        assert isinstance(source, Archive)
 
 
 # --- local folders --------------------------------------------------------------------------------

@@ -330,7 +330,7 @@ def test_each_host_gets_its_own_login_of_a_netrc(
 def test_the_environments_login_goes_to_physionet_and_this_machine_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from cxr_datasets.storage.web import find_login
+    from cxr_datasets.storage.logins import find_login
 
     in_environment(monkeypatch, Path.home(), PASSWORD)
     for host in ("physionet.org", "alpha.physionet.org", "localhost"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.cxr_datasets.storage.stores.store_case")
+pytest.register_assert_rewrite("tests.cxr_datasets.storage.stores.load_case")
 
 
 @pytest.fixture(scope="session")

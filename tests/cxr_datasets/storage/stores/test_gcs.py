@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from cxr_datasets.errors import ReleaseError, StoreError
-from tests.cxr_datasets.storage.stores.store_case import LoginCase, Release, load_local, rows_of
-from tests.fakes.gcs import ACCESS_TOKEN, Gcs
+from cxr_datasets.testing import StoreCase
+from tests.cxr_datasets.storage.stores.load_case import LoginCase, Release, load_local, rows_of
+from tests.fakes.gcs import ACCESS_TOKEN, Gcs, GcsPlace
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,16 @@ def cloud() -> Iterator[Gcs]:
 def options(cloud: Gcs) -> dict[str, Any]:
     """Options of the reader, with the key that Google's JSON files hold."""
     return {"token": cloud.key, "endpoint_url": cloud.url}
+
+
+class TestGoogleCloudPlace(StoreCase):
+    @pytest.fixture
+    def place(self, cloud: Gcs, tmp_path: Path) -> GcsPlace:
+        return cloud.place("releases", tmp_path.name)
+
+    @pytest.fixture
+    def storage_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        return options
 
 
 class TestGoogleCloud(LoginCase):

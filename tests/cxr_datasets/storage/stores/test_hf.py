@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cxr_datasets.testing import files_under
-from tests.cxr_datasets.storage.stores.store_case import CONFIGS, load_local, rows_of
+from tests.cxr_datasets.storage.stores.load_case import CONFIGS, load_local, rows_of
 from tests.fakes.hub import Account, Hub, run_client
 
 TOKEN, OTHER = "hf_inventedReader", "hf_inventedStranger"
@@ -22,7 +22,7 @@ PACKAGES = {"indiana_cxr": "lab/indiana", "mimic_cxr_jpg": "lab/mimic"}
 LOAD = """
 import hashlib, importlib, pickle
 from datasets import load_dataset
-from tests.cxr_datasets.storage.stores.store_case import arrow_rows, decoded, in_fork, rows_of
+from tests.cxr_datasets.storage.stores.load_case import arrow_rows, decoded, in_fork, rows_of
 
 def digest(rows):
     return hashlib.sha256(repr(rows).encode()).hexdigest()

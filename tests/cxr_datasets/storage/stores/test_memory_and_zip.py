@@ -16,7 +16,8 @@ from fsspec.implementations.zip import ZipFileSystem
 
 from cxr_datasets.errors import MissingImagesError, ReleaseError, StoreError
 from cxr_datasets.storage.source import open_place
-from tests.cxr_datasets.storage.stores.store_case import Release, StoreCase, load_local, rows_of
+from cxr_datasets.testing import StoreCase
+from tests.cxr_datasets.storage.stores.load_case import LoadCase, Release, load_local, rows_of
 from tests.fakes.s3 import S3
 
 
@@ -41,12 +42,16 @@ class MemoryPlace:
 
 
 class ZipPlace:
-    """A folder in an archive in memory."""
+    """A folder in an archive in memory, or all of it."""
 
-    def __init__(self, name: str, log: list[str], release: Path) -> None:
+    def __init__(
+        self, name: str, log: list[str], release: Path | None = None, folder: str = "some/folder/"
+    ) -> None:
         self._outside = MemoryPlace(name, log)
-        self._contents = contents(release)
-        self.url = f"zip://some/folder::{self._outside.url}/archive.zip"
+        self._contents = contents(release) if release else {}
+        self._folder = folder
+        archive = f"{self._outside.url}/archive.zip"
+        self.url = f"zip://{folder.rstrip('/')}::{archive}" if folder else archive
         self._write()
 
     def put(self, path: str, content: bytes) -> None:
@@ -61,7 +66,7 @@ class ZipPlace:
         return self._outside.reads()
 
     def _write(self) -> None:
-        self._outside.put("archive.zip", zipped(self._contents, "some/folder/"))
+        self._outside.put("archive.zip", zipped(self._contents, self._folder))
 
 
 def contents(release: Path) -> dict[str, bytes]:
@@ -99,13 +104,31 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     MemoryFileSystem.pseudo_dirs[:] = [""]
 
 
-class TestMemory(StoreCase):
+class TestMemoryPlace(StoreCase):
+    @pytest.fixture
+    def place(self, log: list[str], tmp_path: Path) -> MemoryPlace:
+        return MemoryPlace(f"{tmp_path.name}/place", log)
+
+
+class TestZipPlace(StoreCase):
+    @pytest.fixture
+    def place(self, log: list[str], tmp_path: Path) -> ZipPlace:
+        return ZipPlace(tmp_path.name, log)
+
+
+class TestWholeZipPlace(StoreCase):
+    @pytest.fixture
+    def place(self, log: list[str], tmp_path: Path) -> ZipPlace:
+        return ZipPlace(tmp_path.name, log, folder="")
+
+
+class TestMemory(LoadCase):
     @pytest.fixture
     def remote(self, release: Path, log: list[str], tmp_path: Path) -> Release:
         return Release(MemoryPlace(f"{tmp_path.name}/release", log, release))
 
 
-class TestZip(StoreCase):
+class TestZip(LoadCase):
     @pytest.fixture
     def remote(self, release: Path, log: list[str], tmp_path: Path) -> Release:
         return Release(ZipPlace(tmp_path.name, log, release))

@@ -12,8 +12,9 @@ import pytest
 
 from cxr_datasets.errors import ReleaseError, ReportsError, StoreError
 from cxr_datasets.storage.source import open_place
-from tests.cxr_datasets.storage.stores.store_case import LoginCase, Release, load_local, rows_of
-from tests.fakes.s3 import S3
+from cxr_datasets.testing import StoreCase
+from tests.cxr_datasets.storage.stores.load_case import LoginCase, Release, load_local, rows_of
+from tests.fakes.s3 import S3, S3Place
 from tests.helpers import run_python
 
 REPORTS = "mimic-cxr-reports.zip"
@@ -42,6 +43,16 @@ def without_reports(release: Path, folder: Path) -> Path:
     """A copy of a release that lacks its reports."""
     shutil.copytree(release, folder, ignore=shutil.ignore_patterns(REPORTS))
     return folder
+
+
+class TestS3Place(StoreCase):
+    @pytest.fixture
+    def place(self, s3: S3, prefix: str) -> S3Place:
+        return s3.place("releases", prefix)
+
+    @pytest.fixture
+    def storage_options(self, reader: dict[str, Any]) -> dict[str, Any]:
+        return reader
 
 
 class TestS3(LoginCase):

@@ -12,9 +12,9 @@ import pytest
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import open_place
-from cxr_datasets.testing import copy_release
-from tests.cxr_datasets.storage.stores.store_case import LoginCase, Release, load_local, rows_of
-from tests.fakes.sftp import PASSWORD, Sftp
+from cxr_datasets.testing import StoreCase, copy_release
+from tests.cxr_datasets.storage.stores.load_case import LoginCase, Release, load_local, rows_of
+from tests.fakes.sftp import PASSWORD, Sftp, SftpPlace
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,16 @@ def served(sftp: Sftp, release: Path, name: str) -> Release:
     place = sftp.place(name)
     copy_release(release, place.folder)
     return Release(place, sftp.options, (PASSWORD,))
+
+
+class TestSftpPlace(StoreCase):
+    @pytest.fixture
+    def place(self, sftp: Sftp, tmp_path: Path) -> SftpPlace:
+        return sftp.place(tmp_path.name)
+
+    @pytest.fixture
+    def storage_options(self, sftp: Sftp) -> dict[str, Any]:
+        return sftp.options
 
 
 class TestSftp(LoginCase):

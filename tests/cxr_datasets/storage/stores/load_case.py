@@ -1,20 +1,19 @@
-"""One test case that every store passes: a release in it is as good as one on the own disk.
+"""One test case that every store passes: a release in it loads as one on this machine's disk does.
 
-A store's own test subclasses `StoreCase` and gives the place of a release in it and the options to
-read it with.
+It builds on `cxr_datasets.testing.StoreCase`, which checks single files. A store's own test
+subclasses both, and gives the place of a release in it and the options to read it with.
 """
 
 from __future__ import annotations
 
 import importlib
 import io
-import multiprocessing
 import pickle
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import datasets
 import numpy as np
@@ -23,22 +22,14 @@ import pytest
 
 from cxr_datasets.errors import CxrError, MissingImagesError
 from cxr_datasets.testing import files_under
+from cxr_datasets.testing.forking import in_fork
+from cxr_datasets.testing.store_case import StorePlace
 
 CONFIGS = ("images", "studies", "reports")
 
-T = TypeVar("T")
 
-
-class Place(Protocol):
-    """A folder in a store, seen by its owner."""
-
-    url: str
-
-    def put(self, path: str, content: bytes) -> None:
-        """Write a file, new or in the place of an old one."""
-
-    def remove(self, path: str) -> None:
-        """Remove a file."""
+class Place(StorePlace, Protocol):
+    """A folder in a store, as its owner sees it, who is told what others read of it."""
 
     def reads(self) -> Iterable[str]:
         """Paths of the files whose bytes were asked for so far, in order."""
@@ -74,7 +65,7 @@ class Release:
         return [path for path in self.place.reads() if path.endswith(endings)]
 
 
-class StoreCase:
+class LoadCase:
     """Subclass it as `Test...` and define the fixture `remote`."""
 
     @pytest.fixture
@@ -161,8 +152,8 @@ class StoreCase:
         assert rows_of(remote.load(package, cache, num_proc=2)) == expected
 
 
-class LoginCase(StoreCase):
-    """As `StoreCase`, of a store that knows its users."""
+class LoginCase(LoadCase):
+    """As `LoadCase`, of a store that knows its users."""
 
     @pytest.mark.parametrize("package", ["mimic_cxr_jpg"])
     def test_credentials_are_in_no_file_pickle_or_message(
@@ -236,27 +227,3 @@ def pixels(content: bytes) -> np.ndarray[Any, Any]:
 def decoded(rows: Any) -> list[np.ndarray[Any, Any]]:
     """The images of rows, as a user gets them."""
     return [np.asarray(row["image"]) for row in rows]
-
-
-def in_fork(function: Callable[[], T]) -> T:
-    """What a function gives in a forked process; its error, if it has one."""
-    context = multiprocessing.get_context("fork")
-    receiving, sending = context.Pipe(duplex=False)
-
-    def run() -> None:
-        try:
-            sending.send((True, function()))
-        except BaseException as error:
-            sending.send((False, "".join(traceback.format_exception(error))))
-
-    process = context.Process(target=run, daemon=True)
-    process.start()
-    sending.close()
-    try:
-        assert receiving.poll(60), "the forked process does not end"
-        worked, result = receiving.recv()
-    finally:
-        process.kill()
-        process.join()
-    assert worked, result
-    return result

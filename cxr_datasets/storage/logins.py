@@ -1,0 +1,78 @@
+"""Whose login is sent to a web server, and what to say where it is not accepted."""
+
+from __future__ import annotations
+
+import logging
+import netrc
+import os
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import Any
+
+from cxr_datasets.storage.sites import site_of
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, repr=False)
+class Login:
+    """A user's name and password for one host, and where they were found."""
+
+    user: str
+    password: str
+    found: str
+
+    def header(self) -> str:
+        """What is sent as `Authorization`; aiohttp leaves it out when redirected elsewhere."""
+        return "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+
+def find_login(host: str, options: dict[str, Any]) -> Login | None:
+    """Look for a login: in the options, in the environment for a known site, in the netrc file.
+
+    Args:
+        host: Name of the server.
+        options: `username` and `password` are taken out of them.
+    """
+    user, password = options.pop("username", None), options.pop("password", None)
+    if user and password:
+        return Login(user, password, "storage_options")
+    return _login_of_a_site(host) or _netrc_login(host)
+
+
+def _login_of_a_site(host: str) -> Login | None:
+    site = site_of(host)
+    if site is None:
+        return None
+    user, password = (os.environ.get(name) for name in (site.user_variable, site.password_variable))
+    if not user or not password:
+        return None
+    return Login(user, password, f"{site.user_variable} and {site.password_variable}")
+
+
+def _netrc_login(host: str) -> Login | None:
+    file = os.environ.get("NETRC") or "~/.netrc"
+    try:
+        found = netrc.netrc(os.environ.get("NETRC")).authenticators(host)
+    except OSError:
+        return None
+    except netrc.NetrcParseError as error:
+        # Not what it says of a line that it could not parse: that may quote a password.
+        fault = f"line {error.lineno} is not understood" if error.lineno else error.msg
+        _logger.warning("no login is taken from %s: %s", file, fault)
+        return None
+    return Login(found[0], found[2], file) if found and found[2] else None
+
+
+def ways_to_log_in(host: str) -> str:
+    """Say where a user can put a login for a host."""
+    site = site_of(host)
+    variables = (
+        f"or {site.user_variable} and {site.password_variable} into the environment, "
+        if site
+        else ""
+    )
+    return (
+        f"Put the login of {host} into ~/.netrc, {variables}or pass storage_options="
+        '{"username": ..., "password": ...}.'
+    )

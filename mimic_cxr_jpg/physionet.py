@@ -1,0 +1,23 @@
+"""PhysioNet: the site that MIMIC-CXR-JPG and its reports are fetched from."""
+
+from cxr_datasets.storage.sites import Site, register_site
+
+PHYSIONET = Site(
+    name="PhysioNet",
+    host="physionet.org",
+    user_variable="PHYSIONET_USERNAME",
+    password_variable="PHYSIONET_PASSWORD",
+    refusal=(
+        "PhysioNet answers so for two reasons. It does not know this program's User-Agent "
+        "({agent}): it honours a login only from those on its list; ask its staff to add it, or "
+        'set one that is, storage_options={"headers": {"User-Agent": ...}}. Or the user has '
+        "not signed the data use agreement for this version of the project: sign it on the "
+        "project's page. Other ways to the same files: the project's S3 access point or Google "
+        "Cloud bucket (data_dir='s3://...' or 'gs://...'), or a download by wget."
+    ),
+    # It keeps a login in a session, instead of checking it with every file, for programs that it
+    # has seen to send a cookie.
+    cookies={"testcookie": "1"},
+)
+
+register_site(PHYSIONET)
