@@ -47,7 +47,7 @@ lint: $(READY)
 
 docs: $(READY)
 	$(PY) docs/generate.py
-	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 
 bench: $(if $(BENCHMARKS),$(READY))
 ifeq ($(BENCHMARKS),)
