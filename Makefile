@@ -18,13 +18,14 @@ READY := $(VENV)/.ready
 TEST_PROCESSES := 4
 BENCHMARKS := $(sort $(filter-out $(patsubst %,benchmarks/%.py,harness release rival),$(wildcard benchmarks/*.py)))
 
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test lint docs gallery bench clean
 
 help:
 	@echo "make demo    write invented releases of both datasets, load them, show what came out"
 	@echo "make test    run the tests; DATASETS=3.6.0 runs them with that version of datasets"
 	@echo "make lint    check style and types"
 	@echo "make docs    write the tables of the pages anew, build the site into site/"
+	@echo "make gallery draw the pictures of examples/ anew; takes minutes"
 	@echo "make bench   run the benchmarks"
 	@echo "make clean   remove the environments and everything else that is made here"
 
@@ -48,6 +49,9 @@ lint: $(READY)
 docs: $(READY)
 	$(PY) docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+
+gallery: $(READY)
+	CXR_GALLERY=1 $(PY) -m pytest tests/examples/test_scripts.py
 
 bench: $(if $(BENCHMARKS),$(READY))
 ifeq ($(BENCHMARKS),)

@@ -19,6 +19,7 @@ PAGES = (README, *DOCS, *CARDS.values())
 LINKING = (
     *PAGES,
     "benchmarks/README.md",
+    "examples/README.md",
     *sorted({page.name for page in CHECKOUT.glob("*.md")} - {README}),
 )
 """Pages whose links are followed."""
