@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import socket
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,14 +21,14 @@ from cxr_datasets.export.identity import differences, versions
 from cxr_datasets.export.manifest import Line
 from cxr_datasets.export.parquet import write_file
 from cxr_datasets.export.plan import PlannedFile
-from cxr_datasets.storage.retry import is_passing
+from cxr_datasets.storage.retry import Patience, is_passing, retried
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
 
 ATTEMPTS_A_FILE = 4
 """How often a file is begun when a network or a store fails meanwhile."""
 
-_LONGEST_WAIT = 60.0
+_FIRST_WAIT, _LONGEST_WAIT = 2.0, 60.0
 _WHOLE_AT_ONCE = {"images": 16, "studies": 8}
 """Rows in memory together where images keep their size of 1.5 MB and more."""
 
@@ -119,16 +119,8 @@ class Task:
             CxrError: The file cannot be written.
         """
         self._check_versions()
-        for number in range(1, ATTEMPTS_A_FILE + 1):
-            try:
-                return self._write(progress, threads)
-            except Exception as error:
-                cause = error.__cause__ if isinstance(error, ExportError) else error
-                passing = isinstance(cause, Exception) and is_passing(cause)
-                if number == ATTEMPTS_A_FILE or not passing:
-                    raise
-            time.sleep(min(_LONGEST_WAIT, 2.0**number))
-        raise AssertionError("not reached")
+        patience = Patience(ATTEMPTS_A_FILE, _FIRST_WAIT, _LONGEST_WAIT, math.inf, _passes)
+        return retried(lambda: self._write(progress, threads), lambda error, _: error, patience)
 
     def _write(self, progress: Progress, threads: int | None) -> Line:
         file, builder = self.file, self.reader.builder
@@ -163,6 +155,11 @@ class Task:
                 f"{socket.gethostname()} would write other bytes than the machine that began the "
                 f"export. {'; '.join(changed)}. Give all workers the same environment."
             )
+
+
+def _passes(error: Exception) -> bool:
+    cause = error.__cause__ if isinstance(error, ExportError) else error
+    return isinstance(cause, Exception) and is_passing(cause)
 
 
 def image_ids(rows: pa.Table) -> pa.Array:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -15,7 +14,7 @@ from typing import TypeVar
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
 from cxr_datasets.errors import HubError
-from cxr_datasets.storage.retry import Patience, is_passing, status
+from cxr_datasets.storage.retry import is_passing, retried, status
 
 _T = TypeVar("_T")
 
@@ -43,18 +42,16 @@ def ask(repo: str, doing: str, call: Callable[[], _T]) -> _T:
     Raises:
         HubError: The Hub refuses the request, or cannot be reached after several tries.
     """
-    patience = Patience()
-    while True:
-        try:
-            return call()
-        except HubError:
-            raise
-        except Exception as error:
-            wait = patience.wait(error)
-            if wait is None:
-                # The message says what the Hub answered; the error also holds signed addresses.
-                raise hub_error(repo, doing, error) from (None if status(error) else error)
-        time.sleep(wait)
+
+    def final(error: Exception, tries: int) -> Exception:
+        if isinstance(error, HubError):
+            return error
+        told = hub_error(repo, doing, error)
+        # The message says what the Hub answered; the error also holds signed addresses.
+        told.__cause__ = None if status(error) else error
+        return told
+
+    return retried(call, final)
 
 
 def hub_error(repo: str, doing: str, error: Exception) -> HubError:

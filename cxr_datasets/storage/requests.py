@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
@@ -17,7 +16,14 @@ from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.addresses import WEB, joined, protocol, server_of
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.filesystems import CONNECTIONS, FEW_CONNECTIONS, _web_files, open_files
-from cxr_datasets.storage.retry import Patience, describe, is_passing, is_refusal
+from cxr_datasets.storage.retry import (
+    NOT_THERE,
+    is_passing,
+    is_refusal,
+    retried,
+    retried_async,
+    store_fault,
+)
 from cxr_datasets.storage.threads import ONE_THREAD_EACH, Threads, threads_for
 
 LONGEST_READ = 600.0
@@ -31,7 +37,6 @@ _HUB_ADVICE = (
     "`hf auth login`."
 )
 
-_NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _OUR_MISTAKES = (TypeError, AttributeError, NameError, AssertionError)
 
 _T = TypeVar("_T")
@@ -88,21 +93,17 @@ class Requests:
 
     def _patiently_opened(self) -> tuple[fsspec.AbstractFileSystem, str]:
         """Open the file system, which for an archive reads its directory."""
-        patience = Patience()
-        while True:
-            try:
-                return open_files(self._address, self._options, self.connections)
-            except (*_OUR_MISTAKES, BadZipFile, StoreError):
-                raise
-            except Exception as error:
-                if self._is_archive and isinstance(error, _NOT_THERE):
-                    raise
-                wait = patience.wait(error)
-                if wait is None:
-                    no_request = not (self._is_archive or is_passing(error) or is_refusal(error))
-                    advice = _OPTIONS_ADVICE if no_request else ""
-                    raise self._explained(self._address, error, patience.tries, advice) from None
-            time.sleep(wait)
+
+        def final(error: Exception, tries: int) -> Exception:
+            if isinstance(error, (*_OUR_MISTAKES, BadZipFile, StoreError)):
+                return error
+            if self._is_archive and isinstance(error, NOT_THERE):
+                return error
+            no_request = not (self._is_archive or is_passing(error) or is_refusal(error))
+            advice = _OPTIONS_ADVICE if no_request else ""
+            return self._explained(self._address, error, tries, advice)
+
+        return retried(lambda: open_files(self._address, self._options, self.connections), final)
 
     def _own_threads(self) -> Threads:
         """The threads for a file system that is not asynchronous."""
@@ -120,35 +121,29 @@ class Requests:
         else:
             function = partial(self._in_thread, method)
 
-        async def request() -> Any:
+        async def answered() -> Any:
             # By name: their order differs between file systems.
             answer = await function(place, **arguments)
             if at_least is not None and len(answer) < at_least:
                 raise EOFError
             return answer
 
-        return asyncio.run_coroutine_threadsafe(self._patiently(place, request), get_loop())
+        async def request() -> Any:
+            async with self._free:
+                return await asyncio.wait_for(answered(), LONGEST_READ)
+
+        def final(error: Exception, tries: int) -> Exception:
+            if isinstance(error, _OUR_MISTAKES):
+                return error
+            if isinstance(error, NOT_THERE) and not is_refusal(error):
+                return error
+            return self._explained(place, error, tries)
+
+        return asyncio.run_coroutine_threadsafe(retried_async(request, final), get_loop())
 
     def _in_thread(self, method: str, place: str, **arguments: Any) -> Awaitable[Any]:
         call = partial(self._threads.call, method, place, **arguments)
         return get_loop().run_in_executor(self._threads.pool, call)
-
-    async def _patiently(self, place: str, request: Callable[[], Awaitable[_T]]) -> _T:
-        patience = Patience()
-        while True:
-            try:
-                async with self._free:
-                    return await asyncio.wait_for(request(), LONGEST_READ)
-            except _OUR_MISTAKES:
-                raise
-            except Exception as error:
-                if isinstance(error, _NOT_THERE) and not is_refusal(error):
-                    raise
-                wait = patience.wait(error)
-                if wait is None:
-                    # Not from it: what libraries say quotes signed addresses.
-                    raise self._explained(place, error, patience.tries) from None
-            await asyncio.sleep(wait)
 
     def _explained(self, place: str, error: Exception, tries: int, advice: str = "") -> StoreError:
         link, _, rest = self._address.partition("::")
@@ -162,7 +157,7 @@ class Requests:
                 " The storage_options that were given did not reach this process: they are not "
                 "written into pickles. Set the credentials here as the store's own tools take them."
             )
-        explained = describe(self._address_of(place), error, tries, advice)
+        explained = store_fault(self._address_of(place), error, tries, advice)
         if explained.refused and hasattr(self, "files"):
             self.files.clear_instance_cache()  # a login put right now is to count at the next try
         return explained

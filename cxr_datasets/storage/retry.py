@@ -1,4 +1,4 @@
-"""What a failed request means: try again, the file is not there, or tell the user what to do."""
+"""What a failed request means, and the one loop in which requests are tried again."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 import errno
 import random
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.addresses import shown
@@ -18,7 +19,9 @@ LONGEST_WAIT = 30.0
 LONGEST_IN_ALL = 180.0
 """Seconds: before the second try, between any two (each wait is twice the last), and in all."""
 
-TRIES = 7
+MOST_TRIES = 7
+
+NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 _PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _PASSING_ERRORS = frozenset(
@@ -38,40 +41,16 @@ _REFUSING_NAMES = ("Credential", "Authentication", "GoogleAuth", "RefreshError",
 """In the texts, and names, of errors that do not say it by a status."""
 
 
-@dataclass
-class Patience:
-    """How long one file is tried for: growing waits, and an end."""
+_T = TypeVar("_T")
 
-    tries: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    def wait(self, error: Exception) -> float | None:
-        """Seconds to wait before the next try; None to give up."""
-        self.tries += 1
-        if self.tries >= TRIES or not is_passing(error):
-            return None
-        growing = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (self.tries - 1)) * random.uniform(0.75, 1.25)
-        wait = max(growing, _retry_after(error))
-        return wait if time.monotonic() - self.began + wait <= LONGEST_IN_ALL else None
-
-
-def status(error: BaseException) -> int | None:
-    """The HTTP status an error of any file system stands for; None if it is of another kind."""
-    for candidate in (error, getattr(error, "response", None)):
-        for name in ("status", "status_code", "code"):
-            value = getattr(candidate, name, None)
-            if value is not None and str(value).isdecimal():
-                return int(value)
-    response = getattr(error, "response", None)
-    if isinstance(response, dict):  # botocore's
-        return response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return None
+Final = Callable[[Exception, int], Exception]
+"""From what the last try raised, and the number of tries, to what is raised: it, or another."""
 
 
 def is_passing(error: Exception) -> bool:
     """Whether the same request may well succeed a little later."""
     of_aiohttp = _names_in_aiohttp(error)
-    if isinstance(error, (FileNotFoundError, PermissionError)) or "ClientSSLError" in of_aiohttp:
+    if isinstance(error, (*NOT_THERE, PermissionError)) or "ClientSSLError" in of_aiohttp:
         return False
     if status(error):
         return status(error) in _PASSING_STATUS
@@ -88,6 +67,92 @@ def is_passing(error: Exception) -> bool:
         text = str(error).lower()
         return error.errno in _PASSING_ERRORS or any(name in text for name in _PASSING_TEXTS)
     return False
+
+
+@dataclass
+class Patience:
+    """How long one thing is tried for: growing waits, and an end.
+
+    Attributes:
+        most_tries: How often it is tried.
+        first_wait: Seconds before the second try; each later wait is twice the one before.
+        longest_wait: Seconds between two tries, unless a server asks for more.
+        longest_in_all: Seconds after which no wait may end.
+        passes: Whether an error may be another after a while.
+        tries: How often it was tried so far.
+        began: When it began.
+    """
+
+    most_tries: int = field(default_factory=lambda: MOST_TRIES)
+    first_wait: float = field(default_factory=lambda: FIRST_WAIT)
+    longest_wait: float = field(default_factory=lambda: LONGEST_WAIT)
+    longest_in_all: float = field(default_factory=lambda: LONGEST_IN_ALL)
+    passes: Callable[[Exception], bool] = is_passing
+    tries: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def wait(self, error: Exception) -> float | None:
+        """Seconds to wait before the next try; None to give up."""
+        self.tries += 1
+        if self.tries >= self.most_tries or not self.passes(error):
+            return None
+        growing = min(self.longest_wait, self.first_wait * 2 ** (self.tries - 1))
+        wait = max(growing * random.uniform(0.75, 1.25), _retry_after(error))
+        return wait if time.monotonic() - self.began + wait <= self.longest_in_all else None
+
+
+def retried(call: Callable[[], _T], final: Final, patience: Patience | None = None) -> _T:
+    """Call something until it succeeds, or until there is no use in it.
+
+    Args:
+        call: Does it.
+        final: Gives the error to raise then. One with a cause is raised from that; any other from
+            nothing: the texts of libraries' errors quote signed addresses.
+        patience: How long to try; None: as long as a request to a store.
+    """
+    patience = patience or Patience()
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            wait = patience.wait(error)
+            if wait is None:
+                _give_up(error, final(error, patience.tries))
+        time.sleep(wait)
+
+
+async def retried_async(
+    call: Callable[[], Awaitable[_T]], final: Final, patience: Patience | None = None
+) -> _T:
+    """As `retried`, of a coroutine."""
+    patience = patience or Patience()
+    while True:
+        try:
+            return await call()
+        except Exception as error:
+            wait = patience.wait(error)
+            if wait is None:
+                _give_up(error, final(error, patience.tries))
+        await asyncio.sleep(wait)
+
+
+def _give_up(error: Exception, told: Exception) -> NoReturn:
+    if told is error:
+        raise error
+    raise told from told.__cause__
+
+
+def status(error: BaseException) -> int | None:
+    """The HTTP status an error of any file system stands for; None if it is of another kind."""
+    for candidate in (error, getattr(error, "response", None)):
+        for name in ("status", "status_code", "code"):
+            value = getattr(candidate, name, None)
+            if value is not None and str(value).isdecimal():
+                return int(value)
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):  # botocore's
+        return response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return None
 
 
 def _names_in_aiohttp(error: Exception) -> set[str]:
@@ -116,7 +181,7 @@ def _retry_after(error: Exception) -> float:
         return 0.0
 
 
-def describe(address: str, error: Exception, tries: int, advice: str = "") -> StoreError:
+def store_fault(address: str, error: Exception, tries: int, advice: str = "") -> StoreError:
     """Build the error for a request that failed for good.
 
     The texts of other libraries' errors are left out: they quote signed addresses and headers.

@@ -178,7 +178,7 @@ def test_waits_grow_and_the_tries_end(
     remote_mimic.server.fail(path, Reset(10), times=None)
     until_it_fails(rows(remote_mimic.stream()), StoreError)
     times = times_of(remote_mimic.server, path)
-    assert len(times) == faults.TRIES
+    assert len(times) == faults.MOST_TRIES
     waits = [after - before for before, after in pairwise(times)]
     for number, wait in enumerate(waits):
         assert wait >= 0.02 * 2**number * 0.74  # they vary by a quarter
@@ -189,7 +189,7 @@ def test_the_waits_have_a_bound_in_all(
     remote_mimic: Remote, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     monkeypatch.setattr(faults, "LONGEST_IN_ALL", 0.1)
-    monkeypatch.setattr(faults, "TRIES", 1000)
+    monkeypatch.setattr(faults, "MOST_TRIES", 1000)
     stream = remote_mimic.stream()
     remote_mimic.server.fail(an_image(remote_mimic), fault, times=None)
     start = time.monotonic()
@@ -214,7 +214,7 @@ def test_the_waits_have_a_bound_in_all(
 def test_after_too_many_tries_the_file_is_named_and_the_rows_before_it_are_there(
     remote_mimic: Remote, fault: Fault, words: str, config: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(faults, "TRIES", 3)
+    monkeypatch.setattr(faults, "MOST_TRIES", 3)
     expected = list(rows(remote_mimic.local(config, split="train")))
     stream = remote_mimic.stream(config, storage_options=dict(IMPATIENT))
     broken = expected[9]["path"] if config == "images" else expected[9]["paths"][-1]
