@@ -129,7 +129,7 @@ def open_release(
     if source.size(REPORTS) is None:
         source.check_permitted(REPORTS)
         raise TableError(
-            f"{source.address(REPORTS)} is not there, though {PROJECTIONS} is. "
+            f"{source.shown(REPORTS)} is not there, though {PROJECTIONS} is. "
             f"Fetch it from {HOMEPAGE} and put it beside the other table."
         )
     return IndianaRelease(source, find_image_folder(source), split_by)
@@ -139,7 +139,7 @@ def _hint(source: Source) -> str:
     for archive in source.archives():
         if not archive.is_broken and archive.size(PROJECTIONS) is not None:
             name = posixpath.basename(archive.root)
-            return f"Its {name} is Kaggle's archive: pass that, data_dir={archive.root}."
+            return f"Its {name} is Kaggle's archive: pass that, data_dir={archive.shown()}."
     return ""
 
 

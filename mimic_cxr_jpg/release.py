@@ -113,7 +113,7 @@ def open_release(
     if missing:
         source.check_permitted(missing[0])
         raise TableError(
-            f"{source.root} has no {' and no '.join(missing)} (nor without .gz). "
+            f"{source.shown()} has no {' and no '.join(missing)} (nor without .gz). "
             f"Fetch it from {HOMEPAGE} and put it beside the other tables."
         )
     if reports is not None:
@@ -126,7 +126,7 @@ def open_release(
 
 def _say_without_reports(source: Source, needs_reports: bool) -> None:
     message = (
-        f"No reports in {source.root}, above it or beside it. They belong to the separate "
+        f"No reports in {source.shown()}, above it or beside it. They belong to the separate "
         f"project MIMIC-CXR ({REPORTS_HOMEPAGE}): fetch mimic-cxr-reports.zip there and pass "
         "reports=, its path, the path of a .tar.gz of it, or of the folder that holds its files/."
         f"{_refusal(source)}"
@@ -150,7 +150,7 @@ def _refusal(source: Source) -> str:
 def _hint(source: Source) -> str:
     for folder in _SUBFOLDERS:
         if "split" in tables.find_tables(source.folder(folder)):
-            return f"The tables are in {source.address(folder)}: pass that."
+            return f"The tables are in {source.shown(folder)}: pass that."
     if any(re.match(r"cxr-(record|study)-list", name) for name in source.names()):
         return (
             "This is MIMIC-CXR, the project of DICOM files and reports; pass it as reports=, and "

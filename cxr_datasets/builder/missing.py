@@ -49,7 +49,7 @@ def probe(source: Source, paths: pa.Array) -> None:
     absent = sample[int(np.flatnonzero(~present)[0])].as_py()
     raise MissingImagesError(
         f"{(~present).sum()} of a sample of {len(sample)} image files are not there (or are empty, "
-        f"an unfinished download), first {source.address(absent)}. "
+        f"an unfinished download), first {source.shown(absent)}. "
         "Finish the download, or load with missing='skip' to leave out every row whose file is "
         "absent, or missing='null' to keep those rows with a null image."
     )
@@ -88,7 +88,7 @@ def keep_present(images: pa.Table, source: Source, config: CxrConfig) -> Found:
         return Found(images.append_column("present", pa.array(present)), key, {})
     if not present.any():
         raise MissingImagesError(
-            f"None of the {len(present)} images that the tables list is in {source.root}. Check "
+            f"None of the {len(present)} images that the tables list is in {source.shown()}. Check "
             "that data_dir is the folder that holds the images, or load config 'reports', which "
             "needs none."
         )

@@ -183,7 +183,7 @@ class Pixels:
             return None
 
     def _read(self, path: str, read: Callable[[], bytes]) -> bytes:
-        address = self.source.address(path)
+        address = self.source.shown(path)
         try:
             content = read()
             if len(content) <= EMPTY:

@@ -109,7 +109,7 @@ def open_source(
     problem = source.problem()
     if problem is not None:
         told = _PROBLEMS[problem].format(dataset=dataset, download=download)
-        raise ReleaseError(f"data_dir={source.root} {told}")
+        raise ReleaseError(f"data_dir={source.shown()} {told}")
     return source
 
 
@@ -126,6 +126,6 @@ def not_this_dataset(source: Source, dataset: str, looked_for: str, hint: str = 
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     shown = shown or "nothing (it does not exist, is empty, or may not be listed)"
     return ReleaseError(
-        f"data_dir={source.root} is not a copy of {dataset}: expected {looked_for} in it, found "
+        f"data_dir={source.shown()} is not a copy of {dataset}: expected {looked_for} in it, found "
         f"{shown}. {hint or 'Pass the folder that holds the tables.'}"
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 from cxr_datasets._version import __version__
 from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.storage.addresses import last_part
 
 FORMAT = 2
 """Raise this when the same rows become other bytes: other row groups, encodings or names."""
@@ -42,8 +43,10 @@ def identity(dataset: str, builder: CxrBuilder, rows_per_file: int | None) -> di
     options = {name: without_place(value) for name, value in builder.config.key().items()}
     del options["embed"]  # an export always holds the images
     release = {
-        posixpath.basename(name.rstrip("/")) or ".": f"{size:,} bytes, {_told_state(changed)}"
-        for name, size, changed in builder.release.stamps()
+        posixpath.basename(stamp.path.rstrip("/")) or ".": (
+            f"{stamp.size:,} bytes, {_told_state(stamp.version)}"
+        )
+        for stamp in builder.release.stamps()
     }
     if builder.found is not None:
         release[PRESENT] = builder.found
@@ -74,7 +77,7 @@ def _told_state(changed: str) -> str:
 def without_place(value: Any) -> Any:
     """Return the value of an option as it may leave this machine: the last part of a path."""
     if isinstance(value, str) and re.search(r"[/\\]", value):
-        return re.split(r"[/\\]", re.sub(r"[?#].*", "", value).rstrip("/\\"))[-1]
+        return last_part(value)
     return value
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import PIL.Image
 
+from cxr_datasets.storage.addresses import shown
+
 
 def image_fault(address: str, error: Exception) -> str:
     """Say of which image an error is, what it means and what to do next.
@@ -32,6 +34,6 @@ def image_fault(address: str, error: Exception) -> str:
 
 
 def address_of(value: Any) -> str:
-    """Say where a stored image is: its path, or that it has none."""
+    """Say where a stored image is: its address as it may be shown, or that it has none."""
     path = value.get("path") if isinstance(value, dict) else value
-    return path or "(embedded, without a path)"
+    return shown(path) if path else "(embedded, without a path)"

@@ -6,7 +6,6 @@ No message quotes those of the client, which hold signed addresses.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -14,6 +13,7 @@ from typing import TypeVar
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
 from cxr_datasets.errors import HubError
+from cxr_datasets.storage.addresses import shown_in
 from cxr_datasets.storage.retry import is_passing, retried, status
 
 _T = TypeVar("_T")
@@ -121,5 +121,5 @@ def without_signatures() -> Iterator[None]:
 
 
 def _cut_queries(record: logging.LogRecord) -> bool:
-    record.msg, record.args = re.sub(r"\?[^\s'\"]+", "?...", record.getMessage()), None
+    record.msg, record.args = shown_in(record.getMessage()), None
     return True

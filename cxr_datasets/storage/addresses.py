@@ -105,11 +105,31 @@ def has_host(link: str) -> bool:
 
 
 def shown(address: str) -> str:
-    """An address as it may be printed: without user, password and signature."""
+    """An address as it may be printed: without user, password and signature.
+
+    A local path is printed as it is.
+    """
     return _CHAIN.join(
-        re.sub(r"\?.*$", "?...", re.sub(r"://[^/@]*@", "://", link), flags=re.DOTALL)
+        _without_query(re.sub("://[^/]*@", "://", link)) if "://" in link else link
         for link in address.split(_CHAIN)
     )
+
+
+def shown_in(text: str) -> str:
+    """A line of a log as it may be printed: each address in it as `shown` prints it.
+
+    Of a path on a server, which some libraries log alone, what follows a question mark is cut too.
+    """
+    return re.sub(r"[^\s'\"]+", lambda word: _without_query(shown(word[0])), text)
+
+
+def _without_query(link: str) -> str:
+    return re.sub(r"\?.+", "?...", link, flags=re.DOTALL)
+
+
+def last_part(address: str) -> str:
+    """The name at the end of a path or address, without what says where that is."""
+    return re.split(r"[/\\]", re.sub(r"[?#].*", "", address).rstrip("/\\"))[-1]
 
 
 def check_open(option: str, address: str | os.PathLike[str]) -> None:

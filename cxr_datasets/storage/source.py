@@ -82,7 +82,7 @@ class Source(ABC):
         self._before, self._after = addresses.joined(self._inside, _ANY_PATH).split(_ANY_PATH)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({addresses.shown(self.root)!r})"
+        return f"{type(self).__name__}({self.shown()!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.root, self.options, self.connections)
@@ -97,6 +97,10 @@ class Source(ABC):
     def address(self, path: str = "") -> str:
         """Where a file is, as a person or `datasets` would open it: a path or a chained URL."""
         return addresses.joined(self._inside, path) if path else self.root
+
+    def shown(self, path: str = "") -> str:
+        """`address` as it may stand in a message: without user, password and signature."""
+        return addresses.shown(self.address(path))
 
     def addresses(self, paths: pa.Array) -> pa.Array:
         """`address` of a whole column of paths; nulls stay null."""

@@ -145,7 +145,7 @@ def read_table(source: Source, path: str, columns: Mapping[str, pa.DataType]) ->
     Raises:
         TableError: The file is empty or broken, lacks a column, or a cell is not of its type.
     """
-    address = source.address(path)
+    address = source.shown(path)
     options = csv.ConvertOptions(
         column_types=dict(columns),
         include_columns=list(columns),
@@ -190,18 +190,18 @@ def _missing_columns(source: Source, path: str, columns: Mapping[str, pa.DataTyp
     if len(missing) == len(columns):
         # Not shown: where the header is lost, the first line may be a patient's report.
         return TableError(
-            f"{source.address(path)} does not begin with a header that has "
+            f"{source.shown(path)} does not begin with a header that has "
             f"{', '.join(map(repr, columns))}. Use the release's own file, with its header "
             "unchanged."
         )
     return TableError(
-        f"{source.address(path)} has no column {', '.join(map(repr, missing))}. It has: "
+        f"{source.shown(path)} has no column {', '.join(map(repr, missing))}. It has: "
         f"{', '.join(map(repr, found))}. Use the release's own file, with its header unchanged."
     )
 
 
 def _unreadable(source: Source, path: str, error: Exception) -> TableError:
-    address = source.address(path)
+    address = source.shown(path)
     cell = re.search(
         r"In CSV column #(\d+): CSV conversion error to (\w+): (.*)", str(error), re.DOTALL
     )

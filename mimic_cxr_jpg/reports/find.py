@@ -64,20 +64,20 @@ def _given_reports(reports: str, data: Source) -> ReportStore:
             return store
         given.check_permitted()
         raise ReportsError(
-            f"reports={given.root} is not there, or holds no reports. Pass the address of "
+            f"reports={given.shown()} is not there, or holds no reports. Pass the address of "
             "mimic-cxr-reports.zip, of a .tar.gz of it, or of the folder that holds its files/."
         )
     if folder.is_closed or given.is_closed:
-        raise not_permitted(f"reports={given.root}")
+        raise not_permitted(f"reports={given.shown()}")
     if not folder.is_folder(name):
         raise ReportsError(
-            f"reports={given.root} does not exist. Pass mimic-cxr-reports.zip, a .tar.gz of it, or "
-            "the folder that holds its files/."
+            f"reports={given.shown()} does not exist. Pass mimic-cxr-reports.zip, a .tar.gz of it, "
+            "or the folder that holds its files/."
         )
     store = _reports_in(given)
     if store is None:
         raise ReportsError(
-            f"reports={given.root} holds no reports: expected one of {', '.join(ARCHIVES)}, or "
+            f"reports={given.shown()} holds no reports: expected one of {', '.join(ARCHIVES)}, or "
             f"{TEXT_PATH}. Pass the archive or the folder that holds files/."
         )
     return store
@@ -89,7 +89,7 @@ def _archive(folder: Source, name: str) -> ReportStore:
     if name.endswith((".tar.gz", ".tgz")):
         return TarredReports(folder, name)
     raise ReportsError(
-        f"reports={folder.address(name)} is no archive this reads: expected a name that ends in "
+        f"reports={folder.shown(name)} is no archive this reads: expected a name that ends in "
         ".zip, .tar.gz or .tgz."
     )
 

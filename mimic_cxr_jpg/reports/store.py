@@ -32,11 +32,11 @@ class ReportStore(ABC):
     @property
     def address(self) -> str:
         """Where the reports are."""
-        return self.source.address(self.path)
+        return self.source.shown(self.path)
 
     def stamps(self) -> list[Stamp]:
         """Stamps that change when the reports change."""
-        return [self.source.stamp(self.path)._replace(path=self.address)]
+        return [self.source.stamp(self.path)._replace(path=self.source.address(self.path))]
 
     def prepare(self, cache: str) -> None:  # noqa: B027  (a tree needs nothing)
         """Write to the cache what `locate` and `read` need there."""

@@ -17,7 +17,7 @@ class ReportTree(ReportStore):
     def stamps(self) -> list[Stamp]:
         """One stamp of the patients' folders, which change when a text is added or removed."""
         changed = self.source.subfolder_stamp(within(self.path, "files"))
-        return [Stamp(self.address, 0, changed)]
+        return [Stamp(self.source.address(self.path), 0, changed)]
 
     def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
         """See `ReportStore.locate`; only `read` finds out whether a file is there."""
@@ -33,7 +33,7 @@ class ReportTree(ReportStore):
 
     def _content(self, path: str, read: Callable[[], bytes]) -> bytes | None:
         try:
-            with permitted(self.source.address(path)):
+            with permitted(self.source.shown(path)):
                 return read()
         except FileNotFoundError:
             return None

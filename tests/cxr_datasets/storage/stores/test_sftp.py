@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cxr_datasets.errors import StoreError
+from cxr_datasets.errors import CxrError, StoreError
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import open_place
 from cxr_datasets.testing import StoreCase, copy_release
@@ -83,6 +83,34 @@ def test_the_user_may_stand_in_the_address_but_is_not_shown(
         rows(remote, cache, storage_options={**remote.options, "password": "wrong-password"})
     assert "reader" not in str(caught.value)
     assert "wrong-password" not in str(caught.value)
+
+
+def test_no_message_of_a_release_shows_the_user_of_its_address(
+    remote: Release, sftp: Sftp, cache: str
+) -> None:
+    place = remote.place
+    remote.url = place.url.replace("://", "://reader@")
+    remote.options = {k: v for k, v in sftp.options.items() if k != "username"}
+    host = place.url.partition("/release")[0]
+
+    def message() -> str:
+        with pytest.raises(CxrError) as caught:
+            rows(remote, cache)
+        return str(caught.value)
+
+    image = rows(remote, cache)[0]["path"]
+    place.put(image, b"")
+    told = [message()]
+    place.put("indiana_reports.csv", b"uid,image\n1,a\n")
+    told.append(message())
+    place.remove("indiana_reports.csv")
+    told.append(message())
+    place.remove("indiana_projections.csv")
+    told.append(message())
+    for text in told:
+        assert host in text
+        assert "reader" not in text
+    assert len(set(told)) == 4
 
 
 @pytest.mark.parametrize("changed", [{"password": "wrong-password"}, {"password": None}])
