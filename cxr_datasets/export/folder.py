@@ -20,8 +20,8 @@ from cxr_datasets.errors import CxrError, ExportError, OptionError
 from cxr_datasets.export.sinks import Explaining, LocalSink, Sink, StoreSink
 from cxr_datasets.storage import addresses
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.faults import is_refusal
 from cxr_datasets.storage.filesystems import open_files
-from cxr_datasets.storage.retry import is_refusal
 from cxr_datasets.storage.threads import ONE_THREAD_EACH
 
 PRIVATE = ".cxr"

@@ -21,7 +21,8 @@ from cxr_datasets.export.identity import differences, versions
 from cxr_datasets.export.manifest import Line
 from cxr_datasets.export.parquet import write_file
 from cxr_datasets.export.plan import PlannedFile
-from cxr_datasets.storage.retry import Patience, is_passing, retried
+from cxr_datasets.storage.faults import is_passing
+from cxr_datasets.storage.retry import Patience, retried
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
 
@@ -119,7 +120,10 @@ class Task:
             CxrError: The file cannot be written.
         """
         self._check_versions()
-        patience = Patience(ATTEMPTS_A_FILE, _FIRST_WAIT, _LONGEST_WAIT, math.inf, _passes)
+        patience = Patience(
+            most_tries=ATTEMPTS_A_FILE, first_wait=_FIRST_WAIT, longest_wait=_LONGEST_WAIT,
+            longest_in_all=math.inf, passes=_passes,
+        )  # fmt: skip
         return retried(lambda: self._write(progress, threads), lambda error, _: error, patience)
 
     def _write(self, progress: Progress, threads: int | None) -> Line:

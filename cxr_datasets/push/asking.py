@@ -14,7 +14,8 @@ from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, Offl
 
 from cxr_datasets.errors import HubError
 from cxr_datasets.storage.addresses import shown_in
-from cxr_datasets.storage.retry import is_passing, retried, status
+from cxr_datasets.storage.faults import is_passing, status
+from cxr_datasets.storage.retry import retried
 
 _T = TypeVar("_T")
 

@@ -17,7 +17,7 @@ from cxr_datasets.errors import OptionError
 WEB = ("http", "https")
 
 ARCHIVE = ".zip"
-"""How the address of an archive ends whose members are read in place."""
+"""The suffix of an archive that is read in place."""
 
 _LOCAL = ("file", "local")
 _CHAIN = "::"
@@ -26,11 +26,11 @@ _STORES = {
     "hf": r"(datasets/|spaces/|buckets/)?[^/]+/[^/]+",
     "s3": r"arn:[^/]+:(outpost/[^/]+/)?accesspoint/[^/]+|[^/]*",
 }
-"""What of an address names the store, where that is more than up to the first slash."""
+"""The part of an address that names the store, where it goes beyond the first slash."""
 
 
 def normalised(address: str) -> str:
-    """An address in the one form in which it is compared, stored and extended.
+    """Write an address in the one form in which addresses are compared and stored.
 
     Args:
         address: A local path, or an fsspec address.
@@ -52,7 +52,7 @@ def normalised(address: str) -> str:
 
 
 def joined(address: str, path: str) -> str:
-    """The address of a path below a normalised one; `..` goes up, but never out of its store."""
+    """Append a path to a normalised address. `..` goes up, but never out of the store."""
     link, chain, rest = address.partition(_CHAIN)
     protocol, separator, place = link.partition("://")
     if not separator:
@@ -65,7 +65,7 @@ def joined(address: str, path: str) -> str:
 
 
 def server_of(address: str) -> str:
-    """The address of the server, bucket or repository that a normalised one is on."""
+    """Cut a normalised address down to its server, bucket or repository."""
     link, chain, rest = address.partition(_CHAIN)
     protocol, _, place = link.partition("://")
     return f"{protocol}://{_store(protocol, place)}{chain}{rest}"
@@ -78,24 +78,24 @@ def _store(protocol: str, place: str) -> str:
 
 
 def protocol(address: str) -> str:
-    """How the bytes of an address are reached: `file`, `https`, `s3`, ...; of a chain, its end."""
+    """Tell the protocol that brings the bytes, such as `file` or `s3`: in a chain, the last one."""
     end = address.rpartition(_CHAIN)[2]
     name = end.partition("://")[0] if "://" in end else "file"
     return "file" if name in _LOCAL else name
 
 
 def is_remote(address: str) -> bool:
-    """Whether the bytes of an address come from elsewhere than this machine's own disks."""
+    """Whether the bytes come from anywhere but this machine's disks."""
     return protocol(address) != "file"
 
 
 def is_archive(address: str) -> bool:
-    """Whether an address names a zip archive, and not what is in one."""
+    """Whether an address names a zip archive itself, and not a folder in one."""
     return address.endswith(ARCHIVE) and _CHAIN not in address
 
 
 def inside(address: str) -> str:
-    """The address of the files of a place: of an archive, that of its own top folder."""
+    """The address that the files of a place begin with. In an archive it is a chain."""
     return f"zip://{_CHAIN}{address}" if is_archive(address) else address
 
 
@@ -105,9 +105,9 @@ def has_host(link: str) -> bool:
 
 
 def shown(address: str) -> str:
-    """An address as it may be printed: without user, password and signature.
+    """Write an address as it may be printed: without user, password and signature.
 
-    A local path is printed as it is.
+    A local path stays as it is.
     """
     return _CHAIN.join(
         _without_query(re.sub("://[^/]*@", "://", link)) if "://" in link else link
@@ -116,9 +116,9 @@ def shown(address: str) -> str:
 
 
 def shown_in(text: str) -> str:
-    """A line of a log as it may be printed: each address in it as `shown` prints it.
+    """Write a line of a log as it may be printed: every address in it as `shown` writes it.
 
-    Of a path on a server, which some libraries log alone, what follows a question mark is cut too.
+    Some libraries log the path without the server. Its query is cut too.
     """
     return re.sub(r"[^\s'\"]+", lambda word: _without_query(shown(word[0])), text)
 
@@ -128,12 +128,12 @@ def _without_query(link: str) -> str:
 
 
 def last_part(address: str) -> str:
-    """The name at the end of a path or address, without what says where that is."""
+    """The name at the end of a path or address, which does not tell where that is."""
     return re.split(r"[/\\]", re.sub(r"[?#].*", "", address).rstrip("/\\"))[-1]
 
 
 def check_open(option: str, address: str | os.PathLike[str]) -> None:
-    """Require an address that may stand in a cache key, a file or a message.
+    """Refuse an address that must not stand in a cache key, a file or a message.
 
     Raises:
         OptionError: It holds a password or a signature.

@@ -1,4 +1,4 @@
-"""Work begun ahead of its use, its results in order: how images are read while others are used."""
+"""Work that begins before its result is needed: images are read while earlier ones are used."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ _R = TypeVar("_R")
 def in_order(
     begin: Callable[[_T], Future[_R]], items: Iterable[_T], ahead: int
 ) -> Generator[Future[_R], None, None]:
-    """Begin work on items, at most so many ahead of the one that is used.
+    """Work on several items at once, and give the results in order.
 
     Args:
         begin: Starts the work on one item.
-        items: Taken one at a time, as far ahead as work is begun.
-        ahead: Most items under way or done and not yet taken.
+        items: The items. Only those whose work begins are taken.
+        ahead: Most items that are under way, or done and not yet taken.
 
     Yields:
-        For each item, in order, its work; `result()` waits for it, and gives or raises what came
-        of it.
+        The work on each item. `result()` waits for it, and returns or raises what came of it.
     """
     waiting: deque[Future[_R]] = deque()
     try:
@@ -40,26 +39,26 @@ def in_order(
 
 
 def one_ahead(items: Iterable[_T]) -> Generator[_T, None, None]:
-    """Take each item, none of which is None, in a thread while the one before it is used."""
+    """Make the next item in a thread while the one before it is used. No item may be None."""
     source = iter(items)
     with ThreadPoolExecutor(1, thread_name_prefix="cxr-ahead") as pool:
         coming = pool.submit(next, source, None)
         while (item := coming.result()) is not None:
             coming = pool.submit(next, source, None)
             yield item
-            del item  # not to be held while the next one is waited for
+            del item  # free its memory before the next one comes
 
 
 def after(first: Future[_T], pool: Executor, use: Callable[[Future[_T]], _R]) -> Future[_R]:
-    """Begin what follows on some work as soon as that is done.
+    """Begin a second step as soon as the first is done.
 
     Args:
-        first: The work.
-        pool: Where `use` is called.
-        use: Is given `first`, done; its `result()` gives or raises what came of it.
+        first: The first step.
+        pool: Calls `use`.
+        use: The second step. It gets `first`, which is done: `result()` returns or raises at once.
 
     Returns:
-        Both together. To cancel it cancels `first`.
+        Both steps as one. Cancelling it cancels `first`.
     """
     both: _Both[_R] = _Both(first)
 
@@ -73,7 +72,7 @@ def after(first: Future[_T], pool: Executor, use: Callable[[Future[_T]], _R]) ->
         both.first = None
 
     def begin(done: Future[_T]) -> None:
-        with suppress(RuntimeError):  # the pool was shut down: nobody waits any more
+        with suppress(RuntimeError):  # the pool is shut down, so nobody waits for the result
             pool.submit(run, done)
 
     first.add_done_callback(begin)
@@ -81,10 +80,11 @@ def after(first: Future[_T], pool: Executor, use: Callable[[Future[_T]], _R]) ->
 
 
 class _Both(Future[_R]):
-    """Some work and what follows on it.
+    """Two steps as one future.
 
-    A future keeps its callbacks, and these keep this one: it lets go of the first work as soon as
-    that is used, or all that was read would stay in memory until Python looks for cycles.
+    The first future keeps its callbacks, and they keep this one. So this one drops the first as
+    soon as it is used. Otherwise what was read would stay in memory until the garbage collector
+    finds the cycle.
     """
 
     def __init__(self, first: Future[Any]):
@@ -96,5 +96,5 @@ class _Both(Future[_R]):
         cancelled = super().cancel()
         first, self.first = self.first, None
         if first is not None:
-            first.cancel()  # which does nothing once it is done
+            first.cancel()  # does nothing if it is done
         return cancelled

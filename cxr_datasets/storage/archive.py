@@ -21,7 +21,7 @@ _NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)
 
 @kind_of_source
 class Archive(Source):
-    """A zip archive, or a folder in one, whose members are the files."""
+    """A zip archive on a disk, or a folder in one."""
 
     @classmethod
     def holds(cls, root: str) -> bool:
@@ -92,5 +92,5 @@ class Archive(Source):
     def _open(self, path: str) -> Any:
         try:
             return self._files.open(self._place(path), "rb")
-        except KeyError:  # older fsspec's, for a name that the archive does not have
+        except KeyError:  # what older versions of fsspec raise
             raise FileNotFoundError(self.address(path)) from None

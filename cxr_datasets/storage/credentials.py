@@ -1,9 +1,9 @@
-"""Storage options: what a store wants to know, credentials among them, and who may know it.
+"""Storage options, such as credentials, and which processes get to know them.
 
-They stay in the memory of the process they were given to, and of those it forks or starts
-itself: a pickle of them holds a number, which means something in these processes only. A pickle
-that goes through a pipe to a process just being started holds the options, as there is no other
-way; one that is written to a file, sent to another machine or hashed never does.
+The options stay in memory: in the process that they were given to, and in those that it forks or
+starts. A pickle holds only a key, by which these processes find the options. There is one
+exception: a process that is being started gets the options themselves, through a pipe. A pickle
+that is written to a file, sent to another machine or hashed never holds them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cxr_datasets.storage.addresses import protocol as protocol_of
 from cxr_datasets.storage.sessions import Options, sessions
 
 _OF_ONE_HOST = frozenset({"username", "password", "auth", "cookies", "authorization", "cookie"})
-"""Options, and headers, that tell a web server who the user is."""
+"""Options and headers that tell a web server who the user is."""
 
 _SAME = ({"http", "https"}, {"s3", "s3a"}, {"gs", "gcs"}, {"ssh", "sftp"})
 
@@ -29,20 +29,20 @@ class StorageOptions:
     """Options of file systems, by protocol.
 
     Attributes:
-        key: A number for them, the same for equal ones; tells nothing of them. Empty: none.
+        key: A random text, the same for equal options. It reveals nothing. Empty: no options.
     """
 
     def __init__(self, given: Mapping[str, Any] | None = None, data_dir: str | None = None):
-        """Sort the options a user gave.
+        """Sort the options that a user gave.
 
         Args:
-            given: Options of the file system of `data_dir`, or of several: `{"s3": {...}}`.
-            data_dir: The address that options without a protocol are for.
+            given: Options for `data_dir`, or options by protocol: `{"s3": {...}}`.
+            data_dir: The address that options without a protocol belong to.
         """
         self.key = ""
         self._host = _host(os.fspath(data_dir or ""))
         if given:
-            # Both at once: `datasets` itself adds the Hub's to those for `data_dir`.
+            # Both forms may come at once: `datasets` adds the Hub's options to the user's.
             keyed = {
                 name: dict(value)
                 for name, value in given.items()
@@ -56,7 +56,7 @@ class StorageOptions:
 
     @property
     def lost(self) -> bool:
-        """Whether options were given to another process and could not follow here."""
+        """Whether options were given, but this process does not know them."""
         return bool(self.key) and sessions.options(self.key) is None
 
     @property
@@ -64,18 +64,18 @@ class StorageOptions:
         return sessions.options(self.key) or {}
 
     def of(self, protocol: str) -> dict[str, Any]:
-        """Options for one protocol, whichever of its names they were given under."""
+        """Options for a protocol, under any of its names: `s3` and `s3a` are the same."""
         names = next((same for same in _SAME if protocol in same), set())
         given = self._given
         return next((dict(given[name]) for name in (protocol, *names) if name in given), {})
 
     def of_web(self, address: str) -> dict[str, Any]:
-        """Options for one web server; who the user is goes to that of `data_dir` only."""
+        """Options for a web server. Only the server of `data_dir` is told who the user is."""
         given = self.of(protocol_of(address))
         return given if self._host in ("", _host(address)) else _anonymous(given)
 
     def with_default(self, protocol: str, **options: Any) -> StorageOptions:
-        """These options, and more for a protocol that none were given for."""
+        """Add options for a protocol, unless the user gave some for it."""
         if self.of(protocol):
             return self
         more = StorageOptions({**self._given, protocol: options})
@@ -96,7 +96,7 @@ class StorageOptions:
 
 
 def _host(address: str) -> str:
-    """Name of the web server of an address; empty if it is on none."""
+    """Name of an address's web server; empty if it is in another kind of store."""
     end = address.rpartition("::")[2]
     return urlsplit(end).hostname or "" if protocol_of(end) in WEB else ""
 
@@ -115,7 +115,7 @@ def _is_protocol(name: str) -> bool:
 
 
 def _is_starting_a_process() -> bool:
-    """Whether what is being pickled goes straight to a process that this one starts."""
+    """Whether this pickle goes straight to a process that is being started."""
     import multiprocessing.context
 
     import multiprocess.context  # of `datasets`, for num_proc

@@ -1,4 +1,4 @@
-"""A large remote file, copied once into the cache: resumed where it broke off, used when whole."""
+"""Copying a large remote file into the cache once. A copy that broke off is continued."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from typing import BinaryIO
 from filelock import FileLock
 
 from cxr_datasets.errors import StoreError
-from cxr_datasets.storage.addresses import shown
 from cxr_datasets.storage.source import Source
 
 PIECE = 8 * 2**20
-"""Bytes of one request; what is lost when it breaks off."""
+"""Bytes of one request, and so the most that is lost when a copy breaks off."""
 
 
 def fetched(source: Source, path: str, folder: str) -> Path:
-    """Copy a file into a folder, unless this version of it is there.
+    """Copy a file into a folder, unless this version of the file is already there.
 
-    A copy that was broken off is continued. Two processes that want the same file make one copy.
+    A copy that broke off is continued. Two processes that want the same file make one copy.
 
     Args:
         source: Where the file is.
         path: Its path within the source.
-        folder: Local folder, made if it does not exist.
+        folder: Local folder. It is made if it does not exist.
 
     Returns:
-        The copy: its name, and a key of the address and version before it.
+        The copy. It has the file's name after a key of its address and version.
 
     Raises:
         FileNotFoundError: The file is not there.
@@ -50,17 +49,17 @@ def fetched(source: Source, path: str, folder: str) -> Path:
 
 
 def _complete(source: Source, path: str, size: int, unfinished: Path) -> None:
-    """Read what a file that broke off lacks."""
+    """Read what an unfinished copy lacks."""
     with unfinished.open("ab") as file:
         for piece in source.pieces(path, file.tell(), size, PIECE):
             _append(file, piece)
         os.fsync(file.fileno())
         found = file.tell()
     if size and found != size:
-        unfinished.unlink()  # it is of no use to the next try either
+        unfinished.unlink()  # the next try cannot use it either
         raise StoreError(
-            f"{shown(source.address(path))} came with {found} bytes; the store says it has {size}. "
-            "It changed meanwhile, or something between here and there cuts it: start again."
+            f"{source.shown(path)} came with {found} bytes; the store says it has {size}. "
+            "The file changed meanwhile, or something on the way cuts it: start again."
         )
 
 
@@ -69,4 +68,4 @@ def _append(file: BinaryIO, piece: tuple[int, bytes]) -> None:
     file.seek(start)
     file.truncate()
     file.write(content)
-    file.flush()  # what has arrived stays, however this process ends
+    file.flush()  # so that it is kept, however this process ends

@@ -1,4 +1,4 @@
-"""The file system of an address, of fsspec's, opened with the options that were given for it."""
+"""Opening the file system of an address, with the options that were given for it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 CONNECTIONS = {"s3": 32, "s3a": 32, "gs": 32, "gcs": 32, "abfs": 32, "hf": 16}
 FEW_CONNECTIONS = 8
-"""Requests at once, by protocol, and for all others: some web servers block users who open more."""
+"""Most requests at once, by protocol, and for others. Some web servers block users beyond that."""
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
-# As newer versions of fsspec do themselves; with older ones a forked process would wait for ever
-# for a thread of its parent's.
+# Newer versions of fsspec do this themselves. With older ones a forked process would wait for ever
+# for a thread that only its parent has.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=reset_lock)
 
@@ -40,13 +40,13 @@ def open_files(
         address: A normalised address.
         options: Storage options for every protocol in it.
         connections: Most requests at once to a web server.
-        own: Whether a connection that bears one thread is not to be shared with anybody.
+        own: Whether to open a new connection where only one thread may use a connection.
 
     Returns:
-        The file system, and the place of the address within it.
+        The file system, and the place of the address in it.
 
     Raises:
-        StoreError: A package that it needs is not installed.
+        StoreError: A package that it needs is not installed, or no protocol has this name.
     """
     _require_known(address)
     link, _, rest = address.partition("::")
@@ -54,7 +54,7 @@ def open_files(
         return _archive_files(rest, options, connections), link.partition("://")[2]
     name = protocol(address)
     if name in WEB and not rest:
-        return _web_files(address, options, connections), address
+        return open_web(address, options, connections), address
     given = options.of(name)
     if rest:
         return url_to_fs(address, **({name: given} if given else {}))
@@ -67,18 +67,19 @@ def open_files(
 
 
 def place_in(root: str, path: str) -> str:
-    """Where a path is in a file system, as that takes it.
+    """Join a place in a file system and a path below it.
 
     Args:
         root: The place of a folder, as `open_files` gives it.
-        path: A path below it; empty for the folder itself.
+        path: The path; empty for the folder itself.
     """
     root = root.rstrip("/")
     return f"{root}/{path}" if root and path else root or path or "/"
 
 
-def _web_files(address: str, options: StorageOptions, connections: int | None) -> WebFiles:
-    from cxr_datasets.storage.web import web_files  # which imports aiohttp: a tenth of a second
+def open_web(address: str, options: StorageOptions, connections: int | None) -> WebFiles:
+    """Open the files of a web server; see `web.web_files`."""
+    from cxr_datasets.storage.web import web_files  # aiohttp takes a tenth of a second to import
 
     return web_files(address, options, connections or FEW_CONNECTIONS)
 
@@ -88,15 +89,15 @@ def _archive_files(
 ) -> fsspec.AbstractFileSystem:
     files, place = open_files(rest, options, connections, own=True)
     archive = fsspec.filesystem("zip", fo=files.open(place, "rb"), skip_instance_cache=True)
-    archive.ls("")  # fsspec makes its list now: threads that ask meanwhile would see half of it
+    archive.ls("")  # lets fsspec list the members now: threads would see a list half made
     return archive
 
 
 def _google_files(address: str, options: dict[str, Any]) -> tuple[fsspec.AbstractFileSystem, str]:
-    """Files on Google Cloud by HTTP only.
+    """Open files on Google Cloud by HTTP only.
 
-    For what fsspec takes, gcsfs asks by gRPC what kind of bucket it is: it stalls for a minute at
-    a time where a proxy lets HTTP through only, and gRPC does not bear forked processes.
+    The class that fsspec opens asks by gRPC what kind of bucket it is. That waits for a minute
+    where a proxy lets only HTTP through, and it fails in forked processes.
     """
     from gcsfs.core import GCSFileSystem
 
@@ -104,9 +105,9 @@ def _google_files(address: str, options: dict[str, Any]) -> tuple[fsspec.Abstrac
 
 
 def _hub_files(address: str, options: StorageOptions) -> tuple[fsspec.AbstractFileSystem, str]:
-    """Files on the Hub, kept out of fsspec's cache.
+    """Open files on the Hub outside of fsspec's cache.
 
-    `datasets` writes whatever that cache has of them, tokens too, into pickles of its streams.
+    `datasets` writes what that cache holds of the Hub, even tokens, into pickles of its streams.
     """
     files = sessions.shared(
         ("hub", options.key),
@@ -116,16 +117,16 @@ def _hub_files(address: str, options: StorageOptions) -> tuple[fsspec.AbstractFi
 
 
 def _with_defaults(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Options for one protocol, and what is better here than its own defaults."""
+    """Add to the options of a protocol what serves us better than its own defaults."""
     if name in ("s3", "s3a"):
         known = signature(fsspec.get_filesystem_class(name).__init__).parameters
-        if "max_concurrency" in known:  # above 1, s3fs asks for each file's size before it
+        if "max_concurrency" in known:  # above 1, s3fs asks for each file's size first
             return {"max_concurrency": 1, **given}
     return given
 
 
 def _require_known(address: str) -> None:
-    """Require that every protocol of an address is known and its package installed."""
+    """Require that every protocol in an address is known and its package is installed."""
     for link in address.split("::"):
         name = link.partition("://")[0] if "://" in link else "file"
         try:
@@ -143,4 +144,4 @@ def _unknown(address: str, name: str, error: Exception) -> str:
         )
     if isinstance(error, ImportError):
         return f"{where} needs a package that is not installed: {error}."
-    return f"{where} is of no protocol that fsspec knows. Check what stands before '://'."
+    return f"{where} is of no protocol that fsspec knows. Check what comes before '://'."

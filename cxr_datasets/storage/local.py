@@ -17,7 +17,7 @@ from cxr_datasets.storage import addresses
 from cxr_datasets.storage.source import Info, Source, kind_of_source
 
 _THREADS = 8
-"""Of looking for files, which on a cold disk is waiting."""
+"""Threads that look for files. On a cold disk each look is a wait."""
 
 _PATHS_AT_ONCE = 4_096
 
@@ -26,7 +26,7 @@ _FILES = fsspec.filesystem("file")
 
 @kind_of_source
 class LocalFolder(Source):
-    """A folder on a disk, or one that is mounted as such: files open by a plain path."""
+    """A folder on a disk, or mounted like one. Its files open by a plain path."""
 
     @classmethod
     def holds(cls, root: str) -> bool:
@@ -57,7 +57,7 @@ class LocalFolder(Source):
         return np.array([size for part in sizes for size in part], np.int64)
 
     def _sizes(self, paths: Sequence[str]) -> list[int]:
-        # pyarrow looks without Python's lock: half the time of os.stat, or os.access, in threads.
+        # pyarrow looks without Python's lock: in threads it takes half the time of os.stat.
         before = self._before
         found = ArrowFiles().get_file_info([before + path for path in paths])
         return [-1 if info.size is None else info.size for info in found]
@@ -79,7 +79,7 @@ class LocalFolder(Source):
         """See `Source.is_closed`."""
         try:
             with os.scandir(self._place("")) as found:
-                for entry in found:  # a folder may be listed and yet not be entered
+                for entry in found:  # some folders may be listed but not entered
                     entry.stat()
                     break
         except PermissionError:
@@ -90,7 +90,7 @@ class LocalFolder(Source):
 
     def read(self, path: str) -> bytes:
         """See `Source.read`."""
-        # A quarter of fsspec's time a file, and reports in a tree are 227,835 files.
+        # It takes a quarter of fsspec's time, and a tree of reports has 227,835 files.
         with FileIO(self._place(path)) as file:
             return file.readall()
 

@@ -1,4 +1,4 @@
-"""Whose login is sent to a web server, and what to say where it is not accepted."""
+"""Which login a web server gets, and where a user can put one."""
 
 from __future__ import annotations
 
@@ -16,23 +16,29 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, repr=False)
 class Login:
-    """A user's name and password for one host, and where they were found."""
+    """A user's name and password for one host.
+
+    Attributes:
+        user: The name.
+        password: The password.
+        found: Where both were found, in words.
+    """
 
     user: str
     password: str
     found: str
 
     def header(self) -> str:
-        """What is sent as `Authorization`; aiohttp leaves it out when redirected elsewhere."""
+        """The header `Authorization`. After a redirect to another host aiohttp does not send it."""
         return "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode()
 
 
 def find_login(host: str, options: dict[str, Any]) -> Login | None:
-    """Look for a login: in the options, in the environment for a known site, in the netrc file.
+    """Look for a login in the options, in the environment (for known sites), in the netrc file.
 
     Args:
         host: Name of the server.
-        options: `username` and `password` are taken out of them.
+        options: Options of the file system. `username` and `password` are removed from them.
     """
     user, password = options.pop("username", None), options.pop("password", None)
     if user and password:
@@ -57,7 +63,7 @@ def _netrc_login(host: str) -> Login | None:
     except OSError:
         return None
     except netrc.NetrcParseError as error:
-        # Not what it says of a line that it could not parse: that may quote a password.
+        # Not the error's own text, which may quote a password.
         fault = f"line {error.lineno} is not understood" if error.lineno else error.msg
         _logger.warning("no login is taken from %s: %s", file, fault)
         return None

@@ -1,4 +1,4 @@
-"""A store elsewhere, whose files are asked for several at once."""
+"""A place in a store that is reached over a network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _R = TypeVar("_R")
 
 @kind_of_source
 class Remote(Source):
-    """A folder, or an archive, in a store that is reached over a network or by fsspec alone."""
+    """A folder or archive in a store: on a network, or in whatever else only fsspec reaches."""
 
     is_remote: ClassVar[bool] = True
     PROBES: ClassVar[int] = 8
@@ -47,7 +47,7 @@ class Remote(Source):
 
     @property
     def requests(self) -> Requests:
-        """What all that is asked of the store goes through."""
+        """The requests to the store. Several are under way at once."""
         return sessions.own(self, lambda: Requests(self._inside, self.options, self.connections))
 
     def _place(self, path: str) -> str:
@@ -63,11 +63,11 @@ class Remote(Source):
         except (FileNotFoundError, NotADirectoryError, PermissionError, StoreError):
             return []
         inside = (entry.rstrip("/") for entry in entries)
-        # Some stores list a file, or the empty file that marks a folder, as being in itself.
+        # Some stores list a file as its own content, or the empty file that marks a folder.
         return sorted(posixpath.basename(entry) for entry in inside if entry != place)
 
     def info(self, path: str = "") -> Info | None:
-        """See `Source.info`; kept, as over a network each look takes time."""
+        """See `Source.info`. It is kept, as each look takes time."""
         if path not in self._infos:
             self._infos[path] = self._info_now(path)
         return self._infos[path]
@@ -78,7 +78,7 @@ class Remote(Source):
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
         except StoreError as error:
-            # Where a user may not list, S3 refuses what is not there too.
+            # S3 refuses what is not there, too, if the user may not list the bucket.
             if error.refused:
                 return None
             raise
@@ -86,7 +86,7 @@ class Remote(Source):
     def infos(self, paths: Sequence[str]) -> list[Info | None]:
         """See `Source.infos`."""
         try:
-            self.requests  # noqa: B018  (opened once, and not by every thread that fails to)
+            self.requests  # noqa: B018  (so that a fault is met once, not in every thread)
         except FileNotFoundError:  # an archive that is not there
             return [None] * len(paths)
         with ThreadPoolExecutor(_LOOKING_THREADS) as pool:
@@ -104,13 +104,13 @@ class Remote(Source):
         """See `Source.is_folder`."""
         try:
             return super().is_folder(path)
-        except StoreError:  # a web server that lists no folders refuses them
+        except StoreError:  # web servers that list no folders refuse them
             return False
 
     # What is wrong.
 
     def problem(self) -> Problem | None:
-        """See `Source.problem`. A folder is not looked at: many stores have none."""
+        """See `Source.problem`. Only archives are looked at: many stores have no folders."""
         return "broken" if self.is_broken else None
 
     @property
@@ -119,7 +119,7 @@ class Remote(Source):
         if "::" not in self._inside:
             return False
         try:
-            self.requests  # noqa: B018  (opened here)
+            self.requests  # noqa: B018  (opens the archive)
         except (BadZipFile, IsADirectoryError):
             return True
         except FileNotFoundError:
@@ -159,7 +159,7 @@ class Remote(Source):
         return (read.result for read in in_order(self.begin_read, paths, _READS_AHEAD))
 
     def pieces(self, path: str, start: int, size: int, piece: int) -> Iterator[tuple[int, bytes]]:
-        """See `Source.pieces`; several are under way at once."""
+        """See `Source.pieces`. Several are under way at once."""
         if not size or "::" in self._inside:
             yield 0, self.read(path)
             return
@@ -170,14 +170,14 @@ class Remote(Source):
             return self.begin_read(path, at, min(at + piece, size))
 
         first = begin(start).result()
-        if len(first) == size:  # this server sends the whole file whatever it is asked for
+        if len(first) == size:  # this server always sends whole files
             yield 0, first
             return
         yield start, first
         rest = range(start + piece, size, piece)
         for at, read in zip(rest, in_order(begin, rest, self.requests.connections), strict=True):
             content = read.result()
-            # For once the whole file came: not every machine behind an address serves ranges.
+            # The whole file may come for once: behind an address are several machines.
             yield at, content[at : at + piece] if len(content) == size else content
 
 

@@ -1,7 +1,7 @@
-"""What this process holds open, in one place: connections, archives, loaded sources, options.
+"""What this process holds open: connections, archives, loaded sources, options that were given.
 
-Everything here is opened once, however many threads ask for it at the same moment, and opened
-anew in a forked process: a child that used its parent's connections would take its answers.
+Each thing is opened once, even if many threads ask for it at the same moment. A forked process
+opens everything anew: on its parent's connections it would get its parent's answers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Options = dict[str, dict[str, Any]]
 
 
 class Readable(Protocol):
-    """What is kept of a source that was loaded: enough to read a file by its address."""
+    """A loaded source, as far as it is needed to read a file by its address."""
 
     root: str
 
@@ -37,7 +37,7 @@ _Source = TypeVar("_Source", bound=Readable)
 
 
 class _Slot:
-    """A thing that is opened once, and the lock of those who wait for it."""
+    """One open thing, and a lock for the threads that wait until it is open."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -52,7 +52,7 @@ class _Slot:
 
 
 class Sessions:
-    """The open things of a process."""
+    """Everything that one process holds open. There is one instance, `sessions`."""
 
     def __init__(self) -> None:
         self._options: dict[str, Options] = {}
@@ -66,25 +66,25 @@ class Sessions:
         self._own: WeakKeyDictionary[Any, _Slot] = WeakKeyDictionary()
 
     def clear(self) -> None:
-        """Let go of all: what is still in use opens anew, and options given are forgotten."""
+        """Forget everything. Sources still in use open anew, but without the options given."""
         self._options.clear()
         self._sources.clear()
         self._begin()
 
     def begin_in_child(self) -> None:
-        """Open everything anew in a forked process; options and loaded sources are inherited."""
-        # Kept, or to drop them here would close connections that the parent is using.
+        """Open everything anew in a forked process. Options and loaded sources stay known."""
+        # The parent's things are kept: to drop them here would close connections it still uses.
         self._of_parents.append((self._shared, self._own))
         self._begin()
 
     # What is open.
 
     def shared(self, key: Hashable, open_it: Callable[[], _T]) -> _T:
-        """Give the thing that all in this process share under a key.
+        """Give a thing that the whole process shares.
 
         Args:
-            key: What it is, and whose.
-            open_it: Opens it. Called once; where it raises, the next who asks tries again.
+            key: What it is, and for which user.
+            open_it: Opens it. It is called once. If it raises, the next call tries again.
         """
         slot = self._shared.get(key)
         if slot is None:
@@ -93,10 +93,10 @@ class Sessions:
         return slot.opened(open_it)
 
     def own(self, owner: object, open_it: Callable[[], _T]) -> _T:
-        """Give the thing that one object has for itself, for as long as the object lives.
+        """Give a thing that belongs to one object, and is dropped with it.
 
         Args:
-            owner: Whose it is. The thing must not refer to it.
+            owner: The object. The thing must not refer to it.
             open_it: As for `shared`.
         """
         slot = self._own.get(owner)
@@ -108,18 +108,18 @@ class Sessions:
     # What was loaded.
 
     def add_source(self, source: Readable) -> None:
-        """Let `loaded` find a source by the addresses of its files, before all added earlier."""
+        """Let `loaded` find a source by the addresses of its files, before any added earlier."""
         with self._lock:
             self._sources.pop(source.root, None)
             self._sources[source.root] = source
 
     def same_source(self, source: _Source) -> _Source:
-        """Give the source that was added with this root; where none was, this one is added."""
+        """Give the source with the same root that was added before; else add this one."""
         with self._lock:
             return self._sources.setdefault(source.root, source)  # type: ignore[return-value]
 
     def loaded(self, address: str) -> tuple[Readable, str] | None:
-        """The source loaded last that an address is in, and its path there; None: in none."""
+        """Find the source that holds an address, and the path in it. The last one added wins."""
         with self._lock:
             sources = list(reversed(self._sources.values()))
         for source in sources:
@@ -135,10 +135,10 @@ class Sessions:
 
         Args:
             given: The options.
-            key: Their key, where another process gave them one.
+            key: Their key, if another process gave them one.
 
         Returns:
-            The key they are found by: a random one, the same for equal options.
+            Their key: a random text, the same for equal options.
         """
         with self._lock:
             known = (known for known, kept in self._options.items() if kept == given)
@@ -147,7 +147,7 @@ class Sessions:
         return key
 
     def options(self, key: str) -> Options | None:
-        """Options by their key; None if they were given to another process."""
+        """Find options by their key; None if this process does not have them."""
         return self._options.get(key)
 
 

@@ -1,8 +1,8 @@
-"""What is particular to the sites that datasets come from, as their packages say it.
+"""Sites that datasets are fetched from: their logins, and what their answers mean.
 
-A package registers its site when it is imported. It also names it in the entry points of its
-`pyproject.toml`, by the site's host, for processes that read what another one loaded and so never
-import the package:
+A dataset's package registers its site when it is imported. Some processes never import it, such as
+a worker that reads images which another process loaded. For them the package also names the site
+in its `pyproject.toml`, under the site's host:
 
     [project.entry-points."cxr_datasets.sites"]
     "data.example.org" = "my_cxr.site:SITE"
@@ -24,16 +24,16 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Site:
-    """A web server that asks for a login, and what its answers mean.
+    """A site that asks for a login.
 
     Attributes:
-        name: What its users call it.
-        host: Its host; those below it belong to it too.
-        user_variable: Environment variable that holds a user's name.
-        password_variable: Environment variable that holds the password.
-        refusal: What a 403 means and what to do, in sentences. `{agent}` in it becomes the
-            User-Agent that was sent, in quotes.
-        cookies: Sent with a login: name -> value.
+        name: Its name in messages.
+        host: Its host. Hosts below it, such as `data.example.org` below `example.org`, count too.
+        user_variable: Environment variable for the user's name.
+        password_variable: Environment variable for the password.
+        refusal: What a 403 of this site means and what to do, in whole sentences. `{agent}` in it
+            is replaced by the User-Agent that was sent, in quotes.
+        cookies: Cookies that are sent with a login: name -> value.
     """
 
     name: str
@@ -52,12 +52,12 @@ _sites: dict[str, Site] = {}
 
 
 def register_site(site: Site) -> None:
-    """Make a site known, instead of any that was registered for its host before."""
+    """Make a site known. It replaces a site of the same host."""
     _sites[site.host] = site
 
 
 def site_of(host: str) -> Site | None:
-    """Give the site that a host belongs to; None if it belongs to none that is known."""
+    """Find the site that a host belongs to; None if no known site has it."""
     for announced, point in _announced().items():
         if announced not in _sites and _serves(announced, host):
             _load(point)
@@ -65,13 +65,13 @@ def site_of(host: str) -> Site | None:
 
 
 def _serves(site: str, host: str) -> bool:
-    # A tunnel to a site ends on this machine; no other host is to see its password.
+    # This machine too, for a tunnel to the site may end here. No other host gets its password.
     return host == site or host.endswith(f".{site}") or host in _THIS_MACHINE
 
 
 @cache
 def _announced() -> dict[str, EntryPoint]:
-    """The sites that installed packages name, by host; none of them is imported."""
+    """Host -> entry point of each site that installed packages name. None is imported."""
     return {point.name: point for point in entry_points(group=_GROUP)}
 
 
@@ -79,5 +79,5 @@ def _load(point: EntryPoint) -> None:
     try:
         register_site(point.load())
     except (ImportError, AttributeError) as error:
-        # Its dataset cannot be used either, and says why; other servers need nothing of it.
+        # Whoever loads its dataset is told why that fails; other servers do not need the site.
         _logger.debug("The site %s does not load: %r", point.value, error)

@@ -32,10 +32,10 @@ _VERSION_KEYS = ("ETag", "etag", "blob_id", "oid", "md5Hash", "CRC", "mtime", "L
 """Keys of `info()` that identify a version of a file, best first."""
 
 Info = dict[str, Any]
-"""What fsspec's `info()` tells of a file or folder."""
+"""What fsspec's `info()` returns for a file or folder."""
 
 Problem = Literal["closed", "broken", "file", "absent", "empty"]
-"""Why a place holds no release: it may not be read, is no whole archive, is a file, or has none."""
+"""Why a place holds no release: `closed` may not be read, `broken` is no whole archive."""
 
 _R = TypeVar("_R")
 _S = TypeVar("_S", bound="type[Source]")
@@ -47,7 +47,7 @@ class Stamp(NamedTuple):
     Attributes:
         path: The file.
         size: In bytes; 0 if it is not there.
-        version: ETag, checksum or time of last change, whichever its store has; may be empty.
+        version: ETag, checksum or time of last change, depending on the store; may be empty.
     """
 
     path: str
@@ -56,17 +56,18 @@ class Stamp(NamedTuple):
 
 
 class Source(ABC):
-    """A place that holds files. `open_place` opens one from its address.
+    """A place that holds files. `open_place` opens one by its address.
 
-    It is pickled to every worker, and then holds its address only: whatever is open stays here.
+    It is pickled to every worker. A pickle holds the address, and nothing that is open.
 
     Attributes:
-        is_remote: Whether its bytes come over a network, or from any store but this machine's
-            disks, so that each look at a file takes time.
-        PROBES: How many files may be looked at before a user has to wait.
+        is_remote: Whether its bytes come from anywhere but this machine's disks. Then each look at
+            a file takes time.
+        PROBES: How many files can be looked at without keeping a user waiting.
         root: Absolute local path, or fsspec address, of the folder or archive.
-        options: Options of its file system; they never enter a cache key or a message.
-        connections: Most requests at once to a remote store; None: what its protocol bears.
+        options: Options of its file system. They never enter a cache key or a message.
+        connections: Most requests at once to a remote store; None: the usual number for its
+            protocol.
     """
 
     is_remote: ClassVar[bool] = False
@@ -90,12 +91,12 @@ class Source(ABC):
     @classmethod
     @abstractmethod
     def holds(cls, root: str) -> bool:
-        """Whether a normalised address is of a place of this kind."""
+        """Whether this class opens a normalised address."""
 
     # Names and addresses.
 
     def address(self, path: str = "") -> str:
-        """Where a file is, as a person or `datasets` would open it: a path or a chained URL."""
+        """The address of a file: a path, or a URL that fsspec and `datasets` open."""
         return addresses.joined(self._inside, path) if path else self.root
 
     def shown(self, path: str = "") -> str:
@@ -103,21 +104,21 @@ class Source(ABC):
         return addresses.shown(self.address(path))
 
     def addresses(self, paths: pa.Array) -> pa.Array:
-        """`address` of a whole column of paths; nulls stay null."""
+        """`address` for a whole column of paths. Nulls stay null."""
         return pc.binary_join_element_wise(self._before, paths, self._after, "")
 
     def path_of(self, address: str) -> str | None:
-        """The path that an address has within this source; None if it is outside."""
+        """The path of an address in this source; None if it is outside."""
         inside = address.startswith(self._before) and address.endswith(self._after)
         return address[len(self._before) : len(address) - len(self._after)] if inside else None
 
     def folder(self, path: str) -> Source:
-        """The source of a folder: inside this one, or above it (`..`)."""
+        """Open a folder in this place, or above it (`..`)."""
         start = self.root if path.startswith("..") else self._inside
         return open_place(addresses.joined(start, path), self.options, self.connections)
 
     def archives(self) -> list[Source]:
-        """The zip archives at the top of a folder, each as a source; an archive has none."""
+        """Open the zip archives at the top of this folder. An archive has none."""
         if self._inside != self.root:
             return []
         return [self.folder(name) for name in self.names() if name.endswith(addresses.ARCHIVE)]
@@ -128,7 +129,7 @@ class Source(ABC):
     def names(self, path: str = "") -> list[str]:
         """Sorted names in one folder; empty if it is not there or closed to us.
 
-        Never for a folder of images.
+        Do not call it for a folder of images: it would list them all.
         """
 
     @abstractmethod
@@ -136,15 +137,18 @@ class Source(ABC):
         """What fsspec tells of a file or folder; None if it is not there or closed to us."""
 
     def infos(self, paths: Sequence[str]) -> list[Info | None]:
-        """`info` of a few files; of remote ones all at once."""
+        """`info` of a few files. Remote ones are asked for at once."""
         return list(map(self.info, paths))
 
     @abstractmethod
     def sizes(self, paths: Sequence[str]) -> np.ndarray:
-        """Sizes in bytes of many files: int64 array, in order; -1 where a file is not there.
+        """Sizes of many files.
+
+        Returns:
+            int64 array as long as `paths`, in bytes; -1 where a file is not there.
 
         Raises:
-            StoreError: A remote store refuses one, or failed again and again.
+            StoreError: A remote store refuses a file, or failed again and again.
         """
 
     def size(self, path: str = "") -> int | None:
@@ -152,7 +156,7 @@ class Source(ABC):
         return file_size(self.info(path))
 
     def few_sizes(self, paths: Sequence[str]) -> list[int | None]:
-        """`size` of a few files; of remote ones all at once."""
+        """`size` of a few files. Remote ones are asked for at once."""
         return list(map(file_size, self.infos(paths)))
 
     def first_existing(self, paths: Sequence[str]) -> str | None:
@@ -166,27 +170,27 @@ class Source(ABC):
         return info is not None and info["type"] == "directory"
 
     def stamp(self, path: str = "") -> Stamp:
-        """What changes when a file does; of a file in an archive: what changes with the archive."""
+        """What changes when a file changes. Files in an archive change with the archive."""
         return self.stamps([path])[0]
 
     def stamps(self, paths: Sequence[str]) -> list[Stamp]:
-        """`stamp` of several files; of remote ones all at once."""
+        """`stamp` of several files. Remote ones are asked for at once."""
         if self._inside != self.root:
             above, name = self.folder(".."), posixpath.basename(self.root)
             return [_stamp(path, above.info(name)) for path in paths]
         return [_stamp(path, info) for path, info in zip(paths, self.infos(paths), strict=True)]
 
     def subfolder_stamp(self, path: str) -> str:
-        """What changes when a file is added to or removed from a folder two levels down.
+        """A text that changes when a file is added or removed two folders below a folder.
 
-        Only folders are looked at. Empty where folders have no time of change (object stores).
+        Only folders are looked at. Empty where folders have no time of change, as in buckets.
         """
         return ""
 
     # What is wrong.
 
     def problem(self) -> Problem | None:
-        """Why this place cannot hold a release; None if it may."""
+        """Why this place holds no release; None if nothing speaks against it."""
         if self.is_closed:
             return "closed"
         if self.is_broken:
@@ -199,16 +203,16 @@ class Source(ABC):
 
     @property
     def is_broken(self) -> bool:
-        """Whether the files are in an archive that is there and cannot be opened."""
+        """Whether this is an archive that is there but cannot be opened."""
         return False
 
     @property
     def is_closed(self) -> bool:
-        """Whether the root is there but this user may not look into it; of local ones only."""
+        """Whether this user may not look into a local folder or archive that is there."""
         return False
 
     def check_permitted(self, path: str = "") -> None:  # noqa: B027  (a disk says it when asked)
-        """Find out why a remote file has no size: whether it is not there, or closed to us.
+        """Raise an error if a remote file has no size because the store refuses it.
 
         Raises:
             StoreError: The store refuses it.
@@ -227,41 +231,45 @@ class Source(ABC):
 
     @property
     def reads_ahead(self) -> int:
-        """How many reads are to be under way, so that the store does not stand idle."""
+        """How many reads should be under way to keep the store busy."""
         return 1
 
     def begin(
         self, path: str, pool: Executor, use: Callable[[Callable[[], bytes]], _R]
     ) -> Future[_R]:
-        """Begin to read a file, and to use its bytes in a thread.
+        """Begin to read a file and to use its bytes.
 
         Args:
             path: The file.
-            pool: Its threads call `use`.
-            use: Is given a function that returns the bytes, or raises what `read` raises.
+            pool: Calls `use` in one of its threads.
+            use: Gets a function that returns the bytes, or raises what `read` raises.
 
         Returns:
-            What `use` returns or raises.
+            The work; its result is what `use` returns or raises.
         """
         return pool.submit(use, partial(self.read, path))
 
     def each(self, paths: Iterable[str]) -> Iterator[Callable[[], bytes]]:
-        """For each file in order, a function that returns its bytes, or raises as `read` does.
+        """Read several files in order; remote ones ahead of their use.
 
-        Remote files are read ahead of their use.
+        Yields:
+            For each file a function that returns its bytes, or raises what `read` raises.
         """
         return (partial(self.read, path) for path in paths)
 
     def pieces(self, path: str, start: int, size: int, piece: int) -> Iterator[tuple[int, bytes]]:
-        """The bytes of a file from `start` on, in pieces, each with its place in the file.
+        """Read the rest of a file, piece by piece.
 
-        A store that cannot give a part of a file gives all of it: one piece at place 0.
+        A store that cannot send a part of a file sends all of it, as one piece at place 0.
 
         Args:
             path: The file.
-            start: First byte that is wanted.
-            size: Of the file in bytes; 0: not known.
-            piece: Bytes of one piece; the last one may have fewer.
+            start: The first byte that is wanted.
+            size: Size of the file in bytes; 0: not known.
+            piece: Bytes of one piece.
+
+        Yields:
+            The place of each piece in the file, and its bytes.
 
         Raises:
             FileNotFoundError: It is not there.
@@ -270,11 +278,11 @@ class Source(ABC):
         yield 0, self.read(path)
 
     def arrow_file(self, path: str = "") -> pa.NativeFile:
-        """Open a file for reading by pyarrow; the caller closes it."""
+        """Open a file for pyarrow to read. The caller closes it."""
         return pa.BufferReader(self.read(path))
 
     def mapped(self, path: str = "") -> pa.Buffer:
-        """All bytes of a large file, mapped into memory where it is local."""
+        """All bytes of a large file. A local file is mapped, not copied."""
         return pa.py_buffer(self.read(path))
 
 
@@ -282,7 +290,7 @@ _KINDS: list[type[Source]] = []
 
 
 def kind_of_source(kind: _S) -> _S:
-    """Let `open_place` open the places that a class `holds` as such."""
+    """Let `open_place` use a class for the addresses that it `holds`."""
     _KINDS.append(kind)
     return kind
 
@@ -292,12 +300,12 @@ def open_place(
     options: StorageOptions | None = None,
     connections: int | None = None,
 ) -> Source:
-    """Open a place by its address; nothing is looked at yet.
+    """Open a place by its address. Nothing in it is looked at yet.
 
     Args:
         root: A folder or a zip archive: a local path, or an address of fsspec.
         options: Options of its file system.
-        connections: Most requests at once to a remote store; None: what its protocol bears.
+        connections: Most requests at once to a remote store; None: the usual number.
     """
     address = addresses.normalised(os.fspath(root))
     kind = next(kind for kind in _KINDS if kind.holds(address))
@@ -305,15 +313,15 @@ def open_place(
 
 
 def remember(source: Source) -> None:
-    """Let `read_address` use a source that is open, with the options it was opened with."""
+    """Let `read_address` use this source, with its options, for the files in it."""
     sessions.add_source(source)
 
 
 def read_address(address: str) -> bytes:
     """All bytes of a file that is remote or in an archive, by its address alone.
 
-    Files of a release that this process, or the one that forked it, has loaded are read with the
-    options it was loaded with; others with what the store's own default chain finds.
+    If this process, or the one that forked it, loaded the release, its options are used. If not,
+    the credentials are those that the store's own tools find.
 
     Raises:
         FileNotFoundError: It is not there.
@@ -325,17 +333,17 @@ def read_address(address: str) -> bytes:
         return source.read(path)
     link, chain, rest = address.partition("::")
     if link.startswith("zip://") and addresses.is_archive(rest):
-        archive = sessions.same_source(open_place(rest))  # its directory is to be read once
+        archive = sessions.same_source(open_place(rest))  # to read its list of members once
         return archive.read(link.removeprefix("zip://"))
     folder, _, name = link.rpartition("/")
     return open_place(f"{folder}{chain}{rest}").read(name)
 
 
 def file_size(info: Info | None) -> int | None:
-    """Size of what `info` tells of; None if that is nothing, or no file."""
+    """Size of a file from its `info`; None if there is nothing, or a folder."""
     if not info or info["type"] != "file":
         return None
-    return 1 if info["size"] is None else info["size"]  # 1 where a server does not say
+    return 1 if info["size"] is None else info["size"]  # a server that does not tell
 
 
 def _stamp(path: str, info: Info | None) -> Stamp:

@@ -1,4 +1,4 @@
-"""Threads for file systems whose calls block, and for connections that bear one thread only."""
+"""Threads for file systems whose calls block, and for connections that only one may use."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import fsspec
 from cxr_datasets.storage.sessions import sessions
 
 ONE_THREAD_EACH = ("sftp", "ssh", "ftp")
-"""Protocols with one conversation a connection: two threads would take each other's answers."""
+"""Protocols whose connections take one thread each: two would get each other's answers."""
 
 _Open = Callable[[], fsspec.AbstractFileSystem]
 
 
 class Threads:
-    """A bounded number of threads, each with a file system that it opens when it needs one."""
+    """A fixed number of threads. Each opens a file system when it first needs one."""
 
     def __init__(self, number: int, open_files: _Open):
-        """Prepare; no thread is started yet.
+        """Prepare the threads; none is started yet.
 
         Args:
-            number: Most threads, and file systems.
-            open_files: Called in each thread, and in all again after a call failed.
+            number: Most threads, and so most file systems.
+            open_files: Opens a file system. After a call fails, every thread calls it again.
         """
         self.pool = ThreadPoolExecutor(number, thread_name_prefix="cxr-store")
         self._open = open_files
@@ -34,7 +34,7 @@ class Threads:
         self._failed = 0.0
 
     def call(self, method: str, place: str, **arguments: Any) -> Any:
-        """Call a method of this thread's file system; to be run in `pool`."""
+        """Call a method of this thread's file system. Run this in `pool`."""
         if getattr(self._own, "opened", 0.0) <= self._failed:
             now = time.monotonic()
             self._own.files = self._open()
@@ -43,19 +43,19 @@ class Threads:
             return getattr(self._own.files, method)(place, **arguments)
         except (FileNotFoundError, PermissionError):
             raise
-        except KeyError:  # older fsspec's, for a name that a zip archive does not have
+        except KeyError:  # what older versions of fsspec raise for a name not in an archive
             raise FileNotFoundError(place) from None
         except Exception:
-            # Where one connection breaks the others have too, and are of no use to the next try.
+            # If one connection broke, the others did too: the next try needs new ones.
             self._failed = time.monotonic()
             raise
 
 
 def threads_for(server: tuple[Any, ...], number: int, open_files: _Open) -> Threads:
-    """The threads, with their connections, that all who read from one server share.
+    """Give the threads, with their connections, that all sources on one server share.
 
     Args:
-        server: What tells it from others, and who the user is.
+        server: The server and the user.
         number: As for `Threads`.
         open_files: As for `Threads`.
     """

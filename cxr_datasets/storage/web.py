@@ -1,4 +1,4 @@
-"""Files on web servers: what we call ourselves, how long we wait, what their answers mean."""
+"""Files on web servers: how they are asked, and what their refusals mean."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from fsspec.implementations.http import HTTPFileSystem
 
 from cxr_datasets._version import __version__
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.faults import status
 from cxr_datasets.storage.logins import Login, find_login, ways_to_log_in
-from cxr_datasets.storage.retry import status
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.sites import site_of
 
 AGENT = f"cxr-datasets/{__version__} (+https://pypi.org/project/cxr-datasets/)"
-"""What we call ourselves to servers; some refuse a program that borrows another's name."""
+"""Our name for servers. Some refuse programs that call themselves by another's name."""
 
 SILENCE = 60.0
 """Seconds without a byte after which a request counts as failed."""
 
 
 def web_files(address: str, options: StorageOptions, connections: int) -> WebFiles:
-    """The files of a web server.
+    """Open the files of a web server.
 
-    All that this process reads from one server with the same options shares one session: its
-    cookies, and its limit of requests at once.
+    All sources on one server with the same options share its cookies and its limit of requests.
 
     Args:
         address: Any address on the server.
@@ -46,13 +45,13 @@ def web_files(address: str, options: StorageOptions, connections: int) -> WebFil
 
 
 def _proxy(scheme: str, host: str) -> dict[str, str]:
-    """The proxy that the environment names for a host, as hospital networks need it."""
+    """The proxy for a host that the environment names; hospital networks often need one."""
     proxy = getproxies().get(scheme)
     return {"proxy": proxy} if proxy and not proxy_bypass(host) else {}
 
 
 class WebFiles(HTTPFileSystem):
-    """fsspec's files on a web server, with a login, cookies, a time-out, and errors kept apart."""
+    """fsspec's files on a web server, with a login, cookies and a time-out."""
 
     cachable = False  # an instance holds a login
 
@@ -60,10 +59,10 @@ class WebFiles(HTTPFileSystem):
         """Prepare for one server.
 
         Args:
-            host: Its name.
-            login: What to log in with.
-            connections: Most requests at once; who makes them asks `free`.
-            **options: As fsspec's `HTTPFileSystem` takes them.
+            host: The name of the server.
+            login: The login to send.
+            connections: Most requests at once. Callers wait for the semaphore `free`.
+            **options: Options of fsspec's `HTTPFileSystem`.
         """
         client = options.pop("client_kwargs", {})
         self.free = asyncio.Semaphore(connections)
@@ -75,8 +74,8 @@ class WebFiles(HTTPFileSystem):
         own = {"User-Agent": AGENT, "Accept-Encoding": "identity"}
         if self._login:
             own["Authorization"] = self._login.header()
-        # Not among the client's headers: fsspec gives its own to each request. One spelling, so
-        # that a user's replaces ours.
+        # With each request, as fsspec does, and not once for the client. In one spelling, so that
+        # the user's headers replace ours.
         given = {**client.get("headers", {}), **options.get("headers", {})}
         options["headers"] = {**own, **{name.title(): given[name] for name in given}}
         defaults = {
@@ -86,14 +85,14 @@ class WebFiles(HTTPFileSystem):
         super().__init__(client_kwargs={**defaults, **client}, get_client=_client, **options)
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> Any:
-        """List a folder under the name that servers would redirect to; names without quoting."""
+        """List a folder, by the name with a final slash, which avoids a redirect."""
         found = await super()._ls(f"{url.rstrip('/')}/", detail, **kwargs)
         if detail:
             return [{**entry, "name": unquote(entry["name"])} for entry in found]
         return list(map(unquote, found))
 
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
-        """Size and version of a file by one HEAD request; errors are not taken for absence."""
+        """Ask for size and version by one HEAD request. fsspec would take an error for absence."""
         session = await self.set_session()
         options = {"allow_redirects": True, **self.kwargs, **kwargs}
         async with session.head(self.encode_url(url), **options) as answer:
@@ -112,7 +111,7 @@ class WebFiles(HTTPFileSystem):
             }
 
     def advice(self, error: Exception) -> str:
-        """What an answer of this server means and what to do; empty if it says nothing special."""
+        """What a refusal by this server means and what to do next; empty for other answers."""
         answer = status(error)
         if answer == 401:
             return self._login_advice()
@@ -133,22 +132,22 @@ class WebFiles(HTTPFileSystem):
         if site:
             return site.refusal.replace("{agent}", agent)
         if self._login:
-            user = f"the login from {self._login.found} may not read this file: ask its owners"
+            user = f"the login from {self._login.found} may not read this file: ask its owners."
         elif self._has_own_auth:
-            user = "the login in storage_options' client_kwargs may not read it: ask its owners"
+            user = "the login in storage_options' client_kwargs may not read it: ask its owners."
         else:
             user = f"it wants a login, and no login was sent. {ways_to_log_in(self._host)}"
         return (
-            f"{self._host} has one of two reasons. Either {user.rstrip('.')}. Or it does not let "
-            f"this program in, by its User-Agent ({agent}): set another, "
+            f"{self._host} may have two reasons. Either {user} Or it does not serve this program, "
+            f"which it knows by its User-Agent ({agent}): set another, "
             'storage_options={"headers": {"User-Agent": ...}}.'
         )
 
 
 async def _client(**kwargs: Any) -> aiohttp.ClientSession:
     kwargs.pop("loop", None)
-    # Some sites keep a login in a cookie, instead of checking it with every file. Unsafe means:
-    # also for servers that have a number and no name.
+    # Some sites remember a login by a cookie, instead of checking it with every file. `unsafe`
+    # keeps cookies of servers that have a number and no name, too.
     return aiohttp.ClientSession(
         cookie_jar=aiohttp.CookieJar(unsafe=True),
         requote_redirect_url=False,

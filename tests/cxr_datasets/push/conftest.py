@@ -26,12 +26,12 @@ _PROGRAM = """
 import contextlib, io, json, os, time, warnings
 from pathlib import Path
 
-from cxr_datasets.storage import retry as faults
+from cxr_datasets.storage import retry
 from cxr_datasets.cli import main
 from cxr_datasets.errors import CxrError
 from cxr_datasets.push import contents, push
 
-faults.FIRST_WAIT = 0.01  # and with it all waits
+retry.FIRST_WAIT = 0.01  # and with it all waits
 contents.FILES_A_COMMIT = 2
 
 def call(folder, repo, **options):

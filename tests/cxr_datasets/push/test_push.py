@@ -24,9 +24,9 @@ TERMS = "https://physionet.org/content/mimic-cxr-jpg/view-dua/2.1.0/"
 SIGNED = {"i_have_signed_the_dua": True}
 
 PUSH = """
-from cxr_datasets.storage import retry as faults
+from cxr_datasets.storage import retry
 from cxr_datasets.push import contents, push
-faults.FIRST_WAIT, contents.FILES_A_COMMIT = 0.01, 2
+retry.FIRST_WAIT, contents.FILES_A_COMMIT = 0.01, 2
 result = vars(push(folder, "alice/films", i_have_signed_the_dua=True, verify=False))
 """
 

@@ -9,7 +9,7 @@ import pytest
 
 import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
-from cxr_datasets.storage import retry as faults
+from cxr_datasets.storage import retry
 from cxr_datasets.testing import copy_release
 from tests.fakes.physionet import PASSWORD, USER, PhysioNet
 from tests.remote import INDIANA, MIMIC, MIMIC_REPORTS, Remote
@@ -21,8 +21,8 @@ ARCHIVE = "mimic-cxr-reports.zip"
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait milliseconds before a second try, as many times as users wait seconds."""
-    monkeypatch.setattr(faults, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(faults, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "LONGEST_WAIT", 0.05)
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from cxr_datasets.errors import StoreError
-from cxr_datasets.storage import retry as faults
+from cxr_datasets.storage import retry
 from tests.fakes.physionet import (
     Fault,
     PhysioNet,
@@ -172,13 +172,13 @@ def test_retry_after_may_be_a_date(remote_mimic: Remote) -> None:
 def test_waits_grow_and_the_tries_end(
     remote_mimic: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(faults, "FIRST_WAIT", 0.02)
-    monkeypatch.setattr(faults, "LONGEST_WAIT", 10)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(retry, "LONGEST_WAIT", 10)
     path = an_image(remote_mimic)
     remote_mimic.server.fail(path, Reset(10), times=None)
     until_it_fails(rows(remote_mimic.stream()), StoreError)
     times = times_of(remote_mimic.server, path)
-    assert len(times) == faults.MOST_TRIES
+    assert len(times) == retry.MOST_TRIES
     waits = [after - before for before, after in pairwise(times)]
     for number, wait in enumerate(waits):
         assert wait >= 0.02 * 2**number * 0.74  # they vary by a quarter
@@ -188,8 +188,8 @@ def test_waits_grow_and_the_tries_end(
 def test_the_waits_have_a_bound_in_all(
     remote_mimic: Remote, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
-    monkeypatch.setattr(faults, "LONGEST_IN_ALL", 0.1)
-    monkeypatch.setattr(faults, "MOST_TRIES", 1000)
+    monkeypatch.setattr(retry, "LONGEST_IN_ALL", 0.1)
+    monkeypatch.setattr(retry, "MOST_TRIES", 1000)
     stream = remote_mimic.stream()
     remote_mimic.server.fail(an_image(remote_mimic), fault, times=None)
     start = time.monotonic()
@@ -214,7 +214,7 @@ def test_the_waits_have_a_bound_in_all(
 def test_after_too_many_tries_the_file_is_named_and_the_rows_before_it_are_there(
     remote_mimic: Remote, fault: Fault, words: str, config: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(faults, "MOST_TRIES", 3)
+    monkeypatch.setattr(retry, "MOST_TRIES", 3)
     expected = list(rows(remote_mimic.local(config, split="train")))
     stream = remote_mimic.stream(config, storage_options=dict(IMPATIENT))
     broken = expected[9]["path"] if config == "images" else expected[9]["paths"][-1]
@@ -272,8 +272,8 @@ def test_a_server_that_dies_is_an_error_that_names_a_file(remote_mimic: Remote) 
 def test_a_server_that_comes_back_costs_no_row(
     remote_mimic: Remote, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(faults, "FIRST_WAIT", 0.1)
-    monkeypatch.setattr(faults, "LONGEST_WAIT", 10)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.1)
+    monkeypatch.setattr(retry, "LONGEST_WAIT", 10)
     expected = list(rows(remote_mimic.local(split="train")))
     stream = rows(remote_mimic.stream())
     remote_mimic.server.latency = 0.2
