@@ -20,7 +20,7 @@ REPORTS = ("zip", "tar.gz", "tree", "none")
 _LATERAL = {"LATERAL", "LL", "XTABLE LATERAL", "SWIMMERS"}
 _OBLIQUE = {"LAO", "RAO", "LPO"}
 
-# What the labels show of themselves in the pixels.
+# Label -> what of it is painted into the images.
 _SIGNS = {
     "Cardiomegaly": "cardiomegaly",
     "Pleural Effusion": "effusion",
@@ -55,13 +55,13 @@ def write_release(
     """Write an invented release of MIMIC-CXR-JPG.
 
     Args:
-        out: The release's root, the folder that holds `files/`; empty or not there yet.
-        patients: Patients, 3 or more; there are about 2.2 studies and 3.8 images to each.
+        out: The folder that becomes the release's root; empty or not there yet.
+        patients: Patients, 3 to 100,000; each has about 2.2 studies and 3.8 images.
         seed: Another seed gives other ids, labels, texts and pixels; the same gives the same bytes.
         release: `2.1.0`, or `2.0.0`, which has no `IMAGE_FILENAMES` and no radiologists' labels.
-        tables: `csv.gz`, or `csv` for tables that were unpacked.
-        reports: `zip` or `tar.gz` for `mimic-cxr-reports.<...>` in the root, `tree` for text files
-            in the patients' folders of the image tree, or `none`.
+        tables: `csv.gz`, or `csv` for unpacked tables.
+        reports: `zip` or `tar.gz` for `mimic-cxr-reports.zip` or `.tar.gz` in the root, `tree` for
+            text files in the patients' folders among the images, or `none`.
         scale: Share of the real image size, 1/64 to 1; at 1 an image has about 1.3 MB.
 
     Returns:
