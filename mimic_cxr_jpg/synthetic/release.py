@@ -11,11 +11,11 @@ from PIL import Image, ImageOps
 
 from cxr_datasets import synthetic
 from mimic_cxr_jpg.synthetic.studies import Study, StudyImage, draw_studies
-from mimic_cxr_jpg.synthetic.tables import write_tables
+from mimic_cxr_jpg.synthetic.tables import write_csv_tables
 
-RELEASES = ("2.1.0", "2.0.0")
-TABLES = ("csv.gz", "csv")
-REPORTS = ("zip", "tar.gz", "tree", "none")
+_RELEASES = ("2.1.0", "2.0.0")
+_TABLES = ("csv.gz", "csv")
+_REPORTS = ("zip", "tar.gz", "tree", "none")
 
 _LATERAL = {"LATERAL", "LL", "XTABLE LATERAL", "SWIMMERS"}
 _OBLIQUE = {"LAO", "RAO", "LPO"}
@@ -71,13 +71,13 @@ def write_release(
         OptionError: An option's value is not allowed, or `out` is not empty.
     """
     synthetic.check_count("patients", patients, low=3, high=100_000)
-    synthetic.check_choice("release", release, RELEASES)
-    synthetic.check_choice("tables", tables, TABLES)
-    synthetic.check_choice("reports", reports, REPORTS)
+    synthetic.check_choice("release", release, _RELEASES)
+    synthetic.check_choice("tables", tables, _TABLES)
+    synthetic.check_choice("reports", reports, _REPORTS)
     synthetic.check_scale(scale)
     root = synthetic.new_root(out)
     studies = draw_studies(patients, seed, scale)
-    write_tables(root, studies, seed, release, tables)
+    write_csv_tables(root, studies, seed, release, tables)
     _write_images(root, studies, seed, release)
     _write_reports(root, studies, reports)
     synthetic.write_files(

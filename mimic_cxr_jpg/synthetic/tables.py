@@ -52,7 +52,9 @@ _VIEW_CODES = {
 }
 
 
-def write_tables(root: Path, studies: Sequence[Study], seed: int, release: str, form: str) -> None:
+def write_csv_tables(
+    root: Path, studies: Sequence[Study], seed: int, release: str, form: str
+) -> None:
     """Write every table of a release.
 
     Args:
