@@ -24,10 +24,9 @@ class IndianaCxrConfig(CxrConfig):
     split_by: str | None = field(
         default=None,
         metadata={
-            "help": "How to split, for Kaggle gives no splits: r2gen uses the lists of most papers "
-            "on report generation (2,069 / 296 / 590 studies, the others left out), hash puts "
-            "each study in one of three by a hash of its uid (70 / 10 / 20 in 100). Default: all "
-            "in train."
+            "help": "How to split, as Kaggle gives no splits: r2gen uses the lists of most papers "
+            "on report generation (2,069 / 296 / 590 studies; the others are left out), hash uses "
+            "a hash of the uid (about 70 / 10 / 20 percent). Default: all in train."
         },
     )
 

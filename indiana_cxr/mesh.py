@@ -1,9 +1,9 @@
 """MeSH codes of the Indiana reports: their terms, and the 14 CheXpert labels they imply.
 
-A ``MeSH`` cell is ``term(;term)*`` with ``term = heading(/qualifier)*``. Headings may hold
-``", "``; qualifiers are a set, in no fixed order. Human indexers coded positive findings only
-(Demner-Fushman et al., J Am Med Inform Assoc 2016;23(2):304-310, doi 10.1093/jamia/ocv080), so
-a label made from them is 1 or 0, never -1 (uncertain).
+A cell is `term(;term)*` with `term = heading(/qualifier)*`. Headings may hold `", "`; qualifiers
+are a set, in no fixed order. Human indexers coded positive findings only (Demner-Fushman et al.,
+J Am Med Inform Assoc 2016;23(2):304-310, doi 10.1093/jamia/ocv080), so a label made from them is 1
+or 0, never -1 (uncertain).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ NO_INDEXING: Final = "no indexing"
 
 @dataclass(frozen=True)
 class Rule:
-    """What makes one label positive: any one of its conditions, met by any one term of a study.
+    """What makes one label positive: one of these conditions, met by one term of a study.
 
-    Everything is compared in lower case with runs of blanks made one.
+    Everything is compared in lower case, and several blanks in a row count as one.
 
     Attributes:
         headings: The term's heading is one of these.
-        containing: The term's heading contains one of these ...
-        but_not: ... and none of these.
-        qualified: The term has this heading and, among its qualifiers, this qualifier.
-        labels: The study meets the conditions that stand under one of these other labels.
+        containing: The term's heading contains one of these, and none of `but_not`.
+        but_not: What the heading must not contain, if it contains one of `containing`.
+        qualified: Heading and qualifier; the term has both.
+        labels: The study meets the own conditions of one of these other labels.
     """
 
     headings: tuple[str, ...] = ()
@@ -70,56 +70,55 @@ RULES: Final[Mapping[str, Rule]] = {
 }
 """The rule of each label but `NO_FINDING`, which is the absence of these 13.
 
-They reproduce the public TransChex labels of this collection, with one correction here (a
-pericardial effusion is not a pleural one) and one in `chexpert_labels` (``No Indexing`` is
-unknown, not free of findings).
+They give the public TransChex labels of this collection, but for one correction here (a
+pericardial effusion is not a pleural one) and one in `chexpert_labels` (`No Indexing` is unknown,
+not free of findings).
 """
 
 
 def mesh_terms(mesh: pa.Array | pa.ChunkedArray) -> pa.ListArray:
-    """Split the ``MeSH`` column into its terms.
+    """Split the column `MeSH` into its terms.
 
     Args:
-        mesh: The ``MeSH`` column, strings, one cell a study.
+        mesh: n cells, strings, one a study.
 
     Returns:
-        ``list<string>`` of the same length: each study's terms in the column's order, verbatim
-        (case and inner blanks too) but for blanks round a ``;``. Null where the cell is null or
-        holds no term.
+        n lists of strings: a study's terms in the order of its cell, verbatim (case and inner
+        blanks too) but for blanks around a `;`. Null where the cell is null or holds no term.
     """
     return _split_at_semicolons(mesh)
 
 
 def problem_list(problems: pa.Array | pa.ChunkedArray) -> pa.ListArray:
-    """Split the ``Problems`` column, which repeats the headings of ``MeSH``, into its entries.
+    """Split the column `Problems`, which repeats the headings of `MeSH`, into its entries.
 
     Args:
-        problems: The ``Problems`` column, strings, one cell a study.
+        problems: n cells, strings, one a study.
 
     Returns:
-        ``list<string>`` of the same length: each study's headings in the column's order,
-        verbatim but for blanks round a ``;``. Null where the cell is null or holds no heading.
+        n lists of strings: a study's headings in the order of its cell, verbatim but for blanks
+        around a `;`. Null where the cell is null or holds no heading.
     """
     return _split_at_semicolons(problems)
 
 
 def chexpert_labels(mesh: pa.Array | pa.ChunkedArray) -> pa.StructArray:
-    """Map the ``MeSH`` column to the 14 CheXpert labels by `RULES`.
+    """Turn the column `MeSH` into the 14 CheXpert labels, by `RULES`.
 
-    A label is 1 where a term meets its rule and 0 elsewhere. ``No Finding`` is 1 where none of
-    the other 13 is, so it means "none of these 13 findings", not "a normal film": a study coded
-    only with, say, scoliosis or a pericardial effusion has ``No Finding`` 1.
+    A label is 1 where a term meets its rule and 0 elsewhere. `No Finding` is 1 where none of the
+    other 13 is. So it means "none of these 13 findings", not "a normal film": a study coded only
+    with, say, scoliosis or a pericardial effusion has `No Finding` 1.
 
-    All 14 are null where the indexers left no code: the term ``No Indexing``, or no term at all.
-    Hydro- and hemopneumothorax are Pneumothorax and, as in the rules' source, not Pleural
+    All 14 are null where the indexers gave no code: the term is `No Indexing`, or there is none.
+    Hydro- and hemopneumothorax are Pneumothorax and, as in the source of the rules, not Pleural
     Effusion.
 
     Args:
-        mesh: The ``MeSH`` column, strings, one cell a study.
+        mesh: n cells, strings, one a study.
 
     Returns:
-        Struct of the same length with the 14 fields of `cxr_datasets.columns.LABELS`, in that
-        order, each int8: 1 positive, 0 not coded, null unknown. The struct itself is never null.
+        n structs with the 14 fields of `cxr_datasets.columns.LABELS`, in that order, each int8:
+        1 positive, 0 not coded, null unknown. The struct itself is never null.
     """
     codes = _codes(mesh_terms(mesh))
     direct = {label: codes.studies_with(_matches(rule, codes)) for label, rule in RULES.items()}
@@ -136,14 +135,14 @@ def chexpert_labels(mesh: pa.Array | pa.ChunkedArray) -> pa.StructArray:
 
 
 class _Codes(NamedTuple):
-    """The terms of all studies in one flat run, in the form in which they are compared.
+    """The terms of all studies one after the other, in the form in which they are compared.
 
     Attributes:
-        studies: The number of studies, with or without terms.
-        study: For each term the position of its study, 0 to ``studies - 1``.
-        heading: For each term its heading.
-        path: For each term ``/heading/qualifier/.../``; the outer slashes let a whole qualifier
-            be found as ``/qualifier/``, wherever it stands.
+        studies: Number of studies, with or without terms.
+        study: The study of each term, 0 to `studies - 1`.
+        heading: The heading of each term.
+        path: Each term as `/heading/qualifier/.../`. Because of the outer slashes a whole qualifier
+            is found as `/qualifier/`, wherever it stands.
     """
 
     studies: int
@@ -152,7 +151,7 @@ class _Codes(NamedTuple):
     path: pa.StringArray
 
     def studies_with(self, terms: _Mask) -> _Mask:
-        """For each study, whether ``terms`` picks one of its terms."""
+        """Say of each study whether one of its terms is marked in `terms`."""
         found = np.zeros(self.studies, dtype=np.bool_)
         found[self.study[terms]] = True
         return found
@@ -171,7 +170,7 @@ def _codes(terms: pa.ListArray) -> _Codes:
 
 
 def _matches(rule: Rule, codes: _Codes) -> _Mask:
-    """For each term, whether it meets one of the rule's own conditions (not those by label)."""
+    """Say of each term whether it meets a condition of the rule other than `labels`."""
     matched = np.zeros(len(codes.study), dtype=np.bool_)
     for part in rule.containing:
         matched |= _contains(codes.heading, part)
@@ -196,6 +195,6 @@ def _split_at_semicolons(column: pa.Array | pa.ChunkedArray) -> pa.ListArray:
     cells = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     cells = pc.utf8_trim(cells.cast(pa.string()), characters="; \t\r\n")
     cells = pc.if_else(pc.equal(cells, ""), pa.scalar(None, pa.string()), cells)
-    # Taking doubled separators as one keeps an empty string from becoming a term.
+    # Several separators in a row count as one, or an empty string would become a term.
     cells = pc.replace_substring_regex(cells, r"\s*;[\s;]*", ";")
     return pc.split_pattern(cells, ";")

@@ -21,7 +21,7 @@ from indiana_cxr.splits import SPLITTERS
 PROJECTIONS = "indiana_projections.csv"
 REPORTS = "indiana_reports.csv"
 IMAGE_FOLDERS = ("images/images_normalized/", "images/", "")
-"""Where users have the PNGs: as Kaggle's archive holds them, one level up, beside the tables."""
+"""Where users have the PNGs: as in Kaggle's archive, one level up, or beside the tables."""
 
 DATASET = "the Indiana University collection"
 HOMEPAGE = "https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university"
@@ -50,7 +50,7 @@ class IndianaRelease(Release):
         self.split_by = split_by
 
     def stamps(self) -> list[Stamp]:
-        """The two tables, and the folder the images are in."""
+        """Stamps of the two tables, and one that names the folder of the images."""
         return [*self.source.stamps((PROJECTIONS, REPORTS)), Stamp(self.image_folder, 0, "")]
 
     def index(self, cache: str) -> pa.Table:
@@ -85,7 +85,7 @@ class IndianaRelease(Release):
         return {
             "image_id": pc.utf8_slice_codeunits(images["filename"], 0, -len(PNG_SUFFIX)),
             "study_id": images["uid"],
-            "subject_id": images["uid"],  # a study is all that is known of a patient
+            "subject_id": images["uid"],  # the release does not name patients
             "view": view,
             "path": pc.binary_join_element_wise(self.image_folder, images["filename"], ""),
             "split": split,
@@ -144,11 +144,12 @@ def _hint(source: Source) -> str:
 
 
 def find_image_folder(source: Source) -> str:
-    """The folder of the PNGs: of the three known ones, the one with most of a few listed files.
+    """Find out which of `IMAGE_FOLDERS` has the PNGs.
 
-    Only a few names are looked for, and no folder is listed. Where a partial download has none of
-    them, the first of the three folders that is there. In a remote store the first of the folders
-    of images that is there is taken, so that a second start reads no table.
+    No folder is listed. A few listed files are looked for in each folder, and the one that has most
+    of them is taken. If a partial download has none of them, the first folder that is there is. In
+    a remote store the first of the two folders of images that is there is taken, without reading
+    the table, so that a second start does not need it.
     """
     folders = (folder for folder in IMAGE_FOLDERS if folder and source.is_remote)
     found = next((folder for folder in folders if source.is_folder(folder.rstrip("/"))), None)
@@ -192,7 +193,7 @@ def _check_owner(table: Table) -> None:
 
 
 def read_reports(source: Source) -> Table:
-    """Read the reports, one a uid, text verbatim: `None` is text, an empty cell is null."""
+    """Read the reports, one a uid, verbatim: the word `None` is text, an empty cell is null."""
     columns = {"uid": pa.int64(), **{name: pa.string() for name in _TEXTS}}
     table = read_table(source, REPORTS, columns)
     table.check_filled("uid").check_unique("uid")
@@ -214,12 +215,15 @@ def _warn_of_spreadsheet(table: Table) -> None:
 
 
 def join_sections(reports: Table) -> pa.Array:
-    """The whole report: each section that exists under its header, a blank line between them.
+    """Join the sections that exist into the whole report, each under its header.
+
+    Args:
+        reports: The table of n reports.
 
     Returns:
-        String array; null where all four sections are.
+        n strings, with a blank line between two sections; null where all four are null.
     """
-    # Not null_handling="skip": where all parts are null it leaves the whole row out (pyarrow 26).
+    # Not null_handling="skip": where all parts are null, that leaves out the whole row.
     parts = [
         pc.fill_null(
             pc.binary_join_element_wise(f"\n\n{section.upper()}:", reports[section], "\n"), ""

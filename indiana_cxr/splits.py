@@ -1,7 +1,7 @@
-"""Splits of the Indiana studies, by ``uid``, which is at once patient, study and report.
+"""Splits of the Indiana studies, by `uid`, which is at once patient, study and report.
 
-The release has no split of its own. Two are offered: the one that most work on report
-generation compares on, and one by a hash, which covers every study.
+The release has no split of its own. Two are offered: the one on which most papers on report
+generation compare, and one by a hash, which covers every study.
 """
 
 from __future__ import annotations
@@ -25,15 +25,14 @@ _HASH_RANGE: Final = 2**64
 def r2gen_split(uids: pa.Array | pa.ChunkedArray) -> pa.StringArray:
     """Look up each study in the split of R2Gen (Chen et al., EMNLP 2020, arXiv 2010.16056).
 
-    It has 2,069 train, 296 validation and 590 test studies: exactly those with a ``findings``
-    section and at least two listed images. The other 896 of the 3,851 studies are in no split.
+    It has 2,069 train, 296 validation and 590 test studies: exactly those with findings and at
+    least two listed images. The other 896 of the 3,851 studies are in no split.
 
     Args:
-        uids: The studies' ``uid``, integers, in any order, repeated or not.
+        uids: n uids, integers, in any order, repeated or not.
 
     Returns:
-        String array of the same length: ``train``, ``validation``, ``test``, or null for a study
-        (or a null uid) that the list does not have.
+        n strings: `train`, `validation`, `test`, or null for a uid that is null or not listed.
     """
     listed = _r2gen_list()
     position = pc.index_in(_integers(uids), value_set=listed["uid"].combine_chunks())
@@ -43,17 +42,16 @@ def r2gen_split(uids: pa.Array | pa.ChunkedArray) -> pa.StringArray:
 def hash_split(uids: pa.Array | pa.ChunkedArray) -> pa.StringArray:
     """Assign every study to train, validation or test, about 70 : 10 : 20, by a hash of its uid.
 
-    The rule depends on nothing but the uid and is never to change. To recompute it: take the
-    SHA-256 of the ASCII text ``indiana-cxr:<uid>`` (uid in decimal, no leading zeros), read its
-    first 8 bytes as an unsigned big-endian integer ``n``, and let ``x = n / 2**64``, so that
-    ``0 <= x < 1``. Then ``x < 0.7`` is train, ``0.7 <= x < 0.8`` validation and the rest test.
+    The rule depends on nothing but the uid and must never change. To recompute it, take the
+    SHA-256 of the ASCII text `indiana-cxr:<uid>` (uid in decimal, no leading zeros), read its first
+    8 bytes as an unsigned big-endian integer `n`, and let `x = n / 2**64`, so that `0 <= x < 1`.
+    Below 0.7 is train, below 0.8 validation, the rest test.
 
     Args:
-        uids: The studies' ``uid``, integers, in any order, repeated or not.
+        uids: n uids, integers, in any order, repeated or not.
 
     Returns:
-        String array of the same length: ``train``, ``validation`` or ``test``; null only for a
-        null uid.
+        n strings: `train`, `validation` or `test`; null only for a null uid.
     """
     encoded = pc.dictionary_encode(_integers(uids))
     splits = pa.array(map(_hash_split_of, encoded.dictionary.to_pylist()), type=pa.string())
@@ -63,7 +61,7 @@ def hash_split(uids: pa.Array | pa.ChunkedArray) -> pa.StringArray:
 def _hash_split_of(uid: int) -> str:
     digest = hashlib.sha256(f"indiana-cxr:{uid}".encode("ascii")).digest()
     number = int.from_bytes(digest[:8], "big")
-    # In whole numbers, so that no rounding decides on which side of a limit a study falls.
+    # In whole numbers, so that rounding cannot move a study across a limit.
     if number * 10 < 7 * _HASH_RANGE:
         return TRAIN
     return VALIDATION if number * 10 < 8 * _HASH_RANGE else TEST
@@ -71,7 +69,7 @@ def _hash_split_of(uid: int) -> str:
 
 @functools.cache
 def _r2gen_list() -> pa.Table:
-    """The list that comes with the package: ``uid`` int64, ``split`` string, a row a study."""
+    """Read the list that comes with the package: `uid` int64, `split` string, a row a study."""
     content = resources.files("indiana_cxr").joinpath("r2gen_split.csv").read_bytes()
     types = {"uid": pa.int64(), "split": pa.string()}
     options = pa_csv.ConvertOptions(column_types=types, include_columns=list(types))
@@ -84,4 +82,4 @@ def _integers(uids: pa.Array | pa.ChunkedArray) -> pa.Int64Array:
 
 
 SPLITTERS: Final = {"r2gen": r2gen_split, "hash": hash_split}
-"""Values of the option `split_by`."""
+"""Value of the option `split_by` -> the function that gives each uid its split."""

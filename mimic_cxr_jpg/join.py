@@ -1,7 +1,7 @@
 """The release's tables as one: a row for every image of the split table, joined by key.
 
-Nothing is dropped: an image without labels keeps its row. The tables are read, and the columns
-joined, side by side in threads, for a gzip file decompresses in one thread only.
+Nothing is dropped: an image without labels keeps its row. Threads read the tables and join their
+columns side by side, because one gzip file is decompressed by one thread.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def read_index(
 
     Args:
         source: The release.
-        files: Its tables as `find_tables` gives them; the required ones are there.
-        reports: The reports, made ready meanwhile; they add the column `report_at`.
-        cache: Folder in which they may keep what they make.
+        files: Its tables as `find_tables` gives them, the required ones among them.
+        reports: The reports, which are made ready meanwhile and add the column `report_at`.
+        cache: Folder in which they may write.
 
     Returns:
         A row per image in the split table's order; see `Release.index`.
@@ -58,7 +58,7 @@ def read_index(
         of_labels = {name: pool.submit(_label_column, spine, read) for name, read in labels.items()}
         paths = pool.submit(tables.image_paths, *ids)
         report_at = pool.submit(_locate, reports, ready, *ids[:2]) if reports and ready else None
-        # In this order, so that of several broken tables the same one is always named.
+        # Always in this order, so that of several broken tables the same one is named.
         columns = {
             "image_id": spine["dicom_id"],
             "study_id": spine["study_id"],
@@ -89,8 +89,8 @@ def _split_names(spine: Table) -> pa.Array:
 def _metadata_columns(spine: Table, read: Future[Table]) -> dict[str, pa.Array]:
     metadata = read.result()
     rows = find_rows(spine["dicom_id"], metadata, "dicom_id")
-    # Where every row finds one of its own, no key of the spine repeats; and where there are no
-    # others, none of the metadata. To compare the keys themselves takes much longer.
+    # If every image finds a row of its own, no id of the spine repeats; if there are no other rows,
+    # none of the metadata does. To see that is much faster than to compare the ids.
     if rows.null_count or has_repeats(rows):
         spine.check_unique("dicom_id")
     if rows.null_count or metadata.rows.num_rows != len(rows):
@@ -125,7 +125,7 @@ def _check_same_owner(spine: Table, other: Table, rows: pa.Array) -> None:
 
 
 def _label_column(spine: Table, read: Future[Table]) -> tuple[pa.StructArray, str, int]:
-    """Labels of each image, the table's address, and how many of its rows no image uses."""
+    """Give each image its labels; and the table's address, and how many rows no image uses."""
     table = read.result()
     rows = find_rows(spine["study_id"], table, "study_id")
     unused = count_unused(spine["study_id"], table, "study_id")
@@ -144,7 +144,7 @@ def _label_columns(
             ignored.append(f"{unused} in {address}")
     if ignored:
         _logger.warning(
-            "Ignored rows of labels for studies that %s does not have: %s",
+            "Ignored labels of studies that %s does not list: %s",
             spine.address,
             ", ".join(ignored),
         )

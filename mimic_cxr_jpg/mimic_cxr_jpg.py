@@ -24,9 +24,9 @@ class MimicCxrJpgConfig(CxrConfig):
     reports: str | None = field(
         default=None,
         metadata={
-            "help": "Where the reports are, which belong to the separate project MIMIC-CXR: "
+            "help": "Address of the reports, which are a separate project, MIMIC-CXR: "
             "mimic-cxr-reports.zip, a .tar.gz of it, or the folder that holds its files/. "
-            "Default: looked for in data_dir, above it and beside it."
+            "Default: they are looked for in data_dir, above it and beside it."
         },
     )
 
@@ -37,7 +37,8 @@ class MimicCxrJpg(CxrBuilder):
     Its splits are the release's own: `train`, `validate`, which is called `validation` here, and
     `test`. Its core columns come from
 
-    - the split table, which has a row for every image: `image_id`, `study_id`, `subject_id`;
+    - the split table, which has a row for every image: `image_id`, `study_id` and `subject_id`,
+      which make up the path of the JPEG;
     - the metadata table: `view`, from ViewPosition;
     - the CheXpert table: `labels`;
     - MIMIC-CXR, the project that has the reports: `report`, and the sections parsed from it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from itertools import product
 
 import pyarrow as pa
 
@@ -22,11 +23,13 @@ DATASET = "MIMIC-CXR-JPG"
 HOMEPAGE = "https://physionet.org/content/mimic-cxr-jpg/"
 REPORTS_HOMEPAGE = "https://physionet.org/content/mimic-cxr/"
 
-_SUBFOLDERS = ("2.1.0", "2.0.0", "mimic-cxr-jpg/2.1.0", "mimic-cxr-jpg/2.0.0",
-               "files/mimic-cxr-jpg/2.1.0", "files/mimic-cxr-jpg/2.0.0",
-               "physionet.org/files/mimic-cxr-jpg/2.1.0",
-               "physionet.org/files/mimic-cxr-jpg/2.0.0")  # fmt: skip
-"""Where the tables lie below a folder that users pass by mistake."""
+_PROJECT_FOLDERS = (
+    "",
+    "mimic-cxr-jpg/",
+    "files/mimic-cxr-jpg/",
+    "physionet.org/files/mimic-cxr-jpg/",
+)
+"""Where the folders of versions lie below a folder that users pass by mistake."""
 
 _logger = logging.getLogger(__name__)
 
@@ -46,12 +49,12 @@ class MimicRelease(Release):
         self.reports = reports
 
     def stamps(self) -> list[Stamp]:
-        """Every table, and the reports."""
+        """Stamps of the tables and of the reports."""
         stamps = self.source.stamps(list(self.tables.values()))
         return stamps + (self.reports.stamps() if self.reports else [])
 
     def prepare(self, cache: str) -> None:
-        """Let the reports make what they are read from."""
+        """Let the reports write to the cache what they need there."""
         if self.reports:
             self.reports.prepare(cache)
 
@@ -93,7 +96,7 @@ def open_release(
     Args:
         data_dir: The folder that holds the tables.
         reports: Address of the reports; None looks for them.
-        needs_reports: Whether to go without them is an error.
+        needs_reports: Whether it is an error if they are not found.
         options: Storage options of the stores of both.
         connections: Most requests at once to a remote store.
 
@@ -127,8 +130,9 @@ def open_release(
 def _say_without_reports(source: Source, needs_reports: bool) -> None:
     message = (
         f"No reports in {source.shown()}, above it or beside it. They belong to the separate "
-        f"project MIMIC-CXR ({REPORTS_HOMEPAGE}): fetch mimic-cxr-reports.zip there and pass "
-        "reports=, its path, the path of a .tar.gz of it, or of the folder that holds its files/."
+        f"project MIMIC-CXR ({REPORTS_HOMEPAGE}). Fetch mimic-cxr-reports.zip there and pass "
+        "reports=, the path of that file, of a .tar.gz of it, or of the folder that holds its "
+        "files/."
         f"{_refusal(source)}"
     )
     if needs_reports:
@@ -137,8 +141,8 @@ def _say_without_reports(source: Source, needs_reports: bool) -> None:
 
 
 def _refusal(source: Source) -> str:
-    """What a web server says that has the reports, but not for this user."""
-    if protocol(source.root) not in WEB:  # others may refuse what is not there too
+    """Say why a web server refuses the reports to this user; empty if it does not."""
+    if protocol(source.root) not in WEB:  # other stores may refuse what is not there, too
         return ""
     try:
         physionet_project(source).check_permitted(ARCHIVES[0])
@@ -148,7 +152,8 @@ def _refusal(source: Source) -> str:
 
 
 def _hint(source: Source) -> str:
-    for folder in _SUBFOLDERS:
+    for project, version in product(_PROJECT_FOLDERS, reversed(tables.VERSIONS)):
+        folder = f"{project}{version}"
         if "split" in tables.find_tables(source.folder(folder)):
             return f"The tables are in {source.shown(folder)}: pass that."
     if any(re.match(r"cxr-(record|study)-list", name) for name in source.names()):

@@ -5,7 +5,6 @@ The split table is the spine: it has a row for every image, and `join` joins the
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -18,7 +17,7 @@ from cxr_datasets.tables.keys import numbered
 from cxr_datasets.tables.table import Table, read_table
 
 SPLIT_NAMES = {"train": "train", "validate": "validation", "test": "test"}
-"""Split in the table -> split as `datasets` calls it."""
+"""Name in the split table -> one of `cxr_datasets.columns.SPLITS`."""
 
 REQUIRED_TABLES = ("split", "metadata", "chexpert", "negbio")
 TABLES = (*REQUIRED_TABLES, "test-set-labeled")
@@ -28,7 +27,7 @@ DICOM_ID = r"[0-9a-f]{8}(-[0-9a-f]{8}){4}"
 SUBJECT_IDS = (10_000_000, 19_999_999)
 STUDY_IDS = (50_000_000, 59_999_999)
 LARGEST_SIDE = 65_535
-"""Of a JPEG, in pixels."""
+"""Longest side that a JPEG can have, in pixels."""
 
 METADATA_COLUMNS = {
     "view_position": "ViewPosition",
@@ -36,26 +35,24 @@ METADATA_COLUMNS = {
     "view_code": "ViewCodeSequence_CodeMeaning",
     "orientation": "PatientOrientationCodeSequence_CodeMeaning",
 }
-"""Our column -> the metadata table's, for those taken as they are."""
+"""Our column -> its name in the metadata table, for columns that are taken as they are."""
 
 _RADIOLOGIST_NAMES = {"Lung Opacity": "Airspace Opacity"}
-"""Label -> what the table of radiologist labels calls it, where they differ."""
+"""Label -> its name in the table of the radiologists' labels, where it differs."""
 
 LABEL_TABLES: dict[str, tuple[str, dict[str, str]]] = {
     "labels": ("chexpert", {}),
     "labels_negbio": ("negbio", {}),
     "labels_radiologist": ("test-set-labeled", _RADIOLOGIST_NAMES),
 }
-"""Our column -> the table it comes from, and the labels that are called otherwise there."""
-
-_logger = logging.getLogger(__name__)
+"""Our column -> its table, and the labels that have another name there."""
 
 
 def find_tables(source: Source) -> dict[str, str]:
-    """Look for the tables by name, gzipped or not; the release's own `.csv.gz` comes first.
+    """Look for the tables by name, gzipped or not. Of both, the release's own `.csv.gz` counts.
 
-    The four required tables keep the prefix `mimic-cxr-2.0.0` in release 2.1.0. Only that release
-    has the radiologist's labels.
+    In release 2.1.0 the four required tables keep the prefix `mimic-cxr-2.0.0`. Only that release
+    has the radiologists' labels.
 
     Returns:
         Name of `TABLES` -> file, for those that are there.
@@ -67,14 +64,19 @@ def find_tables(source: Source) -> dict[str, str]:
     usual = {table: file_name(table) for table in REQUIRED_TABLES}
     usual["test-set-labeled"] = file_name("test-set-labeled", "2.1.0", "")
     found = _existing(source, usual.items())
-    # Only where one is not there under its usual name: over a network each look takes time.
+    # Only for tables not found under their usual name: over a network each look takes time.
     others = [(table, name) for table in TABLES if table not in found for name in names[table]]
     found |= _existing(source, others)
     return {table: found[table] for table in TABLES if table in found}
 
 
 def _existing(source: Source, files: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Of the files that may be a table, the first that is there."""
+    """Give for each table the first of its files that is there.
+
+    Args:
+        source: The release.
+        files: Tables, each with a file that it may be in; the best file of a table comes first.
+    """
     files = list(files)
     sizes = source.few_sizes([name for _, name in files])
     there = [file for file, size in zip(files, sizes, strict=True) if size is not None]
@@ -89,7 +91,7 @@ def file_name(table: str, version: str = "2.0.0", suffix: str = ".gz") -> str:
 def read_split(source: Source, path: str) -> Table:
     """Read the spine: `dicom_id`, `study_id`, `subject_id`, `split`.
 
-    That no `dicom_id` repeats is left to the join.
+    The join checks that no `dicom_id` repeats.
     """
     columns = {
         "dicom_id": pa.string(), "study_id": pa.int64(),
@@ -120,7 +122,7 @@ def _check_nested(table: Table, inner: str, outer: str) -> None:
 
 
 def read_metadata(source: Source, path: str) -> Table:
-    """Read what is known of each image; that no `dicom_id` repeats is left to the join."""
+    """Read what is known of each image. The join checks that no `dicom_id` repeats."""
     columns = {
         "dicom_id": pa.string(), "subject_id": pa.int64(), "study_id": pa.int64(),
         "Rows": pa.int32(), "Columns": pa.int32(),
@@ -138,10 +140,10 @@ def study_dates(metadata: Table) -> pa.Array:
     Raises:
         TableError: A value is no day of the calendar.
     """
-    encoded = metadata["StudyDate"].dictionary_encode()  # many images, few days
+    encoded = metadata["StudyDate"].dictionary_encode()  # there are far more images than days
     text = pc.cast(encoded.dictionary, pa.string())
     days = pc.strptime(text, format="%Y%m%d", unit="s", error_is_null=True)
-    # strptime takes 31 February for 3 March and 1e9 for a date; what it read must be what is there.
+    # strptime reads 31 February as 3 March and takes 1e9 for a date, so write it and compare.
     same = pc.fill_null(pc.equal(pc.strftime(days, format="%Y%m%d"), text), False)
     metadata.require("StudyDate", same.take(encoded.indices), "a day as YYYYMMDD")
     return pc.cast(days, pa.date32()).take(encoded.indices)
@@ -150,15 +152,15 @@ def study_dates(metadata: Table) -> pa.Array:
 def study_times(metadata: Table) -> pa.Array:
     """Turn `StudyTime` into an exact `time32[ms]`.
 
-    The table has a float HHMMSS.fff that lost its leading zeros and carries the noise of a
-    float64; three decimals and six digits before them give it back without loss.
+    The table holds it as a float HHMMSS.fff, without leading zeros and with rounding noise. With
+    three decimals, and six digits before them, it is exact again.
 
     Raises:
         TableError: A value is no time of a day.
     """
     expected = "a time of day as HHMMSS.fff"
     number = metadata["StudyTime"]
-    # First, for neither NaN nor 1e30 becomes an integer.
+    # Checked first, as neither NaN nor 1e30 can become an integer.
     in_a_day = pc.and_(pc.greater_equal(number, 0.0), pc.less(number, 240_000.0))
     metadata.require("StudyTime", in_a_day, expected)
     thousandths = pc.cast(pc.round(pc.multiply(number, 1000.0)), pa.int64())
@@ -197,14 +199,14 @@ def read_labels(source: Source, path: str, names: dict[str, str]) -> Table:
 
 
 def image_paths(subject_ids: pa.Array, study_ids: pa.Array, dicom_ids: pa.Array) -> pa.Array:
-    """Place of each image within the release, `files/pXX/p<subject>/s<study>/<dicom>.jpg`."""
+    """Give the path of each image: `files/pXX/p<subject>/s<study>/<dicom>.jpg`."""
     folder = patient_folders(subject_ids)
     study = pc.cast(study_ids, pa.string())
     return pc.binary_join_element_wise(folder, "/s", study, "/", dicom_ids, ".jpg", "")
 
 
 def patient_folders(subject_ids: pa.Array) -> pa.Array:
-    """Folder of each patient, `files/pXX/p<subject>`, in both projects."""
+    """Give the folder of each patient, `files/pXX/p<subject>`, which both projects have."""
     patient = pc.cast(subject_ids, pa.string())
     group = pc.utf8_slice_codeunits(patient, 0, 2)
     return pc.binary_join_element_wise("files/p", group, "/p", patient, "")

@@ -15,7 +15,7 @@ from indiana_cxr.synthetic.terms import (
     INDICATIONS,
     NORMAL,
     SENTENCES,
-    SIGNS,
+    SIGN_OF_TERM,
 )
 
 # (height, width) in pixels; the real short sides are 2048 or less.
@@ -88,7 +88,7 @@ class Study:
         return {
             sign
             for term in self.terms
-            for start, sign in SIGNS.items()
+            for start, sign in SIGN_OF_TERM.items()
             if term.lower().startswith(start)
         }
 

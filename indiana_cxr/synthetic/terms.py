@@ -98,7 +98,7 @@ COMPARISONS = {"None.": 3, "None": 2, "": 2, "XXXX": 1, "XXXX, XXXX.": 1, "Films
 NORMAL = "Heart size is normal. The lungs are clear. There is no effusion. XXXX are intact."
 
 # Beginning of a term -> what of it is painted into the images.
-SIGNS = {
+SIGN_OF_TERM = {
     "cardiomegaly": "cardiomegaly",
     "cardiac shadow/enlarged": "cardiomegaly",
     "pleural effusion": "effusion",

@@ -15,7 +15,7 @@ from mimic_cxr_jpg.reports.zipped import ZippedReports
 
 ARCHIVES = ("mimic-cxr-reports.zip", "mimic-cxr-reports.tar.gz", "mimic-cxr-reports.tgz")
 TREES = ("", "mimic-cxr-reports")
-"""Folders, in a place where reports may be, that may hold `files/` with the texts."""
+"""Folders that may hold `files/` with the texts, in each place that is searched."""
 
 _GROUP = re.compile(r"p1\d")
 _TEXT = re.compile(r"s\d{8}\.txt")
@@ -41,7 +41,7 @@ def find_reports(data: Source, reports: str | None) -> ReportStore | None:
     """
     if reports is not None:
         return _given_reports(reports, data)
-    if data.is_remote:  # to look for a tree, folder after folder has to be listed there
+    if data.is_remote:  # archives first: to find a tree, folder after folder must be listed
         for place in (data, physionet_project(data)):
             archive = place.first_existing(ARCHIVES)
             if archive:
@@ -89,13 +89,13 @@ def _archive(folder: Source, name: str) -> ReportStore:
     if name.endswith((".tar.gz", ".tgz")):
         return TarredReports(folder, name)
     raise ReportsError(
-        f"reports={folder.shown(name)} is no archive this reads: expected a name that ends in "
-        ".zip, .tar.gz or .tgz."
+        f"reports={folder.shown(name)} is not an archive of reports: expected a name that ends "
+        "in .zip, .tar.gz or .tgz. Pass mimic-cxr-reports.zip, or a .tar.gz of it."
     )
 
 
 def _places(data: Source) -> Iterator[Source]:
-    """Folders to look in, nearest first: the release, those above, and their siblings."""
+    """Folders to look in, nearest first: the release, those above it, and folders beside these."""
     yield data
     for level in range(1, _LEVELS_ABOVE + 1):
         above = data.folder("/".join([".."] * level))
@@ -111,9 +111,9 @@ def _places(data: Source) -> Iterator[Source]:
 
 
 def physionet_project(data: Source) -> Source:
-    """The folder of MIMIC-CXR beside the images, where it has PhysioNet's own name.
+    """Give the folder of MIMIC-CXR beside the images by the name that PhysioNet gives it.
 
-    Servers that do not list their folders do not tell what is beside one.
+    On a server that does not list its folders it cannot be found otherwise.
     """
     version = posixpath.basename(data.root.partition("::")[0])
     return data.folder("/".join([".."] * _LEVELS_TO_THE_PROJECT)).folder(f"mimic-cxr/{version}")
@@ -130,7 +130,7 @@ def _reports_in(place: Source) -> ReportStore | None:
 
 
 def _has_texts(place: Source, files: str) -> bool:
-    """Whether a tree holds texts beside its study folders; looks at a few patients only."""
+    """Whether a tree holds texts beside its study folders. Only a few patients are looked at."""
     for group in filter(_GROUP.fullmatch, place.names(files)):
         patients = place.names(f"{files}/{group}")[:_PATIENTS_LOOKED_AT]
         for patient in patients:

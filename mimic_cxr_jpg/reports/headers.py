@@ -1,8 +1,8 @@
-"""How the headers of MIMIC-CXR reports are spelled, and the section each one opens.
+"""How the headers of MIMIC-CXR reports are spelled, and which section each of them opens.
 
-The names are facts read in MIT-LCP's ``txt/section_parser.py`` (MIT licence), the parser behind
-``mimic_cxr_sectioned.csv``. One entry differs on purpose: the official table takes the typo
-``ndication`` for an impression; here it is an indication, as the word says.
+The names are facts read in MIT-LCP's `txt/section_parser.py` (MIT licence), the parser that made
+`mimic_cxr_sectioned.csv`. One entry differs on purpose: the official table takes the typo
+`ndication` for an impression; here it is an indication, as the word says.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ _SPELLINGS_OF: dict[str, tuple[str, ...]] = {
 SPELLINGS: dict[str, str] = {
     spelling: section for section, spellings in _SPELLINGS_OF.items() for spelling in spellings
 }
-"""The section that each of the 58 known spellings of a header opens."""
+"""Known spelling of a header, of which there are 58 -> the section that it opens."""
 
 CONTAINED: tuple[str, ...] = ("impression", "findings", "history", "comparison", "addendum")
-"""Sections that any longer header naming them opens; where it names two, the first one here."""
+"""Sections that a longer header opens if it names them; if it names two, the first one here."""
 
 PROCEDURES: tuple[str, ...] = (
     "chest",
@@ -101,7 +101,7 @@ PROCEDURES: tuple[str, ...] = (
     "ribs",
     "pa and lat",
 )
-"""Parts of the names of procedures. A header that holds one, wherever, opens the findings."""
+"""Parts of the names of procedures. A header that holds one of them opens the findings."""
 
 
 def section_of(header: str) -> str:
@@ -114,9 +114,9 @@ def section_of(header: str) -> str:
         header: What stands before the colon, in any case, with or without white space around it.
 
     Returns:
-        The section, in lower case and with underscores; for a header that no rule knows, the
-        header itself, in lower case and stripped. Such a header holds no underscore in a report,
-        so it is never taken for ``wet_read`` or ``last_paragraph``.
+        The section, in lower case and with underscores. For a header that no rule knows, the
+        header itself, in lower case and stripped; as a report's headers hold no underscore, it is
+        never taken for `wet_read` or `last_paragraph`.
     """
     name = header.lower().strip()
     known = SPELLINGS.get(name)

@@ -1,30 +1,29 @@
 r"""Sections of MIMIC-CXR's free-text reports, by the rules of the official parser.
 
-The rules are those of MIT-LCP's ``txt/section_parser.py`` and ``txt/create_section_files.py``
-(MIT licence), which made ``mimic_cxr_sectioned.csv``:
+The rules are those of MIT-LCP's `txt/section_parser.py` and `txt/create_section_files.py` (MIT
+licence), which made `mimic_cxr_sectioned.csv`:
 
-1. A header stands at the beginning of a line, after at least one space: capitals, spaces and any
-   of ``( ) / , -``, then a colon and one white-space character (``\n ([A-Z ()/,-]+):\s``). A
-   header in lower case, with a digit, at the margin or at the very end of the report is text. The
-   white space after the colon belongs to the header; where it is the line's end, the next line is
-   text whatever it looks like.
-2. A section runs from its header to the next one. `headers.section_of` says which section a
-   header opens. What stands before the first header, or a whole report without one, is the
-   *opening*.
-3. Findings and impressions that are blank are dropped.
-4. If neither is left, the last thing that is left (a section, or the opening) is cut at its first
-   empty line, which is written ``"\n \n"``; what follows the cut is the ``last_paragraph``.
-5. Of several sections of one name, the last counts, even a blank one.
+1. A header begins a line, after at least one space. It consists of capitals, spaces and any of
+   `( ) / , -`, and ends with a colon and one white-space character: `\n ([A-Z ()/,-]+):\s`. In
+   lower case, with a digit, at the margin or at the very end of the report it is text. The
+   white-space character belongs to the header: if it ends the line, the next line is text,
+   whatever it looks like.
+2. A section runs from its header to the next one; `headers.section_of` says which section it is.
+   What stands before the first header is the *opening*, and so is a whole report without one.
+3. Blank findings and blank impressions are dropped.
+4. If neither is left, the last section (or the opening, if there is none) is cut at its first empty
+   line, which is `"\n \n"`. What follows the cut is the `last_paragraph`.
+5. If a section occurs more than once, the last one counts, even a blank one.
 
-Two things differ from the official files. The typo ``ndication`` means indication, not impression
-(see `headers`). And the 54 studies that the official code treats apart by id (for 23 it
-takes another section, for 31 a range of characters) are parsed like all others, because those ids
-are real and have no place in this code; ``mimic_cxr_sectioned.csv`` has no row for them.
+Two things differ from the official files. The typo `ndication` means indication, not impression
+(see `headers`). And 54 studies are parsed here like all others. The official code treats them
+specially by their ids: for 23 it takes another section, for 31 a range of characters. These ids are
+real and have no place here; `mimic_cxr_sectioned.csv` has no row for them.
 
-The opening and the section ``date`` are no columns: the one is mostly the report's title, the
-other is blanked by de-identification, and both remain in the whole report. An addendum or a
-wet read that comes first runs, as in the official code, to the first header of the report proper,
-so its text may end with the line of underscores and the title that stand between the two.
+The opening and the section `date` have no column. The one is mostly the report's title, the other
+is blanked by de-identification; both remain in the whole report. An addendum or a wet read that
+comes first runs to the first header of the report itself, as in the official code. So its text may
+end with the line of underscores and the title that stand between the two.
 """
 
 from __future__ import annotations
@@ -37,13 +36,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from cxr_datasets.columns import SECTIONS
 from mimic_cxr_jpg.reports.headers import section_of
 
 REPORT_SECTIONS: tuple[str, ...] = (
-    "indication",
-    "comparison",
-    "findings",
-    "impression",
+    *SECTIONS,
     "examination",
     "technique",
     "history",
@@ -54,7 +51,7 @@ REPORT_SECTIONS: tuple[str, ...] = (
     "comment",
     "last_paragraph",
 )
-"""The columns of `parse_sections`, in order."""
+"""The sections that are columns, in order: the core ones, then MIMIC-CXR's own."""
 
 _FINDINGS = REPORT_SECTIONS.index("findings")
 _IMPRESSION = REPORT_SECTIONS.index("impression")
@@ -66,7 +63,7 @@ _KINDS = _OTHER + 1
 _HEADER = re.compile(r"\n ([A-Z ()/,-]+):\s")
 _EMPTY_LINE = "\n \n"
 _BATCH_ROWS = 4096
-"""Reports handled at once: enough to hide the cost of a batch, few enough to stay in memory."""
+"""Reports parsed at once: enough to hide the cost of a batch, few enough for little memory."""
 
 
 def parse_sections(
@@ -77,8 +74,8 @@ def parse_sections(
     Args:
         reports: n reports, as `string` or `large_string`; null for a study without one. Lines may
             end in LF, CR LF or CR. Any text is accepted, however little it looks like a report.
-        rows: For each row of the result, which report it is of, as int32 without nulls: several
-            images share one. None: a row per report.
+        rows: For each row of the result the number of its report, int32 without nulls, because
+            several images share a report. None: a row per report.
 
     Returns:
         For each of `REPORT_SECTIONS`, in that order, a string per row: the section's text as it
@@ -86,7 +83,7 @@ def parse_sections(
         lines. Null where there is no report, or no such section in it, or the section is blank.
 
     Raises:
-        TypeError: If `reports` does not hold strings.
+        TypeError: `reports` does not hold strings.
     """
     _check_type(reports.type)
     batches = [_parse_batch(batch) for batch in _batches(reports)]
@@ -110,17 +107,21 @@ def _check_type(found: pa.DataType) -> None:
 
 
 def _batches(reports: pa.Array | pa.ChunkedArray) -> Iterator[list[str]]:
-    """Yield the reports as lists of at most `_BATCH_ROWS`; one that is not there is empty."""
+    """Give the reports in lists of at most `_BATCH_ROWS`; a null one as an empty text."""
     for start in range(0, len(reports), _BATCH_ROWS):
         batch = reports.slice(start, _BATCH_ROWS)
         yield [report or "" for report in batch.to_pylist()]
 
 
 def _parse_batch(reports: list[str]) -> tuple[pa.Array, npt.NDArray[np.int64]]:
-    """Return texts, and for each kind of section and report the number of its text, or -1.
+    """Parse one batch.
 
-    A *passage* is a stretch of text from one header to the next; passages are numbered through
-    the whole batch, and the work on them is done a column at a time.
+    A *passage* is a stretch of text from one header to the next. The passages of the whole batch
+    are numbered, and worked on a column at a time.
+
+    Returns:
+        Texts; and for each kind of section (rows) and report (columns) the number of its text, or
+        -1 where there is none.
     """
     passages, codes = _split(reports)
     rows = np.cumsum(codes == _OPENING) - 1
@@ -133,8 +134,8 @@ def _parse_batch(reports: list[str]) -> tuple[pa.Array, npt.NDArray[np.int64]]:
     kept[dropped] = False
     numbers, codes, rows = numbers[kept], codes[kept], rows[kept]
 
-    # The last passage of each kind in each report. Not `number_of[codes, rows] = numbers`: NumPy
-    # promises no order of assignment where an index repeats.
+    # The last passage of each kind in each report. `number_of[codes, rows] = numbers` would not do:
+    # where an index repeats, NumPy does not say which value stays.
     number_of = np.full((_KINDS, len(reports)), -1)
     np.maximum.at(number_of, (codes, rows), numbers)
     last = number_of.max(axis=0)
@@ -151,7 +152,7 @@ def _parse_batch(reports: list[str]) -> tuple[pa.Array, npt.NDArray[np.int64]]:
 
 
 def _columns(texts: pa.Array, number_of: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
-    """Give each of `REPORT_SECTIONS` its column of texts."""
+    """Give the column of each of `REPORT_SECTIONS`."""
     return {
         section: texts.take(pa.array(number_of[code], mask=number_of[code] < 0))
         for code, section in enumerate(REPORT_SECTIONS)
@@ -159,7 +160,7 @@ def _columns(texts: pa.Array, number_of: npt.NDArray[np.int64]) -> dict[str, pa.
 
 
 def _split(reports: list[str]) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Cut the reports at their headers: the passages in order, and a code for what opens each."""
+    """Cut the reports at their headers: give the passages, and a code for what opens each."""
     parts: list[str | None] = []
     for report in reports:
         if "\r" in report:
@@ -173,7 +174,7 @@ def _split(reports: list[str]) -> tuple[list[str], npt.NDArray[np.int64]]:
 
 
 def _code_of(header: str | None) -> int:
-    """Return the index of a header's section, `_OPENING` for no header, `_OTHER` if unknown."""
+    """Give the place of a header's section; `_OPENING` for no header, `_OTHER` if it is unknown."""
     if header is None:
         return _OPENING
     section = section_of(header)

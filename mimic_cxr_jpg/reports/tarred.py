@@ -245,6 +245,6 @@ class _Member(tarfile.TarInfo):
 
 
 def _check_size(member: tarfile.TarInfo) -> None:
-    """Refuse a size that is none: `tarfile` would pass over it for hours, or step backwards."""
+    """Refuse an impossible size, for which `tarfile` would skip for hours, or step backwards."""
     if not 0 <= member.size <= _LARGEST_MEMBER:
-        raise tarfile.ReadError("no size")
+        raise tarfile.ReadError("impossible size")

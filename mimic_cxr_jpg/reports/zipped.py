@@ -195,7 +195,7 @@ def _read_entry(
         raise damaged(address, "its table of members breaks off") from None
     mark, method, crc, stored, _, name_size, extra_size, comment_size, offset = entry
     if mark != _ENTRY_MARK or offset == _IN_ZIP_64:
-        raise damaged(address, "its table of members is not that of the reports' release")
+        raise damaged(address, "its table of members is damaged, or is not that of the release")
     name_at = position + _ENTRY.size
     name = str(archive[name_at : name_at + name_size], "utf-8", "replace")
     following = name_at + name_size + extra_size + comment_size
@@ -272,7 +272,7 @@ def read_member(
         elif method == _STORED:
             content = bytes(data)
         else:
-            raise damaged(address, f"a member is stored by method {method}; 0 and 8 are read")
+            raise damaged(address, f"a member is compressed by method {method}, not by 0 or 8")
     except (struct.error, zlib.error):
         raise damaged(address, f"the member at byte {offset} does not decompress") from None
     # Both checksums count. Zeros over an entry make it one of an empty file, whose checksum is 0.

@@ -11,16 +11,16 @@ from PIL import Image, ImageOps
 
 from cxr_datasets import synthetic
 from mimic_cxr_jpg.synthetic.studies import Study, StudyImage, draw_studies
-from mimic_cxr_jpg.synthetic.tables import write_tables
+from mimic_cxr_jpg.synthetic.tables import write_csv_tables
 
-RELEASES = ("2.1.0", "2.0.0")
-TABLES = ("csv.gz", "csv")
-REPORTS = ("zip", "tar.gz", "tree", "none")
+_RELEASES = ("2.1.0", "2.0.0")
+_TABLES = ("csv.gz", "csv")
+_REPORTS = ("zip", "tar.gz", "tree", "none")
 
 _LATERAL = {"LATERAL", "LL", "XTABLE LATERAL", "SWIMMERS"}
 _OBLIQUE = {"LAO", "RAO", "LPO"}
 
-# What the labels show of themselves in the pixels.
+# Label -> what of it is painted into the images.
 _SIGNS = {
     "Cardiomegaly": "cardiomegaly",
     "Pleural Effusion": "effusion",
@@ -55,13 +55,13 @@ def write_release(
     """Write an invented release of MIMIC-CXR-JPG.
 
     Args:
-        out: The release's root, the folder that holds `files/`; empty or not there yet.
-        patients: Patients, 3 or more; there are about 2.2 studies and 3.8 images to each.
+        out: The folder that becomes the release's root; empty or not there yet.
+        patients: Patients, 3 to 100,000; each has about 2.2 studies and 3.8 images.
         seed: Another seed gives other ids, labels, texts and pixels; the same gives the same bytes.
         release: `2.1.0`, or `2.0.0`, which has no `IMAGE_FILENAMES` and no radiologists' labels.
-        tables: `csv.gz`, or `csv` for tables that were unpacked.
-        reports: `zip` or `tar.gz` for `mimic-cxr-reports.<...>` in the root, `tree` for text files
-            in the patients' folders of the image tree, or `none`.
+        tables: `csv.gz`, or `csv` for unpacked tables.
+        reports: `zip` or `tar.gz` for `mimic-cxr-reports.zip` or `.tar.gz` in the root, `tree` for
+            text files in the patients' folders among the images, or `none`.
         scale: Share of the real image size, 1/64 to 1; at 1 an image has about 1.3 MB.
 
     Returns:
@@ -71,13 +71,13 @@ def write_release(
         OptionError: An option's value is not allowed, or `out` is not empty.
     """
     synthetic.check_count("patients", patients, low=3, high=100_000)
-    synthetic.check_choice("release", release, RELEASES)
-    synthetic.check_choice("tables", tables, TABLES)
-    synthetic.check_choice("reports", reports, REPORTS)
+    synthetic.check_choice("release", release, _RELEASES)
+    synthetic.check_choice("tables", tables, _TABLES)
+    synthetic.check_choice("reports", reports, _REPORTS)
     synthetic.check_scale(scale)
     root = synthetic.new_root(out)
     studies = draw_studies(patients, seed, scale)
-    write_tables(root, studies, seed, release, tables)
+    write_csv_tables(root, studies, seed, release, tables)
     _write_images(root, studies, seed, release)
     _write_reports(root, studies, reports)
     synthetic.write_files(

@@ -34,7 +34,7 @@ def report_text(shape: str, labels: Labels, rng: random.Random) -> str:
     Args:
         shape: One of `SHAPES`.
         labels: The study's labels that are not blank: 1 positive, 0 negative, -1 uncertain.
-        rng: Where reasons and comparisons are drawn from.
+        rng: Draws what the labels do not decide.
 
     Returns:
         The text, with LF line ends and one at its end.
@@ -198,11 +198,11 @@ SHAPES: dict[str, Callable[[Labels, random.Random], str]] = {
     "procedure as header": _procedure_header,
     "recommendation and notification": _notification,
 }
-"""Every shape of report, by name. The first is by far the most common."""
+"""Name of a shape -> the function that writes it. The first is by far the most common."""
 
 
 def draw_shapes(count: int, rng: random.Random) -> Sequence[str]:
-    """Draw `count` shapes: each once if there are enough, three in five of the rest standard."""
+    """Draw `count` shapes: each once if that is enough for all; most of the rest are standard."""
     names = list(SHAPES)
     rest = [
         names[0] if rng.random() < 0.6 else rng.choice(names)

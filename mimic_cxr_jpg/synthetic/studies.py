@@ -1,7 +1,4 @@
-"""Invented MIMIC-CXR studies, as `mimic_cxr_jpg.synthetic` writes them: ids, times, views, labels.
-
-What is true to the release and what is not stands there.
-"""
+"""Drawing invented MIMIC-CXR studies: patients, ids, dates, views, labels and reports."""
 
 from __future__ import annotations
 
@@ -14,8 +11,8 @@ from cxr_datasets import synthetic
 from mimic_cxr_jpg.synthetic.reports import draw_shapes, report_text
 from mimic_cxr_jpg.synthetic.sentences import FINDINGS
 
-# Studies that every release has, by the views of their images: together they hold all 15 values
-# of ViewPosition. The rest are drawn from the common ones below, with their weights.
+# The views of studies that every release has; together they hold all 15 values of ViewPosition.
+# The views of other studies are drawn from the common ones below, by their weight.
 _FIXED_VIEWS: tuple[tuple[str, ...], ...] = (
     ("PA", "LATERAL"),
     ("AP",),
@@ -43,13 +40,20 @@ _COMMON_VIEWS = {
 # (height, width) in pixels of the four most common sizes.
 _SIZES = ((3056, 2544), (2544, 3056), (2705, 2539), (2022, 1736))
 
-# Studies of the first, second, ... patient of a split; it starts again after the last.
+# Studies of the first, second, ... patient of a split; after the last number come the first again.
 _STUDIES_PER_PATIENT = {"train": (3, 1, 2, 1, 4, 2, 1, 2), "validate": (2, 3, 1), "test": (4, 3, 5)}
 
 
 @dataclass
 class StudyImage:
-    """One image; `size` is (height, width) in pixels."""
+    """One image.
+
+    Attributes:
+        dicom_id: Its id.
+        view: Its ViewPosition; `""` for a blank one.
+        size: (height, width) in pixels.
+        orientation: `Erect`, `Recumbent` or `""`.
+    """
 
     dicom_id: str
     view: str
@@ -59,10 +63,23 @@ class StudyImage:
 
 @dataclass
 class Study:
-    """One study: what its tables, images and report are written from.
+    """One study: what its rows, images and report are written from.
 
-    Labels are 1 positive, 0 negative, -1 uncertain; a label that is not mentioned is not there.
-    `date` is YYYYMMDD, `time` HHMMSS.fff.
+    Labels are 1 positive, 0 negative, -1 uncertain; a label that is not mentioned is left out. None
+    in place of labels: the table has no row of this study.
+
+    Attributes:
+        subject_id: The patient.
+        study_id: The study.
+        split: `train`, `validate` or `test`.
+        date: YYYYMMDD.
+        time: HHMMSS.fff.
+        images: Its images.
+        labels: What the report says. The tables of labels are what others made of it.
+        chexpert: Labels in the CheXpert table.
+        negbio: Labels in the NegBio table.
+        radiologist: Labels in the radiologists' table.
+        report: The report; None if it is missing.
     """
 
     subject_id: int
@@ -71,7 +88,6 @@ class Study:
     date: int
     time: float
     images: list[StudyImage] = field(default_factory=list)
-    # What the report says; the two tables of labels are what two programs made of it.
     labels: dict[str, int] = field(default_factory=dict)
     chexpert: dict[str, int] | None = None
     negbio: dict[str, int] | None = None
@@ -89,10 +105,10 @@ class Study:
 
 
 def draw_studies(patients: int, seed: int, scale: float) -> list[Study]:
-    """Draw the studies of `patients` invented patients, in no order.
+    """Draw the studies of invented patients, in no order.
 
     Args:
-        patients: 3 or more.
+        patients: Patients, 3 or more.
         seed: Another seed gives other studies.
         scale: Share of the real image size.
     """
@@ -104,7 +120,7 @@ def draw_studies(patients: int, seed: int, scale: float) -> list[Study]:
 
 
 def _draw_visits(patients: int, rng: random.Random) -> list[Study]:
-    """Draw who was imaged when: ids in no order, one split a patient."""
+    """Draw who was imaged when: ids that do not follow time, one split a patient."""
     held_out = max(1, round(0.1 * patients))
     sizes = {"validate": held_out, "test": held_out, "train": patients - 2 * held_out}
     visits: list[tuple[int, str]] = []
@@ -129,13 +145,13 @@ def _draw_visits(patients: int, rng: random.Random) -> list[Study]:
 
 
 def _draw_date(first_year: int, rng: random.Random) -> int:
-    """Draw a YYYYMMDD; the dates of the real release are shifted to 2100-2200."""
+    """Draw a YYYYMMDD. The dates of the real release are shifted to 2100-2200."""
     year = first_year + rng.randint(0, 5)
     return year * 10_000 + rng.randint(1, 12) * 100 + rng.randint(1, 28)
 
 
 def _draw_time(number: int, rng: random.Random) -> float:
-    """Draw an HHMMSS.fff as a float, as the release's table has been through one."""
+    """Draw an HHMMSS.fff as a float: the release's table lost zeros and gained noise by that."""
     hour = (0, 21, 7)[number] if number < 3 else rng.randint(0, 23)
     clock = hour * 10_000 + rng.randint(0, 59) * 100 + rng.randint(0, 59)
     if number % 4 == 3:
@@ -163,7 +179,7 @@ def _draw_images(studies: Sequence[Study], scale: float, rng: random.Random) -> 
 def _draw_orientation(view: str, rng: random.Random) -> str:
     if not view or rng.random() < 0.1:
         return ""
-    # A decubitus view (LLD, RLD) is taken of a patient who lies on one side.
+    # For a decubitus view (LLD, RLD) the patient lies on one side.
     lying = 1.0 if view.endswith("LD") else 0.6 if view.startswith("AP") else 0.05
     return "Recumbent" if rng.random() < lying else "Erect"
 
@@ -192,7 +208,7 @@ def _draw_labels(studies: Sequence[Study], rng: random.Random) -> None:
 
 
 def _normal(number: int, rng: random.Random) -> dict[str, int]:
-    """Draw the labels of a clear chest, sometimes with a line in it, which is no finding."""
+    """Draw the labels of a clear chest; a line in it, which is no finding, is there at times."""
     labels = {"No Finding": 1, "Pneumothorax": 0, "Pleural Effusion": 0}
     labels[rng.choice(("Consolidation", "Edema", "Pneumonia", "Cardiomegaly"))] = 0
     if number % 8 == 4:
@@ -201,9 +217,9 @@ def _normal(number: int, rng: random.Random) -> dict[str, int]:
 
 
 def _abnormal(number: int, rng: random.Random) -> dict[str, int]:
-    """Draw labels that take turns, so that each is soon 1, -1 and 0 somewhere."""
+    """Draw labels that take turns, so that a few studies have each of them as 1, as -1 and as 0."""
     count = len(FINDINGS)
-    # Of every four studies three come here, so `turn` counts them without a gap.
+    # Three of every four studies come here; `turn` counts them without a gap.
     turn = number - number // 4 - 1
     labels = dict.fromkeys(rng.sample(FINDINGS, 2), 0)
     if rng.random() < 0.5:
@@ -216,7 +232,7 @@ def _abnormal(number: int, rng: random.Random) -> dict[str, int]:
 
 
 def _second_opinion(labels: dict[str, int], rng: random.Random) -> dict[str, int]:
-    """Change one label of some studies, but never the one that decides on No Finding."""
+    """Change one label of some studies, but none that would change No Finding."""
     changed = dict(labels)
     unsure = [label for label, value in labels.items() if value == -1]
     denied = [label for label, value in labels.items() if value == 0]

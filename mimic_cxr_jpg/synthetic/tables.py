@@ -1,4 +1,4 @@
-"""The tables of an invented release, each with its rows in an order of its own.
+"""Writing the tables of an invented release, each with its rows in an order of its own.
 
 The headers are written out here, not taken from the loader, so that a slip in one of the two shows.
 """
@@ -52,7 +52,9 @@ _VIEW_CODES = {
 }
 
 
-def write_tables(root: Path, studies: Sequence[Study], seed: int, release: str, form: str) -> None:
+def write_csv_tables(
+    root: Path, studies: Sequence[Study], seed: int, release: str, form: str
+) -> None:
     """Write every table of a release.
 
     Args:
@@ -62,7 +64,7 @@ def write_tables(root: Path, studies: Sequence[Study], seed: int, release: str, 
         release: `2.1.0`, or `2.0.0`, which has no radiologists' labels.
         form: `csv.gz` or `csv`; the radiologists' labels are never packed.
     """
-    # Release 2.1.0 kept the names of 2.0.0 for these four.
+    # In release 2.1.0 these four keep the names that they have in 2.0.0.
     rows_of: dict[str, tuple[Sequence[str], Iterable[Sequence[object]]]] = {
         "metadata": (_METADATA, _metadata_rows(studies)),
         "split": (_SPLIT, _split_rows(studies)),
@@ -81,7 +83,7 @@ def write_tables(root: Path, studies: Sequence[Study], seed: int, release: str, 
 
 
 def _shuffled(rows: Iterable[Sequence[object]], seed: int, table: str) -> list[Sequence[object]]:
-    """Put the rows in the table's own order, so that joining two tables by order fails."""
+    """Put the rows in an order of the table's own, so that joining two tables by order fails."""
     shuffled = list(rows)
     synthetic.random_stream(seed, "row order", table).shuffle(shuffled)
     return shuffled

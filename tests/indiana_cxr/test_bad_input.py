@@ -1,9 +1,8 @@
-"""Whatever is wrong with a copy is said before anything is built: file, column or id, next step."""
+"""What is wrong with a copy is said before anything is built: file, column or id, next step."""
 
 from __future__ import annotations
 
 import gzip
-import logging
 import re
 import shutil
 import traceback
@@ -41,10 +40,10 @@ def load(data_dir: Path | None, cache: str, config: str = "images", **options: A
 def refused(
     data_dir: Path | None, cache: str, kind: type[CxrError], *mentions: str, **options: Any
 ) -> str:
-    """Require that loading fails with an error that mentions some things, and leaves nothing.
+    """Check that loading fails with an error that mentions some things, and leaves no dataset.
 
     Returns:
-        Everything a reader sees of the error, traceback included.
+        All that a reader sees of the error, the traceback included.
     """
     for streaming in (False, True):
         with pytest.raises(kind) as caught:
@@ -60,13 +59,6 @@ def refused(
 def set_cell(column: str, value: str, row: int = 5) -> Edit:
     def edit(table: pd.DataFrame) -> None:
         table.loc[row, column] = value
-
-    return edit
-
-
-def append(**cells: str) -> Edit:
-    def edit(table: pd.DataFrame) -> pd.DataFrame:
-        return pd.concat([table, pd.DataFrame([cells])]).fillna("")
 
     return edit
 
@@ -106,7 +98,7 @@ def test_the_folder_of_images_is_refused(indiana_release: Path, cache: str) -> N
     refused(place, cache, ReleaseError, PROJECTIONS, "images_normalized", "holds the tables")
 
 
-def test_a_zip_that_is_none_is_refused(tmp_path: Path, cache: str) -> None:
+def test_a_file_that_is_no_zip_is_refused(tmp_path: Path, cache: str) -> None:
     place = tmp_path / "archive.zip"
     for content in (b"", b"<html>please log in</html>", b"PK\x03\x04" + bytes(500)):
         place.write_bytes(content)
@@ -257,7 +249,7 @@ def test_a_file_of_another_uid_is_an_error_that_names_both(release: Path, cache:
     refused(release, cache, TableError, PROJECTIONS, "row 6", name, "uid 3998")
 
 
-def test_a_uid_that_is_only_the_beginning_of_the_files_is_another(
+def test_a_uid_that_is_only_the_beginning_of_the_one_in_the_file_name_is_an_error(
     release: Path, cache: str
 ) -> None:
     table = read_table(release / PROJECTIONS)
@@ -298,59 +290,6 @@ def test_an_image_whose_uid_has_no_report_is_an_error_that_names_it(
         release, cache, TableError,
         PROJECTIONS, REPORTS, f"{len(lost)} images", f"uid {lost.iloc[0]}",
     )  # fmt: skip
-
-
-# What is not an error.
-
-
-def test_a_report_without_an_image_is_ignored_and_counted(
-    release: Path, cache: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    edit_table(release / REPORTS, append(uid="3999", MeSH="normal", findings=SECRET))
-    with caplog.at_level(logging.WARNING):
-        rows = load(release, cache, "reports")["train"]
-    assert 3999 not in rows["study_id"]
-    assert [record.getMessage() for record in caplog.records] == [
-        f"{release / REPORTS}: ignored 1 reports of which {PROJECTIONS} lists no image"
-    ]
-
-
-def test_cells_that_a_spreadsheet_broke_give_one_warning_that_names_their_uids(
-    release: Path, cache: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    def edit(rows: pd.DataFrame) -> None:
-        rows.loc[[2, 9, 4], "indication"] = "#NAME?"
-        rows.loc[9, "findings"] = "#NAME?"
-
-    edit_table(release / REPORTS, edit)
-    with caplog.at_level(logging.WARNING):
-        rows = load(release, cache, "reports")["train"]
-    (warning,) = [record.getMessage() for record in caplog.records]
-    table = read_table(release / REPORTS)
-    uids = sorted(int(table.uid[row]) for row in (2, 4, 9))
-    assert f"uid {', '.join(map(str, uids))} hold #NAME?" in warning
-    assert REPORTS in warning
-    assert "kaggle.com" in warning
-    assert rows.num_rows == len(table)
-
-
-def test_the_usual_release_gives_no_warning(
-    indiana_release: Path, cache: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.WARNING):
-        load(indiana_release, cache)
-    assert caplog.records == []
-
-
-def test_tables_with_windows_line_ends_or_a_byte_order_mark_are_read(
-    release: Path, cache: str
-) -> None:
-    expected = load(release, cache, "reports")["train"].data.table.to_pylist()
-    contents = {name: (release / name).read_bytes() for name in (PROJECTIONS, REPORTS)}
-    for change in (lambda text: text.replace(b"\n", b"\r\n"), lambda text: b"\xef\xbb\xbf" + text):
-        for name, content in contents.items():
-            rewrite(release / name, change(content))
-        assert load(release, cache, "reports")["train"].data.table.to_pylist() == expected
 
 
 # Options of this dataset.

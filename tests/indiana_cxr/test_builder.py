@@ -1,4 +1,4 @@
-"""The Indiana builder passes the shared test case, unsplit and split as in the literature."""
+"""The Indiana builder passes the common builder case, unsplit and split as in most papers."""
 
 from __future__ import annotations
 

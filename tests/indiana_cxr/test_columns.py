@@ -1,4 +1,4 @@
-"""Every column of every config, against a plain reading of the two tables."""
+"""Every column of every config holds what a plain reading of the two tables gives."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def load(release: Path, cache: str, config: str = "images", **options: Any) -> D
 
 
 def rows_of(dataset: Dataset) -> list[Row]:
-    """The rows as stored; an image is its path."""
+    """Rows as they are stored: an image is its path."""
     rows: list[Row] = dataset.with_format("arrow")[:].to_pylist()
     return rows
 
@@ -45,7 +45,7 @@ def without_null(cell: str) -> str | None:
 
 
 def studies_of(release: Path) -> dict[int, Row]:
-    """The columns of each study, read row by row with Python's own csv."""
+    """Give the columns of each study, read row by row by Python's csv module."""
     with open(release / REPORTS, newline="", encoding="utf-8") as file:
         return {int(row["uid"]): study_of(row) for row in csv.DictReader(file)}
 
@@ -101,7 +101,7 @@ def labels_of(mesh: str) -> Row:
 
 
 def images_of(release: Path) -> list[Row]:
-    """The columns of each image, in the order of the table of images."""
+    """Give the columns of each image, in the order of the table of images."""
     rows = []
     for image in read_table(release / PROJECTIONS).to_dict("records"):
         path = f"{FOLDER}/{image['filename']}"
@@ -118,7 +118,7 @@ def images_of(release: Path) -> list[Row]:
 
 
 def edited(indiana_release: Path, tmp_path: Path, uid: int, **cells: str) -> Path:
-    """A copy in which some cells of one report are others."""
+    """Make a copy in which some cells of one report are changed."""
     release = copy_release(indiana_release, tmp_path / "release")
 
     def edit(table: pd.DataFrame) -> None:

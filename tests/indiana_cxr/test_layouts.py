@@ -42,7 +42,7 @@ def load(data_dir: Path, cache: str, config: str = "images", **options: Any) -> 
 
 
 def rows_without_places(dataset: Dataset) -> list[dict[str, Any]]:
-    """Rows but for where their images are; of these the name."""
+    """Rows without their images, and with the name of a file in place of its path."""
     rows = dataset.with_format("arrow")[:].to_pylist()
     for row in rows:
         row.pop("image", None)
@@ -55,7 +55,7 @@ def rows_without_places(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def with_members(archive: Path, out: Path, change: dict[str, bytes | None]) -> Path:
-    """Copy an archive with other content for some members; None leaves a member out."""
+    """Copy an archive, with other content for some members; None leaves a member out."""
     with zipfile.ZipFile(archive) as old, zipfile.ZipFile(out, "w") as new:
         for member in old.infolist():
             content = change.get(member.filename, old.read(member))
@@ -172,7 +172,7 @@ def test_a_parquet_file_made_of_the_archive_holds_its_bytes(archive: Path, tmp_p
 def test_a_dataset_of_the_archive_saved_to_disk_still_opens_its_images(
     archive: Path, cache: str, tmp_path: Path
 ) -> None:
-    """By reference to the archive, or by bytes in it, as the installed `datasets` does it."""
+    # By their address in the archive, or by their bytes, whichever the installed `datasets` stores.
     dataset = load(archive, cache).select(range(5))
     dataset.save_to_disk(str(tmp_path / "saved"))
     for row, expected in zip(load_from_disk(str(tmp_path / "saved")), dataset, strict=True):

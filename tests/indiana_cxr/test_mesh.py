@@ -116,7 +116,7 @@ def test_a_slice_of_a_column_gives_the_slice_of_its_labels() -> None:
     assert chexpert_labels(whole[2:4]).to_pylist() == chexpert_labels(whole).to_pylist()[2:4]
 
 
-def test_a_column_of_no_rows_gives_no_labels() -> None:
+def test_an_empty_column_gives_no_labels() -> None:
     assert len(chexpert_labels(pa.array([], pa.string()))) == 0
 
 
@@ -194,7 +194,7 @@ def test_a_heading_and_a_qualifier_of_two_terms_do_not_make_a_label() -> None:
         "Scoliosis ; Opacity/left/ lung ;",
     ],
 )
-def test_case_blanks_and_the_place_of_a_qualifier_do_not_matter(cell: str) -> None:
+def test_letter_case_blanks_and_the_order_of_qualifiers_do_not_matter(cell: str) -> None:
     assert positives(cell) == {"Lung Opacity"}
 
 

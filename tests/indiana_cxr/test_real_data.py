@@ -1,8 +1,7 @@
-"""The real tables through `load_dataset`, where `CXR_INDIANA_DIR` names a folder that has them.
+"""The real tables, loaded by `load_dataset`, if `CXR_INDIANA_DIR` names a folder that has them.
 
-It holds both tables, five of the images, the literature's split and the list of files that no
-table lists. Each assertion compares counts that were made before it: so no failure shows a text, a
-code or an id.
+The folder holds both tables, five of the images, the split of most papers, and the list of files
+that no table lists. Only counts are compared, so that a failure shows no text, code or id.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ pytestmark = pytest.mark.skipif(not REAL_DIR, reason="CXR_INDIANA_DIR is not set
 IMAGES, STUDIES, FILES = 7466, 3851, 5
 FRONTAL, LATERAL = 3818, 3648
 
-# A report is null where all four sections are: in the 25 that have neither of the last two.
+# A report is null where all four sections are, as in the 25 without findings and impression.
 NULLS = {"indication": 86, "comparison": 599, "findings": 514, "impression": 31, "report": 25}
 NOT_INDEXED = 92
 
-# Positive studies and images by the rules of the public labels; two of them are corrected here,
-# which for images takes Pleural Effusion and No Finding from 294 and 5,203 to fewer.
+# Label -> positive studies and images, by the rules of the public labels. Pleural Effusion and No
+# Finding are not here: two corrections leave fewer images than the 294 and 5,203 of those labels.
 POSITIVE = {
     "Atelectasis": (315, 616),
     "Cardiomegaly": (345, 655),
@@ -56,7 +55,7 @@ POSITIVE_STUDIES = {
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One cache for all tests here."""
+    """One cache for all tests of this file."""
     return str(tmp_path_factory.mktemp("cache"))
 
 

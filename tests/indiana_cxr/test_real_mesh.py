@@ -1,8 +1,8 @@
-"""The MeSH rules against the real tables, where ``CXR_INDIANA_DIR`` names a folder with them.
+"""The MeSH rules on the real tables, if `CXR_INDIANA_DIR` names a folder that has them.
 
-Beside ``indiana_reports.csv`` the folder needs, for the last test, ``transchex_labels_dev.csv``:
-the public TransChex labels, ``uid`` and a column a label. Only counts are compared, so that a
-failure shows no text, code or id of a study.
+Beside `indiana_reports.csv` the last test needs `transchex_labels_dev.csv`, the public TransChex
+labels: `uid` and a column a label. Only counts are compared, so that a failure shows no text, code
+or id.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.skipif(not REAL_DIR, reason="CXR_INDIANA_DIR is not set
 STUDIES = 3851
 NOT_INDEXED = 92
 
-# Counts by TransChex's own rules, but for two. 4 of its 153 studies with an effusion have a
-# pericardial one only, which leaves 149; each of the 4 has another finding, so none of them
-# becomes No Finding. The 92 studies without indexing leave its 2,674 with No Finding: 2,582.
+# Counts by TransChex's rules, with two corrections. Of its 153 studies with an effusion 4 have a
+# pericardial one only, which leaves 149; each of these 4 has another finding, so none becomes
+# No Finding. Of its 2,674 studies with No Finding 92 were not indexed, which leaves 2,582.
 POSITIVE_STUDIES = {
     "Atelectasis": 315,
     "Cardiomegaly": 345,
@@ -57,7 +57,7 @@ def reports() -> pa.Table:
 
 @pytest.fixture(scope="module")
 def labels(reports: pa.Table) -> pa.Table:
-    """The 14 labels, a row a report, with its ``uid``."""
+    """The 14 labels and the `uid` of each report."""
     struct = chexpert_labels(reports["MeSH"])
     return pa.Table.from_arrays([reports["uid"], *struct.flatten()], names=["uid", *LABELS])
 
@@ -91,7 +91,7 @@ def test_labels_are_those_of_transchex_outside_the_two_corrections(
     assert position.null_count == 0
     ours = labels.take(position)
     mesh = pc.utf8_lower(reports["MeSH"].take(position))
-    # Told apart in the raw cells, so that the rules under test do not choose their own exam.
+    # By the raw cells, so that the rules under test do not choose what they are tested on.
     pericardial_only = pc.and_not(
         pc.match_substring(mesh, "pericardial effusion"),
         pc.match_substring(mesh, "pleural effusion"),
@@ -107,7 +107,7 @@ def test_labels_are_those_of_transchex_outside_the_two_corrections(
         for name in LABELS
     }
     assert differing == dict.fromkeys(LABELS, 0)
-    # The corrected ones: TransChex calls the two groups this, and we do not.
+    # In the two corrected groups TransChex has these labels, and we do not.
     assert (pc.sum(pericardial_only).as_py(), pc.sum(not_indexed).as_py()) == (2, 42)
     assert pc.sum(theirs["Pleural Effusion"].filter(pericardial_only)).as_py() == 2
     assert pc.sum(ours["Pleural Effusion"].filter(pericardial_only)).as_py() == 0

@@ -62,7 +62,7 @@ def test_unpacked_tables_load_instead_of_packed_ones(
     assert load_rows("mimic_cxr_jpg", root, cache) == rows
 
 
-def test_of_unpacked_tables_beside_packed_ones_the_packed_count(
+def test_packed_tables_are_read_where_unpacked_ones_stand_beside_them(
     small_release: Path, tmp_path: Path, cache: str, rows: list[dict[str, Any]]
 ) -> None:
     root = copy_release(small_release, tmp_path / "copy")
@@ -97,7 +97,8 @@ def test_what_lies_beside_the_tables_does_not_matter(
     rewrite(root / "train.csv", b"a,b\n1,2\n")
     rewrite(root / "data" / "train.parquet", b"no parquet")
     assert load_rows("mimic_cxr_jpg", root, cache) == rows
-    with zipfile.ZipFile(root / "mimic-cxr-reports.zip") as reports:  # a tree is looked into
+    # Now with the reports as a tree, in which those files lie among the texts.
+    with zipfile.ZipFile(root / "mimic-cxr-reports.zip") as reports:
         reports.extractall(root)
     (root / "mimic-cxr-reports.zip").unlink()
     assert load_rows("mimic_cxr_jpg", root, cache) == rows
@@ -134,7 +135,7 @@ def test_only_one_split_may_be_there(small_release: Path, tmp_path: Path, cache:
 def test_the_folder_may_be_read_only(
     small_release: Path, tmp_path: Path, cache: str, rows: list[dict[str, Any]]
 ) -> None:
-    # Also for root, whom permissions do not stop: nothing there may be newer than before.
+    # Permissions do not stop root: that nothing was written shows by the times of the folders.
     root = copy_release(small_release, tmp_path / "copy")
     folders = [root, *(folder for folder in root.rglob("*") if folder.is_dir())]
     for folder in folders:

@@ -89,7 +89,7 @@ def test_tables_are_found_under_the_names_of_release_210(mimic_release: Path) ->
     }
 
 
-def test_of_a_table_in_both_forms_the_release_own_is_taken(
+def test_the_form_of_the_release_is_taken_where_a_table_is_in_both(
     mimic_release: Path, tmp_path: Path
 ) -> None:
     root = copy_release(mimic_release, tmp_path / "copy")

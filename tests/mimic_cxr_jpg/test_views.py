@@ -49,7 +49,7 @@ def test_ranks_put_pa_first_and_unknown_last() -> None:
     assert ranks == [number for _, number in flat]
 
 
-def test_no_views_at_all_give_no_views() -> None:
+def test_an_empty_column_of_positions_gives_empty_columns() -> None:
     for function in (normalised_views, view_ranks):
         assert function(pa.array([], pa.string())).to_pylist() == []
         assert len(function(pa.nulls(3, pa.string()))) == 3
@@ -61,7 +61,7 @@ def test_images_of_a_study_come_best_view_first_and_then_in_the_order_of_the_rel
     root = copy_release(mimic_release, tmp_path / "copy")
     metadata = root / "mimic-cxr-2.0.0-metadata.csv.gz"
     split = root / "mimic-cxr-2.0.0-split.csv.gz"
-    # The largest study's images are given every order of four views, one release after another.
+    # The images of the largest study get four views, in another order in each turn.
     positions = ("LL", "PA", "", "AP AXIAL")
     study = large_study(load_rows("mimic_cxr_jpg", root, cache), len(positions))
     for number, order in enumerate(list(permutations(positions))[::4]):

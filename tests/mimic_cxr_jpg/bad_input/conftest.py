@@ -61,14 +61,19 @@ def load_everything(data_dir: Any, cache: str, streaming: bool = False, **option
 
 
 def refused(data_dir: Any, cache: str, error: type[CxrError], *parts: str, **options: Any) -> str:
-    """Check that loading fails as it must, built or streamed; returns the message.
+    """Check that building and streaming both fail as they must, with the same message.
+
+    The message must name a next step and quote no report, and the cache must hold no dataset.
 
     Args:
         data_dir: What is loaded.
-        cache: Nothing of a dataset may be in it afterwards.
-        error: The class, exactly.
-        parts: What the message must name.
-        options: Of `load_dataset`.
+        cache: Folder of the cache.
+        error: The exact class of the error.
+        *parts: What the message must name.
+        **options: Options of `load_dataset`.
+
+    Returns:
+        The message.
     """
     messages = []
     for streaming in (False, True):

@@ -27,7 +27,7 @@ def with_reports(root: Path, name: str, content: bytes) -> None:
     [b"<html>Log in</html>", MARKER.encode() * 1000, b"\0" * 4096, gzip.compress(b"\1" * 4096)],
     ids=["a web page", "text", "zeros", "packed text"],
 )
-def test_a_reports_archive_that_is_none_is_named(
+def test_a_file_that_is_no_archive_of_reports_is_named(
     content: bytes, name: str, root: Path, cache: str
 ) -> None:
     with_reports(root, name, content)
@@ -136,7 +136,7 @@ def test_a_tar_gz_with_a_changed_byte_is_named(root: Path, cache: str) -> None:
     refused(root, cache, ReportsError, str(root / TAR), "Fetch the reports again")
 
 
-def test_a_broken_archive_mended_loads(root: Path, cache: str) -> None:
+def test_a_broken_archive_loads_once_it_is_mended(root: Path, cache: str) -> None:
     good = (root / ZIP).read_bytes()
     with_reports(root, ZIP, good[: len(good) // 2])
     refused(root, cache, ReportsError, ZIP)

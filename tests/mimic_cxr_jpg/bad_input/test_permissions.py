@@ -29,7 +29,7 @@ class Capabilities(ctypes.Structure):
 
 @contextmanager
 def stopped_by_permissions() -> Iterator[None]:
-    """Let permissions hold for this thread even if it is root's, who owns all and may all."""
+    """Let permissions count for this thread even if it is root's."""
     if os.geteuid() != 0:
         yield
         return
@@ -48,12 +48,12 @@ def stopped_by_permissions() -> Iterator[None]:
 
 @contextmanager
 def closed(path: Path) -> Iterator[None]:
-    """Nobody may read a file, or list or enter a folder."""
+    """Take away everyone's right to read a file, or to list and enter a folder."""
     mode = path.stat().st_mode
     path.chmod(0)
     try:
         with stopped_by_permissions():
-            with pytest.raises(PermissionError):  # or the test would show nothing
+            with pytest.raises(PermissionError):  # or the test would prove nothing
                 os.listdir(path) if stat.S_ISDIR(mode) else path.read_bytes()
             yield
     finally:
@@ -62,7 +62,7 @@ def closed(path: Path) -> Iterator[None]:
 
 @pytest.fixture
 def open_root(small_release: Path, tmp_path: Path) -> Path:
-    """A copy whose files are its own, as permissions belong to the file and not to its link."""
+    """A copy of the files themselves: a hard link shares its permissions with the original."""
     root = tmp_path / "physionet.org/files/mimic-cxr-jpg/2.1.0"
     shutil.copytree(small_release, root)
     return root

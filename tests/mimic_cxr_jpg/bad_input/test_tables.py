@@ -82,7 +82,7 @@ def test_a_gzip_with_a_changed_byte_is_an_error_that_names_it(
     [b"", gzip.compress(b""), b"<!DOCTYPE html>\n<html><body>Log in</body></html>\n", b"\0" * 512],
     ids=["no byte", "packed nothing", "a web page", "zeros"],
 )
-def test_a_table_that_is_none_is_an_error_that_names_it(
+def test_a_file_that_is_no_table_is_an_error_that_names_it(
     content: bytes, table: str, root: Path, cache: str
 ) -> None:
     rewrite(root / table, content)
@@ -152,7 +152,7 @@ def test_a_header_with_none_of_the_columns_is_not_shown(root: Path, cache: str) 
     refused(root, cache, TableError, SPLIT, "'dicom_id', 'study_id', 'subject_id', 'split'")
 
 
-# --- a cell that must not be ----------------------------------------------------------------------
+# --- a cell with a wrong value --------------------------------------------------------------------
 
 CELLS = [
     (SPLIT, "dicom_id", "../../etc/passwd"),
@@ -207,7 +207,7 @@ def test_a_value_out_of_its_range_is_shown_with_its_table_and_column(
 ) -> None:
     set_cell(root / table, column, value)
     message = refused(root, cache, TableError, table, f"'{column}'")
-    # Some are shown as the number they are; text where a number must be is not shown at all.
+    # A number may be shown in another form. Text in place of a number is never shown.
     shown = (value.strip(), re.sub(r"\.0$", "", value), "found text")
     assert any(one in message for one in shown)
 
@@ -220,7 +220,7 @@ def test_a_value_out_of_its_range_is_shown_with_its_table_and_column(
         *((table, "study_id") for table in (CHEXPERT, NEGBIO, RADIOLOGIST)),
     ],
 )
-def test_an_empty_cell_where_a_value_must_be_is_named(
+def test_an_empty_cell_in_a_column_that_must_be_filled_is_named(
     table: str, column: str, root: Path, cache: str
 ) -> None:
     set_cell(root / table, column, "")
@@ -234,7 +234,7 @@ def test_an_empty_cell_where_a_value_must_be_is_named(
         (CHEXPERT, "study_id"), (NEGBIO, "study_id"), (RADIOLOGIST, "study_id"),
     ],
 )  # fmt: skip
-def test_a_key_that_stands_twice_is_named(table: str, key: str, root: Path, cache: str) -> None:
+def test_a_repeated_key_is_named(table: str, key: str, root: Path, cache: str) -> None:
     twice = read_table(root / table)[key][1]
     edit_table(root / table, lambda rows: pd.concat([rows, rows.iloc[[1]]]))
     refused(root, cache, TableError, table, f"'{key}'", twice, "2 rows")

@@ -9,7 +9,7 @@ Members = list[tuple[str, bytes]]
 
 
 def some_members(count: int = 40, seed: int = 0) -> Members:
-    """Texts of all lengths, of which an empty one, one of a few letters and one of noise."""
+    """Texts of all lengths. One is empty, one has a single letter, one is noise."""
     rng = random.Random(seed)
     contents = [b"", b"x", rng.randbytes(3000), b" Clear lungs.\n" * 700]
     contents += [
@@ -24,7 +24,7 @@ def some_members(count: int = 40, seed: int = 0) -> Members:
 
 
 def damages(content: bytes, count: int, seed: int) -> Iterator[bytes]:
-    """Cut the content, turn bits of it, or put other bytes in it, anywhere and at its end."""
+    """Cut the content, flip a bit of it, or put other bytes into it, anywhere or near its end."""
     rng = random.Random(seed)
     for number in range(count):
         near_end = number % 3 == 0

@@ -24,7 +24,7 @@ def texts(small_release: Path) -> Texts:
 
 @pytest.fixture(scope="session")
 def rows(small_release: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What must come out wherever the reports are and in whatever form."""
+    """The rows of the release with its reports, which must be the same in every place and form."""
     rows = load(small_release, str(tmp_path_factory.mktemp("cache")))
     assert sum(row["report"] is not None for row in rows) > len(rows) / 2
     return rows
@@ -32,7 +32,7 @@ def rows(small_release: Path, tmp_path_factory: pytest.TempPathFactory) -> list[
 
 @pytest.fixture
 def jpg(small_release: Path, tmp_path: Path) -> Path:
-    """The release without its reports, where `wget -r` puts it."""
+    """The release without its reports, in the folder where `wget -r` puts it."""
     root = copy_release(small_release, tmp_path / JPG_ROOT)
     (root / ZIP).unlink()
     return root

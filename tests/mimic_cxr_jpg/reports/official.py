@@ -1,4 +1,4 @@
-"""The official rules of sections in a plain reading, one step after the other."""
+"""A plain reading of the official rules of sections, one step after the other."""
 
 from __future__ import annotations
 

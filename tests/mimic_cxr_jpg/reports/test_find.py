@@ -30,7 +30,7 @@ TEXT_COLUMNS = ("report", *REPORT_SECTIONS)
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    """What this project logged; `datasets` has words of its own."""
+    """What this project logged, without what `datasets` did."""
     return [record for record in caplog.records if not record.name.startswith("datasets.")]
 
 
@@ -134,7 +134,7 @@ def test_a_tar_gz_may_be_given(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_folder_that_holds_them_may_be_given(
+def test_a_folder_that_holds_reports_may_be_given(
     form: str, jpg: Path, tmp_path: Path, cache: str, texts: Any, rows: Any
 ) -> None:
     write_as(form, tmp_path / "else", texts)
@@ -151,7 +151,7 @@ def test_a_path_object_and_a_relative_path_may_be_given(
     assert load(jpg, cache, reports="else/mine.zip") == rows
 
 
-def test_what_is_given_counts_and_not_what_lies_in_the_release(
+def test_reports_that_are_given_are_taken_rather_than_those_in_the_release(
     small_release: Path, tmp_path: Path, cache: str, texts: Texts
 ) -> None:
     write_zip(tmp_path / "mine.zip", dict.fromkeys(texts, b"given"))
@@ -170,7 +170,7 @@ def test_an_archive_may_have_a_folder_of_its_own_around_files(
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("config", ["studies", "reports"])
-def test_every_config_has_them_in_every_form(
+def test_every_config_has_the_reports_in_every_form(
     config: str, form: str, small_release: Path, jpg: Path, tmp_path: Path, texts: Any
 ) -> None:
     expected = load(small_release, str(tmp_path / "expected"), config)
@@ -180,7 +180,7 @@ def test_every_config_has_them_in_every_form(
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("missing", ["skip", "null"])
-def test_they_are_there_whatever_becomes_of_missing_images(
+def test_every_study_has_its_report_whatever_missing_is(
     missing: str, form: str, small_release: Path, jpg: Path, tmp_path: Path, texts: Any
 ) -> None:
     expected = load(small_release, str(tmp_path / "expected"))

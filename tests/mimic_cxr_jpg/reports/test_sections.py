@@ -1,4 +1,4 @@
-"""Sections of reports: each official rule by name, then all of them against a plain reading."""
+"""Sections of reports: each official rule on its own, then all against a plain reading of them."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ ODD = ("\0", "\x1c", "\x1e", "\x85", "\xa0", "\u2028", "\u3000", "\ue000", "µ",
 
 
 def random_report(rng: random.Random) -> str:
-    """Write a report of blocks as radiologists, and careless ones, would lay them out."""
+    """Write a report in blocks, laid out as radiologists do, careless ones among them."""
     blocks = [rng.choice(("", " ", " FINAL REPORT\n", "FINAL REPORT\n \n", " T\n \n Clear.\n"))]
     if rng.random() < 0.2:
         blocks.append(f" {rng.choice(('ADDENDUM', 'WET READ'))}: a\n {'_' * 20}\n FINAL REPORT\n")

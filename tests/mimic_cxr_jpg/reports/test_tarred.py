@@ -43,7 +43,7 @@ def read_tar(content: bytes) -> Members:
 
 
 def read_tar_gz(content: bytes) -> Members:
-    """As the loader reads it: through pyarrow's decompressor."""
+    """Read as the loader does, through pyarrow's decompressor."""
     stream = pa.CompressedInputStream(pa.BufferReader(content), "gzip")
     return list(read_members(stream, ADDRESS))
 
@@ -69,7 +69,7 @@ def test_a_tar_reads_as_tarfile_reads_it(form: int) -> None:
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_names_of_more_than_a_header_holds_are_read(form: int) -> None:
+def test_names_too_long_for_a_header_are_read(form: int) -> None:
     members = [(name, text) for path, text in some_members(8) for name in (LONG + path, path)]
     content = tar_bytes(members, form)
     assert read_tar(content) == by_tarfile(content) == members
@@ -129,7 +129,7 @@ def test_an_empty_tar_has_no_members() -> None:
     [b"\x80" + bytes(3) + b"\x7f" + bytes(7), b"\xff" * 12, b"-0000000003\0", b"77777777777\0"],
     ids=["2^63", "-1", "-3", "8 GiB"],
 )
-def test_a_size_that_is_none_is_an_error_and_takes_neither_memory_nor_time(
+def test_an_impossible_size_is_an_error_and_takes_neither_memory_nor_time(
     size: bytes, kind: bytes
 ) -> None:
     for text in (b"abc", b""):
@@ -147,7 +147,7 @@ def test_a_size_that_is_none_is_an_error_and_takes_neither_memory_nor_time(
 
 
 def members_in_blocks(count: int = 60) -> Members:
-    """Texts of many lengths, of which one fills its blocks, and one holds a header's mark."""
+    """Texts of many lengths. One fills its blocks to the end, one holds the mark of a header."""
     rng = random.Random(0)
     contents = [rng.randbytes(rng.randrange(1, 3_000)) for _ in range(count)]
     contents[3] = b"x" * 1_024
@@ -168,7 +168,7 @@ def in_pieces(content: bytes) -> Members | None:
 
 
 def through_the_cache(content: bytes, folder: Path) -> Members:
-    """What `TarredReports` puts into the cache."""
+    """Give what `TarredReports` puts into the cache."""
     folder.mkdir(exist_ok=True)
     (folder / "reports.tar.gz").write_bytes(gzip.compress(content, 1))
     store = TarredReports(open_place(folder), "reports.tar.gz")
@@ -206,7 +206,7 @@ def test_a_text_that_looks_like_a_header_is_left_to_the_other_reader(tmp_path: P
         (tarfile.USTAR_FORMAT, 0, "a" * 90 + "/files/p10/p10000001/s50000001.txt"),
     ],
 )
-def test_what_is_out_of_the_ordinary_is_read_all_the_same(
+def test_a_tar_with_an_unusual_member_is_read_too(
     form: int, mtime: float, name: str, tmp_path: Path
 ) -> None:
     content = tar_bytes([FOLDER, ("files/first.txt", b"one"), (name, b"two")], form, mtime)

@@ -122,7 +122,7 @@ def test_reports_are_never_unpacked_to_disk(
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     before = files_under(jpg)
-    # Not below tmp_path: the sockets of worker processes lie here, and their paths must be short.
+    # Not below tmp_path: worker processes have their sockets here, whose paths must be short.
     with tempfile.TemporaryDirectory() as temporary:
         monkeypatch.setattr(tempfile, "tempdir", temporary)
         for options in ({}, {"streaming": True}, {"num_proc": 2}):

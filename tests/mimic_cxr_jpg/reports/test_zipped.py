@@ -18,7 +18,7 @@ ADDRESS = "somewhere/mimic-cxr-reports.zip"
 
 
 class Unseekable(io.RawIOBase):
-    """A stream like a pipe: `zipfile` then writes sizes and checksums after each member."""
+    """A stream like a pipe, for which `zipfile` writes sizes and checksums after each member."""
 
     def __init__(self) -> None:
         self.written = io.BytesIO()
@@ -86,7 +86,7 @@ def test_a_zip_without_members_has_none() -> None:
     assert len(places) == 0
 
 
-def test_a_zip_of_more_members_than_16_bits_count_reads_whole() -> None:
+def test_a_zip_of_more_than_65535_members_reads_whole() -> None:
     names = [f"files/p10/p10{number:06}/s50{number:06}.txt" for number in range(65_600)]
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
@@ -101,7 +101,7 @@ def test_a_zip_of_more_members_than_16_bits_count_reads_whole() -> None:
         assert member == names[number][-12:].encode()
 
 
-def test_a_zip_written_with_zip64_fields_for_no_need_reads_as_zipfile_reads_it() -> None:
+def test_a_small_zip_with_zip64_fields_reads_as_zipfile_reads_it() -> None:
     members = some_members(6)
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -115,7 +115,7 @@ def test_names_outside_ascii_are_read() -> None:
     assert read_zip(zip_bytes([("files/ü/µ.txt", b"x")])) == [("files/ü/µ.txt", b"x")]
 
 
-def test_what_precedes_a_zip_is_an_error_and_not_a_wrong_text() -> None:
+def test_bytes_before_a_zip_are_an_error_and_never_give_a_wrong_text() -> None:
     with pytest.raises(ReportsError, match=ADDRESS):
         read_zip(b"#!/bin/sh\n" + zip_bytes(some_members()))
 

@@ -1,4 +1,4 @@
-"""The files and images of the invented release are true to the real one, and the same each time."""
+"""The invented release has the files and images of a real one, and the same bytes each time."""
 
 from __future__ import annotations
 

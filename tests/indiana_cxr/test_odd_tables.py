@@ -1,0 +1,76 @@
+"""Odd tables that are no error load, and one line says what is odd about them."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from datasets import load_dataset
+
+import indiana_cxr  # noqa: F401
+from cxr_datasets.testing import copy_release, edit_table, read_table, rewrite
+
+PROJECTIONS, REPORTS = "indiana_projections.csv", "indiana_reports.csv"
+
+
+@pytest.fixture
+def release(indiana_release: Path, tmp_path: Path) -> Path:
+    return copy_release(indiana_release, tmp_path / "release")
+
+
+def load(data_dir: Path, cache: str, config: str = "images") -> Any:
+    return load_dataset("indiana_cxr", config, data_dir=str(data_dir), cache_dir=cache)
+
+
+def test_a_report_without_an_image_is_ignored_and_counted(
+    release: Path, cache: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    more = pd.DataFrame([{"uid": "3999", "MeSH": "normal", "findings": "Clear."}])
+    edit_table(release / REPORTS, lambda rows: pd.concat([rows, more]).fillna(""))
+    with caplog.at_level(logging.WARNING):
+        rows = load(release, cache, "reports")["train"]
+    assert 3999 not in rows["study_id"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{release / REPORTS}: ignored 1 reports of which {PROJECTIONS} lists no image"
+    ]
+
+
+def test_cells_that_a_spreadsheet_broke_give_one_warning_that_names_their_uids(
+    release: Path, cache: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def edit(rows: pd.DataFrame) -> None:
+        rows.loc[[2, 9, 4], "indication"] = "#NAME?"
+        rows.loc[9, "findings"] = "#NAME?"
+
+    edit_table(release / REPORTS, edit)
+    with caplog.at_level(logging.WARNING):
+        rows = load(release, cache, "reports")["train"]
+    (warning,) = [record.getMessage() for record in caplog.records]
+    table = read_table(release / REPORTS)
+    uids = sorted(int(table.uid[row]) for row in (2, 4, 9))
+    assert f"uid {', '.join(map(str, uids))} hold #NAME?" in warning
+    assert REPORTS in warning
+    assert "kaggle.com" in warning
+    assert rows.num_rows == len(table)
+
+
+def test_the_usual_release_gives_no_warning(
+    indiana_release: Path, cache: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        load(indiana_release, cache)
+    assert caplog.records == []
+
+
+def test_tables_with_windows_line_ends_or_a_byte_order_mark_are_read(
+    release: Path, cache: str
+) -> None:
+    expected = load(release, cache, "reports")["train"].data.table.to_pylist()
+    contents = {name: (release / name).read_bytes() for name in (PROJECTIONS, REPORTS)}
+    for change in (lambda text: text.replace(b"\n", b"\r\n"), lambda text: b"\xef\xbb\xbf" + text):
+        for name, content in contents.items():
+            rewrite(release / name, change(content))
+        assert load(release, cache, "reports")["train"].data.table.to_pylist() == expected
