@@ -38,7 +38,7 @@ class ReleaseError(CxrError):
 
 
 class TableError(CxrError):
-    """A table of the release is missing, damaged, or holds what it must not hold."""
+    """A table is missing or damaged, or holds what it must not hold."""
 
 
 class ReportsError(CxrError):

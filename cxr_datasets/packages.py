@@ -17,12 +17,12 @@ _SYNTHETIC = "synthetic"
 _MAKE_ROWS = ("builder", "columns.py", "images", "storage", "tables")
 """Rooms and modules of this package whose code decides what a row holds.
 
-Others do not count: a word changed in the command line must not build every dataset anew.
+Others do not count: a word changed in the command line must not make every dataset be built anew.
 """
 
 
 def known_datasets() -> dict[str, EntryPoint]:
-    """Find the datasets that installed packages announce; none of them is imported.
+    """Find the datasets that installed packages announce, without importing any.
 
     Returns:
         Name -> entry point that names the class of its builder, sorted by name.
@@ -51,7 +51,7 @@ def builder_class(dataset: str) -> type[Any]:
 
     Raises:
         OptionError: There is no such dataset.
-        PackageError: Its package is there and cannot be imported.
+        PackageError: Its package is installed and cannot be imported.
     """
     point = _point_of(dataset)
     try:
@@ -87,10 +87,10 @@ def package_folder(package: str) -> Path:
 
 
 def code_files(place: Path) -> list[Path]:
-    """List the files of code in a folder and below it, sorted; synthetic releases left out.
+    """List the files of code in a folder and below, sorted, without the synthetic releases.
 
     Args:
-        place: A folder, or a file, which is then all there is.
+        place: A folder, or a single file.
     """
     if place.is_file():
         return [place]
@@ -105,11 +105,12 @@ def code_files(place: Path) -> list[Path]:
 def code_hash(package: str, script: str | None = None) -> str:
     """Hash the code that makes a dataset's rows, and the major version of `datasets`.
 
-    What `datasets` 4 writes into its cache, 3.6 cannot read.
+    The version counts because `datasets` 3.6 cannot read what 4 writes into its cache.
 
     Args:
         package: The dataset's package.
-        script: Hash of the script where `datasets` runs a copy of it (3.6 unimported); else None.
+        script: Hash of the script, where `datasets` 3.6 runs a copy of it because the package was
+            not imported; else None.
 
     Returns:
         16 hexadecimal digits.

@@ -10,7 +10,7 @@ its own, so neither uses them: files are reached through `Source`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from typing import Any, ClassVar
 
@@ -131,12 +131,12 @@ class CxrBuilder(DatasetsBuilder):
             CxrError: The release's tables are broken, or images are not there.
         """
         path = self._index_path()
-        splits = None if index_file.has_index(path) else self._plan()
-        if splits is None:
+        if index_file.has_index(path):
             self.release.prepare(self._index_folder)
-        if self.config.name != "reports" and self.config.missing == "error":
-            missing.probe(self.release.source, self._all_paths(path, splits))
-        if splits is not None:
+            self._probe(lambda name: index_file.read_column(path, name))
+        else:
+            splits = self._split_rows()
+            self._probe(lambda name: pa.concat_tables(splits.values()).column(name))
             index_file.write_index(path, splits)
         return path, index_file.read_splits(path)
 
@@ -148,7 +148,7 @@ class CxrBuilder(DatasetsBuilder):
             blocks: Numbers of its blocks.
 
         Yields:
-            Tables of the dataset's features, whose images fit into memory together.
+            Tables of the dataset's features. The images of each fit into memory together.
 
         Raises:
             CxrError: A report or an image cannot be read.
@@ -164,7 +164,7 @@ class CxrBuilder(DatasetsBuilder):
         Args:
             index: The index file.
             blocks: Numbers of its blocks.
-            pixels: Whether images are wanted; else their column is null and none is read.
+            pixels: Whether to read images; if not, their column is null.
             passed: Rows at the start of the first block to pass over: they were read before.
 
         Yields:
@@ -188,8 +188,8 @@ class CxrBuilder(DatasetsBuilder):
         name = f"{self.name}-{self.config_id}-{self.config.version}-{self.hash}.arrow"
         return f"{self._index_folder}/{name}"
 
-    def _plan(self) -> dict[str, pa.Table]:
-        """Rows of each split, as the index file holds them."""
+    def _split_rows(self) -> dict[str, pa.Table]:
+        """Read the rows of each split, as the index file is to hold them."""
         images, self._images = self._images, None
         if images is None:
             images = self._wanted_images(self.config)
@@ -204,20 +204,24 @@ class CxrBuilder(DatasetsBuilder):
         own = (column.name for column in self.COLUMNS if column.per == "image")
         return ("image_id", "view", "path", "present", *own)
 
-    def _all_paths(self, path: str, splits: dict[str, pa.Table] | None) -> pa.Array:
-        name = "path" if self.config.name == "images" else plural("path")
-        if splits is None:
-            column = index_file.read_column(path, name)
+    def _probe(self, column: Callable[[str], pa.ChunkedArray]) -> None:
+        """Look at a sample of the image files, if an absent one is to be an error.
+
+        Args:
+            column: Gives a column of the index file by its name.
+        """
+        if self.config.name == "reports" or self.config.missing != "error":
+            return
+        if self.config.name == "images":
+            paths = column("path")
         else:
-            column = pa.chunked_array(
-                [chunk for rows in splits.values() for chunk in rows[name].chunks]
-            )
-        return combined(column if name == "path" else pc.list_flatten(column))
+            paths = pc.list_flatten(column(plural("path")))
+        missing.probe(self.release.source, combined(paths))
 
     def _complete_rows(
         self, tables: Iterable[pa.Table], pixels: bool
     ) -> Iterator[tuple[int, pa.Table]]:
-        """Rows of the index with texts and images, in numbered tables that fit into memory."""
+        """Add texts and images to tables of the index; give each part its table's position."""
         schema = self.features().arrow_schema
         texts = map(self.release.add_texts, tables)
         for number, rows in self._with_images(texts, pixels):

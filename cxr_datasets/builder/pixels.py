@@ -30,11 +30,12 @@ from cxr_datasets.tables.studies import filter_lists
 
 THREADS = os.cpu_count() or 1
 ROWS_AT_ONCE = 32
-"""Rows whose images are in memory together: 50 MB of the releases' full-size files."""
+"""Rows whose images are in memory together: 50 MB of full-size radiographs."""
 
 FIRST_ROWS = ROWS_AT_ONCE if datasets.__version__.startswith("4.") else 1
-"""Rows of the first piece, and twice as many of each that follows: who wants one row is not to wait
-for many images. `IterableDataset.skip` of `datasets` 4 counts wrong past the first piece."""
+"""Rows of the first piece. Each later piece has twice as many, up to the most: so one row does not
+wait for many images. `datasets` 4 gets the most at once, because its `IterableDataset.skip` counts
+wrong past the first piece."""
 
 _logger = logging.getLogger(__name__)
 
@@ -46,8 +47,8 @@ class Pace:
     """How many images are worked on at once.
 
     Attributes:
-        threads: Of reading and re-encoding.
-        rows: Whose images are in memory together.
+        threads: Threads that read and re-encode.
+        rows: Rows whose images are in memory together.
     """
 
     threads: int = THREADS
@@ -56,12 +57,12 @@ class Pace:
 
 @dataclass(frozen=True)
 class Pixels:
-    """How images get into rows.
+    """Adds the images to rows of the index.
 
     Attributes:
         source: The release.
-        config: Its options.
-        embed: Whether to store the files' bytes; else their addresses.
+        config: The options.
+        embed: Whether to store the bytes of the files, not their addresses.
         image_columns: Columns of config `images` with a value for each image.
         suffix: What the names of the release's image files end in.
         pace: How many images are worked on at once.
@@ -77,16 +78,16 @@ class Pixels:
     def add(self, tables: Iterable[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
         """Add the column `image`, or `images` to rows of studies.
 
-        Images to embed are read several at once and ahead of the rows that are used, over the
-        ends of tables too.
+        Images to embed are read several at once, ahead of the rows that are used and over the
+        ends of tables.
 
         Args:
             tables: Rows of an index file.
 
         Yields:
-            The number of the table, from 0 on, and rows of it, in order and so few that their
-            images fit into memory; without those whose image is absent or broken if `missing` is
-            `skip`.
+            The position of a table, from 0 on, and some of its rows, in order. Their images fit
+            into memory together. If `missing` is `skip`, rows whose image is absent or broken are
+            left out.
 
         Raises:
             MissingImagesError: An image to embed is absent and `missing` is `error`.
@@ -106,27 +107,27 @@ class Pixels:
                 if error is None:
                     yield number, complete(some, found)
                     continue
-                # The rows before the image that failed lose nothing by it.
+                # Rows before the failed image are complete and come first.
                 whole = int(np.searchsorted(ends, len(found), side="right"))
                 rows = complete(some.slice(0, whole), found[: ends[whole - 1] if whole else 0])
                 yield number, rows
                 raise error
 
     def _ends(self, rows: pa.Table) -> np.ndarray:
-        """For each row, how many images it and those before it have."""
+        """Count the images of each row and of all rows before it together."""
         if self.config.name != "studies":
             return np.arange(1, rows.num_rows + 1)
         return np.cumsum(pc.list_value_length(combined(rows["paths"])).to_numpy())
 
     def leave_out(self, rows: pa.Table) -> pa.Table:
-        """Add the column as it is without images: null, or lists of null."""
+        """Add the column without reading an image: null, or lists of nulls."""
         if self.config.name != "studies":
             return rows.append_column("image", pa.nulls(rows.num_rows, IMAGE_TYPE))
         images = len(combined(rows["paths"]).flatten())
         return _with_lists(rows, pa.chunked_array([pa.nulls(images, IMAGE_TYPE)]))
 
     def _paths(self, rows: pa.Table) -> list[str | None]:
-        """Path of every image of the rows in order; None where it is known to be absent."""
+        """List the paths of the rows' images in order; None for one known to be absent."""
         if self.config.name == "studies":
             rows = _flattened(rows)
         paths, exists = _paths_and_presence(rows)
@@ -160,7 +161,7 @@ class Pixels:
         return pc.binary_join_element_wise(stem, _SUFFIXES[self.config.image_format], "")
 
     def _contents(self, paths: Iterable[str | None]) -> Generator[bytes | None, None, None]:
-        """What is to be stored of each image, in order; None where there is none."""
+        """Read what to store of each image, in order; None for an absent one."""
         ahead = max(self.pace.rows, self.source.reads_ahead)
         with ThreadPoolExecutor(self.pace.threads, thread_name_prefix="cxr-pixels") as pool:
             begun = in_order(lambda path: self._begin(path, pool), paths, ahead)
@@ -200,7 +201,7 @@ class Pixels:
 
 
 def _pieces(tables: Iterable[pa.Table], largest: int) -> Iterator[tuple[int, pa.Table]]:
-    """Tables, numbered, in pieces of so few rows that their images fit into memory."""
+    """Cut tables into pieces whose images fit into memory, each with the position of its table."""
     size = min(FIRST_ROWS, largest)
     for number, rows in enumerate(tables):
         start = 0
@@ -214,7 +215,7 @@ def _pieces(tables: Iterable[pa.Table], largest: int) -> Iterator[tuple[int, pa.
 def _until_an_error(
     contents: Iterator[bytes | None], count: int
 ) -> tuple[list[bytes | None], CxrError | None]:
-    """Take so many contents, or those before one that cannot be had, and why it cannot."""
+    """Take so many contents, or those before the first that fails, and its error."""
     found: list[bytes | None] = []
     try:
         for content in islice(contents, count):
@@ -225,19 +226,19 @@ def _until_an_error(
 
 
 def _flattened(studies: pa.Table) -> pa.Table:
-    """The images of studies, one a row."""
-    names = [name for name in ("paths", "presents") if name in studies.column_names]
-    return pa.table({name.removesuffix("s"): combined(studies[name]).flatten() for name in names})
+    """The images of studies, a row for each."""
+    names = [name for name in ("path", "present") if plural(name) in studies.column_names]
+    return pa.table({name: combined(studies[plural(name)]).flatten() for name in names})
 
 
 def _with_lists(studies: pa.Table, images: pa.ChunkedArray) -> pa.Table:
-    """Studies with the column `images`, given one after another."""
+    """Add the column `images` to studies, given the images of all of them in order."""
     offsets = combined(studies["paths"]).offsets
     lists = pa.ListArray.from_arrays(pc.subtract(offsets, offsets[0]), combined(images))
     return studies.append_column("images", lists)
 
 
 def _paths_and_presence(images: pa.Table) -> tuple[pa.Array, pa.Array | None]:
-    """Paths, and which of them exist where that is known."""
+    """Paths, and a mark for each that exists; None where that is not known."""
     exists = combined(images["present"]) if "present" in images.column_names else None
     return combined(images["path"]), exists

@@ -1,4 +1,4 @@
-"""From a release's index to the rows of one config: which images, in which split, how arranged."""
+"""Turn an index into the rows of one config: the images wanted, split by split, or by study."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def wanted_images(index: pa.Table, config: CxrConfig, raw_view_column: str | Non
     images = index.filter(keep_views(index["view"], raw, config.views))
     if images.num_rows == 0:
         raise OptionError(
-            f"views={config.views} leaves no image of the {index.num_rows} there are."
+            f"views={config.views} leaves no image: none of the {index.num_rows} in the tables has "
+            "such a view. Choose other views, or leave the option out for all."
         )
     return images
 

@@ -46,7 +46,7 @@ def _answering_first(factory: Any) -> Any:
             return factory(path, *args, **kwargs)
         return datasets.load.DatasetModule(
             module_path=f"{package}.{package}",
-            hash=None,  # the builder makes its own
+            hash=None,  # the builder makes one of its own
             builder_kwargs={"base_path": str(package_folder(package))},
         )
 
@@ -59,7 +59,7 @@ def _is_path(path: Any) -> bool:
 
 
 def _package_at(path: str | os.PathLike[str], data_dir: str | None) -> str | None:
-    """The registered package that a path or name means; None if it means something else."""
+    """Find the registered package that a path or name means; None if it means something else."""
     place = Path(path)
     folder, package = (place.parent, place.stem) if place.suffix == ".py" else (place, place.name)
     if not package:  # "."
@@ -69,14 +69,14 @@ def _package_at(path: str | os.PathLike[str], data_dir: str | None) -> str | Non
     script = folder / f"{package}.py"
     if script.is_file():
         return package if _is_ours(script, package) else None
-    # A bare name is ours, but a folder of that name is somebody's data, as always in `datasets`,
+    # A bare name is ours. But a folder of that name is somebody's data, as always in `datasets`,
     # unless data_dir says where the data are.
     bare = str(path) == package
     return package if bare and (data_dir is not None or not folder.is_dir()) else None
 
 
 def _is_ours(script: Path, package: str) -> bool:
-    """Whether a script is the imported one; somebody else's of that name is not.
+    """Whether a script is the imported one, and not somebody else's of the same name.
 
     Raises:
         ScriptError: It is another version of ours.

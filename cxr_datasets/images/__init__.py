@@ -1,4 +1,4 @@
-"""Images: the column of a dataset, decoding for training, smaller copies."""
+"""Images: their column in a dataset, decoding for training, resizing."""
 
 from cxr_datasets.images.decoding import decode, decode_batch
 

@@ -24,9 +24,9 @@ IMAGE_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 class XrayImage(datasets.Image):
     """`datasets.Image` whose decode errors name the file.
 
-    For a truncated file Pillow, and so `datasets`, says how many bytes were left over but not of
-    which file. This class says which. It is stored, compared and written out as a plain
-    `datasets.Image`, so files and Hub repositories made from it need nothing of this project.
+    Of a truncated file, Pillow and so `datasets` tell how many bytes were left over, but not which
+    file it is. This class tells. It is stored, compared and written as a plain `datasets.Image`, so
+    files and Hub repositories made from it need nothing of this project.
     """
 
     def decode_example(
@@ -54,7 +54,7 @@ class XrayImage(datasets.Image):
             raise ImageError(image_fault(address_of(value), error)) from error
 
     def __eq__(self, other: object) -> bool:
-        """Equal to a plain `datasets.Image` of the same settings, so features still align."""
+        """Compare as a plain `datasets.Image` of the same settings, so that features align."""
         if not isinstance(other, datasets.Image):
             return NotImplemented
         return asdict(self) == asdict(other)
@@ -67,7 +67,7 @@ class XrayImage(datasets.Image):
 
 
 def _is_elsewhere(image: Mapping[str, Any]) -> bool:
-    """Whether an image is stored as the address of a remote file."""
+    """Whether a stored image is the address of a remote file."""
     return image["bytes"] is None and "://" in (image["path"] or "") and is_remote(image["path"])
 
 
@@ -85,11 +85,11 @@ def name_images(feature: Any) -> Any:
 
 
 def image_array(addresses: pa.Array, present: pa.Array | None = None) -> pa.StructArray:
-    """Build the stored form of a column of images that are referred to.
+    """Build a column of images that are stored as addresses.
 
     Args:
         addresses: What `datasets` opens to read each image; strings.
-        present: Which images exist; the others become null. None: all.
+        present: Boolean for each image; absent ones become null. None: all are present.
 
     Returns:
         Array of `IMAGE_TYPE`, as long as `addresses`.
@@ -100,10 +100,10 @@ def image_array(addresses: pa.Array, present: pa.Array | None = None) -> pa.Stru
 
 
 def embedded_images(names: pa.Array, contents: Sequence[bytes | None]) -> pa.ChunkedArray:
-    """Build the stored form of a column of images that are embedded.
+    """Build a column of images that are stored as bytes.
 
-    Each is a chunk of its own, which refers to its bytes: to copy them costs as much as to read
-    them from a warm disk.
+    Each image is a chunk of its own that refers to its bytes. Copying them would cost as much as
+    reading them from a warm disk.
 
     Args:
         names: File names to keep beside the bytes; strings.

@@ -1,4 +1,4 @@
-"""Images decoded for training: small, straight to arrays, several at once."""
+"""Decode images for training: small, straight to arrays, several at once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from cxr_datasets.storage.source import read_address
 def decode(
     example: Mapping[str, Any], size: int | None = None
 ) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Decode an image for training: at a fraction of its size, straight to an array.
+    """Decode an image for training, at a fraction of its size, straight to an array.
 
-    It takes the coarser of the scales that `cxr_datasets.images.resize` describes, with their PSNR.
+    It uses the margin 1 of `cxr_datasets.images.resize`, which gives the PSNR of each margin.
 
     Args:
         example: A row with an undecoded `image` (`ds.cast_column("image", Image(decode=False))`),
@@ -30,8 +30,8 @@ def decode(
         size: Short side in pixels, never enlarged; None keeps the size.
 
     Returns:
-        uint8 array of shape (height, width), values 0 to 255; `torch.from_numpy` takes it as it
-        is.
+        uint8 array of shape (height, width), values 0 to 255, writable as `torch.from_numpy`
+        needs it.
 
     Raises:
         ImageError: The image is null, absent, truncated or no image.
@@ -41,7 +41,8 @@ def decode(
     if image is None:
         raise ImageError("image is null: the row was loaded with missing='null'. Leave it out.")
     try:
-        return np.array(open_small(_file(image), size, TRAINING_MARGIN))  # writable, for torch
+        # Copied, because torch wants arrays that can be written to.
+        return np.array(open_small(_file(image), size, TRAINING_MARGIN))
     except StoreError:
         raise
     except Exception as error:
@@ -54,7 +55,7 @@ def decode_batch(
     """Decode the images of several rows, in a thread for each core.
 
     Args:
-        batch: What `with_transform` hands over: undecoded images under `image`.
+        batch: As `with_transform` gives it: undecoded images under `image`.
         size: As for `decode`.
 
     Returns:
@@ -70,7 +71,7 @@ def decode_batch(
 
 
 def _file(image: Mapping[str, Any]) -> str | BytesIO:
-    """What Pillow can open: a local path, or bytes."""
+    """Give Pillow what it can open: a local path, or the bytes."""
     if image["bytes"] is not None:
         return BytesIO(image["bytes"])
     if "://" not in image["path"]:

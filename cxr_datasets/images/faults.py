@@ -1,4 +1,4 @@
-"""What is said of an image that cannot be read."""
+"""Messages about images that cannot be read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cxr_datasets.storage.addresses import shown
 
 
 def image_fault(address: str, error: Exception) -> str:
-    """Say of which image an error is, what it means and what to do next.
+    """Say which image has an error, what the error means and what to do next.
 
     Args:
         address: Where the image is.
@@ -34,6 +34,6 @@ def image_fault(address: str, error: Exception) -> str:
 
 
 def address_of(value: Any) -> str:
-    """Say where a stored image is: its address as it may be shown, or that it has none."""
+    """Give the address of a stored image as it may be shown, or say that it has none."""
     path = value.get("path") if isinstance(value, dict) else value
     return shown(path) if path else "(embedded, without a path)"

@@ -1,17 +1,17 @@
-"""Smaller images: decoded at a fraction of their size where JPEG allows it.
+"""Make images smaller: decode them at a fraction of their size where JPEG allows it.
 
-A JPEG decoder can leave out high frequencies and so give the image at 1/2, 1/4 or 1/8 of its size
-at a fraction of the time (Pillow calls it `draft`). The rest of the way is Lanczos. How much larger
-than the result the decoder's image is at least, the *margin*, decides on quality and time. Against
-a full decode with Lanczos, for short sides of 224, 384, 512 and 1024 (benchmarks/quality.py; real
-radiographs, painted ones, and sharp edges, which are the hardest):
+A JPEG decoder can leave out high frequencies, and so give an image at 1/2, 1/4 or 1/8 of its size
+in a fraction of the time; Pillow calls it `draft`. Lanczos does the rest. The *margin* says how
+many times larger than the result the decoder's image is at least. It decides on quality and time.
+Compared with a full decode and Lanczos, for short sides of 224, 384, 512 and 1024 pixels
+(benchmarks/quality.py: real radiographs, painted ones, and sharp edges, which are the hardest):
 
 | margin | PSNR, lowest: real / painted / sharp edges | SSIM, lowest | time at 512 |
 |---|---|---|---|
 | 1 | 44.0 / 52.0 / 33.7 dB | 0.985 | 0.4 of a full decode's |
 | 2 | 48.7 / 54.7 / 46.8 dB | 0.997 | 0.55 |
 
-Where the margin leaves no scale but 1, as 2 does at 1024, nothing is lost and nothing gained.
+Where a margin leaves only the scale 1, as 2 does at 1024, nothing is lost and nothing gained.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ FORMATS = (JPEG, PNG)
 """Formats of a re-encoded image: JPEG of quality 95, or lossless PNG."""
 
 JPEG_QUALITY = 95
-"""The quality the releases' own JPEGs have."""
+"""The quality that releases usually have."""
 
 DRAFT_MARGIN = 2
-"""The margin of images that are stored: 45 dB or more, sharp edges too."""
+"""The margin of images that are stored: at least 45 dB, even at sharp edges."""
 
 TRAINING_MARGIN = 1
-"""The margin of images that a training loop decodes each time: speed first."""
+"""The margin of images that a training loop decodes again each time: speed first."""
 
 
 def open_small(
@@ -43,10 +43,10 @@ def open_small(
     Args:
         file: Path of an image file, or its bytes.
         size: Short side in pixels; an image that is smaller keeps its size. None: any size.
-        margin: How much larger than the result the decoder's image is at least, on each side.
+        margin: How many times larger than the result the decoder's image is at least.
 
     Returns:
-        The decoded image, its aspect and mode (`L` for the releases' files) kept.
+        The decoded image; its aspect and mode (`L` for grey radiographs) are kept.
 
     Raises:
         OSError: The file is truncated or no image.
@@ -57,7 +57,7 @@ def open_small(
     if target == image.size:
         image.load()
         return image
-    # `draft` rounds up to whole blocks; the box says what of that is image.
+    # `draft` rounds up to whole squares of 8 pixels; the box says which part is image.
     drafted = image.draft(None, (target[0] * margin, target[1] * margin))
     box = drafted[1] if drafted else None
     return image.resize(target, PIL.Image.Resampling.LANCZOS, box=box)
@@ -81,8 +81,8 @@ def reencode(content: bytes, size: int, image_format: str) -> bytes:
         image_format: One of `FORMATS`.
 
     Returns:
-        A whole image file. One that is small enough and of that format already is returned as it
-        is, for every new JPEG loses something.
+        A whole image file. A file that is small enough and of that format already is returned
+        unchanged, because every new JPEG loses something.
 
     Raises:
         OSError: The file is truncated or no image, or its mode does not fit the format.

@@ -1,4 +1,4 @@
-"""Bringing rows of different tables together: by key only, never by their order."""
+"""Join rows of different tables: by key only, never by their order."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from cxr_datasets.tables.table import Table
 
 _WORD = 8
 _ODD = np.uint64(0x9E37_79B9_7F4A_7C15)
-"""Bytes that go into a digest at once, and the factor between them: any large odd number."""
+"""Bytes that enter a digest at once, and the factor between them: any large odd number."""
 
 
 def combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """The column as one array."""
+    """Give a column as one array."""
     if isinstance(column, pa.ChunkedArray):
         return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     return column
 
 
 def find_rows(keys: pa.Array, table: Table, column: str) -> pa.Array:
-    """For each key, the row of a table that has it.
+    """Find the row of a table that has each key.
 
     Args:
         keys: Keys of the rows to be completed.
@@ -33,13 +33,13 @@ def find_rows(keys: pa.Array, table: Table, column: str) -> pa.Array:
         column: Name of its key column.
 
     Returns:
-        Integer array as long as `keys`; null where the table has no such row.
+        Integer array as long as `keys`; null where no row has the key.
     """
     return find_keys(keys, table[column])
 
 
 def find_keys(keys: pa.Array, values: pa.Array) -> pa.Array:
-    """For each key, its place among some values; null where it is none of them."""
+    """Find the place of each key among some values; null where it is none of them."""
     places = _find_digests(keys, values) if pa.types.is_string(keys.type) else None
     return pc.index_in(keys, value_set=values) if places is None else places
 
@@ -52,13 +52,13 @@ def _find_digests(keys: pa.Array, values: pa.Array) -> pa.Array | None:
     alike = pc.indices_nonzero(pc.equal(pc.binary_length(values), length))
     values = values.take(alike)
     places = pc.index_in(_digests(keys), value_set=_digests(values))
-    # Different strings may have the same digest, though hardly ever here.
+    # Different strings may have the same digest, though hardly ever.
     same = pc.all(pc.equal(keys, values.take(places))).as_py()
     return pc.cast(alike.take(places), pa.int64()) if same is not False else None
 
 
 def _common_length(keys: pa.Array) -> int | None:
-    """The length in bytes of every one of some strings; None if they differ, or have no digest."""
+    """Give the length in bytes that all of some strings have; None if no digest fits them."""
     length = pc.min_max(pc.binary_length(keys))
     if keys.null_count or length["min"] != length["max"] or (length["min"].as_py() or 0) < _WORD:
         return None
@@ -66,7 +66,7 @@ def _common_length(keys: pa.Array) -> int | None:
 
 
 def _digests(keys: pa.Array) -> pa.Array:
-    """A number for each string, all of one length: the same number for the same string."""
+    """Give each of some strings, all of one length, a number that depends on its text."""
     if not len(keys):
         return pa.array([], pa.uint64())
     length = len(keys[0].as_buffer())
@@ -81,9 +81,9 @@ def _digests(keys: pa.Array) -> pa.Array:
 
 
 def all_differ(keys: pa.Array) -> bool:
-    """Whether no string stands twice; null counts as one.
+    """Whether no string stands twice; null counts as a string.
 
-    To compare digests takes a third of the time that comparing long strings does.
+    Comparing digests takes a third of the time that comparing long strings does.
     """
     if _common_length(keys) is not None:
         digests = np.sort(_digests(keys).to_numpy())
@@ -93,7 +93,7 @@ def all_differ(keys: pa.Array) -> bool:
 
 
 def has_repeats(places: pa.Array) -> bool:
-    """Whether a number stands twice among some that `find_keys` gave; nulls do not count."""
+    """Whether a number stands twice in what `find_keys` gave; nulls do not count."""
     found = places.drop_null().to_numpy()
     return bool(len(found)) and int(np.bincount(found).max()) > 1
 
@@ -102,17 +102,18 @@ def numbered(values: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Number values in the order in which they first appear.
 
     Returns:
-        The number of each value, from 0 on; and for each number the row where it first stands.
+        The number of each value, from 0 on; and for each number the first row that has it.
     """
     numbers = values.dictionary_encode().indices
     backwards = numbers.to_numpy()[::-1]
     first = np.empty(backwards.max(initial=-1) + 1, np.int64)
-    first[backwards] = np.arange(len(backwards))[::-1]  # of several, the last one written stays
+    # Of several rows with one number, the last one written stays: the first, as all go backwards.
+    first[backwards] = np.arange(len(backwards))[::-1]
     return numbers, pa.array(first)
 
 
 def count_unused(keys: pa.Array, table: Table, column: str) -> int:
-    """How many rows of a table have a key that is not among `keys`."""
+    """Count the rows of a table whose key is not among `keys`."""
     return pc.sum(pc.invert(pc.is_in(table[column], value_set=keys))).as_py() or 0
 
 
@@ -125,8 +126,8 @@ def take_struct(rows: pa.Array, table: Table, columns: Sequence[str]) -> pa.Stru
         columns: Its columns that become the struct's int8 fields.
 
     Returns:
-        Struct array as long as `rows`: null where `rows` is null; a struct of nulls where the
-        table's row is blank.
+        Struct array as long as `rows`: null where `rows` is null, and a struct of nulls where the
+        row of the table is blank.
     """
     fields = [pc.cast(table[name], pa.int8()).take(rows) for name in columns]
     return pa.StructArray.from_arrays(fields, list(columns), mask=rows.is_null())
@@ -135,8 +136,8 @@ def take_struct(rows: pa.Array, table: Table, columns: Sequence[str]) -> pa.Stru
 def number_ids(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Make numbers of ids that are strings, for the columns `study_id` and `subject_id`.
 
-    The number of an id depends on nothing but its text: the first 8 bytes of the SHA-256 of its
-    UTF-8, read as a big-endian integer, without the first bit. It is never to change.
+    The number depends on the text of the id only, so it is the same in every copy and for ever: of
+    the SHA-256 of the UTF-8 text the first 8 bytes, as a big-endian integer without its first bit.
 
     Args:
         ids: Strings, repeated or not.

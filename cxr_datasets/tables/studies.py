@@ -1,4 +1,4 @@
-"""From a row per image to a row per study."""
+"""Turn a row per image into a row per study."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def group_by_study(images: pa.Table, image_columns: Collection[str], rank: pa.Ar
 
     Args:
         images: A row per image, with `study_id`.
-        image_columns: Columns with a value for each image; they become lists named in the plural.
+        image_columns: Columns with a value for each image. They become lists, named in the plural.
             Every other column has one value for the whole study, and keeps it.
         rank: Integer for each image; a study's images are ordered by it, then by their row.
 
@@ -47,7 +47,7 @@ def filter_lists(studies: pa.Table, lists: Collection[str], keep: pa.Array) -> p
 
     Args:
         studies: A row per study.
-        lists: Its columns that hold one value for each image.
+        lists: Its columns that hold a value for each image.
         keep: Boolean for each image of all studies, in order.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Reading a release's CSV tables: by column name, checked, with errors that point at the cell."""
+"""Read the CSV tables of a release: by column name, checked, with errors that name the cell."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _DAMAGED = (
 
 
 _LONGEST_HEADER = 2_048
-"""Bytes; the longest first line of a table here has some 300."""
+"""Bytes; the longest first line known has some 300."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of one CSV file, with its address for the errors.
+    """The rows of one CSV file, and its address for the errors.
 
     Attributes:
         address: Where the file is.
@@ -88,7 +88,7 @@ class Table:
         return self
 
     def check_range(self, column: str, low: int, high: int) -> Table:
-        """Require that every number lies between two bounds, both included; nulls pass.
+        """Require that every number lies between two bounds, both inclusive; nulls pass.
 
         Raises:
             TableError: A value is outside.
@@ -114,10 +114,10 @@ class Table:
         Args:
             column: The column.
             holds: Boolean for each row; null passes.
-            expected: What a right cell looks like, for the error.
+            expected: How a right cell looks, for the error.
 
         Raises:
-            TableError: It does not hold; the error shows the first cell.
+            TableError: It does not hold for a cell; the error shows the first.
         """
         broken = pc.indices_nonzero(pc.invert(pc.fill_null(holds, True)))
         if len(broken):
@@ -175,7 +175,7 @@ def _decompressed(source: Source, path: str) -> Iterator[pa.NativeFile]:
 
 
 def _header(source: Source, path: str) -> list[str]:
-    """Names in the first line, whatever is wrong below it; none if the line cannot be read."""
+    """Read the names in the first line, whatever is wrong below; none if it cannot be read."""
     try:
         with _decompressed(source, path) as stream:
             line = stream.read(_LONGEST_HEADER).split(b"\n", 1)[0]
@@ -188,7 +188,7 @@ def _missing_columns(source: Source, path: str, columns: Mapping[str, pa.DataTyp
     found = _header(source, path)
     missing = [name for name in columns if name not in found]
     if len(missing) == len(columns):
-        # Not shown: where the header is lost, the first line may be a patient's report.
+        # The line is not shown: where the header is lost, it may be a patient's report.
         return TableError(
             f"{source.shown(path)} does not begin with a header that has "
             f"{', '.join(map(repr, columns))}. Use the release's own file, with its header "
@@ -221,7 +221,7 @@ def _unreadable(source: Source, path: str, error: Exception) -> TableError:
 
 
 def _without_text(message: str) -> str:
-    """Drop what pyarrow quotes of the file, which may be a patient's report, but for a number."""
+    """Drop what pyarrow quotes of the file, which may be a patient's report; keep a number."""
     if "invalid value" in message:
         value = re.search(r"invalid value '([\w.+-]{1,24})'", message)
         return f"found {value[1]!r}" if value else "found text"

@@ -1,4 +1,4 @@
-"""Both datasets as one: the core columns are of the same names, order and types."""
+"""Both datasets as one: their core columns have the same names, order and types."""
 
 from __future__ import annotations
 

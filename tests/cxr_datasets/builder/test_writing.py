@@ -1,4 +1,4 @@
-"""What `datasets` writes of a loaded dataset carries or embeds the images as it always does."""
+"""What `datasets` writes of a loaded dataset holds its images as for any other dataset."""
 
 from __future__ import annotations
 

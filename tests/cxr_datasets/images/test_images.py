@@ -1,4 +1,4 @@
-"""Images are referenced in place, open when a row is read, and are named when they do not."""
+"""Images are stored as addresses, open when a row is read, and are named when they do not open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Smaller images are as good as a full decode, keep their kind, and are never half an image."""
+"""Smaller images are as good as a full decode, keep their mode, and are never half an image."""
 
 from __future__ import annotations
 
