@@ -17,7 +17,7 @@ from cxr_datasets.errors import OptionError
 from cxr_datasets.export.card import own_card
 from cxr_datasets.packages import builder_class, known_datasets, package_of
 from cxr_datasets.synthetic import synthesize
-from cxr_datasets.testing.rows import files_under
+from cxr_datasets.testing.rows import contents_under, files_under
 
 
 class PackageCase:
@@ -62,7 +62,7 @@ class PackageCase:
         self, tmp_path: Path
     ) -> None:
         first, again, other = (
-            _contents(self._release(tmp_path / folder, seed))
+            contents_under(self._release(tmp_path / folder, seed))
             for folder, seed in (("first", 3), ("again", 3), ("other", 4))
         )
         assert first == again != other
@@ -86,7 +86,3 @@ class PackageCase:
     def _release(self, out: Path, seed: int = 0) -> Path:
         (name,) = (name for name in known_datasets() if package_of(name) == self.package)
         return synthesize(name, out, seed=seed, **self.small)
-
-
-def _contents(root: Path) -> dict[str, bytes]:
-    return {file: (root / file).read_bytes() for file in files_under(root)}
