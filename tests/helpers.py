@@ -1,4 +1,4 @@
-"""A program in a Python of its own. Helpers for releases and rows are in `cxr_datasets.testing`."""
+"""Programs in a process of their own. `cxr_datasets.testing` has helpers for releases and rows."""
 
 from __future__ import annotations
 
@@ -34,3 +34,12 @@ def run_python(
             [sys.executable, "-c", code], cwd=cwd, env=variables, timeout=timeout,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip
+
+
+def pip(*arguments: str) -> None:
+    """Run pip of this environment, and assert that it ends well."""
+    run = subprocess.run(
+        [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr

@@ -15,11 +15,10 @@ What a dataset's package has to give is a module `synthetic` with a function `wr
 - Whatever it draws comes from `random_stream(seed, purpose)`, so that the same options give the
   same bytes. It calls neither `random` nor the clock.
 - It returns the release's root: what a user gives as `data_dir`.
-- The first line of the module's docstring is its help in `cxr synthesize`.
 
 `cxr_datasets.testing.PackageCase` tests most of this.
 
-What is promised: no pixel, word, id or label comes from a person. The same seed and options give
+What is promised: no pixel, word, id or label comes from a patient. The same seed and options give
 the same bytes on the same versions of Python, numpy, Pillow and zlib; other versions may draw or
 compress differently.
 """

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import textwrap
 import zipfile
 from email.parser import Parser
@@ -15,19 +13,11 @@ import pytest
 
 import cxr_datasets
 import indiana_cxr
-from tests.helpers import run_python
+from tests.helpers import pip, run_python
 
 CHECKOUT = Path(indiana_cxr.__file__).parents[1]
 PACKAGES = ("cxr_datasets", "indiana_cxr", "mimic_cxr_jpg")
 SOURCES = ("pyproject.toml", "README.md", "LICENSE")
-
-
-def pip(*arguments: str) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
 
 
 @pytest.fixture(scope="module")

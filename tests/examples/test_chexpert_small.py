@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import pytest
 
 import cxr_datasets
 from cxr_datasets.testing import files_under
-from tests.helpers import run_python
+from tests.helpers import pip, run_python
 
 CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 EXAMPLE = CHECKOUT / "examples" / "chexpert_small"
@@ -35,12 +33,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that pip installed it in."""
     target = tmp_path_factory.mktemp("installed")
-    words = ["install", "--no-deps", "--no-build-isolation", "--target", str(target), str(source)]
-    run = subprocess.run(
-        [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *words],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
+    pip("install", "--no-deps", "--no-build-isolation", "--target", str(target), str(source))
     return target
 
 
