@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 from datasets import load_dataset
 
 import mimic_cxr_jpg  # noqa: F401
-from cxr_datasets.columns import SECTIONS
+from cxr_datasets.columns import SECTIONS, VIEWS
 from shared import COLOURS, arguments, save
 
 MEANINGS = {1: "positive", -1: "uncertain", 0: "negative", None: "not mentioned"}
@@ -31,7 +31,7 @@ interest = [
     for row in facts
 ]  # fmt: skip
 study = studies[interest.index(max(interest))]
-views = [studies.features["views"].feature.int2str(view) for view in study["views"]]
+views = [VIEWS[view] for view in study["views"]]
 print(f"study {study['study_id']}: {', '.join(views)}")
 
 figure = plt.figure(figsize=(12, 5.4))
