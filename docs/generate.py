@@ -194,7 +194,7 @@ def page_table() -> str:
     """README's table of pages, with links from here."""
     text = (ROOT / "README.md").read_text("utf-8")
     (found,) = re.findall(r"^\| page \|.*\n(?:\|.*\n)+", text, re.MULTILINE)
-    return "\n" + found.replace("](docs/", "](") + "\n"
+    return "\n" + found.replace("](", "](../").replace("](../docs/", "](") + "\n"
 
 
 # --- commands -------------------------------------------------------------------------------------

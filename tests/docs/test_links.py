@@ -27,4 +27,4 @@ def test_readme_lists_every_page() -> None:
     """Those of the reference by one entry."""
     listed = [re.findall(r"\]\((.+?)\)", row[0])[0] for row in table(README, "page")]
     pages = {page for page in DOCS if not page.startswith("docs/api/")} - {"docs/index.md"}
-    assert sorted(listed) == sorted({*pages, "docs/api/index.md"})
+    assert sorted(listed) == sorted({*pages, "docs/api/index.md", "examples/README.md"})
