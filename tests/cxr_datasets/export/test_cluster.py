@@ -37,7 +37,7 @@ def cluster() -> Iterator[LocalCluster]:
 @pytest.fixture
 def client(cluster: LocalCluster) -> Iterator[Client]:
     with Client(cluster) as client:
-        client.wait_for_workers(2)
+        client.wait_for_workers(2, timeout=60)
         yield client
 
 
@@ -155,7 +155,7 @@ def lone_scheduler(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     begin = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
     with subprocess.Popen([*begin, "--scheduler-file", str(file)], **quiet) as scheduler:
-        join = ["worker", "--nthreads", "1", "--no-dashboard", "--death-timeout", "5"]
+        join = ["worker", "--nthreads", "1", "--no-dashboard", "--death-timeout", "60"]
         with subprocess.Popen([*dask, *join, "--scheduler-file", str(file)], **quiet) as worker:
             try:
                 yield scheduler
@@ -179,7 +179,7 @@ def test_a_scheduler_that_is_lost_is_an_error_and_the_same_command_goes_on(
         lone_scheduler.kill()
 
     with Client(scheduler_file=str(tmp_path / "scheduler.json"), timeout=30) as client:
-        client.wait_for_workers(1)
+        client.wait_for_workers(1, timeout=60)
         thread = threading.Thread(target=kill)
         thread.start()
         with pytest.raises(ExportError, match="connection to the Dask scheduler was lost"):
