@@ -1,4 +1,4 @@
-"""Work ahead of its use: in order, bounded, followed up, cancelled, and not kept in memory."""
+"""Work ahead of its use is in order, limited and cancelled, and its results are not kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One policy says how often something is tried, in threads and in coroutines alike."""
+"""The loop that tries again does the same for functions and for coroutines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is open is opened once, by however many threads, and anew after a fork."""
+"""Things are opened once, even by many threads at the same moment, and anew after a fork."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A `Source` gives the same of a folder, of a zip archive and of a remote place."""
+"""Local folders and archives pass `StoreCase`; here is also what only they can do."""
 
 from __future__ import annotations
 

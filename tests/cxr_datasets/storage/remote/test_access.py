@@ -1,4 +1,4 @@
-"""Who we say we are, whose login is sent where, and what a refusal tells the user."""
+"""Our name for servers, the login that each server gets, and what users are told of a refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that are not on the server: found out when they are read, and not taken for faults."""
+"""Images that are not on the server are noticed when they are read. A fault is not absence."""
 
 from __future__ import annotations
 

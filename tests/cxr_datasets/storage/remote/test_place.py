@@ -1,4 +1,4 @@
-"""A folder on a web server behind a login is a place as any other."""
+"""A folder on a web server that asks for a login passes `StoreCase`."""
 
 from __future__ import annotations
 

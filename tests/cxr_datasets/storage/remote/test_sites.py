@@ -1,4 +1,4 @@
-"""What is particular to a site is told of that site, and of no other server."""
+"""What a site's answers mean is said of that site only, and not of any other server."""
 
 from __future__ import annotations
 
