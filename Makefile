@@ -14,7 +14,8 @@ VENV := .venv$(if $(DATASETS),-$(DATASETS))
 PY := $(VENV)/bin/python
 # A file rather than the folder, so that an environment whose making was broken off is made again.
 READY := $(VENV)/.ready
-# More processes than this cost more in imports than they save.
+# More processes than this cost more in imports than they save. Each begins with a run of files and
+# takes over what another has left, so that few fixtures of a file are made twice.
 TEST_PROCESSES := 4
 BENCHMARKS := $(sort $(filter-out $(patsubst %,benchmarks/%.py,harness release rival),$(wildcard benchmarks/*.py)))
 
@@ -39,7 +40,8 @@ demo: $(READY)
 	@$(PY) -m cxr_datasets.preview
 
 test: $(READY)
-	$(PY) -m pytest --numprocesses auto --maxprocesses $(TEST_PROCESSES) $(ARGS)
+	$(PY) -m pytest --numprocesses auto --maxprocesses $(TEST_PROCESSES) \
+		--dist worksteal $(ARGS)
 
 lint: $(READY)
 	$(PY) -m ruff check .

@@ -14,13 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import made_once
+
+# The releases are made once in a run, for all processes of it: they are read only.
+
 
 @pytest.fixture(scope="session")
 def mimic_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release of 50 patients with its reports as a zip. Read only: change a copy of it."""
     from mimic_cxr_jpg.synthetic import write_release
 
-    return write_release(tmp_path_factory.mktemp("release") / "mimic")
+    return made_once(tmp_path_factory, "mimic", write_release)
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +32,9 @@ def small_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As `mimic_release`, of 10 patients: for tests that copy it often. Read only too."""
     from mimic_cxr_jpg.synthetic import write_release
 
-    out = tmp_path_factory.mktemp("release") / "mimic"
-    return write_release(out, patients=10, seed=1)
+    return made_once(
+        tmp_path_factory, "small-mimic", lambda out: write_release(out, patients=10, seed=1)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +42,7 @@ def indiana_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release of 60 studies. Read only: change a copy of it."""
     from indiana_cxr.synthetic import write_release
 
-    return write_release(tmp_path_factory.mktemp("release") / "indiana")
+    return made_once(tmp_path_factory, "indiana", write_release)
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Programs in a process of their own. `cxr_datasets.testing` has helpers for releases and rows."""
+"""Programs in a process of their own, and folders that the processes of a run of tests share.
+
+`cxr_datasets.testing` has helpers for releases and rows.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,31 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Give a folder that is made once in a run of the tests, by the process that needs it first.
+
+    Args:
+        factory: Says where folders of this run are.
+        name: Of the folder; another name for other contents.
+        make: Makes the folder at a path that is not there yet.
+    """
+    ours = factory.getbasetemp()
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    folder = (ours.parent if is_worker else ours) / "made-once" / name
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            unfinished = folder.with_name(f"{name}.unfinished")
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder
 
 
 def run_python(

@@ -15,12 +15,13 @@ import pytest
 
 from cxr_datasets.export import export
 from cxr_datasets.testing import files_under
+from tests.helpers import made_once
 
 CONFIGS = ("images", "studies", "reports")
 ROWS = 40
 """Rows in a file here, so that small releases become several files."""
 
-SLOW = {"image_size": 256, "image_format": "png", "rows_per_file": 16}
+SLOW = {"image_size": 256, "image_format": "png", "rows_per_file": 10}
 """Options with which an export of `large_release` takes seconds, so that it can be killed."""
 
 
@@ -39,7 +40,9 @@ def large_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release of MIMIC-CXR-JPG whose images take a moment to resize. Read only."""
     from mimic_cxr_jpg.synthetic import write_release
 
-    return write_release(tmp_path_factory.mktemp("large") / "mimic", patients=30, scale=1 / 5)
+    return made_once(
+        tmp_path_factory, "large-mimic", lambda out: write_release(out, patients=18, scale=1 / 5)
+    )
 
 
 @pytest.fixture(scope="session", params=["mimic-cxr-jpg", "indiana-cxr"])
@@ -66,9 +69,11 @@ def undisturbed(
     large_release: Path, export_cache: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """An export of `large_release` with the options `SLOW`, in one go and one process."""
-    out = tmp_path_factory.mktemp("undisturbed") / "out"
-    export("mimic-cxr-jpg", large_release, out, progress=False, cache_dir=export_cache, **SLOW)  # type: ignore[arg-type]
-    return out
+
+    def make(out: Path) -> None:
+        export("mimic-cxr-jpg", large_release, out, progress=False, cache_dir=export_cache, **SLOW)  # type: ignore[arg-type]
+
+    return made_once(tmp_path_factory, "undisturbed", make)
 
 
 @pytest.fixture

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from importlib.util import find_spec
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pytest
-import torch
 from datasets import IterableDataset, load_dataset
 from datasets.distributed import split_dataset_by_node
-from torch.utils.data import DataLoader
 
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.builder.pixels import ROWS_AT_ONCE
@@ -21,6 +20,16 @@ from tests.fakes.physionet import PASSWORD, USER, PhysioNet
 
 FOLDER = "files/mimic-cxr-jpg/2.1.0"
 LOGIN = {"username": USER, "password": PASSWORD}
+
+needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
+"""It takes seconds to import, so that only these tests do, while they run."""
+
+
+def data_loader(*args: Any, **options: Any) -> Any:
+    """Make a loader of torch."""
+    from torch.utils.data import DataLoader
+
+    return DataLoader(*args, batch_size=None, num_workers=2, **options)
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +71,12 @@ def images_asked_for(server: PhysioNet) -> list[str]:
     return [request.path for request in server.requests if request.path.endswith(".jpg")]
 
 
+@needs_torch
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_workers_of_a_data_loader_read_every_row_once_with_its_pixels(
     start: str, stream: IterableDataset, local: datasets.Dataset
 ) -> None:
-    loader = DataLoader(
-        undecoded(stream), batch_size=None, num_workers=2, multiprocessing_context=start
-    )
+    loader = data_loader(undecoded(stream), multiprocessing_context=start)
     found = {row["image_id"]: row["image"]["bytes"] for row in loader}
     assert found == {row["image_id"]: row["image"]["bytes"] for row in local}
 
@@ -77,30 +85,33 @@ def undecoded(stream: IterableDataset) -> IterableDataset:
     return stream.cast_column("image", datasets.Image(decode=False))
 
 
+@needs_torch
 def test_a_stream_used_here_goes_on_in_forked_workers(
     stream: IterableDataset, local: datasets.Dataset
 ) -> None:
     next(iter(stream))  # connections are open now, and a fork must not share them
-    loader = DataLoader(
-        undecoded(stream), batch_size=None, num_workers=2, multiprocessing_context="fork"
-    )
+    loader = data_loader(undecoded(stream), multiprocessing_context="fork")
     assert sorted(ids(loader)) == sorted(local["image_id"])
 
 
+@needs_torch
 def test_torch_tensors_come_out_of_a_loader(stream: IterableDataset) -> None:
+    import torch
+
     batch = next(iter(stream.select_columns(["image", "view"]).with_format("torch")))
     assert batch["image"].dtype == torch.uint8
     assert batch["image"].ndim == 3
     assert batch["view"].dtype == torch.int64
 
 
+@needs_torch
 @pytest.mark.parametrize("world", [2, 3])
 def test_nodes_with_workers_cover_every_row_once(
     world: int, stream: IterableDataset, local: datasets.Dataset
 ) -> None:
     texts = stream.select_columns(["image_id"])
     nodes = [split_dataset_by_node(texts, rank=rank, world_size=world) for rank in range(world)]
-    loaders = [DataLoader(node, batch_size=None, num_workers=2) for node in nodes]
+    loaders = [data_loader(node) for node in nodes]
     assert sorted(chain.from_iterable(map(ids, loaders))) == sorted(local["image_id"])
 
 
@@ -139,7 +150,10 @@ def test_take_and_skip_cut_the_same_order(stream: IterableDataset, local: datase
         lambda stream: stream.select_columns("image_id").shuffle(seed=1, buffer_size=20),
         lambda stream: stream.shuffle(seed=1, buffer_size=20).select_columns(["image_id"]),
         lambda stream: stream.skip(2).take(30).select_columns(["image_id"]),
-        lambda stream: stream.select_columns(["image_id"]).with_format("torch"),
+        pytest.param(
+            lambda stream: stream.select_columns(["image_id"]).with_format("torch"),
+            marks=needs_torch,
+        ),
         lambda stream: pickle.loads(pickle.dumps(stream.select_columns(["image_id"]))),
     ],
     ids=["at once", "then shuffled", "after shuffling", "after take", "as tensors", "pickled"],

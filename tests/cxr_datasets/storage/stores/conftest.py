@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+
+from tests.helpers import made_once
 
 pytest.register_assert_rewrite("tests.cxr_datasets.storage.stores.load_case")
 
@@ -15,10 +19,13 @@ def tiny_releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     import indiana_cxr.synthetic
     import mimic_cxr_jpg.synthetic
 
-    folder = tmp_path_factory.mktemp("tiny")
+    writers: dict[str, Callable[[Path], object]] = {
+        "indiana_cxr": partial(indiana_cxr.synthetic.write_release, studies=8),
+        "mimic_cxr_jpg": partial(mimic_cxr_jpg.synthetic.write_release, patients=4),
+    }
     return {
-        "indiana_cxr": indiana_cxr.synthetic.write_release(folder / "indiana", studies=8),
-        "mimic_cxr_jpg": mimic_cxr_jpg.synthetic.write_release(folder / "mimic", patients=4),
+        package: made_once(tmp_path_factory, f"tiny-{package}", write)
+        for package, write in writers.items()
     }
 
 
