@@ -45,7 +45,9 @@ help:
 
 .venv/.ready: pyproject.toml
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/python $(PIP) --editable ".[dev]"
+	@# A new pip finds out what fits together in a third of the time of an old one.
+	.venv/bin/python $(PIP) --upgrade pip
+	.venv/bin/python $(PIP) --no-compile -c tests/environments/newest.txt --editable ".[dev]"
 	touch $@
 
 # With another version of `datasets`: that, and what it pins, over the packages of the first one.
