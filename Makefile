@@ -58,8 +58,15 @@ help:
 	.venv-$*/bin/python $(PIP) datasets==$* 2>/dev/null
 	touch $@
 
-demo: $(READY)
-	@$(PY) -m cxr_datasets.preview
+# What a user would have: the package and what it needs, nothing of the tests.
+.venv-demo/.ready: pyproject.toml
+	$(PYTHON) -m venv --clear .venv-demo
+	.venv-demo/bin/python $(PIP) --upgrade pip
+	.venv-demo/bin/python $(PIP) --no-compile --editable .
+	touch $@
+
+demo: .venv-demo/.ready
+	@.venv-demo/bin/python -m cxr_datasets.preview
 
 test: $(READY)
 	$(PY) -m pytest --numprocesses auto --maxprocesses $(TEST_PROCESSES) \
