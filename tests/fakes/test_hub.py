@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from tests.fakes.hub import Account, Hub, run_client
@@ -22,6 +23,12 @@ USERS = {
 }
 
 PART = 64 * 1024
+
+newer_client = pytest.mark.skipif(
+    huggingface_hub.__version__ < "1",
+    reason="clients before 1.0 give up at the first 429, and take every host for a local one whose "
+    "name ends in 127.0.0.1",
+)
 
 CARD = b"---\nlicense: mit\n---\n# Invented\n"
 
@@ -310,6 +317,7 @@ result = [
     assert sorted(hub.repos) == ["alice/films", "lab/new"]
 
 
+@newer_client
 def test_the_client_tries_again_after_passing_faults(hub: Hub, folder: Path) -> None:
     hub.create("alice/films")
     hub.fail("/preupload/", status=429, headers={"Retry-After": "0"})
@@ -332,6 +340,7 @@ def test_the_client_tries_again_after_passing_faults(hub: Hub, folder: Path) -> 
     assert [asked.status for asked in hub.asked("^/_storage/complete")] == [502, 200]
 
 
+@newer_client
 def test_nothing_reaches_another_host_and_what_tries_to_is_noted(hub: Hub) -> None:
     program = (
         OUTCOME
