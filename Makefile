@@ -2,19 +2,28 @@
 # only Python (3.10 or later, with venv) and make.
 #
 #   make test                    with the newest `datasets`
-#   make test DATASETS=3.6.0     what touches `datasets`, with that one
+#   make test DATASETS=3.6.0     what touches `datasets`, with that one; all tests with ALL=1
+#   make test LOWEST=1           with the oldest versions that pyproject.toml allows
 #   make test ARGS="-k mesh"     with further arguments for pytest
+#   make test-all PYTHONS=...    with other Pythons than those called python3.10 to python3.13
 #   make demo PYTHON=python3.12  with that Python
 
 PYTHON ?= python3
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 DATASETS ?=
+LOWEST ?=
+ALL ?=
 ARGS ?=
 
-VENV := .venv$(if $(DATASETS),-$(DATASETS))
+# The first environment has the newest of everything; others borrow from it what they need no other
+# version of. EXTRA=tests leaves out torch and transformers, and so the tests that use them.
+FIRST ?= .venv
+EXTRA ?= dev
+VENV := $(if $(LOWEST),.venv-lower-bounds,$(if $(DATASETS),.venv-$(DATASETS),$(FIRST)))
 PY := $(VENV)/bin/python
 # A file rather than the folder, so that an environment whose making was broken off is made again.
 READY := $(VENV)/.ready
-PIP := -m pip install --quiet --quiet --disable-pip-version-check
+INSTALL := install --quiet --quiet --disable-pip-version-check --no-compile
 # Where an environment has its packages.
 PLACE := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
@@ -32,45 +41,73 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,docs examples fakes project \
 TEST_PROCESSES := 4
 BENCHMARKS := $(sort $(filter-out $(patsubst %,benchmarks/%.py,harness release rival),$(wildcard benchmarks/*.py)))
 
-.PHONY: help demo test lint docs gallery bench clean
+.PHONY: help demo test test-all coverage environments lint docs gallery bench clean
 
 help:
 	@echo "make demo    write invented releases of both datasets, load them, show what came out"
 	@echo "make test    run the tests; DATASETS=3.6.0 runs them with that version of datasets"
-	@echo "make lint    check style and types"
+	@echo "make test-all  all tests with each datasets, at the lower bounds, with each Python; an hour"
+	@echo "make coverage  which lines the tests run"
+	@echo "make lint    check style, types, and that rooms import only rooms below them"
 	@echo "make docs    write the tables of the pages anew, build the site into site/"
 	@echo "make gallery draw the pictures of examples/ anew; takes minutes"
 	@echo "make bench   run the benchmarks"
 	@echo "make clean   remove the environments and everything else that is made here"
 
-.venv/.ready: pyproject.toml
-	$(PYTHON) -m venv --clear .venv
+$(FIRST)/.ready: pyproject.toml tests/environments/newest.txt
+	$(PYTHON) -m venv --clear $(FIRST)
 	@# A new pip finds out what fits together in a third of the time of an old one.
-	.venv/bin/python $(PIP) --upgrade pip
-	.venv/bin/python $(PIP) --no-compile -c tests/environments/newest.txt --editable ".[dev]"
+	$(FIRST)/bin/python -m pip $(INSTALL) --upgrade pip
+	$(FIRST)/bin/python -m pip $(INSTALL) --constraint tests/environments/newest.txt \
+		--editable ".[$(EXTRA)]"
 	touch $@
 
-# With another version of `datasets`: that, and what it pins, over the packages of the first one.
-.venv-%/.ready: .venv/.ready
-	$(PYTHON) -m venv --clear .venv-$*
-	.venv/bin/python $(PLACE) >"$$(.venv-$*/bin/python $(PLACE))/first.pth"
-	.venv-$*/bin/python $(PIP) --no-deps --editable .
-	.venv-$*/bin/python $(PIP) datasets==$* 2>/dev/null
+# Over the packages of the first environment: what fits another version of `datasets`, or all lower
+# bounds, and no more. The files in tests/environments save pip the search for it.
+.venv-%/.ready: $(FIRST)/.ready
+	$(PYTHON) -m venv --clear --without-pip .venv-$*
+	$(FIRST)/bin/python $(PLACE) >"$$(.venv-$*/bin/python $(PLACE))/first.pth"
+	$(FIRST)/bin/python -m pip --python .venv-$*/bin/python $(INSTALL) \
+		$(addprefix --constraint ,$(wildcard tests/environments/$*.txt)) \
+		--editable ".[tests]" $(if $(filter lower-bounds,$*),,datasets==$*)
 	touch $@
 
-# What a user would have: the package and what it needs, nothing of the tests.
+# What the other tests of .ci/run need; can be made while the style is checked.
+environments: .venv-3.6.0/.ready .venv-4.8.5/.ready
+
+# The package alone, as a user installs it.
 .venv-demo/.ready: pyproject.toml
 	$(PYTHON) -m venv --clear .venv-demo
-	.venv-demo/bin/python $(PIP) --upgrade pip
-	.venv-demo/bin/python $(PIP) --no-compile --editable .
+	.venv-demo/bin/python -m pip $(INSTALL) --upgrade pip
+	.venv-demo/bin/python -m pip $(INSTALL) --editable .
 	touch $@
 
 demo: .venv-demo/.ready
 	@.venv-demo/bin/python -m cxr_datasets.preview
 
+PYTEST = $(PY) -m pytest --numprocesses auto --maxprocesses $(TEST_PROCESSES) --dist worksteal
+
 test: $(READY)
-	$(PY) -m pytest --numprocesses auto --maxprocesses $(TEST_PROCESSES) \
-		--dist worksteal $(if $(DATASETS),$(WITH_NEWEST_ONLY)) $(ARGS)
+	$(PYTEST) $(if $(DATASETS),$(if $(ALL),,$(WITH_NEWEST_ONLY))) $(ARGS)
+
+# A Python that is not there is named and left out. Write into CHANGELOG.md when this has passed.
+test-all:
+	$(MAKE) test
+	$(MAKE) test DATASETS=3.6.0 ALL=1
+	$(MAKE) test DATASETS=4.8.5 ALL=1
+	$(MAKE) test LOWEST=1
+	@version='import sys; print("%d.%d" % sys.version_info[:2])'; \
+	own=$$($(PYTHON) -c "$$version"); \
+	for python in $(PYTHONS); do \
+		if ! is=$$($$python -c "$$version" 2>/dev/null); then \
+			echo "$$python is not there, and left out"; \
+		elif [ "$$is" != "$$own" ]; then \
+			$(MAKE) test PYTHON="$$python" FIRST=".venv-python$$is" EXTRA=tests || exit 1; \
+		fi; \
+	done
+
+coverage: $(READY)
+	$(PYTEST) --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(READY)
 	$(PY) -m ruff check .
@@ -89,7 +126,7 @@ bench: $(if $(BENCHMARKS),$(READY))
 ifeq ($(BENCHMARKS),)
 	@echo "There are no benchmarks yet: benchmarks/ holds none."
 else
-	$(PY) -m pip install --quiet --quiet --disable-pip-version-check --editable ".[bench]"
+	$(PY) -m pip $(INSTALL) --editable ".[bench]"
 	@# One that lacks a library says so, and the others go on.
 	@for benchmark in $(BENCHMARKS); do $(PY) "$$benchmark"; done
 endif
