@@ -132,5 +132,6 @@ else
 endif
 
 clean:
-	rm -rf .venv .venv-* demo site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* demo site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+		.import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
