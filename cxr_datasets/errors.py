@@ -50,7 +50,7 @@ class MissingImagesError(CxrError):
 
 
 class ImageError(CxrError):
-    """An image file is there but does not decode."""
+    """An image file is there but damaged: it is cut off, is no image, or does not decode."""
 
 
 class ScriptError(CxrError):
@@ -58,7 +58,7 @@ class ScriptError(CxrError):
 
 
 class StoreError(CxrError):
-    """A remote store refuses a file, or failed again and again while it was read.
+    """A store or disk refuses a file, failed again and again, or sent a page in its place.
 
     Attributes:
         refused: Whether the store says that this user may not read it.

@@ -10,6 +10,7 @@ its own, so neither uses them: files are reached through `Source`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from typing import Any, ClassVar
@@ -26,11 +27,14 @@ from cxr_datasets.builder.overrides import DatasetsBuilder
 from cxr_datasets.builder.pixels import Pace, Pixels
 from cxr_datasets.builder.release import Release
 from cxr_datasets.builder.rows import split_rows, wanted_images
+from cxr_datasets.builder.tally import Tally
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.storage.source import remember
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
+
+_logger = logging.getLogger(__name__)
 
 _ROWS_PER_TABLE = 4_096
 """Blocks are put together up to this size: larger tables cost less per row to write."""
@@ -52,6 +56,8 @@ class CxrBuilder(DatasetsBuilder):
         pace: How many images are worked on at once, from the next rows on that are read.
         found: A key of which image files are there, where that was looked at; else None.
         left_out: Split -> ids of the images that were found to be absent and are left out.
+        goes_on: Whether absent and damaged images are met one after another and noted, where an
+            option says `error`; only if none of a sample is there, that is an error at once.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
@@ -67,6 +73,7 @@ class CxrBuilder(DatasetsBuilder):
         self.pace = Pace()
         self.found: str | None = None
         self.left_out: dict[str, list[str]] = {}
+        self.goes_on = False
         super().__init__(cache_dir=cache_dir, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -108,6 +115,7 @@ class CxrBuilder(DatasetsBuilder):
         self.release = self.open_release(config)
         source = self.release.source
         remember(source)
+        self._warn_of_unread(config)
         options = {**config.key(), "embed": config.embeds(source)}
         key = [options, source.root, self.release.stamps()]
         if config.looks_ahead(source):
@@ -120,6 +128,10 @@ class CxrBuilder(DatasetsBuilder):
     def features(self) -> datasets.Features:
         """The features of the config."""
         return config_features(self.config.name, self.COLUMNS)
+
+    def place(self) -> str:
+        """Where the release is, as it may be shown."""
+        return self.release.source.shown()
 
     def write_index(self) -> tuple[str, dict[str, index_file.SplitBlocks]]:
         """Read the tables and write the index file, unless it is in the cache.
@@ -140,12 +152,15 @@ class CxrBuilder(DatasetsBuilder):
             index_file.write_index(path, splits)
         return path, index_file.read_splits(path)
 
-    def read_rows(self, index: str, blocks: list[int]) -> Iterator[pa.Table]:
+    def read_rows(
+        self, index: str, blocks: list[int], tally: Tally | None = None
+    ) -> Iterator[pa.Table]:
         """Read blocks of an index file, with the texts and images of their rows.
 
         Args:
             index: The index file.
             blocks: Numbers of its blocks.
+            tally: Counts the images of the rows that are given.
 
         Yields:
             Tables of the dataset's features. The images of each fit into memory together.
@@ -154,10 +169,15 @@ class CxrBuilder(DatasetsBuilder):
             CxrError: A report or an image cannot be read.
         """
         tables = index_file.read_blocks(index, blocks, _ROWS_PER_TABLE)
-        return (rows for _, rows in self._complete_rows(tables, pixels=True))
+        return (rows for _, rows in self._complete_rows(tables, pixels=True, tally=tally))
 
     def read_blocks(
-        self, index: str, blocks: list[int], pixels: bool = True, passed: int = 0
+        self,
+        index: str,
+        blocks: list[int],
+        pixels: bool = True,
+        passed: int = 0,
+        is_split: bool = False,
     ) -> Iterator[tuple[int, pa.Table]]:
         """Read blocks as `read_rows` does, but in tables that each hold rows of one block only.
 
@@ -166,23 +186,30 @@ class CxrBuilder(DatasetsBuilder):
             blocks: Numbers of its blocks.
             pixels: Whether to read images; if not, their column is null.
             passed: Rows at the start of the first block to pass over: they were read before.
+            is_split: Whether the blocks are a whole split, so that an image at least must be there.
 
         Yields:
             The block's position in `blocks`, and some of its rows.
 
         Raises:
-            CxrError: A report or an image cannot be read.
+            CxrError: A report or an image cannot be read, or no image is there.
         """
         tables = index_file.read_blocks(index, blocks, rows=1)
-        # Which rows `missing="skip"` leaves out shows only when they are read.
-        unread = passed if self.config.missing != "skip" else 0
+        # Which rows the options leave out shows only when they are read.
+        unread = passed if not self.config.skips else 0
         tables = (rows.slice(0 if n else unread) for n, rows in enumerate(tables))
         left = passed - unread
-        for number, rows in self._complete_rows(tables, pixels):
-            if number == 0 and left >= rows.num_rows:
-                left -= rows.num_rows
-                continue
-            yield number, rows
+        tally = Tally()
+        try:
+            for number, rows in self._complete_rows(tables, pixels, tally):
+                if number == 0 and left >= rows.num_rows:
+                    left -= rows.num_rows
+                    continue
+                yield number, rows
+            if is_split:
+                tally.check_any(self.place())
+        finally:
+            tally.tell(self.config)
 
     def _index_path(self) -> str:
         name = f"{self.name}-{self.config_id}-{self.config.version}-{self.hash}.arrow"
@@ -216,21 +243,31 @@ class CxrBuilder(DatasetsBuilder):
             paths = column("path")
         else:
             paths = pc.list_flatten(column(plural("path")))
-        missing.probe(self.release.source, combined(paths))
+        missing.probe(self.release.source, combined(paths), self.goes_on)
+
+    def _warn_of_unread(self, config: CxrConfig) -> None:
+        """Say that an option about damaged images has no effect, where it has none."""
+        unread = config.name != "reports" and not config.embeds(self.release.source)
+        if unread and config.damaged != "error":
+            _logger.warning(
+                "damaged=%r: images that are stored as addresses are not read before their rows "
+                "are, and a damaged one is an error then. To have them checked here, give "
+                "embed=True or image_size.", config.damaged,
+            )  # fmt: skip
 
     def _complete_rows(
-        self, tables: Iterable[pa.Table], pixels: bool
+        self, tables: Iterable[pa.Table], pixels: bool, tally: Tally | None = None
     ) -> Iterator[tuple[int, pa.Table]]:
         """Add texts and images to tables of the index; give each part its table's position."""
         schema = self.features().arrow_schema
         texts = map(self.release.add_texts, tables)
-        for number, rows in self._with_images(texts, pixels):
+        for number, rows in self._with_images(texts, pixels, tally):
             if rows.num_rows:
                 check_complete(self.release, rows, schema)
                 yield number, rows.select(schema.names).cast(schema)
 
     def _with_images(
-        self, tables: Iterable[pa.Table], pixels: bool
+        self, tables: Iterable[pa.Table], pixels: bool, tally: Tally | None
     ) -> Iterator[tuple[int, pa.Table]]:
         if self.config.name == "reports":
             return enumerate(tables)
@@ -242,4 +279,4 @@ class CxrBuilder(DatasetsBuilder):
             self.release.source, self.config, embed, self._image_columns(), self.IMAGE_SUFFIX,
             self.pace,
         )  # fmt: skip
-        return images.add(tables) if pixels else enumerate(map(images.leave_out, tables))
+        return images.add(tables, tally) if pixels else enumerate(map(images.leave_out, tables))

@@ -1,4 +1,4 @@
-"""What becomes of rows whose image file is absent.
+"""What becomes of rows whose image file is absent, where that is looked at before any is read.
 
 With collections of this size, partial downloads are the rule. A file of zero bytes counts as
 absent. So does a file that gsutil is still fetching, until it renames it (from `..._.gstmp`).
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.tally import none_there, tell_absent
 from cxr_datasets.errors import MissingImagesError
 from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.tables.keys import combined
@@ -34,17 +35,28 @@ def are_present(sizes: np.ndarray) -> np.ndarray:
     return sizes > EMPTY
 
 
-def probe(source: Source, paths: pa.Array) -> None:
+def probe(source: Source, paths: pa.Array, goes_on: bool = False) -> None:
     """Look at a spread sample of the files.
 
+    Args:
+        source: The release.
+        paths: Paths of all image files.
+        goes_on: Whether absent files are met later, and listed; then one line counts them here.
+
     Raises:
-        MissingImagesError: At least one of them is absent.
+        MissingImagesError: At least one of them is absent; with `goes_on`, all are.
     """
     probes = min(source.PROBES, len(paths))
     spread = np.unique(np.linspace(0, len(paths) - 1, probes).astype(np.int64))
     sample = paths.take(pa.array(spread))
     present = are_present(source.sizes(sample.to_pylist()))
     if present.all():
+        return
+    if goes_on and present.any():
+        _logger.warning(
+            "%d of a sample of %d image files are not there (or are empty, an unfinished download)",
+            (~present).sum(), len(sample),
+        )  # fmt: skip
         return
     absent = sample[int(np.flatnonzero(~present)[0])].as_py()
     raise MissingImagesError(
@@ -61,7 +73,8 @@ class Found:
 
     Attributes:
         images: The rows that stay; for `missing="null"` with a boolean column `present`.
-        key: A key of the files that were there, and with `image_size` of their sizes.
+        key: A key of the files that were there, and unless a damaged one is an error, of their
+            sizes: it may be fetched again.
         left_out: Split -> ids of the images that `missing="skip"` leaves out of it.
     """
 
@@ -76,23 +89,22 @@ def keep_present(images: pa.Table, source: Source, config: CxrConfig) -> Found:
     Args:
         images: Rows of the index.
         source: The release.
-        config: Its `missing` is `skip` or `null`.
+        config: The options. If `missing` is `error`, all rows stay: an absent file is an error
+            where it is probed or read.
 
     Raises:
-        MissingImagesError: With `skip`, none exists.
+        MissingImagesError: With `skip` or `null`, none exists.
     """
     sizes = source.sizes(combined(images["path"]).to_pylist())
     present = are_present(sizes)
-    key = _key(present if config.image_size is None else sizes)
+    key = _key(present if config.damaged == "error" else sizes)
+    if config.missing == "error":
+        return Found(images, key, {})
+    if not present.any():
+        raise none_there(len(present), source.shown())
+    tell_absent(int((~present).sum()), len(present), config.missing)
     if config.missing == "null":
         return Found(images.append_column("present", pa.array(present)), key, {})
-    if not present.any():
-        raise MissingImagesError(
-            f"None of the {len(present)} images that the tables list is in {source.shown()}. Check "
-            "that data_dir is the folder that holds the images, or load config 'reports', which "
-            "needs none."
-        )
-    _report_skipped(present)
     left = images.filter(pa.array(present))
     # Whichever of its images are there, a study keeps its place, as it does where they are not
     # looked for before they are read.
@@ -118,12 +130,3 @@ def _by_study(images: pa.Table, order: pa.ChunkedArray) -> pa.Table:
     """Images in the order in which their studies first appear in `order`."""
     place = pc.index_in(images["study_id"], value_set=pc.unique(order))
     return images.take(pa.array(np.argsort(combined(place).to_numpy(), kind="stable")))
-
-
-def _report_skipped(present: np.ndarray) -> None:
-    absent = int((~present).sum())
-    if absent:
-        _logger.warning(
-            "missing='skip': left out %d of %d images whose file is not there",
-            absent, len(present),
-        )  # fmt: skip

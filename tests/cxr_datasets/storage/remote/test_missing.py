@@ -84,6 +84,36 @@ def test_a_release_without_its_images_is_told_before_anything_is_built(
     assert not list(Path(cache).rglob("*train*.arrow"))
 
 
+@pytest.mark.parametrize("missing", ["skip", "null"])
+@pytest.mark.parametrize("streaming", [False, True], ids=["built", "streamed"])
+def test_where_no_image_is_there_both_choices_are_an_error(
+    remote: Remote, missing: str, streaming: bool, cache: str
+) -> None:
+    for split in remote.local().values():
+        for path in split["path"]:
+            (remote.release / path).unlink()
+    options = {"missing": missing, "streaming": streaming, "split": "train"}
+    with pytest.raises(MissingImagesError, match=r"None of the \d+ images") as caught:
+        list(remote.load(**options))
+    assert remote.address in str(caught.value)
+    assert not list(Path(cache).rglob("*train*.arrow"))
+
+
+@pytest.mark.parametrize("missing", ["skip", "null"])
+@pytest.mark.parametrize("streaming", [False, True], ids=["built", "streamed"])
+@pytest.mark.usefixtures("gone")
+def test_one_line_counts_what_was_absent(
+    remote: Remote, missing: str, streaming: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    splits = remote.local()
+    images = len(splits["train"]) if streaming else sum(map(len, splits.values()))
+    with caplog.at_level("WARNING"):
+        list(remote.load(missing=missing, streaming=streaming, split="train"))
+    (line,) = (text for text in caplog.messages if text.startswith("missing="))
+    assert line.startswith(f"missing='{missing}'")
+    assert f"3 of {images} images" in line
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 def test_a_404_of_the_moment_counts_as_missing(remote: Remote, streaming: bool) -> None:
     path = not_probed(remote)
