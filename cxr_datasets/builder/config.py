@@ -47,17 +47,17 @@ class CxrConfig(datasets.BuilderConfig):
         default=MISSING[0],
         metadata={
             "help": "What becomes of an image whose file is absent: error refuses to build, skip "
-            "leaves out its row, null keeps the row with a null image. A file of zero bytes counts "
-            "as absent. Where no image is there at all, each of them is an error."
+            "leaves out its row, null keeps the row with a null image. Where no image is there at "
+            "all, each of them is an error."
         },
     )
     damaged: str = field(
         default=MISSING[0],
         metadata={
-            "help": "What becomes of an image whose file is there and is cut off, is no image, or "
-            "does not decode: error, skip or null, as for missing. It counts where images are "
-            "embedded: of remote copies, by image_size, by embed, in an export. A local image that "
-            "is stored as its address is not read before its row is, and is an error then."
+            "help": "What becomes of an embedded image whose file is cut off, is no image, or does "
+            "not decode: error, skip or null, as for missing. A local image that is stored as its "
+            "address is not read when the dataset is built, but when its row is, and is an error "
+            "then."
         },
     )
     image_size: int | None = field(

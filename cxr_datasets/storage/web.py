@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
+import re
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -23,8 +24,9 @@ AGENT = f"cxr-datasets/{__version__} (+https://pypi.org/project/cxr-datasets/)"
 """Our name for servers. Some refuse programs that call themselves by another's name."""
 
 _KINDS_OF_PAGES = ("text/html", "application/xhtml+xml", "application/json")
+_SUFFIX = re.compile(r"\.\w*[a-zA-Z]\w*$")
 _A_PAGE = 65_536
-"""What servers say of pages, and how many bytes of one are looked at."""
+"""What servers call a page, names that are not those of folders, and bytes that are looked at."""
 
 SILENCE = 60.0
 """Seconds without a byte after which a request counts as failed."""
@@ -108,8 +110,9 @@ class WebFiles(HTTPFileSystem):
             headers, kind = answer.headers, answer.content_type
             name = posixpath.basename(unquote(urlsplit(url).path))
             folder = answer.url.path.endswith(f"{name}/")
-        if not folder and kind in _KINDS_OF_PAGES:
-            # Some servers call every file a page, so what matters is how it begins.
+        if kind in _KINDS_OF_PAGES and not folder and _SUFFIX.search(name):
+            # Some servers call every file a page, so what matters is how it begins. And some show
+            # a folder as one, by its own name.
             refuse_page(await self._cat_file(url, start=0, end=_A_PAGE), url)
         size = None if folder else headers.get("Content-Length")
         return {
