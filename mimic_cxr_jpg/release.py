@@ -142,11 +142,11 @@ def _say_without_labels(source: Source, files: dict[str, str]) -> None:
     columns = [name for name, (table, _) in tables.LABEL_TABLES.items() if table in absent]
     if absent:
         _logger.warning(
-            "%d of %d tables are not in %s%s: %s (nor without .gz). The columns %s are null in every "
-            "row. To have these labels, fetch them from %s",
+            "%d of %d tables are not in %s%s: %s (nor without .gz). Null in every row: %s. "
+            "To have these labels, fetch them from %s",
             len(absent), len(tables.OF_EVERY_RELEASE), source.shown(),
             "" if _tells_refusal_from_absence(source) else ", or may not be read",
-            ", ".join(map(tables.usual_name, absent)), " and ".join(columns), HOMEPAGE,
+            ", ".join(map(tables.usual_name, absent)), ", ".join(columns), HOMEPAGE,
         )  # fmt: skip
 
 

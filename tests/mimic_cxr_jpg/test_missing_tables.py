@@ -64,7 +64,7 @@ def test_without_a_table_of_labels_the_column_is_null_and_one_line_says_so(
         assert load_rows("mimic_cxr_jpg", root, cache) == without(expected, *columns)
         (line,) = lines(caplog)
         assert line.startswith(f"{len(columns)} of 4 tables are not in {root}: ")
-        assert f"columns {' and '.join(columns)} are null" in line
+        assert f"Null in every row: {', '.join(columns)}." in line
         for column, file in FILES.items():
             assert (file in line) == (column in columns)
 
