@@ -15,6 +15,10 @@ LOWEST ?=
 ALL ?=
 ARGS ?=
 
+# Containers often set this. Without compiled files each new Python takes four times as long to import
+# `datasets`, and the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The first environment has the newest of everything; others borrow from it what they need no other
 # version of. EXTRA=tests leaves out torch and transformers, and so the tests that use them.
 FIRST ?= .venv
