@@ -35,7 +35,8 @@ def test_a_report_without_an_image_is_ignored_and_counted(
         rows = load(release, cache, "reports")["train"]
     assert 3999 not in rows["study_id"]
     assert [record.getMessage() for record in caplog.records] == [
-        f"{release / REPORTS}: ignored 1 reports of which {PROJECTIONS} lists no image"
+        f"1 of 61 reports in {release / REPORTS} are ignored: {PROJECTIONS} lists no image of "
+        "theirs. If that table was cut short, fetch it again"
     ]
 
 
