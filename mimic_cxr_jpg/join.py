@@ -143,6 +143,7 @@ def _metadata_columns(spine: Table, read: Future[Table]) -> _Joined:
     columns["study_date"] = tables.study_dates(metadata)
     columns["study_time"] = tables.study_times(metadata)
     columns = {name: column.take(rows) for name, column in columns.items()}
+    _say_where_times_differ(spine["study_id"], metadata, rows)
     unused = metadata.rows.num_rows - len(rows)
     return _Joined(columns, metadata.address, metadata.rows.num_rows, unused)
 
@@ -165,6 +166,21 @@ def _check_same(column: str, spine: Table, other: Table, rows: pa.Array, key: st
             f"{other[column][rows[row].as_py()].as_py()}, but {spine[column][row].as_py()} in "
             f"{spine.address}. The two tables are not of one release: fetch both again."
         )
+
+
+def _say_where_times_differ(study_ids: pa.Array, metadata: Table, rows: pa.Array) -> None:
+    """Say how many studies have images of more than one date or time."""
+    times = tables.comparable_times(metadata).take(rows)
+    study, first = numbered(study_ids)
+    differs = pc.not_equal(times, times.take(first).take(study))
+    studies = len(pc.unique(study_ids.filter(differs)))
+    if studies:
+        _logger.warning(
+            "%d of %d studies in %s have images of more than one StudyDate or StudyTime. In config "
+            "images each image has its own; in studies and reports a study has those of its best "
+            "view",
+            studies, len(first), metadata.address,
+        )  # fmt: skip
 
 
 def _label_column(spine: Table, name: str, read: Future[Table]) -> _Joined:
