@@ -67,6 +67,10 @@ class StoreError(CxrError):
     refused = False
 
 
+class CacheError(CxrError):
+    """The cache cannot be read or written, or a dataset in it was changed since it was built."""
+
+
 class ExportError(CxrError):
     """An export cannot begin, or stopped before its end; what it finished is kept."""
 
