@@ -12,15 +12,16 @@ import pyarrow.compute as pc
 
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import TableError
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.tables.keys import numbered
-from cxr_datasets.tables.table import Table, read_table
+from cxr_datasets.tables.reading import read_table
+from cxr_datasets.tables.table import Table
 
 SPLIT_NAMES = {"train": "train", "validate": "validation", "test": "test"}
 """Name in the split table -> one of `cxr_datasets.columns.SPLITS`."""
 
-REQUIRED_TABLES = ("split", "metadata", "chexpert", "negbio")
-TABLES = (*REQUIRED_TABLES, "test-set-labeled")
+REQUIRED_TABLES = ("split", "metadata")
+TABLES = (*REQUIRED_TABLES, "chexpert", "negbio", "test-set-labeled")
 VERSIONS = ("2.0.0", "2.1.0")
 
 DICOM_ID = r"[0-9a-f]{8}(-[0-9a-f]{8}){4}"
@@ -48,30 +49,34 @@ LABEL_TABLES: dict[str, tuple[str, dict[str, str]]] = {
 """Our column -> its table, and the labels that have another name there."""
 
 
+OF_EVERY_RELEASE = TABLES[:-1]
+"""Tables that release 2.0.0 has, too."""
+
+
 def find_tables(source: Source) -> dict[str, str]:
     """Look for the tables by name, gzipped or not. Of both, the release's own `.csv.gz` counts.
 
-    In release 2.1.0 the four required tables keep the prefix `mimic-cxr-2.0.0`. Only that release
-    has the radiologists' labels.
+    An empty file is an unfinished download and counts only where there is no other.
+
+    In release 2.1.0 the tables of 2.0.0 keep the prefix `mimic-cxr-2.0.0`. Only release 2.1.0 has
+    the radiologists' labels.
 
     Returns:
         Name of `TABLES` -> file, for those that are there.
     """
-    names = {
-        table: [file_name(table, version, gz) for version in VERSIONS for gz in (".gz", "")]
-        for table in TABLES
-    }
-    usual = {table: file_name(table) for table in REQUIRED_TABLES}
-    usual["test-set-labeled"] = file_name("test-set-labeled", "2.1.0", "")
-    found = _existing(source, usual.items())
+    found = _existing(source, [(table, usual_name(table)) for table in TABLES])
     # Only for tables not found under their usual name: over a network each look takes time.
-    others = [(table, name) for table in TABLES if table not in found for name in names[table]]
+    lacking = [table for table in TABLES if table not in found or found[table][1] == EMPTY]
+    others = [
+        (table, file_name(table, version, suffix))
+        for table in lacking for version in VERSIONS for suffix in (".gz", "")
+    ]  # fmt: skip
     found |= _existing(source, others)
-    return {table: found[table] for table in TABLES if table in found}
+    return {table: found[table][0] for table in TABLES if table in found}
 
 
-def _existing(source: Source, files: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Give for each table the first of its files that is there.
+def _existing(source: Source, files: Iterable[tuple[str, str]]) -> dict[str, tuple[str, int]]:
+    """Give for each table the first of its files that is there, and its size.
 
     Args:
         source: The release.
@@ -79,12 +84,22 @@ def _existing(source: Source, files: Iterable[tuple[str, str]]) -> dict[str, str
     """
     files = list(files)
     sizes = source.few_sizes([name for _, name in files])
-    there = [file for file, size in zip(files, sizes, strict=True) if size is not None]
+    there = [
+        (table, (name, size))
+        for (table, name), size in zip(files, sizes, strict=True)
+        if size is not None
+    ]
+    there.sort(key=lambda found: found[1][1] == EMPTY)
     return dict(reversed(there))
 
 
+def usual_name(table: str) -> str:
+    """Name of a table's file in release 2.1.0."""
+    return file_name(table) if table in OF_EVERY_RELEASE else file_name(table, "2.1.0", "")
+
+
 def file_name(table: str, version: str = "2.0.0", suffix: str = ".gz") -> str:
-    """Name of a table's file."""
+    """Name that a table's file may have."""
     return f"mimic-cxr-{version}-{table}.csv{suffix}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import shutil
 import traceback
@@ -162,9 +161,8 @@ def test_a_truncated_table_is_an_error(release: Path, cache: str, table: str, cu
 
 @pytest.mark.parametrize("table", [PROJECTIONS, REPORTS])
 def test_a_table_that_is_no_text_is_an_error(release: Path, cache: str, table: str) -> None:
-    for content in (gzip.compress((release / table).read_bytes()), bytes(range(256)) * 40):
-        rewrite(release / table, content)
-        refused(release, cache, TableError, str(release / table), "release's own file")
+    rewrite(release / table, bytes(range(256)) * 40)
+    refused(release, cache, TableError, str(release / table), "release's own file")
 
 
 @pytest.mark.parametrize(

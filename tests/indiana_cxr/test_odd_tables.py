@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 from pathlib import Path
 from typing import Any
@@ -65,12 +66,19 @@ def test_the_usual_release_gives_no_warning(
     assert caplog.records == []
 
 
-def test_tables_with_windows_line_ends_or_a_byte_order_mark_are_read(
+CHANGES = (
+    lambda text: text.replace(b"\n", b"\r\n"),
+    lambda text: b"\xef\xbb\xbf" + text,
+    gzip.compress,
+)
+
+
+def test_tables_with_windows_line_ends_or_a_byte_order_mark_or_packed_are_read(
     release: Path, cache: str
 ) -> None:
     expected = load(release, cache, "reports")["train"].data.table.to_pylist()
     contents = {name: (release / name).read_bytes() for name in (PROJECTIONS, REPORTS)}
-    for change in (lambda text: text.replace(b"\n", b"\r\n"), lambda text: b"\xef\xbb\xbf" + text):
+    for change in CHANGES:
         for name, content in contents.items():
             rewrite(release / name, change(content))
         assert load(release, cache, "reports")["train"].data.table.to_pylist() == expected
