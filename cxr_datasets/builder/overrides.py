@@ -25,6 +25,7 @@ from cxr_datasets.errors import CxrError
 from cxr_datasets.hooks.streaming import ShardsAhead
 from cxr_datasets.images.column import name_images
 from cxr_datasets.packages import code_hash
+from cxr_datasets.storage.addresses import check_characters, check_open
 from cxr_datasets.storage.cache import cache_fault
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.tables.index import SplitBlocks
@@ -88,6 +89,8 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         package = type(self).__module__.split(".")[-1]
         if kwargs.get("data_files") is not None:  # `datasets` would look for them first
             self.check_names(None, {"data_files": None})
+        if kwargs.get("data_dir"):
+            check_open("data_dir", kwargs["data_dir"])
         # Kept here and not handed on: `datasets` would write into them.
         given = kwargs.pop("storage_options", None)
         self.options = StorageOptions(given, kwargs.get("data_dir"))
@@ -104,6 +107,9 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         cache; and all options, though some do not change the rows.
         """
         self.check_names(config_name, options)
+        for name, value in options.items():
+            if isinstance(value, str):
+                check_characters(name, value)
         config, _ = super()._create_builder_config(
             config_name=config_name, custom_features=custom_features, **options
         )
