@@ -71,8 +71,9 @@ class IndianaRelease(Release):
         unused = count_unused(images["uid"], reports, "uid")
         if unused:
             _logger.warning(
-                "%s: ignored %d reports of which %s lists no image",
-                reports.address, unused, PROJECTIONS,
+                "%d of %d reports in %s are ignored: %s lists no image of theirs. If that table "
+                "was cut short, fetch it again",
+                unused, reports.rows.num_rows, reports.address, PROJECTIONS,
             )  # fmt: skip
         columns = {**self._image_columns(images), **self._report_columns(reports, rows)}
         return pa.table(columns)

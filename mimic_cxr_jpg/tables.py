@@ -48,6 +48,9 @@ LABEL_TABLES: dict[str, tuple[str, dict[str, str]]] = {
 }
 """Our column -> its table, and the labels that have another name there."""
 
+LABELS_OF_EVERY_STUDY = ("labels", "labels_negbio")
+"""Those made by a program. The radiologist labelled a few hundred studies."""
+
 
 OF_EVERY_RELEASE = TABLES[:-1]
 """Tables that release 2.0.0 has, too."""
@@ -190,6 +193,21 @@ def study_times(metadata: Table) -> pa.Array:
     return pc.cast(pc.cast(total, pa.int32()), pa.time32("ms"))
 
 
+def comparable_times(metadata: Table) -> pa.Array:
+    """Give each row one integer for its date and time, so that rows can be compared.
+
+    Args:
+        metadata: The table, whose dates and times are checked already.
+
+    Returns:
+        int64, the same for the same day and millisecond; a blank is like no other value.
+    """
+    milliseconds = pc.cast(pc.round(pc.multiply(metadata["StudyTime"], 1000.0)), pa.int64())
+    blank = pa.scalar(-1, pa.int64())
+    days = pc.multiply(pc.fill_null(metadata["StudyDate"], blank), 1_000_000_000)
+    return pc.add(days, pc.fill_null(milliseconds, blank))
+
+
 def _remainder(numbers: pa.Array, divisor: int) -> pa.Array:
     return pc.subtract(numbers, pc.multiply(pc.divide(numbers, divisor), divisor))
 
@@ -203,14 +221,18 @@ def read_labels(source: Source, path: str, names: dict[str, str]) -> Table:
         names: Label -> its name in this table, where it differs.
 
     Returns:
-        The table with its labels under our names.
+        The table with its labels under our names, and with `subject_id` if it is in the file: the
+        radiologists' table has none.
     """
-    names = {label: names.get(label, label) for label in LABELS}
-    columns = {"study_id": pa.int64(), **dict.fromkeys(names.values(), pa.float64())}
-    table = read_table(source, path, columns).check_filled("study_id").check_unique("study_id")
-    for name in names.values():
+    names = {names.get(label, label): label for label in LABELS}
+    ids = {"study_id": pa.int64(), "subject_id": pa.int64()}
+    columns = {**ids, **dict.fromkeys(names, pa.float64())}
+    table = read_table(source, path, columns, optional=["subject_id"])
+    table.check_filled("study_id").check_unique("study_id")
+    for name in names:
         table.check_values(name, (1.0, 0.0, -1.0))
-    return Table(table.address, table.rows.rename_columns(["study_id", *names]))
+    ours = [names.get(name, name) for name in table.rows.column_names]
+    return Table(table.address, table.rows.rename_columns(ours))
 
 
 def image_paths(subject_ids: pa.Array, study_ids: pa.Array, dicom_ids: pa.Array) -> pa.Array:

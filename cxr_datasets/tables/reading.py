@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,7 +24,12 @@ _LONGEST_HEADER = 65_536
 """Bytes, as they are in the file; the longest first line known has some 300."""
 
 
-def read_table(source: Source, path: str, columns: Mapping[str, pa.DataType]) -> Table:
+def read_table(
+    source: Source,
+    path: str,
+    columns: Mapping[str, pa.DataType],
+    optional: Collection[str] = (),
+) -> Table:
     """Read some columns of a CSV file, gzipped or not, in parallel.
 
     Args:
@@ -31,19 +37,23 @@ def read_table(source: Source, path: str, columns: Mapping[str, pa.DataType]) ->
         path: Its path within the source. Whether it is gzipped is seen by its first bytes: what
             unpacks a file on its way seldom changes the name.
         columns: Names and types of the columns to read, whatever their place in the file.
+        optional: Those of them that the file may lack.
 
     Returns:
-        The columns in the order asked for. An empty cell is null; any other text, such as
-        `None` or `NA`, is that text.
+        The columns in the order asked for, without optional ones that are not there. An empty cell
+        is null; any other text, such as `None` or `NA`, is that text.
 
     Raises:
-        TableError: The file is empty or broken, lacks a column, or a cell is not of its type.
+        TableError: The file is empty or broken, lacks a column or has one twice, or a cell is not
+            of its type.
     """
     address = source.shown(path)
     header: Sequence[str] = ()
     try:
         with _opened(source, path) as file:
             header = file.header
+            columns = {name: kind for name, kind in columns.items()
+                       if name in header or name not in optional}  # fmt: skip
             _check_header(address, header, columns)
             rows = _parsed(file, columns)
     except KeyError:  # the names could not be read beforehand
@@ -81,11 +91,13 @@ def _opened(source: Source, path: str) -> Iterator[_Opened]:
 
 
 def _unpacked(start: bytes) -> bytes:
-    """Unpack the beginning of a gzipped file, as far as it goes."""
+    """Unpack the beginning of a gzipped file; nothing if it breaks off within the first line."""
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(start, _LONGEST_HEADER)
+        text = unpacking.decompress(start, _LONGEST_HEADER)
     except zlib.error:
         return b""
+    return text if unpacking.eof or b"\n" in text else b""
 
 
 def _names(text: bytes) -> list[str]:
@@ -112,6 +124,13 @@ def _parsed(file: _Opened, columns: Mapping[str, pa.DataType]) -> pa.Table:
 def _check_header(address: str, header: Sequence[str], columns: Mapping[str, pa.DataType]) -> None:
     if header and not set(columns) <= set(header):
         raise _missing_columns(address, header, columns)
+    # An empty name is that of an index which pandas wrote.
+    twice = [repr(name) for name, count in Counter(header).items() if count > 1 and name]
+    if twice:
+        raise TableError(
+            f"{address} has column {', '.join(twice)} more than once, and it cannot be told which "
+            "counts. Use the release's own file, or remove all but the right one."
+        )
 
 
 def _missing_columns(

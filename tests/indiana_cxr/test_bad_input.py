@@ -181,6 +181,22 @@ def test_a_missing_column_is_named_with_those_that_are_there(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        *((PROJECTIONS, column) for column in ("uid", "filename", "projection")),
+        *((REPORTS, column) for column in ("uid", "MeSH", "findings", "impression")),
+    ],
+)
+def test_a_column_that_stands_twice_is_an_error_that_names_it(
+    release: Path, cache: str, table: str, column: str
+) -> None:
+    edit_table(release / table, lambda rows: pd.concat([rows, rows[[column]]], axis=1))
+    refused(
+        release, cache, TableError, str(release / table), f"column '{column}' more than once"
+    )  # fmt: skip
+
+
 def test_a_table_without_its_header_is_an_error(release: Path, cache: str) -> None:
     for table in (PROJECTIONS, REPORTS):
         content = (release / table).read_bytes()

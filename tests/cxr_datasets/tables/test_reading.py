@@ -80,6 +80,26 @@ def test_a_missing_column_is_named_among_those_there_are(tmp_path: Path) -> None
     refused(tmp_path, "a,b\n1,2\n", {"a": TEXT, "c": TEXT}, "no column 'c'", "'a', 'b'")
 
 
+def test_an_optional_column_is_read_where_it_is_and_left_out_where_not(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    columns = {"a": NUMBER, "b": NUMBER, "c": NUMBER}
+    found = read_table(open_place(tmp_path), "t.csv", columns, optional=["b", "c"])
+    assert found.rows.to_pydict() == {"a": [1], "b": [2]}
+    with pytest.raises(TableError, match=r"t\.csv has no column 'c'"):
+        read_table(open_place(tmp_path), "t.csv", columns, optional=["b"])
+
+
+def test_a_column_that_stands_twice_is_refused_and_named(tmp_path: Path) -> None:
+    for header in ("a,b,a", "a,a,b", 'a,"a",b', "\ufeffa,b,a"):
+        refused(tmp_path, f"{header}\n1,2,3\n", {"a": TEXT}, "has column 'a' more than once")
+    refused(tmp_path, "a,b,b\n1,2,3\n", {"a": TEXT}, "has column 'b' more than once")
+    assert read(tmp_path, ",,a\n1,2,3\n", {"a": NUMBER})["a"].to_pylist() == [3]
+
+
+def test_a_line_that_repeats_a_word_is_not_shown_where_the_header_is_lost(tmp_path: Path) -> None:
+    refused(tmp_path, f"{MARKER},{MARKER}\n1,2\n", {"a": TEXT}, "does not begin with a header")
+
+
 @pytest.mark.parametrize("cell", ["x", "1.5", "1e3", MARKER, f"{MARKER} and more"])
 def test_a_cell_of_another_type_is_named_by_its_column_and_text_is_not_quoted(
     cell: str, tmp_path: Path
