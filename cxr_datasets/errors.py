@@ -58,7 +58,7 @@ class ScriptError(CxrError):
 
 
 class StoreError(CxrError):
-    """A remote store refuses a file, or failed again and again while it was read.
+    """A store refuses a file, or failed again and again while it was read; or a disk failed.
 
     Attributes:
         refused: Whether the store says that this user may not read it.
