@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
+from itertools import islice
 
 import fsspec
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow as pa
 from pyarrow.fs import LocalFileSystem as ArrowFiles
 
 from cxr_datasets.storage import addresses
-from cxr_datasets.storage.source import Info, Source, kind_of_source
+from cxr_datasets.storage.source import MOST_NAMES, Info, Source, kind_of_source
 
 _THREADS = 8
 """Threads that look for files. On a cold disk each look is a wait."""
@@ -37,6 +38,14 @@ class LocalFolder(Source):
         """See `Source.names`."""
         try:
             return sorted(os.listdir(self._place(path)))
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return []
+
+    def some_names(self, path: str = "") -> list[str]:
+        """See `Source.some_names`."""
+        try:
+            with os.scandir(self._place(path)) as found:
+                return sorted(entry.name for entry in islice(found, MOST_NAMES))
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return []
 
