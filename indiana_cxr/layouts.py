@@ -34,7 +34,7 @@ IMAGE_FORMS = ImageForms(
         r"NLMCXR.*|ecgen-radiology|CXR\d+_\S*\.(png|dcm|jpg)": (
             f"This is another release of the collection: NLMCXR, that of Open-i. {_ANOTHER}"
         ),
-        r"annotation\.json|iu_xray|CXR\d+_IM-[\d-]+": (
+        r"annotation\.json|iu_xray|CXR\d+(_\d+)?_IM-[\d-]+": (
             "This is another release of the collection: iu_xray, the folder that R2Gen made of it "
             f"(annotation.json and images/). {_ANOTHER} Its lists are split_by='r2gen'."
         ),

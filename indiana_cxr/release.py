@@ -142,7 +142,7 @@ def _hint(source: Source) -> str:
             name = posixpath.basename(archive.root)
             return f"Its {name} is Kaggle's archive: pass that, data_dir={archive.shown()}."
     known = (f"{folder}versions/{version}" for folder, version in product(_KAGGLEHUB, _VERSIONS))
-    return IMAGE_FORMS.recognised(source.some_names()) or release_nearby(source, _is_root, known)
+    return release_nearby(source, _is_root, known) or IMAGE_FORMS.recognised(source.some_names())
 
 
 def _is_root(place: Source) -> bool:

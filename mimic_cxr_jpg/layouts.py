@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 from cxr_datasets.builder.forms import ImageForms, with_usual
 from mimic_cxr_jpg.physionet import HOMEPAGE
 
 IMAGE_SUFFIX = ".jpg"
 
+_TREE, _FLAT = "pXX/p<subject_id>/s<study_id>/<dicom_id>", "<dicom_id>"
 _LAYOUTS = {
-    f"{folder}{told}": f"{folder}{path}"
-    for (told, path), folder in product(
-        {
-            "pXX/p<subject_id>/s<study_id>/<dicom_id>": r"\1/\2",
-            "<dicom_id>": r"\2",
-        }.items(),
-        ("files/", "", "images/", "files/files/"),
-    )
+    f"files/{_TREE}": r"files/\1/\2",
+    _TREE: r"\1/\2",
+    _FLAT: r"\2",
+    f"images/{_TREE}": r"images/\1/\2",
+    f"images/{_FLAT}": r"images/\2",
+    f"files/{_FLAT}": r"files/\2",
+    f"files/files/{_TREE}": r"files/files/\1/\2",
 }
 
 IMAGE_FORMS = ImageForms(

@@ -156,8 +156,9 @@ def _refusal(source: Source) -> str:
 
 def _hint(source: Source) -> str:
     known = (f"{project}{version}" for project, version in product(_PROJECT_FOLDERS, _NEWEST_FIRST))
-    return IMAGE_FORMS.recognised(source.some_names()) or release_nearby(source, _is_root, known)
+    return release_nearby(source, _is_root, known) or IMAGE_FORMS.recognised(source.some_names())
 
 
 def _is_root(place: Source) -> bool:
-    return "split" in tables.find_tables(place)
+    names = (tables.file_name("split", *kind) for kind in product(tables.VERSIONS, (".gz", "")))
+    return place.first_existing(list(names)) is not None

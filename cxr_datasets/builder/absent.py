@@ -16,7 +16,7 @@ _FOLDERS_LOOKED_INTO = 8
 _NO_IMAGES = "or load config 'reports', which needs no image"
 
 
-def nothing_there(place: ImagePlace, paths: pa.Array) -> MissingImagesError:
+def nothing_there(place: ImagePlace, paths: pa.Array, of: str = "") -> MissingImagesError:
     """Say what was looked for, what lies there instead, and which option would do.
 
     One folder is listed, of the first names only: the deepest one on the way to an image that is
@@ -25,21 +25,26 @@ def nothing_there(place: ImagePlace, paths: pa.Array) -> MissingImagesError:
     Args:
         place: Where the images were looked for.
         paths: Paths in the release of images that were looked for in vain.
+        of: What comes before their number, such as `a sample of`.
     """
     source = place.source
     looked_for = place.form.files(paths)[0].as_py()
     folder = _deepest_folder(source, looked_for)
     names = source.some_names(folder)
     return MissingImagesError(
-        f"None of a sample of {len(paths)} image files is there, or all are empty. Looked for "
-        f"{source.shown(looked_for)}, and in {_forms(place)}. What lies in "
+        f"None of {of or 'the'} {len(paths)} image files is there, or all are empty. Looked for "
+        f"{source.shown(looked_for)}, {_other_forms(place)}. What lies in "
         f"{source.shown(folder)}: {told_names(names)}. {_advice(place, folder, names, paths)}"
     )
 
 
-def _forms(place: ImagePlace) -> str:
-    layouts, suffixes = place.forms.layouts, place.forms.suffixes
-    return f"the layouts {', '.join(layouts)}, with {', '.join(suffixes)}"
+def _other_forms(place: ImagePlace) -> str:
+    others = list(place.forms.layouts)[1:]
+    suffixes = ", ".join(place.forms.suffixes)
+    if not others:
+        return f"with {suffixes}"
+    more = f" and {len(others) - 2} more" if len(others) > 2 else ""
+    return f"also in the layouts {', '.join(others[:2])}{more}, each with {suffixes}"
 
 
 def _deepest_folder(source: Source, path: str) -> str:

@@ -46,8 +46,8 @@ class CxrConfig(datasets.BuilderConfig):
     images: str | None = field(
         default=None,
         metadata={
-            "help": "Where the images are, if they are not in data_dir: a folder, a .zip or an "
-            "address. Their folders and suffix may differ from the release's. Default: data_dir."
+            "help": "Where the images are: a folder, a .zip or an address, in which their folders "
+            "and suffix may differ from the release's. Default: data_dir."
         },
     )
     missing: str = field(

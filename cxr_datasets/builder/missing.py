@@ -53,7 +53,7 @@ def probe(place: ImagePlace, paths: pa.Array) -> None:
     if present.all():
         return
     if not present.any():
-        raise nothing_there(place, sample)
+        raise nothing_there(place, sample, "a sample of")
     absent = files[int(np.flatnonzero(~present)[0])].as_py()
     raise MissingImagesError(
         f"{(~present).sum()} of a sample of {len(sample)} image files are not there (or are empty, "

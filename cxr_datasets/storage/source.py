@@ -359,7 +359,8 @@ def told_names(names: Sequence[str]) -> str:
         return "nothing (it does not exist, is empty, or may not be listed)"
     if not more:
         return ", ".join(told)
-    return f"{', '.join(told)} and {more}{' or' if len(names) >= MOST_NAMES else ''} more"
+    at_least = "at least " if len(names) == MOST_NAMES else ""
+    return f"{', '.join(told)} and {at_least}{more} more"
 
 
 def file_size(info: Info | None) -> int | None:
