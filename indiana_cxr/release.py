@@ -14,7 +14,8 @@ from cxr_datasets.errors import TableError
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source, Stamp
 from cxr_datasets.tables.keys import count_unused, find_rows
-from cxr_datasets.tables.table import Table, read_table
+from cxr_datasets.tables.reading import read_table
+from cxr_datasets.tables.table import Table
 from indiana_cxr.mesh import chexpert_labels, mesh_terms, problem_list
 from indiana_cxr.splits import SPLITTERS
 
@@ -70,8 +71,9 @@ class IndianaRelease(Release):
         unused = count_unused(images["uid"], reports, "uid")
         if unused:
             _logger.warning(
-                "%s: ignored %d reports of which %s lists no image",
-                reports.address, unused, PROJECTIONS,
+                "%d of %d reports in %s are ignored: %s lists no image of theirs. If that table "
+                "was cut short, fetch it again",
+                unused, reports.rows.num_rows, reports.address, PROJECTIONS,
             )  # fmt: skip
         columns = {**self._image_columns(images), **self._report_columns(reports, rows)}
         return pa.table(columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ def release(indiana_release: Path, tmp_path: Path) -> Path:
     return copy_release(indiana_release, tmp_path / "release")
 
 
-def load(data_dir: Path, cache: str, config: str = "images") -> Any:
-    return load_dataset("indiana_cxr", config, data_dir=str(data_dir), cache_dir=cache)
+def load(data_dir: Path, cache: str, config: str = "images", **options: Any) -> Any:
+    return load_dataset("indiana_cxr", config, data_dir=str(data_dir), cache_dir=cache, **options)
 
 
 def test_a_report_without_an_image_is_ignored_and_counted(
@@ -34,7 +35,8 @@ def test_a_report_without_an_image_is_ignored_and_counted(
         rows = load(release, cache, "reports")["train"]
     assert 3999 not in rows["study_id"]
     assert [record.getMessage() for record in caplog.records] == [
-        f"{release / REPORTS}: ignored 1 reports of which {PROJECTIONS} lists no image"
+        f"1 of 61 reports in {release / REPORTS} are ignored: {PROJECTIONS} lists no image of "
+        "theirs. If that table was cut short, fetch it again"
     ]
 
 
@@ -57,6 +59,19 @@ def test_cells_that_a_spreadsheet_broke_give_one_warning_that_names_their_uids(
     assert rows.num_rows == len(table)
 
 
+def test_images_of_no_split_are_counted_in_one_line(
+    indiana_release: Path, cache: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        splits = load(indiana_release, cache, split_by="r2gen")
+    images = len(read_table(indiana_release / PROJECTIONS))
+    left_out = images - sum(split.num_rows for split in splits.values())
+    assert left_out > 0
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{left_out} of {images} images are in no split and are left out"
+    ]
+
+
 def test_the_usual_release_gives_no_warning(
     indiana_release: Path, cache: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -65,12 +80,19 @@ def test_the_usual_release_gives_no_warning(
     assert caplog.records == []
 
 
-def test_tables_with_windows_line_ends_or_a_byte_order_mark_are_read(
+CHANGES = (
+    lambda text: text.replace(b"\n", b"\r\n"),
+    lambda text: b"\xef\xbb\xbf" + text,
+    gzip.compress,
+)
+
+
+def test_tables_with_windows_line_ends_or_a_byte_order_mark_or_packed_are_read(
     release: Path, cache: str
 ) -> None:
     expected = load(release, cache, "reports")["train"].data.table.to_pylist()
     contents = {name: (release / name).read_bytes() for name in (PROJECTIONS, REPORTS)}
-    for change in (lambda text: text.replace(b"\n", b"\r\n"), lambda text: b"\xef\xbb\xbf" + text):
+    for change in CHANGES:
         for name, content in contents.items():
             rewrite(release / name, change(content))
         assert load(release, cache, "reports")["train"].data.table.to_pylist() == expected
