@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from cxr_datasets.errors import ReportsError
+from cxr_datasets.storage.addresses import cut
 from cxr_datasets.storage.source import Source, open_place
 from mimic_cxr_jpg.reports.store import TEXT_PATH, ReportStore, not_permitted
 from mimic_cxr_jpg.reports.tarred import TarredReports
@@ -55,7 +56,7 @@ def find_reports(data: Source, reports: str | None) -> ReportStore | None:
 
 def _given_reports(reports: str, data: Source) -> ReportStore:
     given = open_place(reports, data.options, data.connections)
-    folder, name = given.folder(".."), posixpath.basename(given.root.partition("::")[0])
+    folder, name = given.folder(".."), posixpath.basename(cut(given.root)[0])
     if folder.size(name) is not None:
         return _archive(folder, name)
     if given.is_remote:
@@ -115,7 +116,7 @@ def physionet_project(data: Source) -> Source:
 
     On a server that does not list its folders it cannot be found otherwise.
     """
-    version = posixpath.basename(data.root.partition("::")[0])
+    version = posixpath.basename(cut(data.root)[0])
     return data.folder("/".join([".."] * _LEVELS_TO_THE_PROJECT)).folder(f"mimic-cxr/{version}")
 
 
