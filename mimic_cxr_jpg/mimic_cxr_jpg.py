@@ -64,8 +64,9 @@ class MimicCxrJpg(CxrBuilder):
         Column("orientation", datasets.Value("string"), "image"),
         Column("height", datasets.Value("int32"), "image"),
         Column("width", datasets.Value("int32"), "image"),
-        Column("study_date", datasets.Value("date32"), "study"),
-        Column("study_time", datasets.Value("time32[ms]"), "study"),
+        # Text, as 2180-05-06 and 08:05:56.875: `datasets` has no tensor of a date or a time.
+        Column("study_date", datasets.Value("string"), "study"),
+        Column("study_time", datasets.Value("string"), "study"),
         # Parsed from the report, beyond the core sections.
         *(
             Column(section, datasets.Value("string"), "study")
