@@ -81,7 +81,7 @@ def find_texts(
         ReportsError: A link in the place of a text leads to nothing in the archive.
     """
     names = _with_slashes(names)
-    wanted = pc.utf8_slice_codeunits(text_paths(subject_ids, study_ids), -_TEXT)
+    wanted = text_paths(subject_ids, study_ids)
     tails = pc.utf8_slice_codeunits(names, -_TEXT)
     texts = _all_alike(names, tails, wanted) or _ranked(names, tails, wanted)
     if not links:
@@ -97,7 +97,8 @@ def is_text(name: str) -> bool:
 
 def _with_slashes(names: pa.Array) -> pa.Array:
     """Write names of members as the release does: `/` between folders, and no `./` before them."""
-    if pc.any(pc.match_substring(names, "\\")).as_py():
+    characters = np.frombuffer(names.buffers()[2] or b"", np.uint8)
+    if (characters == ord("\\")).any():  # a tenth of the time that match_substring takes
         names = pc.replace_substring(names, "\\", "/")
     if pc.any(pc.starts_with(names, "./")).as_py():
         names = pc.replace_substring_regex(names, r"^(\./+)+", "")
@@ -111,10 +112,12 @@ def _all_alike(names: pa.Array, tails: pa.Array, wanted: pa.Array) -> Texts | No
     """`find_texts` for an archive with all texts in one folder, and each once; else None."""
     places = find_keys(wanted, tails)
     found = places.drop_null()
-    folders = pc.unique(pc.utf8_slice_codeunits(names.take(found), 0, -_TEXT)).to_pylist()
-    if len(folders) > 1 or not all(map(_is_folder, folders)):
+    folder = names[found[0].as_py()].as_py()[:-_TEXT] if len(found) else ""
+    lengths = pc.binary_length(names)
+    in_it = pc.and_(pc.starts_with(names, folder), pc.equal(lengths, len(folder) + _TEXT))
+    if not _is_folder(folder) or not pc.all(in_it.take(found)).as_py():
         return None
-    whole = tails.filter(pc.equal(pc.binary_length(tails), _TEXT))
+    whole = tails.filter(pc.greater_equal(lengths, _TEXT))
     return Texts(pc.cast(places, pa.int64()), len(found)) if all_differ(whole) else None
 
 

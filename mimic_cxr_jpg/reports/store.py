@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.storage.source import Source, Stamp
-from mimic_cxr_jpg.tables import patient_folders
 
 _logger = logging.getLogger(__name__)
 
@@ -159,9 +158,10 @@ class ReportStore(ABC):
 
 
 def text_paths(subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
-    """Give the path of each study's report, of the form `TEXT_PATH`."""
-    study = pc.cast(study_ids, pa.string())
-    return pc.binary_join_element_wise(patient_folders(subject_ids), "/s", study, ".txt", "")
+    """Give the path of each study's report, of the form `TEXT_PATH`, from `files/` on."""
+    patient, study = pc.cast(subject_ids, pa.string()), pc.cast(study_ids, pa.string())
+    group = pc.utf8_slice_codeunits(patient, 0, 2)
+    return pc.binary_join_element_wise("p", group, "/p", patient, "/s", study, ".txt", "")
 
 
 def decoded(contents: pa.Array | Sequence[bytes | None]) -> pa.Array:

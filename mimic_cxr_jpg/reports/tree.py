@@ -44,7 +44,7 @@ class ReportTree(ReportStore):
 
     def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
         """See `ReportStore.locate`; only `read` finds out whether a file is there."""
-        paths = pc.utf8_slice_codeunits(text_paths(subject_ids, study_ids), len("files/"))
+        paths = text_paths(subject_ids, study_ids)
         return pc.binary_join_element_wise(within(self.path, ""), paths, "")
 
     def lacks(self, places: pa.Array) -> pa.Array:
