@@ -27,7 +27,7 @@ class MimicCxrJpgConfig(CxrConfig):
         default=None,
         metadata={
             "help": "Address of the reports, which are a separate project, MIMIC-CXR: "
-            "mimic-cxr-reports.zip, a .tar.gz of it, or the folder that holds its files/. "
+            "mimic-cxr-reports.zip, a .tar.gz or .tar of it, or the folder that holds its files/. "
             "Default: they are looked for in data_dir, above it and beside it."
         },
     )
@@ -91,5 +91,6 @@ class MimicCxrJpg(CxrBuilder):
         """Find the tables, and the reports if there are any."""
         needs_reports = config.name == "reports"
         return open_release(
-            config.data_dir, config.reports, needs_reports, self.options, config.connections
-        )
+            config.data_dir, config.reports, needs_reports, self.options, config.connections,
+            self._index_folder,
+        )  # fmt: skip
