@@ -50,7 +50,7 @@ class MissingImagesError(CxrError):
 
 
 class ImageError(CxrError):
-    """An image file is there but damaged: it is cut off, is no image, or does not decode."""
+    """An image file is there, but damaged or no image; or `decode` was given something else."""
 
 
 class ScriptError(CxrError):
@@ -58,13 +58,17 @@ class ScriptError(CxrError):
 
 
 class StoreError(CxrError):
-    """A store or disk refuses a file, failed again and again, or sent a page in its place.
+    """A store refuses a file, failed again and again, or sent a page for it; or a disk failed.
 
     Attributes:
         refused: Whether the store says that this user may not read it.
     """
 
     refused = False
+
+
+class CacheError(CxrError):
+    """The cache cannot be read or written, or a dataset in it was changed since it was built."""
 
 
 class ExportError(CxrError):

@@ -5,6 +5,7 @@ The split table is the spine: it has a row for every image, and `join` joins the
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -12,15 +13,18 @@ import pyarrow.compute as pc
 
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import TableError
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.tables.keys import numbered
-from cxr_datasets.tables.table import Table, read_table
+from cxr_datasets.tables.reading import read_table
+from cxr_datasets.tables.table import Table
+
+_logger = logging.getLogger(__name__)
 
 SPLIT_NAMES = {"train": "train", "validate": "validation", "test": "test"}
 """Name in the split table -> one of `cxr_datasets.columns.SPLITS`."""
 
-REQUIRED_TABLES = ("split", "metadata", "chexpert", "negbio")
-TABLES = (*REQUIRED_TABLES, "test-set-labeled")
+REQUIRED_TABLES = ("split", "metadata")
+TABLES = (*REQUIRED_TABLES, "chexpert", "negbio", "test-set-labeled")
 VERSIONS = ("2.0.0", "2.1.0")
 
 DICOM_ID = r"[0-9a-f]{8}(-[0-9a-f]{8}){4}"
@@ -28,6 +32,9 @@ SUBJECT_IDS = (10_000_000, 19_999_999)
 STUDY_IDS = (50_000_000, 59_999_999)
 LARGEST_SIDE = 65_535
 """Longest side that a JPEG can have, in pixels."""
+
+_NOISE = 1e-4
+"""Milliseconds that the rounding of floats can add to a time; in fact it adds far less."""
 
 METADATA_COLUMNS = {
     "view_position": "ViewPosition",
@@ -47,31 +54,38 @@ LABEL_TABLES: dict[str, tuple[str, dict[str, str]]] = {
 }
 """Our column -> its table, and the labels that have another name there."""
 
+LABELS_OF_EVERY_STUDY = ("labels", "labels_negbio")
+"""Those made by a program. The radiologist labelled a few hundred studies."""
+
+
+OF_EVERY_RELEASE = TABLES[:-1]
+"""Tables that release 2.0.0 has, too."""
+
 
 def find_tables(source: Source) -> dict[str, str]:
     """Look for the tables by name, gzipped or not. Of both, the release's own `.csv.gz` counts.
 
-    In release 2.1.0 the four required tables keep the prefix `mimic-cxr-2.0.0`. Only that release
-    has the radiologists' labels.
+    An empty file is an unfinished download and counts only where there is no other.
+
+    In release 2.1.0 the tables of 2.0.0 keep the prefix `mimic-cxr-2.0.0`. Only release 2.1.0 has
+    the radiologists' labels.
 
     Returns:
         Name of `TABLES` -> file, for those that are there.
     """
-    names = {
-        table: [file_name(table, version, gz) for version in VERSIONS for gz in (".gz", "")]
-        for table in TABLES
-    }
-    usual = {table: file_name(table) for table in REQUIRED_TABLES}
-    usual["test-set-labeled"] = file_name("test-set-labeled", "2.1.0", "")
-    found = _existing(source, usual.items())
+    found = _existing(source, [(table, usual_name(table)) for table in TABLES])
     # Only for tables not found under their usual name: over a network each look takes time.
-    others = [(table, name) for table in TABLES if table not in found for name in names[table]]
+    lacking = [table for table in TABLES if table not in found or found[table][1] == EMPTY]
+    others = [
+        (table, file_name(table, version, suffix))
+        for table in lacking for version in VERSIONS for suffix in (".gz", "")
+    ]  # fmt: skip
     found |= _existing(source, others)
-    return {table: found[table] for table in TABLES if table in found}
+    return {table: found[table][0] for table in TABLES if table in found}
 
 
-def _existing(source: Source, files: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Give for each table the first of its files that is there.
+def _existing(source: Source, files: Iterable[tuple[str, str]]) -> dict[str, tuple[str, int]]:
+    """Give for each table the first of its files that is there, and its size.
 
     Args:
         source: The release.
@@ -79,12 +93,22 @@ def _existing(source: Source, files: Iterable[tuple[str, str]]) -> dict[str, str
     """
     files = list(files)
     sizes = source.few_sizes([name for _, name in files])
-    there = [file for file, size in zip(files, sizes, strict=True) if size is not None]
+    there = [
+        (table, (name, size))
+        for (table, name), size in zip(files, sizes, strict=True)
+        if size is not None
+    ]
+    there.sort(key=lambda found: found[1][1] == EMPTY)
     return dict(reversed(there))
 
 
+def usual_name(table: str) -> str:
+    """Name of a table's file in release 2.1.0."""
+    return file_name(table) if table in OF_EVERY_RELEASE else file_name(table, "2.1.0", "")
+
+
 def file_name(table: str, version: str = "2.0.0", suffix: str = ".gz") -> str:
-    """Name of a table's file."""
+    """Name that a table's file may have."""
     return f"mimic-cxr-{version}-{table}.csv{suffix}"
 
 
@@ -129,13 +153,16 @@ def read_metadata(source: Source, path: str) -> Table:
         "StudyDate": pa.int64(), "StudyTime": pa.float64(),
         **dict.fromkeys(METADATA_COLUMNS.values(), pa.string()),
     }  # fmt: skip
-    table = read_table(source, path, columns)
+    table = read_table(source, path, columns, exact=["StudyTime"])
     table.check_filled("dicom_id", "subject_id", "study_id")
     return table.check_range("Rows", 1, LARGEST_SIDE).check_range("Columns", 1, LARGEST_SIDE)
 
 
 def study_dates(metadata: Table) -> pa.Array:
-    """Turn `StudyDate`, an integer YYYYMMDD (shifted to 2100-2200), into `date32`.
+    """Turn `StudyDate`, an integer YYYYMMDD (shifted to 2100-2200), into ISO 8601 text.
+
+    Returns:
+        Strings such as `2180-05-06`, whose order is that of the days; null where the cell is blank.
 
     Raises:
         TableError: A value is no day of the calendar.
@@ -146,14 +173,19 @@ def study_dates(metadata: Table) -> pa.Array:
     # strptime reads 31 February as 3 March and takes 1e9 for a date, so write it and compare.
     same = pc.fill_null(pc.equal(pc.strftime(days, format="%Y%m%d"), text), False)
     metadata.require("StudyDate", same.take(encoded.indices), "a day as YYYYMMDD")
-    return pc.cast(days, pa.date32()).take(encoded.indices)
+    return pc.cast(pc.cast(days, pa.date32()), pa.string()).take(encoded.indices)
 
 
 def study_times(metadata: Table) -> pa.Array:
-    """Turn `StudyTime` into an exact `time32[ms]`.
+    """Turn `StudyTime` into exact ISO 8601 text.
 
     The table holds it as a float HHMMSS.fff, without leading zeros and with rounding noise. With
-    three decimals, and six digits before them, it is exact again.
+    three decimals, and six digits before them, it is exact again. A time with more decimals than
+    three is rounded to milliseconds, and a warning counts such times.
+
+    Returns:
+        Strings such as `08:05:56.875`, always with three decimals, so that their order is that of
+        the times; null where the cell is blank.
 
     Raises:
         TableError: A value is no time of a day.
@@ -163,16 +195,45 @@ def study_times(metadata: Table) -> pa.Array:
     # Checked first, as neither NaN nor 1e30 can become an integer.
     in_a_day = pc.and_(pc.greater_equal(number, 0.0), pc.less(number, 240_000.0))
     metadata.require("StudyTime", in_a_day, expected)
-    thousandths = pc.cast(pc.round(pc.multiply(number, 1000.0)), pa.int64())
+    scaled = pc.multiply(number, 1000.0)
+    rounded = pc.round(scaled)
+    thousandths = pc.cast(rounded, pa.int64())
     milliseconds = _remainder(thousandths, 100_000)  # SSfff
     minutes = _remainder(pc.divide(thousandths, 100_000), 100)
     hours = pc.divide(thousandths, 10_000_000)
     valid = pc.and_(pc.less(milliseconds, 60_000), pc.less(minutes, 60))
     metadata.require("StudyTime", valid, expected)
+    _tell_finer_times(metadata, pc.abs(pc.subtract(scaled, rounded)))
     total = pc.add(
         pc.add(pc.multiply(hours, 3_600_000), pc.multiply(minutes, 60_000)), milliseconds
     )
-    return pc.cast(pc.cast(total, pa.int32()), pa.time32("ms"))
+    return pc.cast(pc.cast(pc.cast(total, pa.int32()), pa.time32("ms")), pa.string())
+
+
+def _tell_finer_times(metadata: Table, cut: pa.Array) -> None:
+    """Warn of times with more than three decimals, given what rounding cut off, in ms."""
+    finer = pc.sum(pc.greater(cut, _NOISE)).as_py()
+    if finer:
+        _logger.warning(
+            "%s: %d of %d values of 'StudyTime' have more than three decimals; study_time holds "
+            "them rounded to milliseconds",
+            metadata.address, finer, len(cut) - cut.null_count,
+        )  # fmt: skip
+
+
+def comparable_times(metadata: Table) -> pa.Array:
+    """Give each row one integer for its date and time, so that rows can be compared.
+
+    Args:
+        metadata: The table, whose dates and times are checked already.
+
+    Returns:
+        int64, the same for the same day and millisecond; a blank is like no other value.
+    """
+    milliseconds = pc.cast(pc.round(pc.multiply(metadata["StudyTime"], 1000.0)), pa.int64())
+    blank = pa.scalar(-1, pa.int64())
+    days = pc.multiply(pc.fill_null(metadata["StudyDate"], blank), 1_000_000_000)
+    return pc.add(days, pc.fill_null(milliseconds, blank))
 
 
 def _remainder(numbers: pa.Array, divisor: int) -> pa.Array:
@@ -188,14 +249,18 @@ def read_labels(source: Source, path: str, names: dict[str, str]) -> Table:
         names: Label -> its name in this table, where it differs.
 
     Returns:
-        The table with its labels under our names.
+        The table with its labels under our names, and with `subject_id` if it is in the file: the
+        radiologists' table has none.
     """
-    names = {label: names.get(label, label) for label in LABELS}
-    columns = {"study_id": pa.int64(), **dict.fromkeys(names.values(), pa.float64())}
-    table = read_table(source, path, columns).check_filled("study_id").check_unique("study_id")
-    for name in names.values():
+    names = {names.get(label, label): label for label in LABELS}
+    ids = {"study_id": pa.int64(), "subject_id": pa.int64()}
+    columns = {**ids, **dict.fromkeys(names, pa.float64())}
+    table = read_table(source, path, columns, optional=["subject_id"])
+    table.check_filled("study_id").check_unique("study_id")
+    for name in names:
         table.check_values(name, (1.0, 0.0, -1.0))
-    return Table(table.address, table.rows.rename_columns(["study_id", *names]))
+    ours = [names.get(name, name) for name in table.rows.column_names]
+    return Table(table.address, table.rows.rename_columns(ours))
 
 
 def image_paths(subject_ids: pa.Array, study_ids: pa.Array, dicom_ids: pa.Array) -> pa.Array:

@@ -14,8 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.builder.absent import nothing_there
 from cxr_datasets.builder.config import CxrConfig
-from cxr_datasets.builder.tally import none_there, tell_absent
+from cxr_datasets.builder.places import ImagePlace, spread
+from cxr_datasets.builder.tally import tell_absent
 from cxr_datasets.errors import MissingImagesError
 from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.tables.keys import combined
@@ -35,36 +37,53 @@ def are_present(sizes: np.ndarray) -> np.ndarray:
     return sizes > EMPTY
 
 
-def probe(source: Source, paths: pa.Array, goes_on: bool = False) -> None:
+def probe(place: ImagePlace, paths: pa.Array, goes_on: bool = False) -> None:
     """Look at a spread sample of the files.
 
     Args:
-        source: The release.
-        paths: Paths of all image files.
+        place: Where they are.
+        paths: Paths of all images in the release.
         goes_on: Whether absent files are met later, and listed; then one line counts them here.
 
     Raises:
         MissingImagesError: At least one of them is absent; with `goes_on`, all are.
     """
-    probes = min(source.PROBES, len(paths))
-    spread = np.unique(np.linspace(0, len(paths) - 1, probes).astype(np.int64))
-    sample = paths.take(pa.array(spread))
-    present = are_present(source.sizes(sample.to_pylist()))
+    source = place.source
+    sample = spread(paths, source.PROBES)
+    files = place.form.files(sample)
+    present = are_present(source.sizes(files.to_pylist()))
     if present.all():
         return
-    if goes_on and present.any():
+    if not present.any():
+        raise nothing_there(place, sample, "a sample of")
+    if goes_on:
         _logger.warning(
             "%d of a sample of %d image files are not there (or are empty, an unfinished download)",
             (~present).sum(), len(sample),
         )  # fmt: skip
         return
-    absent = sample[int(np.flatnonzero(~present)[0])].as_py()
+    absent = files[int(np.flatnonzero(~present)[0])].as_py()
     raise MissingImagesError(
         f"{(~present).sum()} of a sample of {len(sample)} image files are not there (or are empty, "
         f"an unfinished download), first {source.shown(absent)}. "
         "Finish the download, or load with missing='skip' to leave out every row whose file is "
         "absent, or missing='null' to keep those rows with a null image."
     )
+
+
+def warn_of_unread(config: CxrConfig, images: Source) -> None:
+    """Say that an option about damaged images has no effect, where it has none.
+
+    Args:
+        config: The options.
+        images: Where the images are.
+    """
+    if config.name != "reports" and config.damaged != "error" and not config.embeds(images):
+        _logger.warning(
+            "damaged=%r: images that are stored as addresses are not read before their rows are, "
+            "and a damaged one is an error then. To have them checked here, give embed=True or "
+            "image_size.", config.damaged,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,25 +102,26 @@ class Found:
     left_out: dict[str, list[str]]
 
 
-def keep_present(images: pa.Table, source: Source, config: CxrConfig) -> Found:
+def keep_present(images: pa.Table, place: ImagePlace, config: CxrConfig) -> Found:
     """Look for every image file and do what `missing` says about those that are absent.
 
     Args:
         images: Rows of the index.
-        source: The release.
+        place: Where the files are.
         config: The options. If `missing` is `error`, all rows stay: an absent file is an error
             where it is probed or read.
 
     Raises:
         MissingImagesError: With `skip` or `null`, none exists.
     """
-    sizes = source.sizes(combined(images["path"]).to_pylist())
+    paths = combined(images["path"])
+    sizes = place.source.sizes(place.form.files(paths).to_pylist())
     present = are_present(sizes)
     key = _key(present if config.damaged == "error" else sizes)
     if config.missing == "error":
         return Found(images, key, {})
     if not present.any():
-        raise none_there(len(present), source.shown())
+        raise nothing_there(place, paths)
     tell_absent(int((~present).sum()), len(present), config.missing)
     if config.missing == "null":
         return Found(images.append_column("present", pa.array(present)), key, {})

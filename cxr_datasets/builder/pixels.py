@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.forms import Form
 from cxr_datasets.builder.tally import Found, Tally, choice
 from cxr_datasets.columns import plural
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError, StoreError
@@ -60,11 +61,11 @@ class Pixels:
     """Adds the images to rows of the index.
 
     Attributes:
-        source: The release.
+        source: Where the images are.
         config: The options.
         embed: Whether to store the bytes of the files, not their addresses.
         image_columns: Columns of config `images` with a value for each image.
-        suffix: What the names of the release's image files end in.
+        form: The form in which they are there.
         pace: How many images are worked on at once.
     """
 
@@ -72,7 +73,7 @@ class Pixels:
     config: CxrConfig
     embed: bool
     image_columns: tuple[str, ...]
-    suffix: str
+    form: Form
     pace: Pace = Pace()
 
     def add(
@@ -113,7 +114,7 @@ class Pixels:
                     # Rows before the failed image are complete and come first.
                     whole = int(np.searchsorted(ends, len(found), side="right"))
                     some, found = some.slice(0, whole), found[: ends[whole - 1] if whole else 0]
-                tally.count(found, *self._names_of(some), self.config)
+                tally.count(found, partial(self._names_of, some), self.config)
                 yield number, complete(some, found)
                 if error is not None:
                     raise error
@@ -149,14 +150,15 @@ class Pixels:
         """List the paths of the rows' images in order; None for one known to be absent."""
         if self.config.name == "studies":
             rows = _flattened(rows)
-        paths, exists = _paths_and_presence(rows)
+        paths, exists = self._files_and_presence(rows)
         return (paths if exists is None else pc.if_else(exists, paths, None)).to_pylist()
 
     def _names_of(self, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
-        """The ids of the rows' images, and their paths."""
-        if self.config.name != "studies":
-            return combined(rows["image_id"]), combined(rows["path"])
-        return tuple(combined(rows[plural(name)]).flatten() for name in ("image_id", "path"))
+        """The ids of the rows' images, and the paths of their files."""
+        if self.config.name == "studies":
+            ids = combined(rows[plural("image_id")]).flatten()
+            return ids, self.form.files(combined(rows[plural("path")]).flatten())
+        return combined(rows["image_id"]), self.form.files(combined(rows["path"]))
 
     def _to_images(self, rows: pa.Table, contents: list[Found]) -> pa.Table:
         images = self._images(rows, contents)
@@ -179,18 +181,23 @@ class Pixels:
         return None if all(kept) else pa.array(kept)
 
     def _images(self, rows: pa.Table, contents: list[Found]) -> pa.ChunkedArray:
-        paths, exists = _paths_and_presence(rows)
+        paths, exists = self._files_and_presence(rows)
         if self.embed:
             files = [content if isinstance(content, bytes) else None for content in contents]
             return embedded_images(self._names(paths), files)
         return pa.chunked_array([image_array(self.source.addresses(paths), exists)])
+
+    def _files_and_presence(self, images: pa.Table) -> tuple[pa.Array, pa.Array | None]:
+        """Paths in `source`, and a mark for each that exists; None where that is not known."""
+        exists = combined(images["present"]) if "present" in images.column_names else None
+        return self.form.files(combined(images["path"])), exists
 
     def _names(self, paths: pa.Array) -> pa.Array:
         """File names to keep beside embedded bytes, as `datasets` does."""
         names = pc.struct_field(pc.extract_regex(paths, r"(?P<name>[^/]+)$"), "name")
         if self.config.image_size is None:
             return names
-        stem = pc.replace_substring_regex(names, f"{re.escape(self.suffix)}$", "")
+        stem = pc.replace_substring_regex(names, f"{re.escape(self.form.suffix)}$", "")
         return pc.binary_join_element_wise(stem, _SUFFIXES[self.config.image_format], "")
 
     def _contents(self, paths: Iterable[str | None]) -> Generator[Found, None, None]:
@@ -216,15 +223,14 @@ class Pixels:
                 raise FileNotFoundError(address)
         except NOT_THERE as error:
             return _caused(MissingImagesError(image_fault(address, error)), error)
-        except OSError as error:  # a fault of the disk says nothing about the file
+        except OSError as error:
+            if error.errno is None:  # a damaged member of an archive
+                return _caused(ImageError(image_fault(address, error)), error)
+            # A fault of the disk says nothing about the file.
             raise StoreError(
-                f"image {address} could not be read: {error.strerror or type(error).__name__}. "
-                "Check its permissions and the disk it is on, and start again."
+                f"image {address} could not be read: {error.strerror}. Check its permissions and "
+                "the disk it is on, and start again."
             ) from error
-        except (StoreError, MemoryError):
-            raise
-        except Exception as error:  # of a damaged archive: zlib and zipfile have their own
-            return _caused(ImageError(image_fault(address, error)), error)
         return self._checked(content, address)
 
     def _checked(self, content: bytes, address: str) -> Found:
@@ -269,9 +275,3 @@ def _with_lists(studies: pa.Table, images: pa.ChunkedArray) -> pa.Table:
     offsets = combined(studies["paths"]).offsets
     lists = pa.ListArray.from_arrays(pc.subtract(offsets, offsets[0]), combined(images))
     return studies.append_column("images", lists)
-
-
-def _paths_and_presence(images: pa.Table) -> tuple[pa.Array, pa.Array | None]:
-    """Paths, and a mark for each that exists; None where that is not known."""
-    exists = combined(images["present"]) if "present" in images.column_names else None
-    return combined(images["path"]), exists

@@ -10,14 +10,17 @@ import json
 import logging
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
+from cxr_datasets.builder.absent import nothing_there
 from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.places import ImagePlace
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError
 from cxr_datasets.images.faults import what_is_wrong
 
@@ -25,6 +28,11 @@ _logger = logging.getLogger(__name__)
 
 Found = bytes | CxrError | None
 """What came of an image: its bytes, why it is absent or damaged, or nothing: not looked for."""
+
+Names = Callable[[], tuple[pa.Array, pa.Array]]
+"""Gives the ids of some images and the paths of their files."""
+
+_MOST_LOST = 8
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class Tally:
         absent: Of these, those whose file is not there.
         damaged: Of these, those whose file is damaged.
         example: Path of a damaged one, and what is wrong with it.
+        lost: Paths of a few of the absent ones.
         problems: With `goes_on`, the images that the options do not allow.
     """
 
@@ -60,32 +69,33 @@ class Tally:
     absent: int = 0
     damaged: int = 0
     example: str = ""
+    lost: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def refuses(self, found: Found, config: CxrConfig) -> bool:
         """Whether reading ends at an image."""
         return isinstance(found, CxrError) and not self.goes_on and choice(found, config) == "error"
 
-    def count(
-        self, found: Sequence[Found], ids: pa.Array, paths: pa.Array, config: CxrConfig
-    ) -> None:
+    def count(self, found: Sequence[Found], names: Names, config: CxrConfig) -> None:
         """Count images.
 
         Args:
             found: What came of each.
-            ids: Their `image_id`s.
-            paths: Their paths.
+            names: Gives their `image_id`s and the paths of their files.
             config: The options.
         """
         self.read += sum(one is not None for one in found)
-        for number, one in enumerate(found):
-            if isinstance(one, CxrError):
-                self._note(one, ids[number].as_py(), paths[number].as_py(), config)
+        bad = [number for number, one in enumerate(found) if isinstance(one, CxrError)]
+        if bad:
+            ids, paths = names()
+            for number in bad:
+                self._note(found[number], ids[number].as_py(), paths[number].as_py(), config)
 
-    def _note(self, error: CxrError, id: str, path: str, config: CxrConfig) -> None:
-        what = what_is_wrong(error.__cause__) if isinstance(error.__cause__, Exception) else ""
+    def _note(self, error: Any, id: str, path: str, config: CxrConfig) -> None:
+        what = what_is_wrong(error.__cause__)
         if isinstance(error, MissingImagesError):
             self.absent += 1
+            self.lost = [*self.lost, path][:_MOST_LOST]
         else:
             self.damaged += 1
             self.example = self.example or f"{path} {what}"
@@ -99,6 +109,7 @@ class Tally:
         self.damaged += other.damaged
         # By name, as processes end in any order.
         self.example = min(filter(None, (self.example, other.example)), default="")
+        self.lost = sorted([*self.lost, *other.lost])[:_MOST_LOST]
 
     def tell(self, config: CxrConfig) -> None:
         """Say in one line each how many images are absent and how many are damaged, if any is."""
@@ -107,11 +118,11 @@ class Tally:
             line = _line("damaged", config.damaged, self.damaged, self.read, "damaged")
             _logger.warning("%s%s", line, f"; {self.example}" if self.example else "")
 
-    def check_any(self, place: str) -> None:
+    def check_any(self, place: ImagePlace) -> None:
         """Require that one image at least is there and whole, if any was looked for.
 
         Args:
-            place: Where the images should be, as it may be shown.
+            place: Where the images should be.
 
         Raises:
             MissingImagesError: None is whole, and some are absent.
@@ -120,16 +131,17 @@ class Tally:
         if not self.read or self.absent + self.damaged < self.read:
             return
         if not self.damaged:
-            raise none_there(self.read, place)
+            raise nothing_there(place, pa.array(self.lost), count=self.read)
         example = f" {self.example}." if self.example else ""
+        where = place.source.shown()
         if self.absent:
             raise MissingImagesError(
-                f"None of the {self.read} images that the tables list is whole in {place}: "
-                f"{self.absent} are not there, {self.damaged} are damaged.{example} Check that "
-                "data_dir is a copy of the release that was downloaded to its end."
+                f"None of the {self.read} image files in {where} is whole: {self.absent} are not "
+                f"there, {self.damaged} are damaged.{example} Check that the download came to its "
+                "end, from where the release is."
             )
         raise ImageError(
-            f"All {self.read} image files in {place} are damaged.{example} Check that they came "
+            f"All {self.read} image files in {where} are damaged.{example} Check that they came "
             "from where the release is, and fetch them again."
         )
 
@@ -137,19 +149,6 @@ class Tally:
 def choice(error: CxrError, config: CxrConfig) -> str:
     """Return what the options say of an image: `error`, `skip` or `null`."""
     return config.missing if isinstance(error, MissingImagesError) else config.damaged
-
-
-def none_there(images: int, place: str) -> MissingImagesError:
-    """Build the error for a place without a single image.
-
-    Args:
-        images: How many were looked for.
-        place: Where, as it may be shown.
-    """
-    return MissingImagesError(
-        f"None of the {images} images that the tables list is in {place}. Check that data_dir is "
-        "the folder that holds the images, or load config 'reports', which needs none."
-    )
 
 
 def tell_absent(absent: int, images: int, missing: str) -> None:
@@ -182,8 +181,7 @@ class Tallies:
 
     def keep(self, tally: Tally) -> None:
         """Keep the tally of some work that has ended."""
-        counts = {"read": tally.read, "absent": tally.absent, "damaged": tally.damaged,
-                  "example": tally.example}  # fmt: skip
+        counts = asdict(tally)
         Path(self.folder, uuid.uuid4().hex).write_text(json.dumps(counts), encoding="utf-8")
 
     def together(self) -> Tally:

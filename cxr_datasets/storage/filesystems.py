@@ -12,7 +12,7 @@ from fsspec.asyn import reset_lock
 from fsspec.core import url_to_fs
 
 from cxr_datasets.errors import StoreError
-from cxr_datasets.storage.addresses import WEB, is_remote, protocol, shown
+from cxr_datasets.storage.addresses import WEB, cut, is_remote, links, protocol, shown
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.pages import refuse_page
 from cxr_datasets.storage.sessions import sessions
@@ -54,7 +54,7 @@ def open_files(
         StoreError: A package that it needs is not installed, or no protocol has this name.
     """
     _require_known(address)
-    link, _, rest = address.partition("::")
+    link, _, rest = cut(address)
     if rest and link.startswith("zip://"):
         return _archive_files(rest, options, connections), link.partition("://")[2]
     name = protocol(address)
@@ -139,7 +139,7 @@ def _with_defaults(name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def _require_known(address: str) -> None:
     """Require that every protocol in an address is known and its package is installed."""
-    for link in address.split("::"):
+    for link in links(address):
         name = link.partition("://")[0] if "://" in link else "file"
         try:
             fsspec.get_filesystem_class(name)

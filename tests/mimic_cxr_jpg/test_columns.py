@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import gzip
 from pathlib import Path
 
@@ -62,8 +61,8 @@ def test_own_columns_follow_the_core_in_the_order_and_types_of_the_design(
         *(name for name in REPORT_SECTIONS if name not in names[:9]),
         "path",
     ]
-    assert own.field("study_date").type == pa.date32()
-    assert own.field("study_time").type == pa.time32("ms")
+    assert own.field("study_date").type == pa.string()
+    assert own.field("study_time").type == pa.string()
     assert own.field("height").type == own.field("width").type == pa.int32()
     for name in ("labels", "labels_negbio", "labels_radiologist"):
         assert own.field(name).type == pa.struct(dict.fromkeys(LABELS, pa.int8()))
@@ -165,26 +164,26 @@ def test_all_four_label_values_come_through(images: list[Row]) -> None:
 # --- dates and times ------------------------------------------------------------------------------
 
 TIMES = {
-    "0.0": datetime.time(0, 0, 0),
-    "0.001": datetime.time(0, 0, 0, 1000),
-    "1.0": datetime.time(0, 0, 1),
-    "59.999": datetime.time(0, 0, 59, 999000),
-    "100.0": datetime.time(0, 1, 0),
-    "556.875": datetime.time(0, 5, 56, 875000),
-    "80556.875": datetime.time(8, 5, 56, 875000),
-    "80556.87500000001": datetime.time(8, 5, 56, 875000),
-    "80556.874999999985": datetime.time(8, 5, 56, 875000),
-    "213014.53100000002": datetime.time(21, 30, 14, 531000),
-    "213014.53099999996": datetime.time(21, 30, 14, 531000),
-    "095959": datetime.time(9, 59, 59),
-    "235959.999": datetime.time(23, 59, 59, 999000),
+    "0.0": "00:00:00.000",
+    "0.001": "00:00:00.001",
+    "1.0": "00:00:01.000",
+    "59.999": "00:00:59.999",
+    "100.0": "00:01:00.000",
+    "556.875": "00:05:56.875",
+    "80556.875": "08:05:56.875",
+    "80556.87500000001": "08:05:56.875",
+    "80556.874999999985": "08:05:56.875",
+    "213014.53100000002": "21:30:14.531",
+    "213014.53099999996": "21:30:14.531",
+    "095959": "09:59:59.000",
+    "235959.999": "23:59:59.999",
     "": None,
 }
 DAYS = {
-    "21000101": datetime.date(2100, 1, 1),
-    "21040229": datetime.date(2104, 2, 29),
-    "21991231": datetime.date(2199, 12, 31),
-    "22001231": datetime.date(2200, 12, 31),
+    "21000101": "2100-01-01",
+    "21040229": "2104-02-29",
+    "21991231": "2199-12-31",
+    "22001231": "2200-12-31",
     "": None,
 }
 
@@ -221,6 +220,44 @@ def test_study_dates_are_days_of_the_calendar(
         assert row["study_date"] == DAYS[given[row["image_id"]]]
 
 
+def test_a_study_of_several_times_has_that_of_its_best_view_and_one_line_counts_such_studies(
+    mimic_release: Path, tmp_path: Path, cache: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = copy_release(mimic_release, tmp_path / "copy")
+    given: dict[str, str] = {}
+
+    def set_times(table: pd.DataFrame) -> None:
+        several = table.study_id[table.study_id.duplicated()].unique()
+        table["StudyTime"] = "80556.875"
+        for study, column in zip(several[:4], ("StudyTime", "StudyDate") * 2, strict=True):
+            rows = table.index[table.study_id == study]
+            days = [f"2101010{number}" for number in range(1, len(rows) + 1)]
+            times = [f"10101{number}.5" for number in range(1, len(rows) + 1)]
+            table.loc[rows, column] = times if column == "StudyTime" else days
+        blank, noisy = several[4], several[5]
+        table.loc[table.index[table.study_id == blank][0], "StudyTime"] = ""
+        table.loc[table.index[table.study_id == noisy][0], "StudyTime"] = "80556.87500000001"
+        given.update(zip(table.dicom_id, table.StudyTime + " " + table.StudyDate, strict=True))
+
+    edit_table(find(root, "metadata"), set_times)
+    images = load_rows("mimic_cxr_jpg", root, cache)
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("mimic")]
+    studies = load_rows("mimic_cxr_jpg", root, cache, "studies")
+    (line,) = lines
+    assert line.startswith(
+        f"5 of {len(studies)} studies in {find(root, 'metadata')} have images of"
+    )
+    own = {row["image_id"]: (row["study_time"], row["study_date"]) for row in images}
+    for image, (time, _) in own.items():
+        assert (time is None) == given[image].startswith(" ")
+    assert len({own[image] for row in studies for image in row["image_ids"]}) > 8
+    reports = load_rows("mimic_cxr_jpg", root, cache, "reports")
+    for of_study, report in zip(studies, reports, strict=True):
+        best = own[of_study["image_ids"][0]]
+        assert (of_study["study_time"], of_study["study_date"]) == best
+        assert (report["study_time"], report["study_date"]) == best
+
+
 # --- the form of the tables -----------------------------------------------------------------------
 
 
@@ -255,7 +292,7 @@ def test_tables_saved_on_windows_are_read_alike(
 def test_text_cells_are_verbatim_even_those_that_look_like_missing_ones(
     mimic_release: Path, tmp_path: Path, cache: str
 ) -> None:
-    texts = ["None", "NA", "nan", "NULL", 'a "quoted", text', "two\nlines", " ", "Ü"]
+    texts = ["", "None", "NA", "nan", "NULL", 'a "quoted", text', "two\nlines", " ", "Ü"]
     root = copy_release(mimic_release, tmp_path / "copy")
     given: dict[str, str] = {}
 
@@ -266,7 +303,7 @@ def test_text_cells_are_verbatim_even_those_that_look_like_missing_ones(
 
     edit_table(find(root, "metadata"), set_texts)
     for row in load_rows("mimic_cxr_jpg", root, cache):
-        assert row["procedure"] == given[row["image_id"]]
+        assert row["procedure"] == (given[row["image_id"]] or None)
 
 
 def test_an_image_without_any_value_in_the_metadata_keeps_its_row(

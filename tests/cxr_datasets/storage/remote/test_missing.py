@@ -93,7 +93,7 @@ def test_where_no_image_is_there_both_choices_are_an_error(
         for path in split["path"]:
             (remote.release / path).unlink()
     options = {"missing": missing, "streaming": streaming, "split": "train"}
-    with pytest.raises(MissingImagesError, match=r"None of the \d+ images") as caught:
+    with pytest.raises(MissingImagesError, match=r"None of the \d+ image files") as caught:
         list(remote.load(**options))
     assert remote.address in str(caught.value)
     assert not list(Path(cache).rglob("*train*.arrow"))
