@@ -153,6 +153,14 @@ class CxrBuilder(DatasetsBuilder):
         """The features of the config."""
         return config_features(self.config.name, self.COLUMNS)
 
+    def check_any(self, tally: Tally) -> None:
+        """Require that one image at least is there and whole, if any was looked for.
+
+        Raises:
+            CxrError: None is.
+        """
+        tally.check_any(self.place, self._sampler(self.config))
+
     def write_index(self) -> tuple[str, dict[str, index_file.SplitBlocks]]:
         """Read the tables and write the index file, unless it is in the cache.
 
@@ -229,7 +237,7 @@ class CxrBuilder(DatasetsBuilder):
                     continue
                 yield number, rows
             if is_split:
-                tally.check_any(self.place)
+                self.check_any(tally)
         finally:
             tally.tell(self.config)
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from cxr_datasets.builder.absent import nothing_there
 from cxr_datasets.builder.config import CxrConfig
-from cxr_datasets.builder.places import ImagePlace
+from cxr_datasets.builder.places import ImagePlace, Sampler
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError
 from cxr_datasets.images.faults import what_is_wrong
 
@@ -31,8 +31,6 @@ Found = bytes | CxrError | None
 
 Names = Callable[[], tuple[pa.Array, pa.Array]]
 """Gives the ids of some images and the paths of their files."""
-
-_MOST_LOST = 8
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,6 @@ class Tally:
         absent: Of these, those whose file is not there.
         damaged: Of these, those whose file is damaged.
         example: Path of a damaged one, and what is wrong with it.
-        lost: Paths of a few of the absent ones.
         problems: With `goes_on`, the images that the options do not allow.
     """
 
@@ -69,7 +66,6 @@ class Tally:
     absent: int = 0
     damaged: int = 0
     example: str = ""
-    lost: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     def refuses(self, found: Found, config: CxrConfig) -> bool:
@@ -95,7 +91,6 @@ class Tally:
         what = what_is_wrong(error.__cause__)
         if isinstance(error, MissingImagesError):
             self.absent += 1
-            self.lost = [*self.lost, path][:_MOST_LOST]
         else:
             self.damaged += 1
             self.example = self.example or f"{path} {what}"
@@ -109,7 +104,6 @@ class Tally:
         self.damaged += other.damaged
         # By name, as processes end in any order.
         self.example = min(filter(None, (self.example, other.example)), default="")
-        self.lost = sorted([*self.lost, *other.lost])[:_MOST_LOST]
 
     def tell(self, config: CxrConfig) -> None:
         """Say in one line each how many images are absent and how many are damaged, if any is."""
@@ -118,11 +112,12 @@ class Tally:
             line = _line("damaged", config.damaged, self.damaged, self.read, "damaged")
             _logger.warning("%s%s", line, f"; {self.example}" if self.example else "")
 
-    def check_any(self, place: ImagePlace) -> None:
+    def check_any(self, place: ImagePlace, sampled: Sampler) -> None:
         """Require that one image at least is there and whole, if any was looked for.
 
         Args:
             place: Where the images should be.
+            sampled: Gives so many of their paths in the release.
 
         Raises:
             MissingImagesError: None is whole, and some are absent.
@@ -131,7 +126,7 @@ class Tally:
         if not self.read or self.absent + self.damaged < self.read:
             return
         if not self.damaged:
-            raise nothing_there(place, pa.array(self.lost), count=self.read)
+            raise nothing_there(place, sampled(1), count=self.read)
         example = f" {self.example}." if self.example else ""
         where = place.source.shown()
         if self.absent:

@@ -251,7 +251,7 @@ def _count_images(
     )
     tally.tell(builder.config)
     try:
-        tally.check_any(builder.place)
+        builder.check_any(tally)
     except CxrError:
         for file in files:
             del manifest.lines[file.name]

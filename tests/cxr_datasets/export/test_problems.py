@@ -206,3 +206,18 @@ def test_where_every_image_is_damaged_no_file_is_kept(
     assert list(out.rglob("*.parquet")) == []
     assert finished(out) == []
     assert not (out / "README.md").exists()
+
+
+def test_paths_are_those_of_the_files_where_images_says_they_are(
+    release: Path, export_cache: str, tmp_path: Path
+) -> None:
+    small = tmp_path / "flat"
+    images = sorted(release.glob("files/*/*/*/*.jpg"))
+    for image in images:
+        rewrite(small / image.name, image.read_bytes())
+        image.unlink()
+    spoil(small / images[3].name, "cut")
+    with pytest.raises(ExportError, match=f"such as {images[3].name}"):
+        write(release, tmp_path / "out", export_cache, images=small)
+    (row,) = listed(tmp_path / "out")
+    assert (row["id"], row["path"]) == (images[3].stem, images[3].name)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cxr_datasets.errors import MissingImagesError, StoreError
+from cxr_datasets.export import export
 from cxr_datasets.storage.remote import Remote as RemotePlace
 from cxr_datasets.testing import rewrite
 from tests.fakes.physionet import Fault, NotFound, Reset, Status
@@ -105,7 +106,8 @@ def test_where_no_image_is_there_both_choices_are_an_error(
 def test_one_line_counts_what_was_absent(
     remote: Remote, missing: str, streaming: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    splits = remote.local()
+    splits = remote.local(missing="null")
+    caplog.clear()
     images = len(splits["train"]) if streaming else sum(map(len, splits.values()))
     with caplog.at_level("WARNING"):
         list(remote.load(missing=missing, streaming=streaming, split="train"))
@@ -155,3 +157,24 @@ def test_two_processes_skip_the_same(remote: Remote, gone: list[str]) -> None:
     expected = rows_of(remote.local(missing="skip"))
     assert rows_of(remote.load(missing="skip", num_proc=2)) == expected
     assert gone[0] not in {row["path"] for row in expected["train"]}
+
+
+@pytest.mark.parametrize("missing", ["skip", "null"])
+def test_an_export_without_a_single_image_keeps_no_file_and_later_goes_on(
+    remote_mimic: Remote, small_release: Path, tmp_path: Path, missing: str
+) -> None:
+    given: dict[str, Any] = {
+        "data_dir": remote_mimic.address, "out": tmp_path / "out", "cache_dir": remote_mimic.cache,
+        "missing": missing, "progress": False,
+    }  # fmt: skip
+    paths = [path for split in remote_mimic.local().values() for path in split["path"]]
+    for path in paths:
+        (remote_mimic.release / path).unlink()
+    with pytest.raises(MissingImagesError, match=rf"None of the {len(paths)} image files"):
+        export("mimic-cxr-jpg", **given)
+    assert list((tmp_path / "out").rglob("*.parquet")) == []
+    for path in paths[1:]:
+        rewrite(remote_mimic.release / path, (small_release / path).read_bytes())
+    summary = export("mimic-cxr-jpg", **given)
+    assert summary.rows == len(paths) - (missing == "skip")
+    assert summary.skipped == (missing == "skip")
