@@ -147,7 +147,7 @@ def read_metadata(source: Source, path: str) -> Table:
         "StudyDate": pa.int64(), "StudyTime": pa.float64(),
         **dict.fromkeys(METADATA_COLUMNS.values(), pa.string()),
     }  # fmt: skip
-    table = read_table(source, path, columns)
+    table = read_table(source, path, columns, exact=["StudyTime"])
     table.check_filled("dicom_id", "subject_id", "study_id")
     return table.check_range("Rows", 1, LARGEST_SIDE).check_range("Columns", 1, LARGEST_SIDE)
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from cxr_datasets.errors import ReleaseError
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.source import Problem, Source, Stamp, open_place
+from cxr_datasets.storage.source import Problem, Source, Stamp, open_place, told_names
 
 
 class Release(ABC):
@@ -119,10 +119,7 @@ def not_this_dataset(source: Source, dataset: str, looked_for: str, hint: str = 
         looked_for: The table.
         hint: What it might be instead, or where the right folder might be.
     """
-    names = source.names()
-    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    shown = shown or "nothing (it does not exist, is empty, or may not be listed)"
     return ReleaseError(
         f"data_dir={source.shown()} is not a copy of {dataset}: expected {looked_for} in it, found "
-        f"{shown}. {hint or 'Pass the folder that holds the tables.'}"
+        f"{told_names(source.some_names())}. {hint or 'Pass the folder that holds the tables.'}"
     )
