@@ -7,9 +7,8 @@ from abc import ABC, abstractmethod
 import pyarrow as pa
 
 from cxr_datasets.errors import ReleaseError
-from cxr_datasets.storage.addresses import check_open
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.source import Problem, Source, Stamp, open_place
+from cxr_datasets.storage.source import Problem, Source, Stamp, open_place, told_names
 
 
 class Release(ABC):
@@ -96,7 +95,6 @@ def open_source(
         connections: Most requests at once to a remote store.
 
     Raises:
-        OptionError: It holds a password.
         ReleaseError: It is not given, not there, closed to this user, or holds nothing.
     """
     if not data_dir:
@@ -104,7 +102,6 @@ def open_source(
             f"{dataset} is read from your own copy: pass data_dir=, the folder that holds its "
             f"tables. To get a copy, see {download}."
         )
-    check_open("data_dir", data_dir)
     source = open_place(data_dir, options, connections)
     problem = source.problem()
     if problem is not None:
@@ -122,10 +119,7 @@ def not_this_dataset(source: Source, dataset: str, looked_for: str, hint: str = 
         looked_for: The table.
         hint: What it might be instead, or where the right folder might be.
     """
-    names = source.names()
-    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    shown = shown or "nothing (it does not exist, is empty, or may not be listed)"
     return ReleaseError(
         f"data_dir={source.shown()} is not a copy of {dataset}: expected {looked_for} in it, found "
-        f"{shown}. {hint or 'Pass the folder that holds the tables.'}"
+        f"{told_names(source.some_names())}. {hint or 'Pass the folder that holds the tables.'}"
     )

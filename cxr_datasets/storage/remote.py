@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, TimeoutError
 from contextlib import suppress
 from typing import ClassVar, TypeVar
 from zipfile import BadZipFile
@@ -18,11 +18,13 @@ from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.filesystems import place_in
 from cxr_datasets.storage.requests import Requests
 from cxr_datasets.storage.sessions import sessions
-from cxr_datasets.storage.source import Info, Problem, Source, file_size, kind_of_source
+from cxr_datasets.storage.source import MOST_NAMES, Info, Problem, Source, file_size, kind_of_source
 
 _LOOKING_THREADS = 8
 _QUESTIONS_AHEAD = 1_024
 _READS_AHEAD = 64
+_LONGEST_LISTING = 10.0
+"""Seconds for a list of names that only a message needs: of a bucket, it may take minutes."""
 
 _R = TypeVar("_R")
 
@@ -57,10 +59,22 @@ class Remote(Source):
 
     def names(self, path: str = "") -> list[str]:
         """See `Source.names`."""
+        return self._names(path)
+
+    def some_names(self, path: str = "") -> list[str]:
+        """See `Source.some_names`."""
+        return self._names(path, _LONGEST_LISTING)[:MOST_NAMES]
+
+    def _names(self, path: str, seconds: float | None = None) -> list[str]:
+        """List a folder; nothing if that takes longer than so many seconds."""
         try:
             place = self._place(path)
-            entries = self.requests.names(place).result()
+            listing = self.requests.names(place)
+            entries = listing.result(seconds)
         except (FileNotFoundError, NotADirectoryError, PermissionError, StoreError):
+            return []
+        except TimeoutError:
+            listing.cancel()
             return []
         inside = (entry.rstrip("/") for entry in entries)
         # Some stores list a file as its own content, or the empty file that marks a folder.
@@ -116,7 +130,7 @@ class Remote(Source):
     @property
     def is_broken(self) -> bool:
         """See `Source.is_broken`."""
-        if "::" not in self._inside:
+        if not addresses.is_chain(self._inside):
             return False
         try:
             self.requests  # noqa: B018  (opens the archive)
@@ -160,7 +174,7 @@ class Remote(Source):
 
     def pieces(self, path: str, start: int, size: int, piece: int) -> Iterator[tuple[int, bytes]]:
         """See `Source.pieces`. Several are under way at once."""
-        if not size or "::" in self._inside:
+        if not size or addresses.is_chain(self._inside):
             yield 0, self.read(path)
             return
         if start >= size:

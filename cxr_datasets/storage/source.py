@@ -25,6 +25,11 @@ from cxr_datasets.storage.sessions import sessions
 EMPTY = 0
 """Size in bytes at which a file counts as an unfinished download."""
 
+MOST_NAMES = 100
+"""Names of one folder that are read to tell what is in it."""
+
+_NAMES_TOLD = 8
+
 _ANY_PATH = "\x1a"
 
 _VERSION_KEYS = ("ETag", "etag", "blob_id", "oid", "md5Hash", "CRC", "mtime", "LastModified",
@@ -132,6 +137,13 @@ class Source(ABC):
         Do not call it for a folder of images: it would list them all.
         """
 
+    def some_names(self, path: str = "") -> list[str]:
+        """As `names`, but of a large folder only the first `MOST_NAMES` that are met.
+
+        For messages. It is empty, too, where a remote store does not answer within seconds.
+        """
+        return self.names(path)[:MOST_NAMES]
+
     @abstractmethod
     def info(self, path: str = "") -> Info | None:
         """What fsspec tells of a file or folder; None if it is not there or closed to us."""
@@ -199,7 +211,7 @@ class Source(ABC):
             return "file"
         if not self.is_folder():
             return "absent"
-        return None if self.names() else "empty"
+        return None if self.some_names() else "empty"
 
     @property
     def is_broken(self) -> bool:
@@ -331,12 +343,24 @@ def read_address(address: str) -> bytes:
     if found:
         source, path = found
         return source.read(path)
-    link, chain, rest = address.partition("::")
+    link, chain, rest = addresses.cut(address)
     if link.startswith("zip://") and addresses.is_archive(rest):
         archive = sessions.same_source(open_place(rest))  # to read its list of members once
         return archive.read(link.removeprefix("zip://"))
     folder, _, name = link.rpartition("/")
     return open_place(f"{folder}{chain}{rest}").read(name)
+
+
+def told_names(names: Sequence[str]) -> str:
+    """Write some names of a folder, as `some_names` gives them, for a message."""
+    told = [name if name.isprintable() else repr(name) for name in names[:_NAMES_TOLD]]
+    more = len(names) - len(told)
+    if not told:
+        return "nothing (it does not exist, is empty, or may not be listed)"
+    if not more:
+        return ", ".join(told)
+    at_least = "at least " if len(names) == MOST_NAMES else ""
+    return f"{', '.join(told)} and {at_least}{more} more"
 
 
 def file_size(info: Info | None) -> int | None:

@@ -418,7 +418,9 @@ def test_label_rows_of_studies_that_the_split_table_does_not_have_are_ignored_in
         extra = read_table(root / table).iloc[: len(ids)].assign(study_id=ids)
         edit_table(root / table, lambda rows, extra=extra: pd.concat([extra, rows]))
     assert load_rows("mimic_cxr_jpg", root, cache) == expected
-    message = only_line(caplog)
+    (record,) = [record for record in caplog.records if record.name == "mimic_cxr_jpg.join"]
+    assert record.levelno == logging.WARNING
+    message = record.getMessage()
     for count, table in ((2, CHEXPERT), (1, NEGBIO)):
         assert f"{count} of {len(read_table(root / table))} rows of {root / table}" in message
     assert RADIOLOGIST not in message
