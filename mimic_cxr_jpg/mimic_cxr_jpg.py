@@ -44,6 +44,9 @@ class MimicCxrJpg(CxrBuilder):
     - the metadata table: `view`, from ViewPosition;
     - the CheXpert table: `labels`;
     - MIMIC-CXR, the project that has the reports: `report`, and the sections parsed from it.
+
+    `height` and `width` are those of the release's file, also where `image_size` made the image
+    smaller, or `images` names smaller ones.
     """
 
     BUILDER_CONFIG_CLASS = MimicCxrJpgConfig
