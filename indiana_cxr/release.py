@@ -28,6 +28,9 @@ DATASET = "the Indiana University collection"
 HOMEPAGE = "https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university"
 FILE_NAME = r"\d+_IM-\d{4}-\d+(-\d+)?\.dcm\.png"
 SPREADSHEET_ERROR = "#NAME?"
+REPORTS_IN_ALL = 3_851
+COMPARISONS_NONE = 567
+"""Reports of the whole release, and those whose comparison is the word `None`."""
 
 _TEXTS = ("MeSH", "Problems", "image", *SECTIONS)
 
@@ -180,6 +183,7 @@ def read_reports(source: Source) -> Table:
     table = read_table(source, REPORTS, columns)
     table.check_filled("uid").check_unique("uid")
     _warn_of_spreadsheet(table)
+    _warn_of_pandas(table)
     return table
 
 
@@ -193,6 +197,18 @@ def _warn_of_spreadsheet(table: Table) -> None:
             "%s: cells of uid %s hold %s: this copy was saved by a spreadsheet, which lost "
             "their text. Fetch the table again from %s",
             table.address, ", ".join(map(str, sorted(set(uids)))), SPREADSHEET_ERROR, HOMEPAGE,
+        )  # fmt: skip
+
+
+def _warn_of_pandas(table: Table) -> None:
+    """Say that the word `None` is lost, which pandas takes for an empty cell unless told not to."""
+    rows = table.rows.num_rows
+    if rows == REPORTS_IN_ALL and pc.index(table["comparison"], pa.scalar("None")).as_py() < 0:
+        _logger.warning(
+            "0 of %d comparisons in %s are the word None, as %d of the release are: this copy was "
+            "saved by pandas, which took it for an empty cell, and so it is null here. Fetch the "
+            "table again from %s",
+            rows, table.address, COMPARISONS_NONE, HOMEPAGE,
         )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ class MimicCxrJpgConfig(CxrConfig):
         default=None,
         metadata={
             "help": "Address of the reports, which are a separate project, MIMIC-CXR: "
-            "mimic-cxr-reports.zip, a .tar.gz of it, or the folder that holds its files/. "
+            "mimic-cxr-reports.zip, a .tar.gz or .tar of it, or the folder that holds its files/. "
             "Default: they are looked for in data_dir, above it and beside it."
         },
     )
@@ -64,8 +64,9 @@ class MimicCxrJpg(CxrBuilder):
         Column("orientation", datasets.Value("string"), "image"),
         Column("height", datasets.Value("int32"), "image"),
         Column("width", datasets.Value("int32"), "image"),
-        Column("study_date", datasets.Value("date32"), "study"),
-        Column("study_time", datasets.Value("time32[ms]"), "study"),
+        # Text, as 2180-05-06 and 08:05:56.875: `datasets` has no tensor of a date or a time.
+        Column("study_date", datasets.Value("string"), "study"),
+        Column("study_time", datasets.Value("string"), "study"),
         # Parsed from the report, beyond the core sections.
         *(
             Column(section, datasets.Value("string"), "study")
@@ -90,5 +91,6 @@ class MimicCxrJpg(CxrBuilder):
         """Find the tables, and the reports if there are any."""
         needs_reports = config.name == "reports"
         return open_release(
-            config.data_dir, config.reports, needs_reports, self.options, config.connections
-        )
+            config.data_dir, config.reports, needs_reports, self.options, config.connections,
+            self._index_folder,
+        )  # fmt: skip

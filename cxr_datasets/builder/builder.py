@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.builder import missing
-from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.forms import ImageForms
 from cxr_datasets.builder.index_check import check_complete, check_index
@@ -97,7 +97,7 @@ class CxrBuilder(DatasetsBuilder):
         if config_name is not None and config_name not in CONFIGS:
             raise OptionError.unknown("config", config_name, CONFIGS)
         known = [field.name for field in fields(self.BUILDER_CONFIG_CLASS)]
-        own = ["data_dir", *self.BUILDER_CONFIG_CLASS().key()]
+        own = ["data_dir", *option_help(self.BUILDER_CONFIG_CLASS), "storage_options"]
         for name in options:
             if name not in (*known, "config_id") or name == "data_files":
                 raise OptionError.unknown("option", name, own)

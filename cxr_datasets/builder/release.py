@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 import pyarrow as pa
 
 from cxr_datasets.errors import ReleaseError
-from cxr_datasets.storage.addresses import check_open
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Problem, Source, Stamp, open_place, told_names
 
@@ -96,7 +95,6 @@ def open_source(
         connections: Most requests at once to a remote store.
 
     Raises:
-        OptionError: It holds a password.
         ReleaseError: It is not given, not there, closed to this user, or holds nothing.
     """
     if not data_dir:
@@ -104,7 +102,6 @@ def open_source(
             f"{dataset} is read from your own copy: pass data_dir=, the folder that holds its "
             f"tables. To get a copy, see {download}."
         )
-    check_open("data_dir", data_dir)
     source = open_place(data_dir, options, connections)
     problem = source.problem()
     if problem is not None:

@@ -15,6 +15,7 @@ from pyarrow import csv as arrow_csv
 
 from cxr_datasets.errors import TableError
 from cxr_datasets.storage.source import Source
+from cxr_datasets.tables.resaved import name_form, undo
 from cxr_datasets.tables.table import DAMAGED, Table
 
 _GZIP = b"\x1f\x8b"
@@ -24,11 +25,16 @@ _LONGEST_HEADER = 65_536
 """Bytes, as they are in the file; the longest first line known has some 300."""
 
 
+_CELL = re.compile(r"In CSV column #(\d+): CSV conversion error to (\w+): (.*)", re.DOTALL)
+"""What pyarrow says of a cell that is not of its column's type."""
+
+
 def read_table(
     source: Source,
     path: str,
     columns: Mapping[str, pa.DataType],
     optional: Collection[str] = (),
+    exact: Collection[str] = (),
 ) -> Table:
     """Read some columns of a CSV file, gzipped or not, in parallel.
 
@@ -38,10 +44,12 @@ def read_table(
             unpacks a file on its way seldom changes the name.
         columns: Names and types of the columns to read, whatever their place in the file.
         optional: Those of them that the file may lack.
+        exact: Those of decimals with more digits than scientific notation keeps.
 
     Returns:
         The columns in the order asked for, without optional ones that are not there. An empty cell
-        is null; any other text, such as `None` or `NA`, is that text.
+        is null; any other text, such as `None` or `NA`, is that text. What pandas or a spreadsheet
+        did to the cells is undone where nothing is lost; see `resaved`.
 
     Raises:
         TableError: The file is empty or broken, lacks a column or has one twice, or a cell is not
@@ -54,15 +62,20 @@ def read_table(
             header = file.header
             columns = {name: kind for name, kind in columns.items()
                        if name in header or name not in optional}  # fmt: skip
-            _check_header(address, header, columns)
-            rows = _parsed(file, columns)
+            _check_header(address, file, columns)
+            rows = _parsed(file, {**columns, **dict.fromkeys(exact, pa.string())})
+        if rows is None:
+            with _opened(source, path) as file:
+                rows = _parsed(file, dict.fromkeys(columns, pa.string()))
     except KeyError:  # the names could not be read beforehand
         raise _missing_columns(address, header, columns) from None
     except (pa.ArrowInvalid, OSError, EOFError) as error:
         raise _unreadable(address, header, error) from None  # its text quotes the file
-    if rows.num_rows == 0:
+    if rows is not None and rows.num_rows:
+        rows = undo(address, rows.combine_chunks(), columns, exact)
+    if rows is None or not rows.num_rows:
         raise TableError(f"{address} has a header but no rows. {DAMAGED}")
-    return Table(address, rows.combine_chunks())
+    return Table(address, rows)
 
 
 @dataclass(frozen=True)
@@ -71,11 +84,25 @@ class _Opened:
 
     Attributes:
         stream: Its text, unpacked on the way.
-        header: The names in its first line, whatever is wrong below; none if it has no such line.
+        start: The beginning of its text; empty if that is not known.
     """
 
     stream: pa.NativeFile
-    header: list[str]
+    start: bytes
+
+    @property
+    def first_line(self) -> bytes:
+        """Its first line."""
+        text = self.start.removeprefix(_UTF8_MARK).lstrip(b"\r\n")
+        return re.split(rb"[\r\n]", text, maxsplit=1)[0]
+
+    @property
+    def header(self) -> list[str]:
+        """The names in its first line, whatever is wrong below; none if it has no such line."""
+        try:
+            return next(csv.reader([self.first_line.decode()], strict=True), [])
+        except (csv.Error, UnicodeDecodeError):
+            return []
 
 
 @contextmanager
@@ -85,9 +112,9 @@ def _opened(source: Source, path: str) -> Iterator[_Opened]:
         file.seek(0)
         # A single byte can be no table; it may be a packed one that was cut.
         if start[:2] == _GZIP or start == _GZIP[:1]:
-            yield _Opened(pa.CompressedInputStream(file, "gzip"), _names(_unpacked(start)))
+            yield _Opened(pa.CompressedInputStream(file, "gzip"), _unpacked(start))
         else:
-            yield _Opened(file, _names(start))
+            yield _Opened(file, start)
 
 
 def _unpacked(start: bytes) -> bytes:
@@ -100,30 +127,34 @@ def _unpacked(start: bytes) -> bytes:
     return text if unpacking.eof or b"\n" in text else b""
 
 
-def _names(text: bytes) -> list[str]:
-    line = re.split(rb"[\r\n]", text.removeprefix(_UTF8_MARK).lstrip(b"\r\n"), maxsplit=1)[0]
+def _parsed(file: _Opened, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
+    """Parse a file; None if a cell is no number as it stands, and has to be looked at as text."""
     try:
-        return next(csv.reader([line.decode()], strict=True), [])
-    except (csv.Error, UnicodeDecodeError):
-        return []
+        return arrow_csv.read_csv(
+            file.stream,
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict(columns),
+                include_columns=list(columns),
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        cell = _CELL.search(str(error))
+        if cell and cell[2] != "string":
+            return None
+        raise
 
 
-def _parsed(file: _Opened, columns: Mapping[str, pa.DataType]) -> pa.Table:
-    return arrow_csv.read_csv(
-        file.stream,
-        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
-        convert_options=arrow_csv.ConvertOptions(
-            column_types=dict(columns),
-            include_columns=list(columns),
-            null_values=[""],
-            strings_can_be_null=True,
-        ),
-    )
-
-
-def _check_header(address: str, header: Sequence[str], columns: Mapping[str, pa.DataType]) -> None:
-    if header and not set(columns) <= set(header):
-        raise _missing_columns(address, header, columns)
+def _check_header(address: str, file: _Opened, columns: Mapping[str, pa.DataType]) -> None:
+    header = file.header
+    if not set(columns) <= set(header):
+        form = name_form(file.first_line, columns)
+        if form:
+            raise TableError(f"{address} {form}")
+        if header:
+            raise _missing_columns(address, header, columns)
     # An empty name is that of an index which pandas wrote.
     twice = [repr(name) for name, count in Counter(header).items() if count > 1 and name]
     if twice:
@@ -150,9 +181,7 @@ def _missing_columns(
 
 
 def _unreadable(address: str, header: Sequence[str], error: Exception) -> TableError:
-    cell = re.search(
-        r"In CSV column #(\d+): CSV conversion error to (\w+): (.*)", str(error), re.DOTALL
-    )
+    cell = _CELL.search(str(error))
     if cell and header:
         return TableError(
             f"{address}: column {header[int(cell[1])]!r} holds a cell that is not of type "
@@ -168,8 +197,5 @@ def _unreadable(address: str, header: Sequence[str], error: Exception) -> TableE
 
 
 def _without_text(message: str) -> str:
-    """Drop what pyarrow quotes of the file, which may be a patient's report; keep a number."""
-    if "invalid value" in message:
-        value = re.search(r"invalid value '([\w.+-]{1,24})'", message)
-        return f"found {value[1]!r}" if value else "found text"
+    """Drop what pyarrow quotes of the file, which may be a patient's report."""
     return re.sub(r"(Expected \d+ columns, got \d+).*", r"\1", message, flags=re.DOTALL)

@@ -12,7 +12,9 @@ import pytest
 from datasets import load_dataset
 
 import indiana_cxr  # noqa: F401
+from cxr_datasets.storage.source import open_place
 from cxr_datasets.testing import copy_release, edit_table, read_table, rewrite
+from indiana_cxr.release import REPORTS_IN_ALL, read_reports
 
 PROJECTIONS, REPORTS = "indiana_projections.csv", "indiana_reports.csv"
 
@@ -78,6 +80,44 @@ def test_the_usual_release_gives_no_warning(
     with caplog.at_level(logging.WARNING):
         load(indiana_release, cache)
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("form", ["decimals", "text"])
+def test_tables_that_pandas_saved_again_give_the_same_rows(
+    form: str, release: Path, cache: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = load(release, cache, "reports")["train"].data.table.to_pylist()
+    for name in (PROJECTIONS, REPORTS):
+        rows = pd.read_csv(release / name, keep_default_na=False, na_values=[""])
+        if form == "decimals":
+            again = rows.astype({"uid": float}).to_csv()
+        else:
+            again = pd.DataFrame({name: list(map(str, rows[name])) for name in rows}).to_csv()
+        rewrite(release / name, again.encode())
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        assert load(release, cache, "reports")["train"].data.table.to_pylist() == expected
+    lines = [record.getMessage() for record in caplog.records]
+    assert all("pandas or a spreadsheet saved this table again" in line for line in lines)
+    assert len(lines) == (2 if form == "decimals" else 1)  # PROJECTIONS has no cell to be empty
+
+
+@pytest.mark.parametrize("comparison", ["None", ""])
+def test_a_whole_table_without_the_word_none_gives_one_warning(
+    comparison: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = "uid,MeSH,Problems,image,indication,comparison,findings,impression"
+    lines = [f"{uid},normal,normal,PA,,,," for uid in range(1, REPORTS_IN_ALL)]
+    rows = [names, *lines, f"{REPORTS_IN_ALL},normal,normal,PA,,{comparison},,"]
+    (tmp_path / REPORTS).write_text("\n".join(rows))
+    with caplog.at_level(logging.WARNING):
+        read_reports(open_place(tmp_path))
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == (0 if comparison else 1)
+    for line in lines:
+        assert line.startswith(f"0 of 3851 comparisons in {tmp_path / REPORTS} are the word None")
+        assert "pandas" in line
+        assert "kaggle.com" in line
 
 
 CHANGES = (

@@ -160,7 +160,7 @@ CELLS = [
     (SPLIT, "study_id", "-50000000"),
     (SPLIT, "study_id", "60000000"),
     (SPLIT, "study_id", "s50000000"),
-    (SPLIT, "study_id", "50000000.0"),
+    (SPLIT, "study_id", "50000000.5"),
     (SPLIT, "study_id", "99999999999999999999"),
     (SPLIT, "subject_id", "20000000"),
     (SPLIT, "subject_id", "2e7"),
@@ -183,13 +183,12 @@ CELLS = [
     (METADATA, "StudyTime", "256199.0"),
     (METADATA, "StudyTime", "08:05:56"),
     (METADATA, "StudyTime", "-1.0"),
-    (METADATA, "StudyTime", "nan"),
     (METADATA, "StudyTime", "inf"),
     *(
         (table, label, value)
         for table in (CHEXPERT, NEGBIO, RADIOLOGIST)
         for label, value in (("Edema", "2.0"), ("No Finding", "0.5"), ("Pneumonia", "-2.0"),
-                             ("Edema", "yes"), ("Edema", "nan"))
+                             ("Edema", "yes"))
     ),
     *((table, "study_id", "s50000000") for table in (CHEXPERT, NEGBIO, RADIOLOGIST)),
     (RADIOLOGIST, "Airspace Opacity", "3.0"),
@@ -205,6 +204,36 @@ def test_a_value_out_of_its_range_is_shown_with_its_table_and_column(
     # A number may be shown in another form. Text in place of a number is never shown.
     shown = (value.strip(), re.sub(r"\.0$", "", value), "found text")
     assert any(one in message for one in shown)
+
+
+RESAVED = [
+    (SPLIT, "study_id", "5.0E+07"),
+    (SPLIT, "subject_id", "10,000,032"),
+    (METADATA, "StudyDate", "2100-02-01"),
+    (METADATA, "StudyDate", "2/1/2100"),
+    (METADATA, "StudyTime", "8.06E+04"),
+    (METADATA, "StudyTime", "8:05:57"),
+    (METADATA, "Rows", "2,544"),
+    *((table, "study_id", "5.00E+07") for table in (CHEXPERT, NEGBIO, RADIOLOGIST)),
+    (CHEXPERT, "Edema", "1,0"),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "value"), RESAVED)
+def test_what_a_spreadsheet_changed_is_named_as_such_and_not_to_be_fetched_again(
+    table: str, column: str, value: str, root: Path, cache: str
+) -> None:
+    set_cell(root / table, column, value)
+    message = refused(root, cache, TableError, table, f"'{column}'", repr(value), "Re-saving")
+    assert "fetch" not in message
+
+
+def test_a_table_with_semicolons_is_named_as_one_that_was_saved_again(
+    root: Path, cache: str
+) -> None:
+    text = gzip.decompress((root / SPLIT).read_bytes()).replace(b",", b";")
+    rewrite(root / SPLIT, gzip.compress(text))
+    refused(root, cache, TableError, SPLIT, "semicolons", "Re-saving")
 
 
 @pytest.mark.parametrize(
@@ -389,7 +418,9 @@ def test_label_rows_of_studies_that_the_split_table_does_not_have_are_ignored_in
         extra = read_table(root / table).iloc[: len(ids)].assign(study_id=ids)
         edit_table(root / table, lambda rows, extra=extra: pd.concat([extra, rows]))
     assert load_rows("mimic_cxr_jpg", root, cache) == expected
-    message = only_line(caplog)
+    (record,) = [record for record in caplog.records if record.name == "mimic_cxr_jpg.join"]
+    assert record.levelno == logging.WARNING
+    message = record.getMessage()
     for count, table in ((2, CHEXPERT), (1, NEGBIO)):
         assert f"{count} of {len(read_table(root / table))} rows of {root / table}" in message
     assert RADIOLOGIST not in message
