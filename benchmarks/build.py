@@ -24,7 +24,7 @@ from release import full_release
 from rival import REPORTS, Usual
 
 from cxr_datasets.columns import LABELS
-from mimic_cxr_jpg.reports.zipped import read_directory
+from mimic_cxr_jpg.reports.zip_directory import read_directory
 
 TABLES = ("split", "metadata", "chexpert", "negbio")
 PART = 1 / 10
@@ -100,7 +100,7 @@ def _read(path: Path) -> pa.Table:
 def _inflate(path: Path) -> tuple[pa.Array, pa.Array]:
     with pa.memory_map(str(path)) as file:
         archive = memoryview(file.read_buffer())
-    names, places = read_directory(archive, str(path))
+    names, places, *_ = read_directory(archive, str(path))
     texts = []
     for offset, stored in zip(
         places.field("offset").to_pylist(), places.field("stored").to_pylist(), strict=True

@@ -20,7 +20,7 @@ from release import full_release
 from cxr_datasets.storage.source import open_place
 from mimic_cxr_jpg.reports import ReportStore, ReportTree, TarredReports, ZippedReports
 
-ZIP, TAR, TREE = "zip/mimic-cxr-reports.zip", "tar/mimic-cxr-reports.tar.gz", "tree"
+ZIP, TAR, TREE = "zip/mimic-cxr-reports.zip", "tar/mimic-cxr-reports.tar.gz", "tree/files"
 
 
 def ours(store: type[ReportStore], path: str) -> float:
@@ -70,7 +70,7 @@ def gunzip() -> float:
 def by_open() -> float:
     """Walk the tree and read every file."""
     start = time.perf_counter()
-    for folder, _, names in os.walk(full_release() / TREE / "files"):
+    for folder, _, names in os.walk(full_release() / TREE):
         for name in names:
             Path(folder, name).read_bytes()
     return time.perf_counter() - start

@@ -54,14 +54,38 @@ class _Joined:
     lacking: int = 0
 
 
-def read_index(
-    source: Source, files: dict[str, str], reports: ReportStore | None, cache: str
-) -> pa.Table:
-    """Read and join all tables.
+class TableReads:
+    """The tables of a release, each of them read by a thread from now on.
+
+    Attributes:
+        split: The spine.
+        metadata: What is known of each image.
+        labels: Our column of labels -> the table it is from, for those that are there.
+    """
+
+    def __init__(self, source: Source, files: dict[str, str]):
+        """Begin to read.
+
+        Args:
+            source: The release.
+            files: Its tables as `find_tables` gives them, the required ones among them.
+        """
+        pool = ThreadPoolExecutor()
+        self.split = pool.submit(tables.read_split, source, files["split"])
+        self.metadata = pool.submit(tables.read_metadata, source, files["metadata"])
+        self.labels = {
+            column: pool.submit(tables.read_labels, source, files[table], names)
+            for column, (table, names) in tables.LABEL_TABLES.items()
+            if table in files
+        }
+        pool.shutdown(wait=False)  # what was begun is done all the same
+
+
+def read_index(reads: TableReads, reports: ReportStore | None, cache: str) -> pa.Table:
+    """Join all tables.
 
     Args:
-        source: The release.
-        files: Its tables as `find_tables` gives them, the required ones among them.
+        reads: The tables, which are being read.
         reports: The reports, which are made ready meanwhile and add the column `report_at`.
         cache: Folder in which they may write.
 
@@ -74,18 +98,13 @@ def read_index(
     """
     with ThreadPoolExecutor() as pool:
         ready = pool.submit(reports.prepare, cache) if reports else None
-        spine_read = pool.submit(tables.read_split, source, files["split"])
-        metadata = pool.submit(tables.read_metadata, source, files["metadata"])
-        labels = {
-            column: pool.submit(tables.read_labels, source, files[table], names)
-            for column, (table, names) in tables.LABEL_TABLES.items()
-            if table in files
-        }
-        spine = spine_read.result()
+        spine = reads.split.result()
         ids = [spine[name] for name in ("subject_id", "study_id", "dicom_id")]
-        # Each of these waits for one of the readers above, which are ahead of it in the pool.
-        of_metadata = pool.submit(_metadata_columns, spine, metadata)
-        of_labels = [pool.submit(_label_column, spine, name, read) for name, read in labels.items()]
+        # Each of these waits for one of the readers, which have a pool of their own.
+        of_metadata = pool.submit(_metadata_columns, spine, reads.metadata)
+        of_labels = [
+            pool.submit(_label_column, spine, name, read) for name, read in reads.labels.items()
+        ]
         paths = pool.submit(tables.image_paths, *ids)
         report_at = pool.submit(_locate, reports, ready, *ids[:2]) if reports and ready else None
         # Always in this order, so that of several broken tables the same one is named.
@@ -110,7 +129,9 @@ def _locate(
 ) -> pa.Array:
     study, first = numbered(study_ids)
     ready.result()
-    return reports.locate(subject_ids.take(first), study_ids.take(first)).take(study)
+    places = reports.locate(subject_ids.take(first), study_ids.take(first))
+    reports.say_lacking(places)
+    return places.take(study)
 
 
 def _split_names(spine: Table) -> pa.Array:

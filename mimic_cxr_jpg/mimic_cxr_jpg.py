@@ -12,7 +12,7 @@ import datasets
 
 from cxr_datasets.builder import Column, CxrBuilder, CxrConfig, label_feature
 from cxr_datasets.columns import CONFIGS, SECTIONS
-from mimic_cxr_jpg.layouts import IMAGE_FORMS, IMAGE_SUFFIX
+from mimic_cxr_jpg.layouts import IMAGE_FORMS
 from mimic_cxr_jpg.physionet import HOMEPAGE
 from mimic_cxr_jpg.release import MimicRelease, open_release
 from mimic_cxr_jpg.reports import REPORT_SECTIONS
@@ -27,7 +27,7 @@ class MimicCxrJpgConfig(CxrConfig):
         default=None,
         metadata={
             "help": "Address of the reports, which are a separate project, MIMIC-CXR: "
-            "mimic-cxr-reports.zip, a .tar.gz of it, or the folder that holds its files/. "
+            "mimic-cxr-reports.zip, a .tar.gz or .tar of it, or the folder that holds its files/. "
             "Default: they are looked for in data_dir, above it and beside it."
         },
     )
@@ -44,13 +44,16 @@ class MimicCxrJpg(CxrBuilder):
     - the metadata table: `view`, from ViewPosition;
     - the CheXpert table: `labels`;
     - MIMIC-CXR, the project that has the reports: `report`, and the sections parsed from it.
+
+    `height` and `width` are those of the release's file, also where `image_size` made the image
+    smaller, or `images` names smaller ones.
     """
 
     BUILDER_CONFIG_CLASS = MimicCxrJpgConfig
     BUILDER_CONFIGS = [MimicCxrJpgConfig(name=name, version=CxrBuilder.VERSION) for name in CONFIGS]
 
     MEAN_IMAGE_BYTES = 1_624_000  # 570.3 GiB of 377,110 files
-    IMAGE_SUFFIX = IMAGE_SUFFIX
+    IMAGE_SUFFIX = ".jpg"
     IMAGE_FORMS = IMAGE_FORMS
     RAW_VIEWS = tuple(VIEW_POSITIONS)
     RAW_VIEW_COLUMN = "view_position"
@@ -64,8 +67,9 @@ class MimicCxrJpg(CxrBuilder):
         Column("orientation", datasets.Value("string"), "image"),
         Column("height", datasets.Value("int32"), "image"),
         Column("width", datasets.Value("int32"), "image"),
-        Column("study_date", datasets.Value("date32"), "study"),
-        Column("study_time", datasets.Value("time32[ms]"), "study"),
+        # Text, as 2180-05-06 and 08:05:56.875: `datasets` has no tensor of a date or a time.
+        Column("study_date", datasets.Value("string"), "study"),
+        Column("study_time", datasets.Value("string"), "study"),
         # Parsed from the report, beyond the core sections.
         *(
             Column(section, datasets.Value("string"), "study")
@@ -90,5 +94,6 @@ class MimicCxrJpg(CxrBuilder):
         """Find the tables, and the reports if there are any."""
         needs_reports = config.name == "reports"
         return open_release(
-            config.data_dir, config.reports, needs_reports, self.options, config.connections
-        )
+            config.data_dir, config.reports, needs_reports, self.options, config.connections,
+            self._index_folder,
+        )  # fmt: skip

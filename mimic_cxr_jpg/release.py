@@ -13,13 +13,15 @@ from cxr_datasets.errors import ReportsError, StoreError, TableError
 from cxr_datasets.storage.addresses import WEB, check_open, protocol
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source, Stamp
+from cxr_datasets.tables.index import folder_in
 from cxr_datasets.tables.keys import combined, numbered
 from mimic_cxr_jpg import tables
-from mimic_cxr_jpg.join import read_index
+from mimic_cxr_jpg.join import TableReads, read_index
 from mimic_cxr_jpg.layouts import IMAGE_FORMS
 from mimic_cxr_jpg.physionet import HOMEPAGE
 from mimic_cxr_jpg.reports import REPORT_SECTIONS, ReportStore, find_reports, parse_sections
 from mimic_cxr_jpg.reports.find import ARCHIVES, physionet_project
+from mimic_cxr_jpg.sample import Sample
 
 DATASET = "MIMIC-CXR-JPG"
 REPORTS_HOMEPAGE = "https://physionet.org/content/mimic-cxr/"
@@ -44,12 +46,20 @@ class MimicRelease(Release):
         source: The folder that holds the tables and `files/`.
         tables: File of each table, as `tables.find_tables` gives them.
         reports: The reports, or None if they were not found.
+        sample: Some studies, by which they were found.
     """
 
-    def __init__(self, source: Source, files: dict[str, str], reports: ReportStore | None):
+    def __init__(
+        self,
+        source: Source,
+        files: dict[str, str],
+        reports: ReportStore | None,
+        sample: Sample,
+    ):
         self.source = source
         self.tables = files
         self.reports = reports
+        self.sample = sample
 
     def stamps(self) -> list[Stamp]:
         """Stamps of the tables and of the reports."""
@@ -68,10 +78,13 @@ class MimicRelease(Release):
             TableError: A table is broken or contradicts another.
             ReportsError: The reports are damaged.
         """
-        return read_index(self.source, self.tables, self.reports, cache)
+        reads, self.sample.reads = self.sample.reads, None
+        reads = reads or TableReads(self.source, self.tables)
+        return read_index(reads, self.reports, cache)
 
     def add_texts(self, rows: pa.Table) -> pa.Table:
         """Read the reports of some rows and parse their sections, once a study."""
+        self.sample.keep()
         if self.reports is None:
             texts = pa.nulls(rows.num_rows, pa.string())
             return _with_columns(rows, dict.fromkeys(("report", *REPORT_SECTIONS), texts))
@@ -93,6 +106,7 @@ def open_release(
     needs_reports: bool = False,
     options: StorageOptions | None = None,
     connections: int | None = None,
+    cache: str | None = None,
 ) -> MimicRelease:
     """Recognise a copy of the release and look for its reports.
 
@@ -102,11 +116,13 @@ def open_release(
         needs_reports: Whether it is an error if they are not found.
         options: Storage options of the stores of both.
         connections: Most requests at once to a remote store.
+        cache: Folder for what must be read to compare several places of reports; None: that of
+            index files in the cache of `datasets`.
 
     Raises:
         ReleaseError: There is no such folder, or it lacks the split table.
         StoreError: A remote store refuses a table.
-        TableError: The metadata table is missing.
+        TableError: The metadata table is missing, or the split table is broken.
         ReportsError: The reports are not where `reports` says, are broken, or are needed and
             were not found.
     """
@@ -125,10 +141,12 @@ def open_release(
     _say_without_labels(source, files)
     if reports is not None:
         check_open("reports", reports)
-    store = find_reports(source, reports)
+    cache = cache or folder_in(None)
+    sample = Sample(source, files, cache)
+    store = find_reports(source, reports, sample, cache)
     if store is None:
         _say_without_reports(source, needs_reports)
-    return MimicRelease(source, files, store)
+    return MimicRelease(source, files, store, sample)
 
 
 def _say_without_labels(source: Source, files: dict[str, str]) -> None:
@@ -162,8 +180,8 @@ def _say_without_reports(source: Source, needs_reports: bool) -> None:
     message = (
         f"No reports in {source.shown()}, above it or beside it. They belong to the separate "
         f"project MIMIC-CXR ({REPORTS_HOMEPAGE}). Fetch mimic-cxr-reports.zip there and pass "
-        "reports=, the path of that file, of a .tar.gz of it, or of the folder that holds its "
-        "files/."
+        "reports=, the path of that file, of a .tar.gz or .tar of it, or of the folder that holds "
+        "its files/."
         f"{_refusal(source)}"
     )
     if needs_reports:

@@ -121,8 +121,8 @@ def spread_rows(path: str, name: str, count: int) -> pa.Array:
     splits = list(read_splits(path).values())
     starts = np.cumsum([0, *(split.rows for split in splits)])
     wanted = spread_places(int(starts[-1]), count)
+    found = []
     with opened(path) as reader:
-        found = []
         for row in wanted.tolist():
             number = int(np.searchsorted(starts, row, side="right")) - 1
             block, place = divmod(row - starts[number], _rows_per_block(splits[number].rows))

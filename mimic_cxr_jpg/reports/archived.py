@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from abc import abstractmethod
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +15,16 @@ import pyarrow.compute as pc
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.storage.download import fetched
 from cxr_datasets.storage.source import Source, open_place
-from cxr_datasets.tables.keys import find_keys
-from mimic_cxr_jpg.reports.store import TEXT_PATH, ReportStore, text_paths
+from mimic_cxr_jpg.reports.members import FILES, Links, Texts, find_texts
+from mimic_cxr_jpg.reports.store import TEXT_PATH, ReportStore
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
 
 OUTSIDE = r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)"
 """Pattern of a member's name that is absolute, names a drive, or climbs out of the archive."""
+
+_logger = logging.getLogger(__name__)
 
 
 class ArchivedReports(ReportStore):
@@ -43,19 +47,40 @@ class ArchivedReports(ReportStore):
         self.held, self.held_path = open_place(copy.parent), copy.name
         return copy
 
-    def _find_members(
-        self, names: pa.Array, subject_ids: pa.Array, study_ids: pa.Array
-    ) -> pa.Array:
-        """Give for each study the number of its member; null where there is none."""
-        # Some archives have a folder of their own around files/.
-        tails = pc.utf8_slice_codeunits(names, -len(TEXT_PATH))
-        found = find_keys(text_paths(subject_ids, study_ids), tails)
-        if found.null_count == len(found):
+    @abstractmethod
+    def _listing(self) -> tuple[pa.Array, Links]:
+        """Give the names of all members, and the links among them. `_places` is called next."""
+
+    @abstractmethod
+    def _places(self, rows: pa.Array) -> pa.Array:
+        """Turn numbers of members, as listed last, into places that `read` takes."""
+
+    def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
+        """See `ReportStore.locate`."""
+        texts = self._find(subject_ids, study_ids)
+        if texts.rows.null_count == len(texts.rows):
             raise ReportsError(
                 f"{self.address} holds no report of these studies: expected members such as "
                 f"{TEXT_PATH}. Pass the reports of MIMIC-CXR as reports=."
             )
-        return found
+        if texts.passed_over:
+            _logger.warning(
+                "%d of %d texts in %s were passed over: another member is the same study's. One in "
+                "%s goes before those in other folders, and of two of one name the last one counts",
+                texts.passed_over, texts.members, self.address, FILES,
+            )  # fmt: skip
+        return self._places(texts.rows)
+
+    def has(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
+        """See `ReportStore.has`."""
+        return pc.invert(self.lacks(self._places(self._find(subject_ids, study_ids).rows)))
+
+    def _find(self, subject_ids: pa.Array, study_ids: pa.Array) -> Texts:
+        """Find for each study the number of its member."""
+        names, links = self._listing()
+        if not len(names):
+            raise damaged(self.address, "it is an archive without a member")
+        return find_texts(names, subject_ids, study_ids, links, self.address)
 
 
 def check_inside(name: str, address: str) -> None:

@@ -2,19 +2,64 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.storage.source import Source, Stamp
-from mimic_cxr_jpg.tables import patient_folders
+
+_logger = logging.getLogger(__name__)
 
 TEXT_PATH = "files/p1x/p1xxxxxxx/s5xxxxxxx.txt"
 """Form of a report's path. It lies beside the folder of its study's images, not in it."""
+
+
+SAMPLE = 32
+"""Studies, spread over all of a release, by which places of reports are compared."""
+
+_T = TypeVar("_T")
+
+
+class Studies(NamedTuple):
+    """Some studies.
+
+    Attributes:
+        subject_ids: The patient of each, int64.
+        study_ids: The studies, each of them once, int64.
+    """
+
+    subject_ids: pa.Array
+    study_ids: pa.Array
+
+    @classmethod
+    def of(cls, ids: Iterable[tuple[int, int]]) -> Studies:
+        """Make it of pairs of ids, of which some may repeat."""
+        patient_of = {study: patient for patient, study in ids}
+        patients, studies = list(patient_of.values()), list(patient_of)
+        return cls(pa.array(patients, pa.int64()), pa.array(studies, pa.int64()))
+
+    def some(self, count: int) -> Studies:
+        """Take a few of them, spread over all."""
+        rows = pa.array(spread(range(len(self.study_ids)), count), pa.int64())
+        return Studies(self.subject_ids.take(rows), self.study_ids.take(rows))
+
+
+def spread(items: Sequence[_T], count: int) -> list[_T]:
+    """Take some items at even distances, the first and the last among them; all if there are few.
+
+    Args:
+        items: The items.
+        count: How many to take, more than one.
+    """
+    if len(items) <= count:
+        return list(items)
+    return [items[round(n * (len(items) - 1) / (count - 1))] for n in range(count)]
 
 
 class ReportStore(ABC):
@@ -57,6 +102,47 @@ class ReportStore(ABC):
         """
 
     @abstractmethod
+    def lacks(self, places: pa.Array) -> pa.Array:
+        """Mark the places at which there is no text. In a tree each is looked at.
+
+        Args:
+            places: n of the places that `locate` gave.
+
+        Returns:
+            n booleans: whether nothing is there, or a file without a byte.
+        """
+
+    @property
+    def looks_quickly(self) -> bool:
+        """Whether `lacks` takes little time for all studies of a release."""
+        return True
+
+    def say_lacking(self, places: pa.Array) -> None:
+        """Say in one line how many studies have no text, if it is not none of them.
+
+        Args:
+            places: What `locate` gave for all studies.
+        """
+        looked_for = "studies"
+        if not self.looks_quickly:
+            rows = spread(range(len(places)), SAMPLE)
+            places, looked_for = places.take(pa.array(rows)), "studies that were looked for"
+        lacking = pc.sum(self.lacks(places)).as_py()
+        if lacking:
+            _logger.warning(
+                "%d of %d %s have no report in %s: their columns of text are null",
+                lacking, len(places), looked_for, self.address,
+            )  # fmt: skip
+
+    @abstractmethod
+    def has(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
+        """Say which of a few studies have a text; arguments and errors as for `locate`.
+
+        Returns:
+            A boolean for each study.
+        """
+
+    @abstractmethod
     def read(self, places: pa.Array) -> pa.Array:
         """Read texts.
 
@@ -72,9 +158,10 @@ class ReportStore(ABC):
 
 
 def text_paths(subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
-    """Give the path of each study's report, of the form `TEXT_PATH`."""
-    study = pc.cast(study_ids, pa.string())
-    return pc.binary_join_element_wise(patient_folders(subject_ids), "/s", study, ".txt", "")
+    """Give the path of each study's report, of the form `TEXT_PATH`, from `files/` on."""
+    patient, study = pc.cast(subject_ids, pa.string()), pc.cast(study_ids, pa.string())
+    group = pc.utf8_slice_codeunits(patient, 0, 2)
+    return pc.binary_join_element_wise("p", group, "/p", patient, "/s", study, ".txt", "")
 
 
 def decoded(contents: pa.Array | Sequence[bytes | None]) -> pa.Array:

@@ -1,4 +1,4 @@
-"""Reports in a tar.gz, which can only be read from its beginning to its end.
+"""Reports in a tar or tar.gz, which can only be read from its beginning to its end.
 
 It is read by column: numpy finds the headers in a piece of the archive and takes all its members
 at once, some ten times faster than `tarfile`, which builds an object for each of some 290,000
@@ -11,16 +11,17 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
-from typing import Any, BinaryIO
+from itertools import islice, starmap
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.errors import ReportsError
 from cxr_datasets.storage.ahead import one_ahead
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
@@ -32,9 +33,14 @@ from mimic_cxr_jpg.reports.archived import (
     plain_names,
     segments,
 )
+from mimic_cxr_jpg.reports.members import Link, Links, is_text
 from mimic_cxr_jpg.reports.store import decoded, permitted
 
-_TEXTS = pa.schema({"name": pa.string(), "text": pa.string()})
+_TEXTS = pa.schema(
+    {"name": pa.string(), "text": pa.string(), "link": pa.string(), "is_hard": pa.bool_()}
+)
+"""A row for each member that is a file, with its text, or a link, with where it leads."""
+
 _MEMBERS_AT_ONCE = 4_096
 _PIECE = 1 << 24
 """Bytes read at once."""
@@ -45,7 +51,8 @@ _FILE, _FOLDER = ord("0"), ord("5")
 _SIZE_DIGITS, _SUM_DIGITS = slice(124, 135), slice(148, 154)
 _SUM_FIELD, _PREFIX = slice(148, 156), slice(345, 500)
 
-_FILES = (tarfile.REGTYPE, tarfile.AREGTYPE)
+_GZIP = b"\x1f\x8b"
+_LINKS = (tarfile.SYMTYPE, tarfile.LNKTYPE)
 _LARGEST_MEMBER = 1 << 32
 """Bytes; a report has a few thousand."""
 
@@ -55,7 +62,7 @@ _NO_TAR = (tarfile.TarError, ValueError, OverflowError, RecursionError)
 
 
 class TarredReports(ArchivedReports):
-    """Reports in a tar.gz.
+    """Reports in a tar, compressed by gzip or not, whatever its name says.
 
     It is read once, into one Arrow file in the cache of `datasets`. There every worker finds each
     text without reading others.
@@ -73,7 +80,8 @@ class TarredReports(ArchivedReports):
             ReportsError: The archive is damaged.
             StoreError: A remote archive cannot be read.
         """
-        key = hashlib.sha256(repr(list(map(tuple, self.stamps()))).encode()).hexdigest()[:16]
+        made_of = [_TEXTS.names, *map(tuple, self.stamps())]
+        key = hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
         self.cached = f"{cache}/mimic-cxr-reports-{key}.arrow"
         if index_file.has_index(self.cached):
             return
@@ -91,29 +99,56 @@ class TarredReports(ArchivedReports):
                     break
                 names, contents = piece
                 read += len(names)
-                yield pa.table([names, decoded(contents)], _TEXTS)
+                no_links = [pa.nulls(len(names), kind) for kind in (pa.string(), pa.bool_())]
+                yield pa.table([names, decoded(contents), *no_links], _TEXTS)
             else:
+                if not read:
+                    raise damaged(self.address, "it is an archive without a file")
                 return
         with self._stream() as stream:
             members = islice(read_members(stream, self.address), read, None)
             while some := list(islice(members, _MEMBERS_AT_ONCE)):
-                member_names, member_contents = zip(*some, strict=True)
-                yield pa.table([pa.array(member_names), decoded(member_contents)], _TEXTS)
+                read += len(some)
+                yield _table(some)
+        if not read:
+            raise damaged(self.address, "it is an archive without a file")
 
     @contextmanager
     def _stream(self) -> Iterator[Any]:
         with permitted(self.address), self.held.arrow_file(self.held_path) as file:
+            is_packed = file.read(len(_GZIP)) == _GZIP
+        with permitted(self.address), self.held.arrow_file(self.held_path) as file:
             # Unlike gzip's own, this one goes on where one compressed stream follows another.
-            yield pa.CompressedInputStream(file, "gzip")
+            yield pa.CompressedInputStream(file, "gzip") if is_packed else file
 
-    def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
-        """See `ReportStore.locate`."""
-        names = combined(index_file.read_column(self.cached, "name"))
-        return pc.cast(self._find_members(names, subject_ids, study_ids), pa.int64())
+    def _listing(self) -> tuple[pa.Array, Links]:
+        name, link, is_hard = (
+            combined(index_file.read_column(self.cached, column))
+            for column in ("name", "link", "is_hard")
+        )
+        rows = pc.indices_nonzero(link.is_valid())
+        links = zip(link.take(rows).to_pylist(), is_hard.take(rows).to_pylist(), strict=True)
+        return name, dict(zip(rows.to_pylist(), starmap(Link, links), strict=True))
+
+    def _places(self, rows: pa.Array) -> pa.Array:
+        return rows
+
+    def lacks(self, places: pa.Array) -> pa.Array:
+        """See `ReportStore.lacks`."""
+        texts = index_file.read_column(self.cached, "text")
+        has_text = pa.concat_arrays([chunk.is_valid() for chunk in texts.chunks])
+        return pc.invert(pc.fill_null(has_text.take(places), False))
 
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`."""
         return index_file.take_rows(self.cached, "text", places)
+
+
+def _table(members: Iterable[Member]) -> pa.Table:
+    names, contents, links = zip(*members, strict=True)
+    targets = pa.array([link and link.target for link in links], pa.string())
+    are_hard = pa.array([link and link.is_hard for link in links], pa.bool_())
+    return pa.table([pa.array(names), decoded(contents), targets, are_hard], _TEXTS)
 
 
 # --- many members at once -------------------------------------------------------------------------
@@ -196,7 +231,21 @@ def _octal(digits: Bytes) -> Any:
 # --- one member after the other -------------------------------------------------------------------
 
 
-def read_members(stream: BinaryIO, address: str) -> Iterator[tuple[str, bytes]]:
+class Member(NamedTuple):
+    """A file of an archive, or a link.
+
+    Attributes:
+        name: Its name.
+        content: Its bytes; of a link none.
+        link: Where it leads; of a file None.
+    """
+
+    name: str
+    content: bytes
+    link: Link | None
+
+
+def read_members(stream: BinaryIO, address: str) -> Iterator[Member]:
     """Read a tar archive from its beginning to its end.
 
     Args:
@@ -204,10 +253,11 @@ def read_members(stream: BinaryIO, address: str) -> Iterator[tuple[str, bytes]]:
         address: Where it is, for the errors.
 
     Yields:
-        Name and content of each file; folders and links are passed over.
+        Its files and links; folders and devices are passed over.
 
     Raises:
-        ReportsError: It is no tar archive, is truncated, or a member's name leads outside it.
+        ReportsError: It is no tar archive, is truncated, a member's name leads outside it, or a
+            report is a sparse file.
     """
     try:
         with tarfile.open(
@@ -216,17 +266,33 @@ def read_members(stream: BinaryIO, address: str) -> Iterator[tuple[str, bytes]]:
             while (member := archive.next()) is not None:
                 archive.members = []  # type: ignore[attr-defined]  # or it keeps all it has met
                 _check_size(member)
-                if member.type in _FILES and not member.issparse():
+                if member.type in _LINKS:
                     check_inside(member.name, address)
+                    is_hard = member.type == tarfile.LNKTYPE
+                    yield Member(member.name, b"", Link(member.linkname, is_hard))
+                elif _is_file(member, address):
                     content = archive.extractfile(member)
                     assert content is not None
-                    yield member.name, content.read()
+                    yield Member(member.name, content.read(), None)
         while stream.read(_PIECE):
             pass  # what is compressed ends with its checksum
     except _DOES_NOT_DECOMPRESS:
         raise damaged(address, "it does not decompress to its end") from None
     except _NO_TAR:
         raise damaged(address, "it is no tar archive, breaks off, or a header is damaged") from None
+
+
+def _is_file(member: tarfile.TarInfo, address: str) -> bool:
+    """Whether a member that is no link has a content. As in `tarfile`, unknown types do."""
+    if not member.isreg() and member.type in tarfile.SUPPORTED_TYPES:
+        return False
+    check_inside(member.name, address)
+    if member.issparse() and is_text(member.name):
+        raise ReportsError(
+            f"{address}: {member.name[-80:]!r} is a sparse file, which is not read here. Pack the "
+            "reports again without --sparse, or pass the folder that holds files/ as reports=."
+        )
+    return not member.issparse()
 
 
 class _Member(tarfile.TarInfo):

@@ -1,19 +1,13 @@
 """Reports in a zip archive, read where it lies, without unpacking it.
 
-The archive has some 290,000 members. `zipfile` builds an object for each, which takes longer than
-everything else a build does. Here numpy reads the directory by column, and only the texts that are
-asked for are decompressed. The functions that work on many members at once return None where one
-is out of the ordinary; those that take one after the other then read it, or say what is wrong.
+Only the texts that are asked for are decompressed, many at once. `_inflate` returns None where one
+of them is out of the ordinary; `read_member` then reads it, or says what is wrong.
 
-`zipfile` cannot replace those. It takes an entry overwritten by zeros for an empty file, does not
-notice that a directory lacks entries, and accepts bytes before the archive.
-
-The format is described in PKWARE's APPNOTE, sections 4.3.7 to 4.3.16.
+`zipfile` does not read the members: it takes an entry overwritten by zeros for an empty file.
 """
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from typing import Any
@@ -22,34 +16,32 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mimic_cxr_jpg.reports.archived import (
-    ArchivedReports,
-    Bytes,
-    Numbers,
-    check_inside,
-    damaged,
-    plain_names,
-    segments,
-)
+from cxr_datasets.errors import ReportsError
+from mimic_cxr_jpg.reports.archived import ArchivedReports, Numbers, damaged
+from mimic_cxr_jpg.reports.members import Link, Links
 from mimic_cxr_jpg.reports.store import decoded, permitted
-
-MEMBER_TYPE = pa.struct(
-    {"offset": pa.int64(), "stored": pa.int64(), "method": pa.uint16(), "crc": pa.uint32()}
+from mimic_cxr_jpg.reports.zip_directory import (
+    DEFLATED,
+    ENCRYPTED,
+    STORED,
+    Directory,
+    number,
+    read_directory,
 )
-"""Where a member begins, its compressed size in bytes, how it is compressed, and its checksum."""
 
-_STORED, _DEFLATED = 0, 8
-
-_END_MARK, _LOCATOR_MARK = b"PK\x05\x06", b"PK\x06\x07"
-_ENTRY_MARK, _LOCAL_MARK = b"PK\x01\x02", b"PK\x03\x04"
-_END = struct.Struct("<4s4H2LH")
-_END_64_LOCATOR = struct.Struct("<4sLQL")
-_END_64 = struct.Struct("<4sQ2H2L4Q")
-_ENTRY = struct.Struct("<4s6xH4x3L3H8xL")
+_LOCAL_MARK = b"PK\x03\x04"
 _LOCAL = struct.Struct("<4s2xH6xL8x2H")
 _CHECKSUM_FOLLOWS = 1 << 3
-_LONGEST_COMMENT = 65_535
-_IN_ZIP_64 = 0xFFFF_FFFF
+_LARGEST_EMPTY = 2
+"""Bytes that no byte takes when it is compressed."""
+
+_METHODS = {
+    1: "Shrink", 6: "Implode", 9: "Deflate64", 10: "IBM TERSE", 12: "bzip2", 14: "LZMA",
+    93: "Zstandard", 95: "xz", 96: "JPEG", 97: "WavPack", 98: "PPMd", 99: "AES",
+}  # fmt: skip
+"""Names of methods of compression that are not read here, from APPNOTE, section 4.4.5."""
+
+_UNPACK = "and pass the folder that holds files/ as reports=; or fetch the release's own zip again."
 
 
 class ZippedReports(ArchivedReports):
@@ -59,8 +51,10 @@ class ZippedReports(ArchivedReports):
     there are shards, again in every epoch.
     """
 
+    _OPEN = ("_mapped", "_directory")
+
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_mapped"}
+        return {name: value for name, value in self.__dict__.items() if name not in self._OPEN}
 
     def prepare(self, cache: str) -> None:
         """Copy a remote archive into the cache, unless it is there.
@@ -79,8 +73,36 @@ class ZippedReports(ArchivedReports):
 
     def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
         """See `ReportStore.locate`."""
-        names, places = read_directory(self._archive, self.address)
-        return places.take(self._find_members(names, subject_ids, study_ids))
+        places = super().locate(subject_ids, study_ids)
+        del self._directory  # it is large, and not needed again
+        return places
+
+    def _listing(self) -> tuple[pa.Array, Links]:
+        if not hasattr(self, "_directory"):
+            self._directory: Directory = read_directory(self._archive, self.address)
+        names, places, _, is_link = self._directory
+        links = np.flatnonzero(is_link)
+        targets = read_members(self._archive, places.take(pa.array(links)), self.address)
+        return names, {
+            row: Link(target.decode("utf-8", "replace"))
+            for row, target in zip(links.tolist(), targets, strict=True)
+        }
+
+    def _places(self, rows: pa.Array) -> pa.Array:
+        places = self._directory.places.take(rows)
+        flags = self._directory.flags[rows.drop_null().to_numpy()]
+        if (flags & ENCRYPTED).any():
+            raise encrypted(self.address)
+        methods = pc.unique(places.field("method").filter(places.is_valid())).to_pylist()
+        for method in sorted(set(methods) - {STORED, DEFLATED}):
+            raise not_read(self.address, method)
+        return places
+
+    def lacks(self, places: pa.Array) -> pa.Array:
+        """See `ReportStore.lacks`."""
+        crc, stored = (pc.struct_field(places, name) for name in ("crc", "stored"))
+        empty = pc.and_(pc.equal(crc, 0), pc.less_equal(stored, _LARGEST_EMPTY))
+        return pc.or_(places.is_null(), pc.fill_null(empty, True))
 
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`."""
@@ -90,119 +112,20 @@ class ZippedReports(ArchivedReports):
         return pc.replace_with_mask(absent, present, decoded(contents))
 
 
-# --- the directory --------------------------------------------------------------------------------
+def encrypted(address: str) -> ReportsError:
+    """Build the error for an archive that needs a password."""
+    return ReportsError(
+        f"{address} is encrypted. Unpack it by its password, with 7-Zip for example, {_UNPACK}"
+    )
 
 
-def read_directory(archive: memoryview, address: str) -> tuple[pa.Array, pa.StructArray]:
-    """Read the central directory of a zip archive.
-
-    Args:
-        archive: Its bytes.
-        address: Where it is, for the errors.
-
-    Returns:
-        The names of its n members, strings, and an array of n `MEMBER_TYPE`.
-
-    Raises:
-        ReportsError: It is no zip archive, is truncated, or a member's name leads outside it.
-    """
-    position, count = _find_directory(archive, address)
-    columns = read_entries(archive[position:], count)
-    if columns is None:
-        columns = _read_entries_singly(archive, position, count, address)
-    places = [columns[field.name].cast(field.type) for field in MEMBER_TYPE]
-    return columns["name"], pa.StructArray.from_arrays(places, fields=list(MEMBER_TYPE))
-
-
-def _find_directory(archive: memoryview, address: str) -> tuple[int, int]:
-    """Say where the central directory begins, and how many members it lists."""
-    tail_start = max(0, len(archive) - _END.size - _LONGEST_COMMENT)
-    found = bytes(archive[tail_start:]).rfind(_END_MARK)
-    if found < 0:
-        raise damaged(address, "it is no zip archive, or its end is missing")
-    try:
-        end = _END.unpack_from(archive, tail_start + found)
-        locator_at = tail_start + found - _END_64_LOCATOR.size
-        if locator_at >= 0 and archive[locator_at : locator_at + 4] == _LOCATOR_MARK:
-            end_64_at = _END_64_LOCATOR.unpack_from(archive, locator_at)[2]
-            end_64 = _END_64.unpack_from(archive, end_64_at)
-            return end_64[9], end_64[7]
-    except (struct.error, OverflowError):
-        raise damaged(address, "its end is damaged") from None
-    return end[6], end[4]
-
-
-def read_entries(directory: memoryview, count: int) -> dict[str, pa.Array] | None:
-    """Read the entries of a central directory, all at once.
-
-    Args:
-        directory: Its bytes, from the first entry on.
-        count: Number of its entries.
-
-    Returns:
-        Columns `name`, `offset`, `stored`, `method` and `crc`, a row a member; None if an entry is
-        out of the ordinary.
-    """
-    found = (match.start() for match in re.finditer(re.escape(_ENTRY_MARK), directory))
-    starts = np.fromiter(found, np.int64)
-    data = np.frombuffer(directory, np.uint8)
-    if len(starts) != count or count == 0 or starts[-1] + _ENTRY.size > len(data):
-        return None
-    name_sizes, *more = (_number(data, starts + at, 2) for at in (28, 30, 32))
-    ends = starts + _ENTRY.size + name_sizes + sum(more)
-    offsets = _number(data, starts + 42, 4)
-    if starts[0] or (ends[:-1] != starts[1:]).any() or ends[-1] > len(data):
-        return None
-    if (offsets == _IN_ZIP_64).any():
-        return None
-    names = plain_names(segments(data, starts + _ENTRY.size, name_sizes))
-    if names is None:
-        return None
-    return {
-        "name": names,
-        "offset": pa.array(offsets),
-        "stored": pa.array(_number(data, starts + 20, 4)),
-        "method": pa.array(_number(data, starts + 10, 2), pa.uint16()),
-        "crc": pa.array(_number(data, starts + 16, 4), pa.uint32()),
-    }
-
-
-def _read_entries_singly(
-    archive: memoryview, position: int, count: int, address: str
-) -> dict[str, pa.Array]:
-    """Read the entries one after the other, into the columns that `read_entries` gives."""
-    names, entries = [], []
-    for _ in range(count):
-        name, entry, position = _read_entry(archive, position, address)
-        names.append(name)
-        entries.append(entry)
-    for name in names:
-        check_inside(name, address)
-    columns = {
-        field.name: pa.array([entry[place] for entry in entries], field.type)
-        for place, field in enumerate(MEMBER_TYPE)
-    }
-    return {"name": pa.array(names, pa.string()), **columns}
-
-
-def _read_entry(
-    archive: memoryview, position: int, address: str
-) -> tuple[str, tuple[int, int, int, int], int]:
-    """Read one entry: its name, its fields of `MEMBER_TYPE`, and where the next one begins."""
-    try:
-        entry = _ENTRY.unpack_from(archive, position)
-    except (struct.error, OverflowError):
-        raise damaged(address, "its table of members breaks off") from None
-    mark, method, crc, stored, _, name_size, extra_size, comment_size, offset = entry
-    if mark != _ENTRY_MARK or offset == _IN_ZIP_64:
-        raise damaged(address, "its table of members is damaged, or is not that of the release")
-    name_at = position + _ENTRY.size
-    name = str(archive[name_at : name_at + name_size], "utf-8", "replace")
-    following = name_at + name_size + extra_size + comment_size
-    return name, (offset, stored, method, crc), following
-
-
-# --- the members ----------------------------------------------------------------------------------
+def not_read(address: str, method: int) -> ReportsError:
+    """Build the error for an archive whose texts are compressed in another way than by Deflate."""
+    name = _METHODS.get(method, "a method unknown here")
+    return ReportsError(
+        f"{address} is compressed by {name} (method {method}), which is not read here: expected "
+        f"Deflate (method 8). Unpack it, with 7-Zip for example, {_UNPACK}"
+    )
 
 
 def read_members(archive: memoryview, places: pa.StructArray, address: str) -> list[bytes]:
@@ -221,7 +144,7 @@ def read_members(archive: memoryview, places: pa.StructArray, address: str) -> l
     """
     offset, stored, method, crc = (column.to_numpy() for column in places.flatten())
     contents = None
-    if (method == _DEFLATED).all():
+    if (method == DEFLATED).all():
         contents = _inflate(archive, offset, stored, crc)
     if contents is None:
         members = places.to_pylist()
@@ -236,13 +159,12 @@ def _inflate(
     data = np.frombuffer(archive, np.uint8)
     if len(offsets) and offsets.max() + _LOCAL.size > len(data):
         return None
-    starts = offsets + _LOCAL.size + _number(data, offsets + 26, 2) + _number(data, offsets + 28, 2)
+    starts = offsets + _LOCAL.size + number(data, offsets + 26, 2) + number(data, offsets + 28, 2)
     ends = starts + stored
-    marked = _number(data, offsets, 4) == int.from_bytes(_LOCAL_MARK, "little")
-    agree = (_number(data, offsets + 6, 2) & _CHECKSUM_FOLLOWS != 0) | (
-        _number(data, offsets + 14, 4) == crcs
-    )
-    if not (marked & agree & (ends <= len(data))).all():
+    marked = number(data, offsets, 4) == int.from_bytes(_LOCAL_MARK, "little")
+    flags = number(data, offsets + 6, 2)
+    agree = (flags & _CHECKSUM_FOLLOWS != 0) | (number(data, offsets + 14, 4) == crcs)
+    if not (marked & agree & (ends <= len(data)) & (flags & ENCRYPTED == 0)).all():
         return None
     inflate = zlib.decompress
     try:
@@ -267,12 +189,14 @@ def read_member(
         mark, flags, local_crc, name_size, extra_size = _LOCAL.unpack_from(archive, offset)
         start = offset + _LOCAL.size + name_size + extra_size
         data = archive[start : start + stored]
-        if method == _DEFLATED:
+        if mark == _LOCAL_MARK and flags & ENCRYPTED:
+            raise encrypted(address)
+        if method == DEFLATED:
             content = zlib.decompress(data, -zlib.MAX_WBITS)
-        elif method == _STORED:
+        elif method == STORED:
             content = bytes(data)
         else:
-            raise damaged(address, f"a member is compressed by method {method}, not by 0 or 8")
+            raise not_read(address, method)
     except (struct.error, zlib.error):
         raise damaged(address, f"the member at byte {offset} does not decompress") from None
     # Both checksums count. Zeros over an entry make it one of an empty file, whose checksum is 0.
@@ -281,10 +205,3 @@ def read_member(
     if mark != _LOCAL_MARK or not agree or zlib.crc32(content) != crc:
         raise damaged(address, f"the member at byte {offset} does not match its checksum")
     return content
-
-
-def _number(data: Bytes, at: Numbers, size: int) -> Numbers:
-    """Read little-endian numbers of `size` bytes at some places."""
-    return sum(
-        (data[at + byte].astype(np.int64) << (8 * byte) for byte in range(size)), np.int64(0)
-    )

@@ -64,9 +64,14 @@ def test_reports_are_found_in_the_release_above_it_and_beside_it(
     rows: list[dict[str, Any]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    write_as(form, Path(os.path.normpath(jpg / place)), texts)
+    where = Path(os.path.normpath(jpg / place))
+    write_as(form, where, texts)
     assert load(jpg, cache) == rows
-    assert not said(caplog)
+    studies = {row["study_id"]: row["report"] for row in rows}
+    lacking = sum(report is None for report in studies.values())
+    (record,) = said(caplog)
+    begins = f"{lacking} of {len(studies)} studies have no report in {where}"
+    assert record.getMessage().startswith(begins)
 
 
 def test_reports_of_a_gsutil_copy_are_found_in_that_of_the_other_bucket(
@@ -255,7 +260,7 @@ def test_a_given_file_of_another_kind_is_an_error_that_lists_the_right_ones(
     small_release: Path, tmp_path: Path, cache: str
 ) -> None:
     rewrite(tmp_path / "mimic_cxr_sectioned.csv", b"study,impression\n")
-    with pytest.raises(ReportsError, match=r"sectioned\.csv .*\.zip, \.tar\.gz or \.tgz"):
+    with pytest.raises(ReportsError, match=r"sectioned\.csv .*\.zip, \.tar\.gz, \.tgz or \.tar"):
         load(small_release, cache, reports=str(tmp_path / "mimic_cxr_sectioned.csv"))
 
 

@@ -38,14 +38,19 @@ def tar_bytes(
     return stream.getvalue()
 
 
+def files_in(stream: Any) -> Members:
+    members = read_members(stream, ADDRESS)
+    return [(name, content) for name, content, link in members if link is None]
+
+
 def read_tar(content: bytes) -> Members:
-    return list(read_members(io.BytesIO(content), ADDRESS))
+    return files_in(io.BytesIO(content))
 
 
 def read_tar_gz(content: bytes) -> Members:
     """Read as the loader does, through pyarrow's decompressor."""
     stream = pa.CompressedInputStream(pa.BufferReader(content), "gzip")
-    return list(read_members(stream, ADDRESS))
+    return files_in(stream)
 
 
 def by_tarfile(content: bytes) -> Members:
@@ -90,7 +95,7 @@ def test_pax_names_outside_ascii_and_global_headers_are_read() -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_links_and_folders_are_passed_over(form: int) -> None:
+def test_links_folders_and_pipes_are_no_files(form: int) -> None:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=form) as archive:
         for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE):
@@ -286,7 +291,7 @@ def test_damage_to_a_tar_gives_an_error_of_ours_or_what_the_other_reader_gives(
         else:
             damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
         try:
-            expected = list(read_members(io.BytesIO(damaged), "x"))
+            expected = files_in(io.BytesIO(damaged))
         except ReportsError:
             errors += 1
             with pytest.raises(ReportsError):

@@ -20,6 +20,7 @@ from mimic_cxr_jpg.reports import (
     ZippedReports,
     find_reports,
 )
+from mimic_cxr_jpg.reports.store import Studies
 from mimic_cxr_jpg.synthetic import write_release
 from tests.mimic_cxr_jpg.reports.conftest import load
 from tests.mimic_cxr_jpg.reports.forms import (
@@ -192,12 +193,15 @@ def test_a_store_reads_any_places_in_any_order_after_it_was_pickled(
     form: str, tmp_path: Path, texts: Texts
 ) -> None:
     write_as(form, tmp_path / "data", texts)
-    store = find_reports(open_place(tmp_path / "data"), None)
-    assert type(store) is {"zip": ZippedReports, "tar.gz": TarredReports, "tree": ReportTree}[form]
-    store.prepare(str(tmp_path / "cache"))
     names = sorted(texts, reverse=True)
     subjects = pa.array([int(Path(name).parts[2][1:]) for name in names] + [10000000])
     studies = pa.array([int(Path(name).stem[1:]) for name in names] + [50000000])
+    cache = str(tmp_path / "cache")
+    store = find_reports(
+        open_place(tmp_path / "data"), None, lambda: Studies(subjects, studies), cache
+    )
+    assert type(store) is {"zip": ZippedReports, "tar.gz": TarredReports, "tree": ReportTree}[form]
+    store.prepare(cache)
     places = store.locate(subjects, studies)
     assert len(places) == len(names) + 1
     other = pickle.loads(pickle.dumps(store))

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from cxr_datasets.errors import ReportsError
-from mimic_cxr_jpg.reports.zipped import read_directory, read_entries, read_member
+from mimic_cxr_jpg.reports.zip_directory import read_directory, read_entries
+from mimic_cxr_jpg.reports.zipped import read_member
 from tests.mimic_cxr_jpg.reports.archives import Members, damages, some_members
 
 ADDRESS = "somewhere/mimic-cxr-reports.zip"
@@ -44,7 +45,7 @@ def zip_bytes(members: Members, method: int = zipfile.ZIP_DEFLATED, **changes: A
 
 def read_zip(content: bytes) -> Members:
     archive = memoryview(content)
-    names, places = read_directory(archive, ADDRESS)
+    names, places, *_ = read_directory(archive, ADDRESS)
     return [
         (name, read_member(archive, address=ADDRESS, **place))
         for name, place in zip(names.to_pylist(), places.to_pylist(), strict=True)
@@ -81,7 +82,7 @@ def test_folders_of_a_zip_are_members_without_content() -> None:
 
 
 def test_a_zip_without_members_has_none() -> None:
-    names, places = read_directory(memoryview(zip_bytes([])), ADDRESS)
+    names, places, *_ = read_directory(memoryview(zip_bytes([])), ADDRESS)
     assert len(names) == 0
     assert len(places) == 0
 
@@ -94,7 +95,7 @@ def test_a_zip_of_more_than_65535_members_reads_whole() -> None:
             archive.writestr(zipfile.ZipInfo(name), name[-12:])
     content = memoryview(stream.getvalue())
     assert content[-22 - 20 : -22 - 16] == b"PK\x06\x07"  # it is a zip64
-    found, places = read_directory(content, ADDRESS)
+    found, places, *_ = read_directory(content, ADDRESS)
     assert found.to_pylist() == names
     for number in (0, 65_534, 65_535, 65_536, 65_599):
         member = read_member(content, address=ADDRESS, **places[number].as_py())
@@ -115,9 +116,15 @@ def test_names_outside_ascii_are_read() -> None:
     assert read_zip(zip_bytes([("files/ü/µ.txt", b"x")])) == [("files/ü/µ.txt", b"x")]
 
 
-def test_bytes_before_a_zip_are_an_error_and_never_give_a_wrong_text() -> None:
+def test_a_zip_with_bytes_before_it_reads_as_zipfile_reads_it() -> None:
+    members = some_members()
+    content = b"#!/bin/sh\n" + zip_bytes(members)
+    assert read_zip(content) == by_zipfile(content) == members
+
+
+def test_bytes_lost_before_a_zip_are_an_error() -> None:
     with pytest.raises(ReportsError, match=ADDRESS):
-        read_zip(b"#!/bin/sh\n" + zip_bytes(some_members()))
+        read_zip(zip_bytes(some_members())[1:])
 
 
 def test_other_bytes_in_the_place_of_a_text_are_an_error() -> None:
@@ -139,7 +146,7 @@ def test_the_entries_of_an_ordinary_zip_are_read_by_column() -> None:
             archive.writestr(name, content)
         infos = archive.infolist()
     content = memoryview(stream.getvalue())
-    columns = read_entries(content[archive.start_dir :], len(infos))
+    columns = read_entries(content[archive.start_dir : -22], len(infos))
     assert columns is not None
     expected = {
         "name": [info.filename for info in infos],
@@ -147,6 +154,8 @@ def test_the_entries_of_an_ordinary_zip_are_read_by_column() -> None:
         "stored": [info.compress_size for info in infos],
         "method": [info.compress_type for info in infos],
         "crc": [info.CRC for info in infos],
+        "flags": [info.flag_bits for info in infos],
+        "is_link": [False] * len(infos),
     }
     assert {name: column.to_pylist() for name, column in columns.items()} == expected
 
@@ -158,8 +167,8 @@ def test_an_entry_whose_comment_looks_like_an_entry_is_left_to_the_other_reader(
         info.comment = b"PK\x01\x02"
         archive.writestr(info, b"text")
     content = memoryview(stream.getvalue())
-    assert read_entries(content[archive.start_dir :], 1) is None
-    names, places = read_directory(content, "x")
+    assert read_entries(content[archive.start_dir : -22], 1) is None
+    names, places, *_ = read_directory(content, "x")
     assert names == pa.array(["files/a.txt"])
     assert len(places) == 1
 
@@ -175,7 +184,7 @@ def test_a_damaged_zip_gives_an_error_of_ours_or_the_right_texts(method: int) ->
     for damaged in damages(content, 3000, seed=1):
         archive = memoryview(damaged)
         try:
-            names, places = read_directory(archive, ADDRESS)
+            names, places, *_ = read_directory(archive, ADDRESS)
         except ReportsError:
             errors += 1
             continue

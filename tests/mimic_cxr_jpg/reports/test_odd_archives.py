@@ -1,0 +1,435 @@
+"""Archives that are good, though not as the release's own: read, or an error that says what it is.
+
+Members that stand twice, links, and forms of a zip or tar that other programs write.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import struct
+import tarfile
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cxr_datasets.errors import ReportsError
+from cxr_datasets.testing import datasets_under, rewrite
+from tests.mimic_cxr_jpg.reports.conftest import load
+from tests.mimic_cxr_jpg.reports.forms import TAR, ZIP, Texts, write_as, write_zip
+
+Entry = tuple[str, bytes | str]
+"""A member's name, and its bytes; or, of a symbolic link, where it leads."""
+
+Given = dict[int, str | None]
+"""Study -> its report."""
+
+
+def reports(data_dir: Path, cache: str, **options: Any) -> Given:
+    rows = load(data_dir, cache, "reports", **options)
+    return {row["study_id"]: row["report"] for row in rows}
+
+
+def given(texts: Texts) -> Given:
+    """What the studies of some texts must have."""
+    return {int(Path(name).stem[1:]): text.decode() for name, text in texts.items()}
+
+
+def found(texts: Texts, data_dir: Path, cache: str, **options: Any) -> Given:
+    """What the studies of some texts have."""
+    everything = reports(data_dir, cache, **options)
+    return {study: everything[study] for study in given(texts)}
+
+
+def zip_of(entries: list[Entry]) -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(stream, "w") as archive:
+        warnings.simplefilter("ignore")  # of `zipfile`, for a name that stands twice
+        for name, content in entries:
+            info = zipfile.ZipInfo(name)
+            info.create_system = 3  # Unix, which has links
+            info.external_attr = (0o100644 if isinstance(content, bytes) else 0o120777) << 16
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED)
+    return stream.getvalue()
+
+
+def tar_of(entries: list[Entry], hard: bool = False) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        for name, content in entries:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                info.type, info.linkname = tarfile.LNKTYPE if hard else tarfile.SYMTYPE, content
+                archive.addfile(info)
+            else:
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def write(form: str, folder: Path, entries: list[Entry]) -> None:
+    if form == "zip":
+        rewrite(folder / ZIP, zip_of(entries))
+    else:
+        rewrite(folder / TAR, gzip.compress(tar_of(entries), 1))
+
+
+def lines(caplog: pytest.LogCaptureFixture, about: str) -> list[str]:
+    return [r.getMessage() for r in caplog.records if about in r.getMessage()]
+
+
+BOTH = pytest.mark.parametrize("form", ["zip", "tar.gz"])
+
+
+# --- members that stand twice ---------------------------------------------------------------------
+
+
+@BOTH
+def test_of_two_members_of_one_name_the_last_counts_and_one_line_counts_them(
+    form: str, jpg: Path, cache: str, texts: Texts, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = sorted(texts)[:2]
+    write(form, jpg, [(name, b"before") for name in first] + list(texts.items()))
+    assert found(texts, jpg, cache) == given(texts)
+    (line,) = lines(caplog, "passed over")
+    assert line.startswith(f"2 of {len(texts) + 2} texts in {jpg}")
+    changed = dict.fromkeys(first, b"after")
+    write(form, jpg, list(texts.items()) + list(changed.items()))
+    assert found(texts, jpg, cache) == given({**texts, **changed})
+
+
+@BOTH
+@pytest.mark.parametrize("comes", ["first", "last"])
+@pytest.mark.parametrize("other", ["old/files/", "a/b/files/", "", "old/"])
+def test_files_at_the_top_go_before_those_in_another_folder(
+    other: str, comes: str, form: str, jpg: Path, cache: str, texts: Texts,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    old = [(other + name.removeprefix("files/"), b"old") for name in texts]
+    new = list(texts.items())
+    write(form, jpg, old + new if comes == "first" else new + old)
+    assert found(texts, jpg, cache) == given(texts)
+    (line,) = lines(caplog, "passed over")
+    assert line.startswith(f"{len(texts)} of {2 * len(texts)} texts")
+
+
+@BOTH
+def test_a_study_that_only_another_folder_has_is_taken_from_there(
+    form: str, jpg: Path, cache: str, texts: Texts
+) -> None:
+    names = sorted(texts)
+    few = [(name, texts[name]) for name in names[::2]]
+    old = [(f"old/{name}", texts[name]) for name in names[1::2]]
+    write(form, jpg, [("old/" + names[0], b"old"), *few, *old])
+    assert found(texts, jpg, cache) == given(texts)
+
+
+@BOTH
+def test_a_folder_whose_name_only_ends_in_p1x_is_none_of_the_release(
+    form: str, jpg: Path, cache: str, texts: Texts
+) -> None:
+    name, *others = sorted(texts)
+    odd = name.replace("files/p1", "files/oldp1")
+    write(form, jpg, [(odd, b"odd"), *((other, texts[other]) for other in others)])
+    assert found({name: b""}, jpg, cache) == dict.fromkeys(given({name: b""}))
+
+
+# --- links ----------------------------------------------------------------------------------------
+
+
+def linked(texts: Texts, target: Callable[[str], str], at: Callable[[str], str]) -> list[Entry]:
+    """Links in the places of the texts, and the texts elsewhere."""
+    links: list[Entry] = [(name, target(name)) for name in texts]
+    return links + [(at(name), text) for name, text in texts.items()]
+
+
+def blob(name: str) -> str:
+    return f"blobs/{Path(name).stem}"
+
+
+@BOTH
+@pytest.mark.parametrize("links_come", ["first", "last"])
+def test_symbolic_links_are_followed_in_the_archive(
+    links_come: str, form: str, jpg: Path, cache: str, texts: Texts
+) -> None:
+    entries = linked(texts, lambda name: "../../../" + blob(name), blob)
+    write(form, jpg, entries if links_come == "first" else entries[::-1])
+    assert found(texts, jpg, cache) == given(texts)
+
+
+def test_hard_links_of_a_tar_are_followed(jpg: Path, cache: str, texts: Texts) -> None:
+    content = tar_of(linked(texts, blob, blob)[::-1], hard=True)
+    rewrite(jpg / TAR, gzip.compress(content))
+    assert found(texts, jpg, cache) == given(texts)
+
+
+@BOTH
+def test_links_to_folders_and_to_links_are_followed(
+    form: str, jpg: Path, cache: str, texts: Texts
+) -> None:
+    patients = {str(Path(name).parent) for name in texts}
+    moved: list[Entry] = [(name.replace("files/", "store/"), text) for name, text in texts.items()]
+    moved = [(name.replace("/p10/", "/group/"), text) for name, text in moved]
+    links: list[Entry] = [
+        (patient, f"../../again/{Path(patient).name}") for patient in sorted(patients)
+    ]
+    links += [
+        (f"again/{Path(p).name}", p.replace("files/", "../store/").replace("/p10/", "/group/"))
+        for p in sorted(patients)
+    ]
+    write(form, jpg, [*links, *moved])
+    assert found(texts, jpg, cache) == given(texts)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "target", ["../nowhere.txt", "/data/reports.txt", "../../../../../etc/passwd", "s1.txt"]
+)
+@pytest.mark.parametrize("whole_folder", [False, True])
+def test_a_link_that_leads_to_nothing_in_the_archive_is_an_error_and_no_null(
+    whole_folder: bool, target: str, form: str, jpg: Path, cache: str, texts: Texts
+) -> None:
+    name, *others = sorted(texts)
+    folder = str(Path(name).parent)
+    link = folder if whole_folder else name
+    rest = [other for other in others if not (whole_folder and other.startswith(folder))]
+    write(form, jpg, [*((other, texts[other]) for other in rest), (link, target)])
+    with pytest.raises(ReportsError, match=r"link to .* not in the archive\. Pack the") as error:
+        reports(jpg, cache)
+    assert repr(link)[1:-1] in str(error.value)
+    assert datasets_under(cache) == []
+
+
+@BOTH
+def test_links_that_lead_to_each_other_are_an_error(
+    form: str, jpg: Path, cache: str, texts: Texts
+) -> None:
+    one, two, *others = sorted(texts)
+    loop = [(one, "../../../" + two), (two, "../../../" + one)]
+    write(form, jpg, [*((other, texts[other]) for other in others), *loop])
+    with pytest.raises(ReportsError, match="link"):
+        reports(jpg, cache)
+
+
+@BOTH
+def test_a_link_that_is_no_report_does_not_matter(
+    form: str, jpg: Path, cache: str, texts: Texts
+) -> None:
+    write(form, jpg, [("README", "/nowhere"), *texts.items(), ("files/index", "x")])
+    assert found(texts, jpg, cache) == given(texts)
+
+
+def test_a_sparse_file_in_the_place_of_a_report_is_an_error_that_says_so(
+    jpg: Path, cache: str, texts: Texts
+) -> None:
+    content = bytearray(tar_of(list(texts.items())))
+    content[156:157] = tarfile.GNUTYPE_SPARSE
+    content[386:482], content[482:495] = b"0" * 96, b"\0%011o\0" % 0
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content[:512])
+    rewrite(jpg / TAR, gzip.compress(bytes(content)))
+    with pytest.raises(ReportsError, match=r"sparse file.*--sparse"):
+        reports(jpg, cache)
+
+
+# --- what other programs write --------------------------------------------------------------------
+
+
+def with_zip64_fields(texts: Texts) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in texts.items():
+            with archive.open(name, "w", force_zip64=True) as member:
+                member.write(content)
+    return stream.getvalue()
+
+
+def with_offsets_in_zip64_fields(texts: Texts) -> bytes:
+    """As a writer does that keeps all sizes and offsets in the fields of a zip64."""
+    plain = io.BytesIO(zip_of(list(texts.items())))
+    with zipfile.ZipFile(plain) as archive:
+        infos, start = archive.infolist(), archive.start_dir
+    directory = b""
+    for info in infos:
+        extra = struct.pack("<HHQQQ", 1, 24, info.file_size, info.compress_size, info.header_offset)
+        name, full = info.filename.encode(), 0xFFFFFFFF
+        directory += struct.pack(
+            "<4s6H3L5H2L", b"PK\1\2", 45, 45, 0, 8, 0, 33, info.CRC, full, full, len(name),
+            len(extra), 0, 0, 0, 0, full,
+        ) + name + extra  # fmt: skip
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, len(infos), len(infos), len(directory), start, 0)
+    return plain.getvalue()[:start] + directory + end
+
+
+def with_comment(texts: Texts, comment: bytes) -> bytes:
+    stream = io.BytesIO(zip_of(list(texts.items())))
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.comment = comment
+    return stream.getvalue()
+
+
+def with_wrapped_count(texts: Texts) -> bytes:
+    """More than 65,535 members, counted to 65,536 as by writers that know no zip64."""
+    names: list[Entry] = [(f"other/{number}", b"") for number in range(65_536)]
+    content = zip_of([*names, *texts.items()])
+    *_, count, size, offset = struct.unpack("<4sQ2H2L4Q", content[-98:-42])
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count % 65_536, count % 65_536, size, offset, 0)
+    return content[:-98] + end
+
+
+def renamed(change: Callable[[str], str]) -> Callable[[Texts], bytes]:
+    return lambda texts: zip_of([(change(name), text) for name, text in texts.items()])
+
+
+ZIPS: dict[str, Callable[[Texts], bytes]] = {
+    "zip64 fields": with_zip64_fields,
+    "offsets in zip64 fields": with_offsets_in_zip64_fields,
+    "bytes before it": lambda texts: b"#!/bin/sh\nexit\n" + zip_of(list(texts.items())),
+    "bytes before a zip64": lambda texts: b"MZ" * 999 + with_offsets_in_zip64_fields(texts),
+    "bytes after it": lambda texts: zip_of(list(texts.items())) + b"\r\n",
+    "a comment with a signature": lambda texts: with_comment(texts, b"PK\5\6" + bytes(18)),
+    "a comment with two": lambda texts: with_comment(texts, b"see PK\5\6 and PK\5\6" + b"x" * 40),
+    "a signature in zip64's comment": lambda texts: (
+        with_offsets_in_zip64_fields(texts)[:-2] + struct.pack("<H", 30) + b"PK\5\6" + bytes(26)
+    ),
+    "a count that wrapped": with_wrapped_count,
+    "a folder around all": renamed(lambda name: f"mimic-cxr-reports-2.1.0/{name}"),
+    "two folders around all": renamed(lambda name: f"physionet.org/mimic-cxr/{name}"),
+    "no folder files": renamed(lambda name: name.removeprefix("files/")),
+    "another folder": renamed(lambda name: name.replace("files/", "reports/")),
+    "back-slashes": renamed(lambda name: name.replace("/", "\\")),
+    "back-slashes and a folder": renamed(lambda name: "top\\" + name.replace("/", "\\")),
+    "a dot before": renamed(lambda name: f"./{name}"),
+}
+
+
+@pytest.mark.parametrize("make", ZIPS.values(), ids=ZIPS)
+def test_a_zip_of_another_program_is_read(
+    make: Callable[[Texts], bytes], jpg: Path, cache: str, texts: Texts
+) -> None:
+    rewrite(jpg / ZIP, make(texts))
+    assert found(texts, jpg, cache) == given(texts)
+
+
+TARS: dict[str, Callable[[str], str]] = {
+    "as it is": lambda name: name,
+    "a dot before": lambda name: f"./{name}",
+    "a folder around all": lambda name: f"mimic-cxr-reports/{name}",
+    "no folder files": lambda name: name.removeprefix("files/"),
+    "back-slashes": lambda name: name.replace("/", "\\"),
+}
+
+
+@pytest.mark.parametrize("change", TARS.values(), ids=TARS)
+@pytest.mark.parametrize("name", ["mimic-cxr-reports.tar", TAR, "mimic-cxr-reports.tgz"])
+def test_a_tar_is_read_packed_or_not_whatever_its_name_says(
+    name: str, change: Callable[[str], str], jpg: Path, cache: str, texts: Texts
+) -> None:
+    content = tar_of([(change(name), text) for name, text in texts.items()])
+    rewrite(jpg / name, content)
+    assert found(texts, jpg, cache) == given(texts)
+    rewrite(jpg / name, gzip.compress(content))
+    assert found(texts, jpg, cache) == given(texts)
+
+
+@pytest.mark.parametrize("name", ["mimic-cxr-reports.ZIP", "Mine.Zip", "MINE.TAR.GZ", "a.TGZ"])
+def test_a_suffix_may_be_in_capitals(name: str, jpg: Path, cache: str, texts: Texts) -> None:
+    entries: list[Entry] = list(texts.items())
+    is_zip = name.lower().endswith("zip")
+    rewrite(jpg / name, zip_of(entries) if is_zip else gzip.compress(tar_of(entries)))
+    assert found(texts, jpg, cache, reports=str(jpg / name)) == given(texts)
+    if name.startswith("mimic"):
+        assert found(texts, jpg, cache) == given(texts)
+
+
+@pytest.mark.parametrize("top", ["", "mimic-cxr-reports"])
+def test_a_tree_may_lack_the_folder_files(
+    top: str, jpg: Path, tmp_path: Path, cache: str, texts: Texts
+) -> None:
+    for name, text in texts.items():
+        rewrite(tmp_path / "else" / top / name.removeprefix("files/"), text)
+    assert found(texts, jpg, cache, reports=str(tmp_path / "else")) == given(texts)
+
+
+# --- what is not read -----------------------------------------------------------------------------
+
+
+def patched(content: bytes, local: int, central: int, value: int) -> bytes:
+    """Set a field of two bytes in every header of a zip, and in every entry of its directory."""
+    changed = bytearray(content)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        starts = [info.header_offset + local for info in archive.infolist()]
+        entries = archive.start_dir
+    starts += [
+        match.start() + central for match in re.finditer(b"PK\1\2", content) if
+        match.start() >= entries
+    ]  # fmt: skip
+    for start in starts:
+        changed[start : start + 2] = struct.pack("<H", value)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("method", "name"), [(9, "Deflate64"), (12, "bzip2"), (14, "LZMA"), (93, "Zstandard"), (77, "")]
+)
+def test_a_zip_compressed_in_another_way_is_called_so_and_not_damaged(
+    method: int, name: str, jpg: Path, cache: str, texts: Texts
+) -> None:
+    rewrite(jpg / ZIP, patched(zip_of(list(texts.items())), 8, 10, method))
+    with pytest.raises(ReportsError, match=rf"{name}.*\(method {method}\).*7-Zip.*reports=") as e:
+        reports(jpg, cache)
+    assert "checksums" not in str(e.value)
+    assert datasets_under(cache) == []
+
+
+@pytest.mark.parametrize("method", [8, 99])
+def test_an_encrypted_zip_is_called_so(method: int, jpg: Path, cache: str, texts: Texts) -> None:
+    content = patched(zip_of(list(texts.items())), 6, 8, 1)
+    rewrite(jpg / ZIP, patched(content, 8, 10, method))
+    with pytest.raises(ReportsError, match=r"is encrypted\. Unpack it by its password.*reports="):
+        reports(jpg, cache)
+    assert datasets_under(cache) == []
+
+
+def test_a_zip_with_another_member_that_is_not_read_is_read(
+    jpg: Path, cache: str, texts: Texts
+) -> None:
+    content = zip_of([("LICENSE", b"long " * 99), *texts.items()])
+    changed = bytearray(content)
+    entry = content.index(b"PK\1\2")
+    changed[8], changed[entry + 10] = 9, 9
+    rewrite(jpg / ZIP, bytes(changed))
+    assert found(texts, jpg, cache) == given(texts)
+
+
+def test_one_part_of_several_is_called_so(jpg: Path, cache: str, texts: Texts) -> None:
+    content = bytearray(zip_of(list(texts.items())))
+    content[-18:-14] = struct.pack("<2H", 2, 2)
+    rewrite(jpg / ZIP, bytes(content))
+    with pytest.raises(ReportsError, match="the last part of an archive in several parts"):
+        reports(jpg, cache)
+
+
+def test_a_file_of_another_kind_with_the_name_of_a_zip_is_called_what_it_is(
+    jpg: Path, cache: str, texts: Texts
+) -> None:
+    write_as("tar.gz", jpg, texts)
+    (jpg / TAR).rename(jpg / ZIP)
+    with pytest.raises(ReportsError, match="no zip archive but a file of gzip"):
+        reports(jpg, cache)
+
+
+def test_every_config_built_and_streamed_says_the_same_of_an_odd_archive(
+    jpg: Path, cache: str, texts: Texts
+) -> None:
+    write_zip(jpg / ZIP, {f"./old/{name}": text for name, text in texts.items()})
+    built = reports(jpg, cache)
+    assert {study: built[study] for study in given(texts)} == given(texts)
+    for config in ("images", "studies"):
+        rows = load(jpg, cache, config)
+        assert {row["study_id"]: row["report"] for row in rows} == built
