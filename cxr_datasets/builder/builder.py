@@ -11,7 +11,7 @@ its own, so neither uses them: files are reached through `Source`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -81,8 +81,9 @@ class CxrBuilder(DatasetsBuilder):
         super().__init__(cache_dir=cache_dir, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is sent to a worker: neither the index in memory nor a long list of ids."""
-        return {**super().__getstate__(), "_splits": None, "left_out": {}}
+        """What is sent to a worker: no index, no long list of ids, no forms that are not there."""
+        place = replace(self.place, forms=ImageForms.of_suffix(self.IMAGE_SUFFIX))
+        return {**super().__getstate__(), "_splits": None, "left_out": {}, "place": place}
 
     def open_release(self, config: Any) -> Release:
         """Find and recognise the release that a config names.
@@ -305,12 +306,17 @@ class CxrBuilder(DatasetsBuilder):
     ) -> Iterator[tuple[int, pa.Table]]:
         if self.config.name == "reports":
             return enumerate(tables)
-        # A Parquet file is made to travel, and `datasets` itself embeds no member of an archive.
-        embed = self.config.embeds(self.place.source)
-        if self.config.embed is None and self._file_format == "parquet":
-            embed = True
         images = Pixels(
-            self.place.source, self.config, embed, self._image_columns(), self.place.form,
-            self.pace,
+            self.place.source, self.config, self.embeds_images(), self._image_columns(),
+            self.place.form, self.pace,
         )  # fmt: skip
         return images.add(tables, tally) if pixels else enumerate(map(images.leave_out, tables))
+
+    def embeds_images(self) -> bool:
+        """Whether the rows hold the bytes of images, which takes most of the time of a build."""
+        if self.config.name == "reports":
+            return False
+        # A Parquet file is made to travel, and `datasets` itself embeds no member of an archive.
+        if self.config.embed is None and self._file_format == "parquet":
+            return True
+        return self.config.embeds(self.place.source)
