@@ -121,13 +121,13 @@ class _Opened:
 @contextmanager
 def _opened(source: Source, path: str) -> Iterator[_Opened]:
     with source.arrow_file(path) as file:
-        start = file.read(_LONGEST_HEADER)
+        start, stream = file.read(_LONGEST_HEADER), file
         file.seek(0)
-        # A single byte can be no table; it may be a packed one that was cut.
-        if start[:2] == _GZIP or start == _GZIP[:1]:
-            yield _Opened(pa.CompressedInputStream(file, "gzip"), _unpacked(start))
-        else:
-            yield _Opened(file, start)
+        # A server may pack once more what is packed. A single byte can be no table, and may be a
+        # packed one that was cut.
+        while start[:2] == _GZIP or start == _GZIP[:1]:
+            stream, start = pa.CompressedInputStream(stream, "gzip"), _unpacked(start)
+        yield _Opened(stream, start)
 
 
 def _unpacked(start: bytes) -> bytes:
@@ -137,7 +137,8 @@ def _unpacked(start: bytes) -> bytes:
         text = unpacking.decompress(start, _LONGEST_HEADER)
     except zlib.error:
         return b""
-    return text if unpacking.eof or b"\n" in text else b""
+    is_known = unpacking.eof or b"\n" in text or text.startswith(_GZIP)
+    return text if is_known else b""
 
 
 def _parsed(file: _Opened, columns: Mapping[str, pa.DataType]) -> pa.Table | None:

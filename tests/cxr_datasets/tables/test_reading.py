@@ -124,7 +124,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
-@pytest.mark.parametrize("form", ["plain", "packed", "packed in two parts"])
+@pytest.mark.parametrize("form", ["plain", "packed", "packed twice", "packed in two parts"])
 def test_gzip_is_known_by_the_first_bytes_and_not_by_the_name(
     form: str, name: str, tmp_path: Path
 ) -> None:
@@ -133,6 +133,7 @@ def test_gzip_is_known_by_the_first_bytes_and_not_by_the_name(
     content = {
         "plain": text,
         "packed": gzip.compress(text),
+        "packed twice": gzip.compress(gzip.compress(text)),
         "packed in two parts": gzip.compress(text[:half]) + gzip.compress(text[half:]),
     }[form]
     (tmp_path / name).write_bytes(content)
