@@ -58,13 +58,17 @@ class ScriptError(CxrError):
 
 
 class StoreError(CxrError):
-    """A remote store refuses a file, or failed again and again while it was read.
+    """A store refuses a file, or failed again and again while it was read; or a disk failed.
 
     Attributes:
         refused: Whether the store says that this user may not read it.
     """
 
     refused = False
+
+
+class CacheError(CxrError):
+    """The cache cannot be read or written, or a dataset in it was changed since it was built."""
 
 
 class ExportError(CxrError):

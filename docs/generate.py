@@ -217,13 +217,14 @@ def parser_of(*words: str) -> argparse.ArgumentParser:
 
 
 def _choices(parser: argparse.ArgumentParser) -> list[str]:
-    """Names of the commands below a command."""
-    return [
-        name
+    """Names of the commands below a command, each in its first spelling."""
+    found = {
+        id(command): name
         for action in parser._actions
         if isinstance(action, argparse._SubParsersAction)
-        for name in action.choices
-    ]
+        for name, command in reversed(action.choices.items())
+    }
+    return list(found.values())[::-1]
 
 
 def _verb(verb: str) -> str:

@@ -14,7 +14,8 @@ from cxr_datasets.errors import TableError
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source, Stamp
 from cxr_datasets.tables.keys import count_unused, find_rows
-from cxr_datasets.tables.table import Table, read_table
+from cxr_datasets.tables.reading import read_table
+from cxr_datasets.tables.table import Table
 from indiana_cxr.mesh import chexpert_labels, mesh_terms, problem_list
 from indiana_cxr.splits import SPLITTERS
 
@@ -28,6 +29,9 @@ HOMEPAGE = "https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-universit
 PNG_SUFFIX = ".dcm.png"
 FILE_NAME = r"\d+_IM-\d{4}-\d+(-\d+)?\.dcm\.png"
 SPREADSHEET_ERROR = "#NAME?"
+REPORTS_IN_ALL = 3_851
+COMPARISONS_NONE = 567
+"""Reports of the whole release, and those whose comparison is the word `None`."""
 
 _TEXTS = ("MeSH", "Problems", "image", *SECTIONS)
 _PROBED_NAMES = 32
@@ -70,8 +74,9 @@ class IndianaRelease(Release):
         unused = count_unused(images["uid"], reports, "uid")
         if unused:
             _logger.warning(
-                "%s: ignored %d reports of which %s lists no image",
-                reports.address, unused, PROJECTIONS,
+                "%d of %d reports in %s are ignored: %s lists no image of theirs. If that table "
+                "was cut short, fetch it again",
+                unused, reports.rows.num_rows, reports.address, PROJECTIONS,
             )  # fmt: skip
         columns = {**self._image_columns(images), **self._report_columns(reports, rows)}
         return pa.table(columns)
@@ -155,7 +160,7 @@ def find_image_folder(source: Source) -> str:
     found = next((folder for folder in folders if source.is_folder(folder.rstrip("/"))), None)
     if found is not None:
         return found
-    names = read_projections(source)["filename"]
+    names = read_projections(source, say=False)["filename"]
     sample = names[:: max(1, len(names) // _PROBED_NAMES)].to_pylist()
     hits = [_count_files(source, folder, sample) for folder in IMAGE_FOLDERS]
     if any(hits):
@@ -169,10 +174,15 @@ def _count_files(source: Source, folder: str, names: list[str]) -> int:
     return sum(size is not None for size in sizes)
 
 
-def read_projections(source: Source) -> Table:
-    """Read which image belongs to which study: `uid`, `filename`, `projection`."""
+def read_projections(source: Source, say: bool = True) -> Table:
+    """Read which image belongs to which study: `uid`, `filename`, `projection`.
+
+    Args:
+        source: The release.
+        say: Whether a line says what was undone in it.
+    """
     columns = {"uid": pa.int64(), "filename": pa.string(), "projection": pa.string()}
-    table = read_table(source, PROJECTIONS, columns)
+    table = read_table(source, PROJECTIONS, columns, say=say)
     table.check_filled(*columns).check_unique("filename")
     table.check_pattern("filename", FILE_NAME, "1_IM-0001-4001.dcm.png")
     table.check_values("projection", ("Frontal", "Lateral"))
@@ -198,6 +208,7 @@ def read_reports(source: Source) -> Table:
     table = read_table(source, REPORTS, columns)
     table.check_filled("uid").check_unique("uid")
     _warn_of_spreadsheet(table)
+    _warn_of_pandas(table)
     return table
 
 
@@ -211,6 +222,18 @@ def _warn_of_spreadsheet(table: Table) -> None:
             "%s: cells of uid %s hold %s: this copy was saved by a spreadsheet, which lost "
             "their text. Fetch the table again from %s",
             table.address, ", ".join(map(str, sorted(set(uids)))), SPREADSHEET_ERROR, HOMEPAGE,
+        )  # fmt: skip
+
+
+def _warn_of_pandas(table: Table) -> None:
+    """Say that the word `None` is lost, which pandas takes for an empty cell unless told not to."""
+    rows = table.rows.num_rows
+    if rows == REPORTS_IN_ALL and pc.index(table["comparison"], pa.scalar("None")).as_py() < 0:
+        _logger.warning(
+            "0 of %d comparisons in %s are the word None, as %d of the release are: this copy was "
+            "saved by pandas, which took it for an empty cell, and so it is null here. Fetch the "
+            "table again from %s",
+            rows, table.address, COMPARISONS_NONE, HOMEPAGE,
         )  # fmt: skip
 
 

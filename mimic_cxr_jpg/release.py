@@ -79,9 +79,12 @@ class MimicRelease(Release):
         reads = reads or TableReads(self.source, self.tables)
         return read_index(reads, self.reports, cache)
 
+    def keep(self) -> None:
+        """Keep the sample, so that the next start need not read the split table for it."""
+        self.sample.keep()
+
     def add_texts(self, rows: pa.Table) -> pa.Table:
         """Read the reports of some rows and parse their sections, once a study."""
-        self.sample.keep()
         if self.reports is None:
             texts = pa.nulls(rows.num_rows, pa.string())
             return _with_columns(rows, dict.fromkeys(("report", *REPORT_SECTIONS), texts))
@@ -119,22 +122,23 @@ def open_release(
     Raises:
         ReleaseError: There is no such folder, or it lacks the split table.
         StoreError: A remote store refuses a table.
-        TableError: Another table is missing, or the split table is broken.
+        TableError: The metadata table is missing, or the split table is broken.
         ReportsError: The reports are not where `reports` says, are broken, or are needed and
             were not found.
     """
     source = open_source(data_dir, DATASET, HOMEPAGE, options, connections)
     files = tables.find_tables(source)
     if "split" not in files:
-        source.check_permitted(tables.file_name("split"))
-        raise not_this_dataset(source, DATASET, tables.file_name("split"), _hint(source))
-    missing = [tables.file_name(name) for name in tables.REQUIRED_TABLES if name not in files]
+        source.check_permitted(tables.usual_name("split"))
+        raise not_this_dataset(source, DATASET, tables.usual_name("split"), _hint(source))
+    missing = [tables.usual_name(name) for name in tables.REQUIRED_TABLES if name not in files]
     if missing:
         source.check_permitted(missing[0])
         raise TableError(
             f"{source.shown()} has no {' and no '.join(missing)} (nor without .gz). "
             f"Fetch it from {HOMEPAGE} and put it beside the other tables."
         )
+    _say_without_labels(source, files)
     if reports is not None:
         check_open("reports", reports)
     cache = cache or folder_in(None)
@@ -143,6 +147,33 @@ def open_release(
     if store is None:
         _say_without_reports(source, needs_reports)
     return MimicRelease(source, files, store, sample)
+
+
+def _say_without_labels(source: Source, files: dict[str, str]) -> None:
+    """Say which tables of labels are not there.
+
+    Raises:
+        StoreError: A web server refuses one to this user.
+    """
+    if _tells_refusal_from_absence(source):
+        for table in tables.TABLES:
+            if table not in files:
+                source.check_permitted(tables.usual_name(table))
+    absent = [table for table in tables.OF_EVERY_RELEASE if table not in files]
+    columns = [name for name, (table, _) in tables.LABEL_TABLES.items() if table in absent]
+    if absent:
+        _logger.warning(
+            "%d of %d tables are not in %s%s: %s (nor without .gz). Null in every row: %s. "
+            "To have these labels, fetch them from %s",
+            len(absent), len(tables.OF_EVERY_RELEASE), source.shown(),
+            "" if _tells_refusal_from_absence(source) else ", or may not be read",
+            ", ".join(map(tables.usual_name, absent)), ", ".join(columns), HOMEPAGE,
+        )  # fmt: skip
+
+
+def _tells_refusal_from_absence(source: Source) -> bool:
+    """Whether this place refuses only what is there; buckets may refuse what is not, too."""
+    return not source.is_remote or protocol(source.root) in WEB
 
 
 def _say_without_reports(source: Source, needs_reports: bool) -> None:

@@ -12,15 +12,16 @@ import pyarrow.compute as pc
 
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import TableError
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.tables.keys import numbered
-from cxr_datasets.tables.table import Table, read_table
+from cxr_datasets.tables.reading import read_table
+from cxr_datasets.tables.table import Table
 
 SPLIT_NAMES = {"train": "train", "validate": "validation", "test": "test"}
 """Name in the split table -> one of `cxr_datasets.columns.SPLITS`."""
 
-REQUIRED_TABLES = ("split", "metadata", "chexpert", "negbio")
-TABLES = (*REQUIRED_TABLES, "test-set-labeled")
+REQUIRED_TABLES = ("split", "metadata")
+TABLES = (*REQUIRED_TABLES, "chexpert", "negbio", "test-set-labeled")
 VERSIONS = ("2.0.0", "2.1.0")
 
 DICOM_ID = r"[0-9a-f]{8}(-[0-9a-f]{8}){4}"
@@ -47,31 +48,38 @@ LABEL_TABLES: dict[str, tuple[str, dict[str, str]]] = {
 }
 """Our column -> its table, and the labels that have another name there."""
 
+LABELS_OF_EVERY_STUDY = ("labels", "labels_negbio")
+"""Those made by a program. The radiologist labelled a few hundred studies."""
+
+
+OF_EVERY_RELEASE = TABLES[:-1]
+"""Tables that release 2.0.0 has, too."""
+
 
 def find_tables(source: Source) -> dict[str, str]:
     """Look for the tables by name, gzipped or not. Of both, the release's own `.csv.gz` counts.
 
-    In release 2.1.0 the four required tables keep the prefix `mimic-cxr-2.0.0`. Only that release
-    has the radiologists' labels.
+    An empty file is an unfinished download and counts only where there is no other.
+
+    In release 2.1.0 the tables of 2.0.0 keep the prefix `mimic-cxr-2.0.0`. Only release 2.1.0 has
+    the radiologists' labels.
 
     Returns:
         Name of `TABLES` -> file, for those that are there.
     """
-    names = {
-        table: [file_name(table, version, gz) for version in VERSIONS for gz in (".gz", "")]
-        for table in TABLES
-    }
-    usual = {table: file_name(table) for table in REQUIRED_TABLES}
-    usual["test-set-labeled"] = file_name("test-set-labeled", "2.1.0", "")
-    found = _existing(source, usual.items())
+    found = _existing(source, [(table, usual_name(table)) for table in TABLES])
     # Only for tables not found under their usual name: over a network each look takes time.
-    others = [(table, name) for table in TABLES if table not in found for name in names[table]]
+    lacking = [table for table in TABLES if table not in found or found[table][1] == EMPTY]
+    others = [
+        (table, file_name(table, version, suffix))
+        for table in lacking for version in VERSIONS for suffix in (".gz", "")
+    ]  # fmt: skip
     found |= _existing(source, others)
-    return {table: found[table] for table in TABLES if table in found}
+    return {table: found[table][0] for table in TABLES if table in found}
 
 
-def _existing(source: Source, files: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Give for each table the first of its files that is there.
+def _existing(source: Source, files: Iterable[tuple[str, str]]) -> dict[str, tuple[str, int]]:
+    """Give for each table the first of its files that is there, and its size.
 
     Args:
         source: The release.
@@ -79,12 +87,22 @@ def _existing(source: Source, files: Iterable[tuple[str, str]]) -> dict[str, str
     """
     files = list(files)
     sizes = source.few_sizes([name for _, name in files])
-    there = [file for file, size in zip(files, sizes, strict=True) if size is not None]
+    there = [
+        (table, (name, size))
+        for (table, name), size in zip(files, sizes, strict=True)
+        if size is not None
+    ]
+    there.sort(key=lambda found: found[1][1] == EMPTY)
     return dict(reversed(there))
 
 
+def usual_name(table: str) -> str:
+    """Name of a table's file in release 2.1.0."""
+    return file_name(table) if table in OF_EVERY_RELEASE else file_name(table, "2.1.0", "")
+
+
 def file_name(table: str, version: str = "2.0.0", suffix: str = ".gz") -> str:
-    """Name of a table's file."""
+    """Name that a table's file may have."""
     return f"mimic-cxr-{version}-{table}.csv{suffix}"
 
 
@@ -129,7 +147,7 @@ def read_metadata(source: Source, path: str) -> Table:
         "StudyDate": pa.int64(), "StudyTime": pa.float64(),
         **dict.fromkeys(METADATA_COLUMNS.values(), pa.string()),
     }  # fmt: skip
-    table = read_table(source, path, columns)
+    table = read_table(source, path, columns, exact=["StudyTime"])
     table.check_filled("dicom_id", "subject_id", "study_id")
     return table.check_range("Rows", 1, LARGEST_SIDE).check_range("Columns", 1, LARGEST_SIDE)
 
@@ -175,6 +193,21 @@ def study_times(metadata: Table) -> pa.Array:
     return pc.cast(pc.cast(total, pa.int32()), pa.time32("ms"))
 
 
+def comparable_times(metadata: Table) -> pa.Array:
+    """Give each row one integer for its date and time, so that rows can be compared.
+
+    Args:
+        metadata: The table, whose dates and times are checked already.
+
+    Returns:
+        int64, the same for the same day and millisecond; a blank is like no other value.
+    """
+    milliseconds = pc.cast(pc.round(pc.multiply(metadata["StudyTime"], 1000.0)), pa.int64())
+    blank = pa.scalar(-1, pa.int64())
+    days = pc.multiply(pc.fill_null(metadata["StudyDate"], blank), 1_000_000_000)
+    return pc.add(days, pc.fill_null(milliseconds, blank))
+
+
 def _remainder(numbers: pa.Array, divisor: int) -> pa.Array:
     return pc.subtract(numbers, pc.multiply(pc.divide(numbers, divisor), divisor))
 
@@ -188,14 +221,18 @@ def read_labels(source: Source, path: str, names: dict[str, str]) -> Table:
         names: Label -> its name in this table, where it differs.
 
     Returns:
-        The table with its labels under our names.
+        The table with its labels under our names, and with `subject_id` if it is in the file: the
+        radiologists' table has none.
     """
-    names = {label: names.get(label, label) for label in LABELS}
-    columns = {"study_id": pa.int64(), **dict.fromkeys(names.values(), pa.float64())}
-    table = read_table(source, path, columns).check_filled("study_id").check_unique("study_id")
-    for name in names.values():
+    names = {names.get(label, label): label for label in LABELS}
+    ids = {"study_id": pa.int64(), "subject_id": pa.int64()}
+    columns = {**ids, **dict.fromkeys(names, pa.float64())}
+    table = read_table(source, path, columns, optional=["subject_id"])
+    table.check_filled("study_id").check_unique("study_id")
+    for name in names:
         table.check_values(name, (1.0, 0.0, -1.0))
-    return Table(table.address, table.rows.rename_columns(["study_id", *names]))
+    ours = [names.get(name, name) for name in table.rows.column_names]
+    return Table(table.address, table.rows.rename_columns(ours))
 
 
 def image_paths(subject_ids: pa.Array, study_ids: pa.Array, dicom_ids: pa.Array) -> pa.Array:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.builder import missing
-from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.index_check import check_complete, check_index
 from cxr_datasets.builder.overrides import DatasetsBuilder
@@ -90,7 +90,7 @@ class CxrBuilder(DatasetsBuilder):
         if config_name is not None and config_name not in CONFIGS:
             raise OptionError.unknown("config", config_name, CONFIGS)
         known = [field.name for field in fields(self.BUILDER_CONFIG_CLASS)]
-        own = ["data_dir", *self.BUILDER_CONFIG_CLASS().key()]
+        own = ["data_dir", *option_help(self.BUILDER_CONFIG_CLASS), "storage_options"]
         for name in options:
             if name not in (*known, "config_id") or name == "data_files":
                 raise OptionError.unknown("option", name, own)
@@ -138,6 +138,7 @@ class CxrBuilder(DatasetsBuilder):
             splits = self._split_rows()
             self._probe(lambda name: pa.concat_tables(splits.values()).column(name))
             index_file.write_index(path, splits)
+        self.release.keep()
         return path, index_file.read_splits(path)
 
     def read_rows(self, index: str, blocks: list[int]) -> Iterator[pa.Table]:

@@ -19,11 +19,14 @@ import pyarrow as pa
 from datasets.exceptions import DatasetGenerationError
 
 from cxr_datasets._version import __version__
+from cxr_datasets.builder import cached
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.errors import CxrError
 from cxr_datasets.hooks.streaming import ShardsAhead
 from cxr_datasets.images.column import name_images
 from cxr_datasets.packages import code_hash
+from cxr_datasets.storage.addresses import check_characters, check_open
+from cxr_datasets.storage.cache import cache_fault
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.tables.index import SplitBlocks
 
@@ -86,10 +89,13 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         package = type(self).__module__.split(".")[-1]
         if kwargs.get("data_files") is not None:  # `datasets` would look for them first
             self.check_names(None, {"data_files": None})
+        if kwargs.get("data_dir"):
+            check_open("data_dir", kwargs["data_dir"])
         # Kept here and not handed on: `datasets` would write into them.
         given = kwargs.pop("storage_options", None)
         self.options = StorageOptions(given, kwargs.get("data_dir"))
-        super().__init__(cache_dir=cache_dir, hash=code_hash(package, hash), **kwargs)
+        with cached.preparing(self, cache_dir):
+            super().__init__(cache_dir=cache_dir, hash=code_hash(package, hash), **kwargs)
         self.token = None  # `datasets` would put it into every stream; it is in the options
 
     def _create_builder_config(
@@ -101,6 +107,9 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         cache; and all options, though some do not change the rows.
         """
         self.check_names(config_name, options)
+        for name, value in options.items():
+            if isinstance(value, str):
+                check_characters(name, value)
         config, _ = super()._create_builder_config(
             config_name=config_name, custom_features=custom_features, **options
         )
@@ -150,15 +159,25 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
             return
         except DatasetGenerationError as error:
             cause = error.__cause__
+            if isinstance(cause, OSError):  # of the disk: those of the release are ours already
+                cause = cache_fault(self._output_dir, cause)
             if not isinstance(cause, CxrError):
                 raise
         # Not raised above: each would be the context of the other, and pickling would never end.
         raise cause from None
 
+    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
+        """As in `datasets`; a cache that is full or closed is told in words."""
+        with cached.preparing(self):
+            super().download_and_prepare(*args, **kwargs)
+
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; decode errors of the result name the image."""
         self.info.features = name_images(self.info.features)
-        return super().as_dataset(*args, **kwargs)
+        with cached.loading(self):
+            loaded = super().as_dataset(*args, **kwargs)
+            cached.check_rows(self, loaded)
+        return loaded
 
     def as_streaming_dataset(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; decode errors of the result name the image."""

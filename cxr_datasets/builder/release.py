@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 import pyarrow as pa
 
 from cxr_datasets.errors import ReleaseError
-from cxr_datasets.storage.addresses import check_open
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Problem, Source, Stamp, open_place
 
@@ -55,6 +54,9 @@ class Release(ABC):
             cache: Folder in the cache of `datasets`, shared by all processes; may not exist yet.
         """
 
+    def keep(self) -> None:  # noqa: B027  (most releases need nothing)
+        """Write to the cache what later starts are to find, now that nothing ended in an error."""
+
     def add_texts(self, rows: pa.Table) -> pa.Table:
         """Add the columns of report text to rows of the index; unless overridden, it has them."""
         return rows
@@ -96,7 +98,6 @@ def open_source(
         connections: Most requests at once to a remote store.
 
     Raises:
-        OptionError: It holds a password.
         ReleaseError: It is not given, not there, closed to this user, or holds nothing.
     """
     if not data_dir:
@@ -104,7 +105,6 @@ def open_source(
             f"{dataset} is read from your own copy: pass data_dir=, the folder that holds its "
             f"tables. To get a copy, see {download}."
         )
-    check_open("data_dir", data_dir)
     source = open_place(data_dir, options, connections)
     problem = source.problem()
     if problem is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 
 import pyarrow as pa
@@ -12,6 +13,8 @@ from cxr_datasets.columns import SPLITS, VIEWS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.tables.keys import combined
 from cxr_datasets.tables.studies import group_by_study
+
+_logger = logging.getLogger(__name__)
 
 
 def wanted_images(index: pa.Table, config: CxrConfig, raw_view_column: str | None) -> pa.Table:
@@ -68,6 +71,8 @@ def split_rows(
     Returns:
         Split -> its rows. A split without rows is left out, for `datasets` cannot load one.
 
+    One line says how many images are in no split.
+
     Raises:
         OptionError: No split has rows.
     """
@@ -78,6 +83,11 @@ def split_rows(
             splits[split] = _arrange(rows.drop_columns(["split"]), config.name, image_columns)
     if not splits:
         raise OptionError(f"The options {config.key()} leave no image in any split.")
+    left_out = combined(images["split"]).null_count
+    if left_out:
+        _logger.warning(
+            "%d of %d images are in no split and are left out", left_out, images.num_rows
+        )
     return splits
 
 

@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_datasets(parser: Parser, fill: Callable[[str, Parser], None]) -> None:
-    """Add a command for every dataset that is installed; none of them is imported.
+    """Add a command for every dataset that is installed, in both spellings; import none of them.
 
     Args:
         parser: Parser of a verb.
@@ -51,8 +51,9 @@ def add_datasets(parser: Parser, fill: Callable[[str, Parser], None]) -> None:
     for name in known_datasets():
         line = f"its options: {parser.prog} {name} --help"
         datasets.add_parser(
-            name, help=line, description=parser.description, fill=partial(fill, name)
-        )
+            name, aliases=[name.replace("-", "_")], help=line, description=parser.description,
+            fill=partial(fill, name),
+        )  # fmt: skip
 
 
 def add_option(group: Any, option: Field[Any], hint: Any) -> None:

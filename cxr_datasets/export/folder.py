@@ -58,7 +58,7 @@ class Folder:
         self.options = options or StorageOptions()
         self._held: dict[int, tuple[fsspec.AbstractFileSystem, str]] = {}
         protocol = addresses.protocol(self.root)
-        if "::" in self.root or protocol in addresses.WEB:
+        if addresses.is_chain(self.root) or protocol in addresses.WEB:
             raise OptionError(
                 f"out={self} cannot be written to. Give a folder, or the address of one in a store "
                 "that can be written to, such as s3://bucket/folder."

@@ -127,7 +127,7 @@ def sort_options(
                 "embed is not an option of an export: its files always hold the images."
             )
         if name not in known:
-            raise OptionError.unknown("option", name, known)
+            raise OptionError.unknown("option", name, ["config", "split", *known])
     options = ExportOptions(**{name: given[name] for name in own if name in given})
     options.check()
     return options, {name: _plain(given[name]) for name in given if name not in own}

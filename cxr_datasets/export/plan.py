@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import pyarrow as pa
-
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.columns import plural
 from cxr_datasets.images.resize import JPEG
 from cxr_datasets.tables.index import SplitBlocks
+from cxr_datasets.tables.sealed import opened
 
 FILE_BYTES = 400_000_000
 """Size that a file should have: nearly all then stay under the 500 MB that the Hub advises."""
@@ -112,8 +111,7 @@ def _image_bytes(builder: CxrBuilder) -> int:
 
 def _count_images(index: str, config_name: str) -> list[tuple[int, int]]:
     """Count the rows and the images of every block of an index file."""
-    with pa.memory_map(index) as file:
-        reader = pa.ipc.open_file(file)
+    with opened(index) as reader:
         blocks = map(reader.get_batch, range(reader.num_record_batches))
         if config_name != "studies":
             return [(len(block), len(block)) for block in blocks]

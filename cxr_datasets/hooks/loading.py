@@ -9,6 +9,7 @@ the folders and names of registered packages and hands every other call on uncha
 from __future__ import annotations
 
 import os
+import re
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ import datasets.load
 from cxr_datasets.errors import ScriptError
 from cxr_datasets.hooks.selection import teach_select_columns
 from cxr_datasets.packages import code_files, package_folder
+
+_HUB_NAME = r"[A-Za-z0-9][\w.-]*/[\w.-]+/?"
+"""How somebody's repository on the Hub is written."""
 
 _registered: set[str] = set()
 
@@ -59,20 +63,28 @@ def _is_path(path: Any) -> bool:
 
 
 def _package_at(path: str | os.PathLike[str], data_dir: str | None) -> str | None:
-    """Find the registered package that a path or name means; None if it means something else."""
+    """Find the registered package that a path or name means; None if it means something else.
+
+    Where there is no folder of this name it is the installed package, unless the path is the name
+    of a repository on the Hub. `-` and `_` are the same.
+    """
     place = Path(path)
-    folder, package = (place.parent, place.stem) if place.suffix == ".py" else (place, place.name)
-    if not package:  # "."
-        package = folder.resolve().name
+    folder, name = (place.parent, place.stem) if place.suffix == ".py" else (place, place.name)
+    if not name:  # "."
+        name = folder.resolve().name
+    package = name.replace("-", "_")
     if package not in _registered:
         return None
     script = folder / f"{package}.py"
     if script.is_file():
         return package if _is_ours(script, package) else None
-    # A bare name is ours. But a folder of that name is somebody's data, as always in `datasets`,
-    # unless data_dir says where the data are.
-    bare = str(path) == package
-    return package if bare and (data_dir is not None or not folder.is_dir()) else None
+    if folder != place:  # a script that is not there
+        return package if not folder.is_dir() else None
+    if folder.is_dir():
+        # It is somebody's data, as always in `datasets`, unless the bare name is given and data_dir
+        # says where the data are.
+        return package if data_dir is not None and str(path) == name else None
+    return None if re.fullmatch(_HUB_NAME, str(path)) else package
 
 
 def _is_ours(script: Path, package: str) -> bool:

@@ -10,7 +10,7 @@ import os
 import posixpath
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from cxr_datasets.errors import OptionError
 
@@ -21,12 +21,30 @@ ARCHIVE = ".zip"
 
 _LOCAL = ("file", "local")
 _CHAIN = "::"
+_BETWEEN_LINKS = re.compile(r"::(?![^\[\]/]*\])")
+"""`::`, but for that of a number in brackets: `http://[::1]:8080/data` is one link."""
 
 _STORES = {
     "hf": r"(datasets/|spaces/|buckets/)?[^/]+/[^/]+",
     "s3": r"arn:[^/]+:(outpost/[^/]+/)?accesspoint/[^/]+|[^/]*",
 }
 """The part of an address that names the store, where it goes beyond the first slash."""
+
+
+def cut(address: str) -> tuple[str, str, str]:
+    """Cut an address behind its first link: that link, `::` or nothing, and the rest."""
+    link, *rest = _BETWEEN_LINKS.split(address, maxsplit=1)
+    return (link, _CHAIN, rest[0]) if rest else (link, "", "")
+
+
+def links(address: str) -> list[str]:
+    """Give the links of an address; one if it is no chain."""
+    return _BETWEEN_LINKS.split(address)
+
+
+def is_chain(address: str) -> bool:
+    """Whether an address has several links."""
+    return _BETWEEN_LINKS.search(address) is not None
 
 
 def normalised(address: str) -> str:
@@ -38,12 +56,12 @@ def normalised(address: str) -> str:
     Returns:
         An absolute local path, or an address without `.`, `..` and a final slash.
     """
-    link, chain, rest = address.partition(_CHAIN)
+    link, chain, rest = cut(address)
     if rest and not is_remote(rest):
         rest = normalised(rest)
     protocol, separator, path = link.partition("://")
     if not separator:
-        return os.path.normpath(Path(link).expanduser().absolute()) + chain + rest
+        return os.path.normpath(_expanded(link).absolute()) + chain + rest
     if protocol in _LOCAL and not chain:
         return os.path.normpath(path)
     root = posixpath.normpath(path).lstrip("/") if path.strip("/") else ""
@@ -51,9 +69,19 @@ def normalised(address: str) -> str:
     return f"{protocol}://{slash}{'' if root == '.' else root}{chain}{rest}"
 
 
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise OptionError(
+            f"{path} begins with the home of a user whom this machine does not know. Give the path "
+            "from the root on."
+        ) from None
+
+
 def joined(address: str, path: str) -> str:
     """Append a path to a normalised address. `..` goes up, but never out of the store."""
-    link, chain, rest = address.partition(_CHAIN)
+    link, chain, rest = cut(address)
     protocol, separator, place = link.partition("://")
     if not separator:
         return os.path.normpath(f"{link.rstrip('/')}/{path}")
@@ -66,7 +94,7 @@ def joined(address: str, path: str) -> str:
 
 def server_of(address: str) -> str:
     """Cut a normalised address down to its server, bucket or repository."""
-    link, chain, rest = address.partition(_CHAIN)
+    link, chain, rest = cut(address)
     protocol, _, place = link.partition("://")
     return f"{protocol}://{_store(protocol, place)}{chain}{rest}"
 
@@ -79,7 +107,7 @@ def _store(protocol: str, place: str) -> str:
 
 def protocol(address: str) -> str:
     """Tell the protocol that brings the bytes, such as `file` or `s3`: in a chain, the last one."""
-    end = address.rpartition(_CHAIN)[2]
+    end = links(address)[-1]
     name = end.partition("://")[0] if "://" in end else "file"
     return "file" if name in _LOCAL else name
 
@@ -91,7 +119,7 @@ def is_remote(address: str) -> bool:
 
 def is_archive(address: str) -> bool:
     """Whether an address names a zip archive itself, and not a folder in one."""
-    return address.endswith(ARCHIVE) and _CHAIN not in address
+    return address.endswith(ARCHIVE) and not is_chain(address)
 
 
 def inside(address: str) -> str:
@@ -111,7 +139,7 @@ def shown(address: str) -> str:
     """
     return _CHAIN.join(
         _without_query(re.sub("://[^/]*@", "://", link)) if "://" in link else link
-        for link in address.split(_CHAIN)
+        for link in links(address)
     )
 
 
@@ -133,19 +161,52 @@ def last_part(address: str) -> str:
 
 
 def check_open(option: str, address: str | os.PathLike[str]) -> None:
-    """Refuse an address that must not stand in a cache key, a file or a message.
+    """Refuse what is no address, or must not stand in a cache key, a file or a message.
 
     Raises:
-        OptionError: It holds a password or a signature.
+        OptionError: It can be no path or address, or it holds a password or a signature.
     """
+    if not isinstance(address, (str, os.PathLike)) or not isinstance(os.fspath(address), str):
+        raise OptionError(f"{option}={address!r} is no path and no address. Give one as text.")
     address = os.fspath(address)
-    for link in address.split(_CHAIN):
+    check_characters(option, address)
+    for link in links(address):
         if not has_host(link) or "://" not in link:
             continue
-        parts = urlsplit(link)
+        parts = _split(option, address, link)
         if parts.password is not None or (link.split("://")[0] in WEB and parts.query):
             raise OptionError(
                 f"{option}={shown(address)} holds a password or a signature, which would be stored "
                 "with the dataset. Give the plain address, and the credentials as "
                 "storage_options=, in ~/.netrc, or as the store's own tools take them."
             )
+
+
+def check_characters(option: str, address: str) -> None:
+    """Refuse text that can be no path.
+
+    Raises:
+        OptionError: It holds a zero, or is not UTF-8.
+    """
+    try:
+        held = "a character of value 0" if "\0" in address.encode().decode() else ""
+    except UnicodeEncodeError:
+        held = "bytes that are not UTF-8"
+    if held:
+        raise OptionError(
+            f"{option}={shown(address)!a} holds {held}, which no file can be reached by here. Give "
+            "another path: rename the folder, or make a link to it."
+        )
+
+
+def _split(option: str, address: str, link: str) -> SplitResult:
+    """Cut a link into its parts."""
+    try:
+        parts = urlsplit(link)
+        _ = parts.port  # looked at for its error only
+    except ValueError as error:
+        raise OptionError(
+            f"{option}={shown(address)} is no address: {error}. Give scheme://host:port/path; "
+            "a host that is a number with colons stands in brackets, as in http://[::1]:8080/data."
+        ) from None
+    return parts

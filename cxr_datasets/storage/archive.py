@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
-from typing import Any
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from zipfile import BadZipFile
 
 import fsspec
 import numpy as np
-import pyarrow as pa
 
 from cxr_datasets.storage import addresses
 from cxr_datasets.storage.filesystems import open_files, place_in
@@ -17,6 +18,12 @@ from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.source import Info, Source, kind_of_source
 
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)
+
+_DAMAGE = (
+    BadZipFile, zlib.error, struct.error, EOFError, OverflowError, UnicodeDecodeError, ValueError,
+    RuntimeError,  # of a password or a method that `zipfile` does not know, or a bit says so
+)  # fmt: skip
+"""What `zipfile` raises where an archive is cut or has changed bytes."""
 
 
 @kind_of_source
@@ -26,7 +33,7 @@ class Archive(Source):
     @classmethod
     def holds(cls, root: str) -> bool:
         """See `Source.holds`."""
-        return not addresses.is_remote(root) and "::" in addresses.inside(root)
+        return not addresses.is_remote(root) and addresses.is_chain(addresses.inside(root))
 
     @property
     def _files(self) -> fsspec.AbstractFileSystem:
@@ -34,7 +41,13 @@ class Archive(Source):
 
     @property
     def _opened(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        return sessions.own(self, lambda: open_files(self._inside, self.options))
+        def opened() -> tuple[fsspec.AbstractFileSystem, str]:
+            try:
+                return open_files(self._inside, self.options)
+            except _DAMAGE as error:
+                raise BadZipFile(str(error)) from error
+
+        return sessions.own(self, opened)
 
     def _place(self, path: str) -> str:
         return place_in(self._opened[1], path)
@@ -81,16 +94,23 @@ class Archive(Source):
             return False  # not there, or broken
 
     def read(self, path: str) -> bytes:
-        """See `Source.read`."""
-        with self._open(path) as file:
-            return file.read()
+        """See `Source.read`.
 
-    def arrow_file(self, path: str = "") -> pa.NativeFile:
-        """See `Source.arrow_file`."""
-        return pa.PythonFile(self._open(path), mode="r")
+        Raises:
+            OSError: The member is damaged.
+        """
+        with _told_damage():
+            try:
+                with self._files.open(self._place(path), "rb") as file:
+                    return file.read()
+            except KeyError:  # what older versions of fsspec raise
+                raise FileNotFoundError(self.address(path)) from None
 
-    def _open(self, path: str) -> Any:
-        try:
-            return self._files.open(self._place(path), "rb")
-        except KeyError:  # what older versions of fsspec raise
-            raise FileNotFoundError(self.address(path)) from None
+
+@contextmanager
+def _told_damage() -> Iterator[None]:
+    """Turn what `zipfile` raises on a damaged member into an `OSError`."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise OSError(f"a member of the archive is damaged ({error})") from error

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from fsspec.registry import known_implementations, registry
 
-from cxr_datasets.storage.addresses import WEB
+from cxr_datasets.storage.addresses import WEB, links
 from cxr_datasets.storage.addresses import protocol as protocol_of
 from cxr_datasets.storage.sessions import Options, sessions
 
@@ -97,8 +97,11 @@ class StorageOptions:
 
 def _host(address: str) -> str:
     """Name of an address's web server; empty if it is in another kind of store."""
-    end = address.rpartition("::")[2]
-    return urlsplit(end).hostname or "" if protocol_of(end) in WEB else ""
+    end = links(address)[-1]
+    try:
+        return urlsplit(end).hostname or "" if protocol_of(end) in WEB else ""
+    except ValueError:  # no address; whoever opens it says so
+        return ""
 
 
 def _anonymous(options: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from fsspec.asyn import reset_lock
 from fsspec.core import url_to_fs
 
 from cxr_datasets.errors import StoreError
-from cxr_datasets.storage.addresses import WEB, protocol, shown
+from cxr_datasets.storage.addresses import WEB, cut, links, protocol, shown
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.threads import ONE_THREAD_EACH
@@ -49,7 +49,7 @@ def open_files(
         StoreError: A package that it needs is not installed, or no protocol has this name.
     """
     _require_known(address)
-    link, _, rest = address.partition("::")
+    link, _, rest = cut(address)
     if rest and link.startswith("zip://"):
         return _archive_files(rest, options, connections), link.partition("://")[2]
     name = protocol(address)
@@ -127,7 +127,7 @@ def _with_defaults(name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 def _require_known(address: str) -> None:
     """Require that every protocol in an address is known and its package is installed."""
-    for link in address.split("::"):
+    for link in links(address):
         name = link.partition("://")[0] if "://" in link else "file"
         try:
             fsspec.get_filesystem_class(name)

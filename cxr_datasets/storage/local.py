@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import FileIO
 
 import fsspec
@@ -13,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow.fs import LocalFileSystem as ArrowFiles
 
+from cxr_datasets.errors import StoreError
 from cxr_datasets.storage import addresses
 from cxr_datasets.storage.source import Info, Source, kind_of_source
 
@@ -20,6 +23,8 @@ _THREADS = 8
 """Threads that look for files. On a cold disk each look is a wait."""
 
 _PATHS_AT_ONCE = 4_096
+
+_NOT_THERE = (errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 _FILES = fsspec.filesystem("file")
 
@@ -36,15 +41,17 @@ class LocalFolder(Source):
     def names(self, path: str = "") -> list[str]:
         """See `Source.names`."""
         try:
-            return sorted(os.listdir(self._place(path)))
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            with self._asked(path):
+                return sorted(os.listdir(self._place(path)))
+        except (FileNotFoundError, PermissionError):
             return []
 
     def info(self, path: str = "") -> Info | None:
         """See `Source.info`."""
         try:
-            return _FILES.info(self._place(path))
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            with self._asked(path):
+                return _FILES.info(self._place(path))
+        except (FileNotFoundError, PermissionError):
             return None
 
     def sizes(self, paths: Sequence[str]) -> np.ndarray:
@@ -52,24 +59,32 @@ class LocalFolder(Source):
         parts = [
             paths[first : first + _PATHS_AT_ONCE] for first in range(0, len(paths), _PATHS_AT_ONCE)
         ]
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with self._asked(), ThreadPoolExecutor(_THREADS) as pool:
             sizes = list(pool.map(self._sizes, parts))
         return np.array([size for part in sizes for size in part], np.int64)
 
     def _sizes(self, paths: Sequence[str]) -> list[int]:
         # pyarrow looks without Python's lock: in threads it takes half the time of os.stat.
         before = self._before
-        found = ArrowFiles().get_file_info([before + path for path in paths])
+        try:
+            found = ArrowFiles().get_file_info([before + path for path in paths])
+        except OSError as error:
+            if len(paths) > 1:  # one may be at fault, and the others be there
+                return [size for path in paths for size in self._sizes([path])]
+            if error.errno not in _NOT_THERE:
+                raise
+            return [-1]
         return [-1 if info.size is None else info.size for info in found]
 
     def subfolder_stamp(self, path: str) -> str:
         """See `Source.subfolder_stamp`."""
         digest = hashlib.sha256()
         for group in self.names(path):
+            below = f"{path}/{group}"
             try:
-                with os.scandir(self._place(f"{path}/{group}")) as folders:
+                with self._asked(below), os.scandir(self._place(below)) as folders:
                     stamps = sorted((folder.name, _changed(folder)) for folder in folders)
-            except (NotADirectoryError, PermissionError):
+            except (FileNotFoundError, PermissionError):
                 continue  # such as the index.html that a download by wget leaves
             digest.update(repr(stamps).encode())
         return digest.hexdigest()[:16]
@@ -91,17 +106,49 @@ class LocalFolder(Source):
     def read(self, path: str) -> bytes:
         """See `Source.read`."""
         # It takes a quarter of fsspec's time, and a tree of reports has 227,835 files.
-        with FileIO(self._place(path)) as file:
-            return file.readall()
+        try:
+            with FileIO(self._place(path)) as file:
+                return file.readall()
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError as error:  # not by `_asked`, which costs a tenth of the time
+            raise self._meant(path, error) from error
 
     def arrow_file(self, path: str = "") -> pa.NativeFile:
         """See `Source.arrow_file`."""
-        return pa.OSFile(self._place(path))
+        with self._asked(path):
+            return pa.OSFile(self._place(path))
 
     def mapped(self, path: str = "") -> pa.Buffer:
         """See `Source.mapped`."""
-        with pa.memory_map(self._place(path)) as file:
+        with self._asked(path), pa.memory_map(self._place(path)) as file:
             return file.read_buffer()
+
+    @contextmanager
+    def _asked(self, path: str = "") -> Iterator[None]:
+        """Tell what is not there from a disk that does not answer.
+
+        Raises:
+            FileNotFoundError: There is no such file or folder, or the other of the two.
+            PermissionError: This user may not read it.
+            StoreError: The disk failed.
+        """
+        try:
+            yield
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError as error:
+            raise self._meant(path, error) from error
+
+    def _meant(self, path: str, error: OSError) -> Exception:
+        """Build the error that `_asked` raises for one of the system."""
+        is_folder = error.errno is None and os.path.isdir(self._place(path))  # as pyarrow says it
+        if is_folder or error.errno in _NOT_THERE:
+            return FileNotFoundError(self.address(path))
+        return StoreError(
+            f"{self.shown(path)} could not be read: {error.strerror or error}. Check the disk, or "
+            "the network that it is reached over, and start again."
+        )
 
     def _place(self, path: str) -> str:
         """The path of a file as the system takes it."""

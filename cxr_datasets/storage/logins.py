@@ -67,6 +67,9 @@ def _netrc_login(host: str) -> Login | None:
         fault = f"line {error.lineno} is not understood" if error.lineno else error.msg
         _logger.warning("no login is taken from %s: %s", file, fault)
         return None
+    except ValueError:  # of its encoding; the error's text quotes the file
+        _logger.warning("no login is taken from %s: it is not a text in UTF-8", file)
+        return None
     return Login(found[0], found[2], file) if found and found[2] else None
 
 

@@ -116,7 +116,7 @@ class Remote(Source):
     @property
     def is_broken(self) -> bool:
         """See `Source.is_broken`."""
-        if "::" not in self._inside:
+        if not addresses.is_chain(self._inside):
             return False
         try:
             self.requests  # noqa: B018  (opens the archive)
@@ -160,7 +160,7 @@ class Remote(Source):
 
     def pieces(self, path: str, start: int, size: int, piece: int) -> Iterator[tuple[int, bytes]]:
         """See `Source.pieces`. Several are under way at once."""
-        if not size or "::" in self._inside:
+        if not size or addresses.is_chain(self._inside):
             yield 0, self.read(path)
             return
         if start >= size:

@@ -13,7 +13,7 @@ import fsspec
 from fsspec.asyn import get_loop
 
 from cxr_datasets.errors import StoreError
-from cxr_datasets.storage.addresses import WEB, joined, protocol, server_of
+from cxr_datasets.storage.addresses import WEB, is_chain, joined, links, protocol, server_of
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.faults import NOT_THERE, is_passing, is_refusal, store_fault
 from cxr_datasets.storage.filesystems import CONNECTIONS, FEW_CONNECTIONS, open_files, open_web
@@ -23,7 +23,9 @@ from cxr_datasets.storage.threads import ONE_THREAD_EACH, Threads, threads_for
 LONGEST_READ = 600.0
 """Most seconds for one image or piece, for stores that have no time-out of their own."""
 
-_OPTIONS_ADVICE = "Check storage_options=, and what the store's own tools are set to."
+_OPTIONS_ADVICE = (
+    "Check the address and storage_options=, and what the store's own tools are set to."
+)
 
 _HUB_ADVICE = (
     "The Hub answers so if the repository does not exist, or if it is private or gated and the "
@@ -50,7 +52,7 @@ class Requests:
             connections: Most requests at once; None: the usual number for the protocol.
         """
         self._address = address
-        self._is_archive = "::" in address
+        self._is_archive = is_chain(address)
         self._options = options
         self.connections = connections or CONNECTIONS.get(protocol(address), FEW_CONNECTIONS)
         self.files, self.root = self._patiently_opened()
@@ -87,7 +89,9 @@ class Requests:
         """Open the file system. Of an archive this reads the list of members."""
 
         def final(error: Exception, tries: int) -> Exception:
-            if isinstance(error, (*_OUR_MISTAKES, BadZipFile, StoreError)):
+            # A TypeError here is of options that the file system does not have, or lacks.
+            is_ours = isinstance(error, _OUR_MISTAKES) and not isinstance(error, TypeError)
+            if is_ours or isinstance(error, (BadZipFile, StoreError)):
                 return error
             if self._is_archive and isinstance(error, NOT_THERE):
                 return error
@@ -138,8 +142,7 @@ class Requests:
         return get_loop().run_in_executor(self._threads.pool, call)
 
     def _explained(self, place: str, error: Exception, tries: int, advice: str = "") -> StoreError:
-        link, _, rest = self._address.partition("::")
-        end = rest or link
+        end = links(self._address)[-1]
         if protocol(end) == "hf" and is_refusal(error):
             advice = _HUB_ADVICE
         if protocol(end) in WEB:

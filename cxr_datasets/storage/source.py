@@ -331,7 +331,7 @@ def read_address(address: str) -> bytes:
     if found:
         source, path = found
         return source.read(path)
-    link, chain, rest = address.partition("::")
+    link, chain, rest = addresses.cut(address)
     if link.startswith("zip://") and addresses.is_archive(rest):
         archive = sessions.same_source(open_place(rest))  # to read its list of members once
         return archive.read(link.removeprefix("zip://"))

@@ -54,7 +54,7 @@ def synthesize(
         PackageError: Its package has no invented release, or does not import.
     """
     write_release = release_writer(dataset)
-    allowed = sorted(set(inspect.signature(write_release).parameters) - {"out", "seed"})
+    allowed = sorted({*inspect.signature(write_release).parameters, "seed"} - {"out"})
     unknown = sorted(set(options) - set(allowed))
     if unknown:
         raise OptionError(

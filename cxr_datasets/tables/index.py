@@ -2,16 +2,13 @@
 
 It is made once from the tables, and mapped by whoever needs a block of it: all that a worker is
 sent of a block is the file's name and a number. The file lies in the cache of `datasets`, under the
-same key as the dataset itself.
+same key as the dataset itself; `sealed` says how it is kept whole.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +17,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.tables.sealed import is_whole, opened, replacing
+
 LARGEST_BLOCK = 256
 SMALLEST_BLOCK = 16
 """Rows of one block: few, so that resuming a stream skips few images."""
 
 WANTED_BLOCKS = 1024
 """Blocks of one split, as far as their size allows: more than enough for 64 nodes of 8 workers."""
-
-_BUFFER = 2**20
 
 _SPLITS = b"cxr_splits"
 
@@ -68,7 +65,7 @@ def write_index(path: str, splits: Mapping[str, pa.Table]) -> None:
         first += blocks
     schema = next(iter(splits.values())).schema.remove_metadata()
     schema = schema.with_metadata({_SPLITS: json.dumps(ranges).encode()})
-    with _replacing(path, schema) as writer:
+    with replacing(path, schema) as writer:
         for rows in splits.values():
             whole = rows.replace_schema_metadata(schema.metadata).combine_chunks()
             writer.write_table(whole, max_chunksize=_rows_per_block(whole.num_rows))
@@ -82,7 +79,7 @@ def write_tables(path: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> No
         schema: The schema of all tables.
         tables: The tables; taken one at a time.
     """
-    with _replacing(path, schema) as writer:
+    with replacing(path, schema) as writer:
         for table in tables:
             writer.write_table(table.combine_chunks())
 
@@ -91,40 +88,26 @@ def _rows_per_block(rows: int) -> int:
     return min(LARGEST_BLOCK, max(SMALLEST_BLOCK, -(-rows // WANTED_BLOCKS)))
 
 
-@contextmanager
-def _replacing(path: str, schema: pa.Schema) -> Iterator[pa.RecordBatchWriter]:
-    """Write to a temporary file, which replaces `path` once it is complete."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    unfinished = f"{path}.{uuid.uuid4().hex}.incomplete"
-    try:
-        # Each column of each block is a few small pieces. Unbuffered, each would be a system call.
-        with (
-            pa.output_stream(unfinished, compression=None, buffer_size=_BUFFER) as file,
-            pa.ipc.new_file(file, schema) as writer,
-        ):
-            yield writer
-        os.replace(unfinished, path)
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
-
-
 def has_index(path: str) -> bool:
-    """Whether an index file is there."""
-    return Path(path).is_file()
+    """Whether an Arrow file is there, and as it was written.
+
+    Raises:
+        CacheError: The disk refuses to tell.
+    """
+    return is_whole(path)
 
 
 def read_splits(path: str) -> dict[str, SplitBlocks]:
     """Read where each split of an index file lies, in order."""
-    with pa.memory_map(path) as file:
-        metadata = pa.ipc.open_file(file).schema.metadata
+    with opened(path) as reader:
+        metadata = reader.schema.metadata
     ranges = json.loads(metadata[_SPLITS])
     return {name: SplitBlocks(range(a, b), rows) for name, (a, b, rows) in ranges.items()}
 
 
 def read_column(path: str, name: str) -> pa.ChunkedArray:
     """Map one column of an index file, all splits in order."""
-    with pa.memory_map(path) as file:
-        reader = pa.ipc.open_file(file)
+    with opened(path) as reader:
         return pa.chunked_array(
             [reader.get_batch(block).column(name) for block in range(reader.num_record_batches)]
         )
@@ -171,8 +154,7 @@ def read_blocks(path: str, blocks: Sequence[int], rows: int) -> Iterator[pa.Tabl
     Yields:
         Tables of their rows, in that order.
     """
-    with pa.memory_map(path) as file:
-        reader = pa.ipc.open_file(file)
+    with opened(path) as reader:
         batches: list[pa.RecordBatch] = []
         for batch in map(reader.get_batch, blocks):
             if batches and sum(map(len, batches)) + len(batch) > rows:

@@ -98,6 +98,11 @@ def has_repeats(places: pa.Array) -> bool:
     return bool(len(found)) and int(np.bincount(found).max()) > 1
 
 
+def count_places(places: pa.Array) -> int:
+    """Count the different numbers in what `find_keys` gave; nulls do not count."""
+    return int(np.count_nonzero(np.bincount(places.drop_null().to_numpy())))
+
+
 def numbered(values: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Number values in the order in which they first appear.
 

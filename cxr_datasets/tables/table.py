@@ -1,27 +1,20 @@
-"""Read the CSV tables of a release: by column name, checked, with errors that name the cell."""
+"""The rows of a table, and checks of them that chain, with errors that name the cell."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv
 
 from cxr_datasets.errors import TableError
-from cxr_datasets.storage.source import Source
 
-_DAMAGED = (
+DAMAGED = (
     "The file is damaged or was not downloaded to its end: fetch it again and compare it with the "
     "release's checksums."
 )
-
-
-_LONGEST_HEADER = 2_048
-"""Bytes; the longest first line known has some 300."""
+"""What is said of a file that is not whole."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +44,7 @@ class Table:
                 raise TableError(
                     f"{self.address}: column {column!r} is empty in {len(empty)} of "
                     f"{self.rows.num_rows} rows, first in row {empty[0].as_py() + 1}. Every row "
-                    f"needs a value. {_DAMAGED}"
+                    f"needs a value. {DAMAGED}"
                 )
         return self
 
@@ -128,101 +121,3 @@ class Table:
                 f"{row + 1} (and {len(broken) - 1} more such cells); expected {expected}. "
                 "Correct the cell or fetch the file again."
             )
-
-
-def read_table(source: Source, path: str, columns: Mapping[str, pa.DataType]) -> Table:
-    """Read some columns of a CSV file, gzipped or not, in parallel.
-
-    Args:
-        source: Where the file is.
-        path: Its path within the source; `.gz` is decompressed on the way.
-        columns: Names and types of the columns to read, whatever their place in the file.
-
-    Returns:
-        The columns in the order asked for. An empty cell is null; any other text, such as
-        `None` or `NA`, is that text.
-
-    Raises:
-        TableError: The file is empty or broken, lacks a column, or a cell is not of its type.
-    """
-    address = source.shown(path)
-    options = csv.ConvertOptions(
-        column_types=dict(columns),
-        include_columns=list(columns),
-        null_values=[""],
-        strings_can_be_null=True,
-    )
-    try:
-        with _decompressed(source, path) as stream:
-            rows = csv.read_csv(
-                stream,
-                parse_options=csv.ParseOptions(newlines_in_values=True),
-                convert_options=options,
-            )
-    except KeyError:
-        raise _missing_columns(source, path, columns) from None
-    except (pa.ArrowInvalid, OSError, EOFError) as error:
-        raise _unreadable(source, path, error) from None  # its text quotes the file
-    if rows.num_rows == 0:
-        raise TableError(f"{address} has a header but no rows. {_DAMAGED}")
-    return Table(address, rows.combine_chunks())
-
-
-@contextmanager
-def _decompressed(source: Source, path: str) -> Iterator[pa.NativeFile]:
-    with source.arrow_file(path) as file:
-        yield pa.CompressedInputStream(file, "gzip") if path.endswith(".gz") else file
-
-
-def _header(source: Source, path: str) -> list[str]:
-    """Read the names in the first line, whatever is wrong below; none if it cannot be read."""
-    try:
-        with _decompressed(source, path) as stream:
-            line = stream.read(_LONGEST_HEADER).split(b"\n", 1)[0]
-        return csv.read_csv(pa.BufferReader(line + b"\n")).schema.names
-    except (pa.ArrowInvalid, OSError, EOFError, UnicodeDecodeError):
-        return []
-
-
-def _missing_columns(source: Source, path: str, columns: Mapping[str, pa.DataType]) -> TableError:
-    found = _header(source, path)
-    missing = [name for name in columns if name not in found]
-    if len(missing) == len(columns):
-        # The line is not shown: where the header is lost, it may be a patient's report.
-        return TableError(
-            f"{source.shown(path)} does not begin with a header that has "
-            f"{', '.join(map(repr, columns))}. Use the release's own file, with its header "
-            "unchanged."
-        )
-    return TableError(
-        f"{source.shown(path)} has no column {', '.join(map(repr, missing))}. It has: "
-        f"{', '.join(map(repr, found))}. Use the release's own file, with its header unchanged."
-    )
-
-
-def _unreadable(source: Source, path: str, error: Exception) -> TableError:
-    address = source.shown(path)
-    cell = re.search(
-        r"In CSV column #(\d+): CSV conversion error to (\w+): (.*)", str(error), re.DOTALL
-    )
-    if cell:
-        column = _header(source, path)[int(cell[1])]
-        return TableError(
-            f"{address}: column {column!r} holds a cell that is not of type {cell[2]} "
-            f"({_without_text(cell[3])}). Correct the cell or fetch the file again."
-        )
-    if isinstance(error, PermissionError):
-        return TableError(
-            f"{address} may not be read: permission denied. Check the file's permissions."
-        )
-    if "Empty CSV" in str(error):
-        return TableError(f"{address} is empty. {_DAMAGED}")
-    return TableError(f"{address} cannot be read: {_without_text(str(error))}. {_DAMAGED}")
-
-
-def _without_text(message: str) -> str:
-    """Drop what pyarrow quotes of the file, which may be a patient's report; keep a number."""
-    if "invalid value" in message:
-        value = re.search(r"invalid value '([\w.+-]{1,24})'", message)
-        return f"found {value[1]!r}" if value else "found text"
-    return re.sub(r"(Expected \d+ columns, got \d+).*", r"\1", message, flags=re.DOTALL)

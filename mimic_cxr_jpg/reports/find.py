@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from cxr_datasets.errors import ReportsError
+from cxr_datasets.storage.addresses import cut
 from cxr_datasets.storage.source import Source, open_place
 from mimic_cxr_jpg.reports.choose import choose
 from mimic_cxr_jpg.reports.store import TEXT_PATH, ReportStore, Studies, not_permitted
@@ -63,7 +64,7 @@ def _given_reports(
     reports: str, data: Source, sample: Callable[[], Studies], cache: str
 ) -> ReportStore:
     given = open_place(reports, data.options, data.connections)
-    folder, name = given.folder(".."), posixpath.basename(given.root.partition("::")[0])
+    folder, name = given.folder(".."), posixpath.basename(cut(given.root)[0])
     if folder.size(name) is not None:
         return _archive(folder, name)
     if not given.is_remote:
@@ -124,7 +125,7 @@ def physionet_project(data: Source) -> Source:
 
     On a server that does not list its folders it cannot be found otherwise.
     """
-    version = posixpath.basename(data.root.partition("::")[0])
+    version = posixpath.basename(cut(data.root)[0])
     return data.folder("/".join([".."] * _LEVELS_TO_THE_PROJECT)).folder(f"mimic-cxr/{version}")
 
 

@@ -48,6 +48,8 @@ class Gcs:
         requests: What was asked so far.
         payers: Buckets where the requester pays, and the project that may be charged.
         closed: Buckets that the user may not read.
+        encoded: Buckets whose `.gz` files have the metadata `Content-Encoding: gzip`: a client
+            unpacks what it gets.
     """
 
     def __init__(self) -> None:
@@ -65,6 +67,7 @@ class Gcs:
         self.requests: list[Asked] = []
         self.payers: dict[str, str] = {}
         self.closed: set[str] = set()
+        self.encoded: set[str] = set()
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def __enter__(self) -> Gcs:
@@ -177,6 +180,14 @@ class _Handler(RequestHandler):
             self._say(code, {"error": {"code": code, "message": message}})
         else:
             super().do_GET()
+
+    def end_headers(self) -> None:
+        parts = urlsplit(self.path)
+        bucket, _, name = parts.path.partition("/b/")[2].partition("/o/")
+        encoded = bucket in cast(_Server, self.server).cloud.encoded and name.endswith(".gz")
+        if encoded and parse_qs(parts.query).get("alt") == ["media"]:
+            self.send_header("Content-Encoding", "gzip")
+        super().end_headers()
 
     def do_POST(self) -> None:
         if self.path != "/token":

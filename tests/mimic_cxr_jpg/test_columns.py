@@ -221,6 +221,44 @@ def test_study_dates_are_days_of_the_calendar(
         assert row["study_date"] == DAYS[given[row["image_id"]]]
 
 
+def test_a_study_of_several_times_has_that_of_its_best_view_and_one_line_counts_such_studies(
+    mimic_release: Path, tmp_path: Path, cache: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = copy_release(mimic_release, tmp_path / "copy")
+    given: dict[str, str] = {}
+
+    def set_times(table: pd.DataFrame) -> None:
+        several = table.study_id[table.study_id.duplicated()].unique()
+        table["StudyTime"] = "80556.875"
+        for study, column in zip(several[:4], ("StudyTime", "StudyDate") * 2, strict=True):
+            rows = table.index[table.study_id == study]
+            days = [f"2101010{number}" for number in range(1, len(rows) + 1)]
+            times = [f"10101{number}.5" for number in range(1, len(rows) + 1)]
+            table.loc[rows, column] = times if column == "StudyTime" else days
+        blank, noisy = several[4], several[5]
+        table.loc[table.index[table.study_id == blank][0], "StudyTime"] = ""
+        table.loc[table.index[table.study_id == noisy][0], "StudyTime"] = "80556.87500000001"
+        given.update(zip(table.dicom_id, table.StudyTime + " " + table.StudyDate, strict=True))
+
+    edit_table(find(root, "metadata"), set_times)
+    images = load_rows("mimic_cxr_jpg", root, cache)
+    lines = [r.getMessage() for r in caplog.records if r.name == "mimic_cxr_jpg.join"]
+    studies = load_rows("mimic_cxr_jpg", root, cache, "studies")
+    (line,) = lines
+    assert line.startswith(
+        f"5 of {len(studies)} studies in {find(root, 'metadata')} have images of"
+    )
+    own = {row["image_id"]: (row["study_time"], row["study_date"]) for row in images}
+    for image, (time, _) in own.items():
+        assert (time is None) == given[image].startswith(" ")
+    assert len({own[image] for row in studies for image in row["image_ids"]}) > 8
+    reports = load_rows("mimic_cxr_jpg", root, cache, "reports")
+    for of_study, report in zip(studies, reports, strict=True):
+        best = own[of_study["image_ids"][0]]
+        assert (of_study["study_time"], of_study["study_date"]) == best
+        assert (report["study_time"], report["study_date"]) == best
+
+
 # --- the form of the tables -----------------------------------------------------------------------
 
 
@@ -255,7 +293,7 @@ def test_tables_saved_on_windows_are_read_alike(
 def test_text_cells_are_verbatim_even_those_that_look_like_missing_ones(
     mimic_release: Path, tmp_path: Path, cache: str
 ) -> None:
-    texts = ["None", "NA", "nan", "NULL", 'a "quoted", text', "two\nlines", " ", "Ü"]
+    texts = ["", "None", "NA", "nan", "NULL", 'a "quoted", text', "two\nlines", " ", "Ü"]
     root = copy_release(mimic_release, tmp_path / "copy")
     given: dict[str, str] = {}
 
@@ -266,7 +304,7 @@ def test_text_cells_are_verbatim_even_those_that_look_like_missing_ones(
 
     edit_table(find(root, "metadata"), set_texts)
     for row in load_rows("mimic_cxr_jpg", root, cache):
-        assert row["procedure"] == given[row["image_id"]]
+        assert row["procedure"] == (given[row["image_id"]] or None)
 
 
 def test_an_image_without_any_value_in_the_metadata_keeps_its_row(

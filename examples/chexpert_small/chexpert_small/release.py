@@ -13,7 +13,8 @@ from cxr_datasets.errors import TableError
 from cxr_datasets.storage import Source, Stamp
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.tables.keys import numbered
-from cxr_datasets.tables.table import Table, read_table
+from cxr_datasets.tables.reading import read_table
+from cxr_datasets.tables.table import Table
 
 DATASET = "CheXpert-v1.0-small"
 HOMEPAGE = "https://stanfordmlgroup.github.io/competitions/chexpert/"

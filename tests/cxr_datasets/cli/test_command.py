@@ -50,6 +50,14 @@ def test_synthesize_writes_a_release_that_loads_and_prints_where(
     assert splits["train"][0]["image"].mode == "L"
 
 
+def test_a_dataset_may_be_written_with_either_dash(tmp_path: Path) -> None:
+    releases = []
+    for name in ("indiana-cxr", "indiana_cxr"):
+        assert synthesize(name, tmp_path / name, "--studies", "4", "--scale", "0.02") == 0
+        releases.append([file.read_bytes() for file in sorted((tmp_path / name).glob("*.csv"))])
+    assert releases[0] == releases[1]
+
+
 def test_options_say_how_large_and_which_release_it_is(tmp_path: Path) -> None:
     assert synthesize("mimic-cxr-jpg", tmp_path / "mimic", "--patients", "12") == 0
     table = read_table(tmp_path / "mimic" / "mimic-cxr-2.0.0-split.csv.gz")

@@ -110,6 +110,16 @@ def test_a_wrong_word_is_answered_with_the_right_ones(
     assert not (tmp_path / "out").exists()
 
 
+def test_either_dash_names_the_dataset_and_goes_on_with_the_same_export(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["--config", "reports"]
+    assert main([*words, *small]) == 0
+    capsys.readouterr()
+    assert main([words[0], "mimic_cxr_jpg", *words[2:], *small]) == 0
+    assert "(0 written now)" in capsys.readouterr().out
+
+
 def test_errors_are_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words, "--views", "sideways"]) == 1
     printed = capsys.readouterr()

@@ -49,6 +49,7 @@ def test_an_unknown_option_is_answered_with_those_of_both(name: str) -> None:
     for known in [
         *(option.name for option in fields(ExportOptions)),
         *dataset_options(OtherConfig),
+        *("config", "split"),
     ]:
         assert repr(known) in said
     assert "'embed'" not in said

@@ -21,6 +21,8 @@ from PIL import Image
 import cxr_datasets.hooks.loading
 import indiana_cxr
 import mimic_cxr_jpg
+from cxr_datasets import packages
+from cxr_datasets.builder.config import option_help
 from cxr_datasets.errors import OptionError, ScriptError
 from tests.helpers import run_python
 
@@ -109,6 +111,46 @@ def test_the_name_loads_from_anywhere(
     assert uids("indiana_cxr", indiana_release, cache) == expected
     splits = load_dataset("mimic_cxr_jpg", data_dir=str(mimic_release), cache_dir=cache)
     assert list(splits) == ["train", "validation", "test"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("./indiana_cxr", "indiana_cxr/", "./indiana_cxr/", "indiana_cxr/indiana_cxr.py"),
+        *("../indiana_cxr", "../../indiana_cxr/", "./somewhere/indiana_cxr"),
+        *("indiana-cxr", "./indiana-cxr", "indiana-cxr/", "/not/there/indiana_cxr"),
+        Path("indiana_cxr"),
+    ],
+)
+def test_a_path_means_the_installed_package_where_there_is_no_such_folder(
+    path: Any,
+    indiana_release: Path,
+    cache: str,
+    tmp_path: Path,
+    expected: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    assert uids(path, indiana_release, cache) == expected
+    names = datasets.get_dataset_config_names(str(path), data_dir="any")
+    assert names == ["images", "studies", "reports"]
+
+
+def test_both_spellings_give_one_dataset_from_the_cache(indiana_release: Path, cache: str) -> None:
+    options = {"data_dir": str(indiana_release), "cache_dir": cache, "split": "train"}
+    one, other = (load_dataset(name, **options) for name in ("indiana_cxr", "indiana-cxr"))
+    assert one.cache_files == other.cache_files
+
+
+@pytest.mark.parametrize("path", ["indiana-cxr", "./indiana-cxr", "indiana-cxr/"])
+def test_a_folder_of_data_in_the_other_spelling_is_left_to_datasets(
+    path: str, tmp_path: Path, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "indiana-cxr").mkdir()
+    pq.write_table(pa.table({"a": [1, 2, 3]}), tmp_path / "indiana-cxr" / "train.parquet")
+    monkeypatch.chdir(tmp_path)
+    assert load_dataset(path, cache_dir=cache, split="train")["a"][:] == [1, 2, 3]
 
 
 def test_a_relative_data_dir_is_read_from_where_one_stands(
@@ -300,10 +342,11 @@ def test_with_data_dir_the_bare_name_is_ours_even_beside_such_a_folder(
     expected: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "indiana_cxr").mkdir()
-    pq.write_table(pa.table({"a": [1]}), tmp_path / "indiana_cxr" / "train.parquet")
     monkeypatch.chdir(tmp_path)
-    assert uids("indiana_cxr", indiana_release, cache) == expected
+    for name in ("indiana_cxr", "indiana-cxr"):
+        (tmp_path / name).mkdir()
+        pq.write_table(pa.table({"a": [1]}), tmp_path / name / "train.parquet")
+        assert uids(name, indiana_release, cache) == expected
 
 
 def test_somebody_elses_script_of_our_name_is_left_to_datasets(tmp_path: Path, cache: str) -> None:
@@ -341,7 +384,10 @@ def test_somebody_elses_script_of_our_name_is_left_to_datasets(tmp_path: Path, c
 
 
 def test_a_name_that_only_looks_like_ours_is_left_to_datasets(cache: str) -> None:
-    for path in ("someone/indiana_cxr", "indiana_cxr_2", "indiana-cxr", "hf://indiana_cxr"):
+    for path in (
+        *("someone/indiana_cxr", "someone/indiana-cxr", "some-one/indiana_cxr/"),
+        *("indiana_cxr_2", "indiana cxr", "Indiana_CXR", "hf://indiana_cxr"),
+    ):
         with pytest.raises(Exception) as caught:  # which one varies by version
             load_dataset(path, cache_dir=cache)
         assert "cxr_datasets" not in type(caught.value).__module__
@@ -473,3 +519,13 @@ def test_without_the_import_datasets_3_runs_the_same_file_as_a_script(
 def test_a_wrong_config_name_lists_the_right_ones(indiana_release: Path, cache: str) -> None:
     with pytest.raises(OptionError, match="'images', 'studies', 'reports'"):
         load_dataset("indiana_cxr", "image", data_dir=str(indiana_release), cache_dir=cache)
+
+
+@pytest.mark.parametrize("package", ["indiana_cxr", "mimic_cxr_jpg"])
+def test_a_wrong_option_lists_every_right_one(package: str, cache: str) -> None:
+    config = packages.builder_class(package).BUILDER_CONFIG_CLASS
+    right = ["data_dir", *option_help(config), "storage_options"]
+    assert {"connections", "missing", "image_size", "views"} < set(right)
+    with pytest.raises(OptionError) as caught:
+        load_dataset(package, data_dir="any", cache_dir=cache, conections=3)
+    assert str(caught.value).endswith(f"Choose from: {', '.join(map(repr, right))}.")

@@ -82,7 +82,7 @@ def test_a_new_dataset_is_found_without_a_change_here(
 
 
 def test_unknown_option_is_refused_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"'patients'.*layout, scale, studies"):
+    with pytest.raises(OptionError, match=r"'patients'.*layout, scale, seed, studies"):
         synthetic.synthesize("indiana-cxr", tmp_path / "out", patients=3)
     assert not (tmp_path / "out").exists()
 

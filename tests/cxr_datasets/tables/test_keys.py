@@ -12,6 +12,7 @@ from cxr_datasets.errors import TableError
 from cxr_datasets.tables.keys import (
     all_differ,
     combined,
+    count_places,
     count_unused,
     find_keys,
     find_rows,
@@ -32,6 +33,11 @@ def same_digests(keys: pa.Array) -> pa.Array:
 
 def table(**columns: Any) -> Table:
     return Table("place/t.csv", pa.table(columns))
+
+
+def test_places_are_counted_once_each_and_nulls_not_at_all() -> None:
+    for numbers, count in (([2, 0, None, 0], 2), ([None], 0), ([], 0)):
+        assert count_places(pa.array(numbers, pa.int32())) == count
 
 
 def test_rows_are_found_by_key_and_null_where_there_is_none() -> None:

@@ -40,6 +40,7 @@ class Site:
         ranges: bool = True,
         listing: bool = True,
         tests_cookies: bool = False,
+        encodes: bool = False,
     ) -> None:
         """Describe what is served.
 
@@ -58,6 +59,8 @@ class Site:
             tests_cookies: Hand out sessions as sparingly as PhysioNet: only to a client that has
                 sent some cookie (`testcookie`) with its login, and to be used only beside an
                 Authorization header. Otherwise every good login starts a session.
+            encodes: Call the form of `.gz` files an encoding of the transport, as servers do that
+                know their ending: a client unpacks what it gets, whatever it asked for.
         """
         self.folders = {path.strip("/"): Path(folder) for path, folder in folders.items()}
         self.users = dict({USER: PASSWORD} if users is None else users)
@@ -69,6 +72,7 @@ class Site:
         self.ranges = ranges
         self.listing = listing
         self.tests_cookies = tests_cookies
+        self.encodes = encodes
         self.logins = 0
         self._lock = threading.Lock()
         self._sessions: dict[str, str] = {}
@@ -191,7 +195,10 @@ class Site:
             return index_page(place, request.path) if self.listing else page(403)
         if request.path.endswith("/") or not place.is_file():
             return page(404)
-        return file_answer(place, request, etags=self.etags, ranges=self.ranges)
+        answer = file_answer(place, request, etags=self.etags, ranges=self.ranges)
+        if self.encodes and place.suffix == ".gz":
+            answer.headers["Content-Encoding"] = "gzip"
+        return answer
 
 
 def _cookies(header: str) -> Iterator[tuple[str, str]]:

@@ -40,16 +40,11 @@ def test_without_the_split_table_a_folder_is_not_a_copy(root: Path, cache: str) 
     refused(root, cache, ReleaseError, str(root), SPLIT)
 
 
-@pytest.mark.parametrize("table", [METADATA, CHEXPERT, NEGBIO])
-def test_a_missing_table_is_named(table: str, root: Path, cache: str) -> None:
-    (root / table).unlink()
-    refused(root, cache, TableError, str(root), table)
-
-
-def test_all_missing_tables_are_named_at_once(root: Path, cache: str) -> None:
+def test_without_the_metadata_table_the_error_names_it(root: Path, cache: str) -> None:
     (root / METADATA).unlink()
-    (root / NEGBIO).unlink()
-    refused(root, cache, TableError, METADATA, NEGBIO)
+    (root / NEGBIO).unlink()  # not needed
+    message = refused(root, cache, TableError, str(root), METADATA)
+    assert NEGBIO not in message
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -165,7 +160,7 @@ CELLS = [
     (SPLIT, "study_id", "-50000000"),
     (SPLIT, "study_id", "60000000"),
     (SPLIT, "study_id", "s50000000"),
-    (SPLIT, "study_id", "50000000.0"),
+    (SPLIT, "study_id", "50000000.5"),
     (SPLIT, "study_id", "99999999999999999999"),
     (SPLIT, "subject_id", "20000000"),
     (SPLIT, "subject_id", "2e7"),
@@ -188,13 +183,12 @@ CELLS = [
     (METADATA, "StudyTime", "256199.0"),
     (METADATA, "StudyTime", "08:05:56"),
     (METADATA, "StudyTime", "-1.0"),
-    (METADATA, "StudyTime", "nan"),
     (METADATA, "StudyTime", "inf"),
     *(
         (table, label, value)
         for table in (CHEXPERT, NEGBIO, RADIOLOGIST)
         for label, value in (("Edema", "2.0"), ("No Finding", "0.5"), ("Pneumonia", "-2.0"),
-                             ("Edema", "yes"), ("Edema", "nan"))
+                             ("Edema", "yes"))
     ),
     *((table, "study_id", "s50000000") for table in (CHEXPERT, NEGBIO, RADIOLOGIST)),
     (RADIOLOGIST, "Airspace Opacity", "3.0"),
@@ -210,6 +204,36 @@ def test_a_value_out_of_its_range_is_shown_with_its_table_and_column(
     # A number may be shown in another form. Text in place of a number is never shown.
     shown = (value.strip(), re.sub(r"\.0$", "", value), "found text")
     assert any(one in message for one in shown)
+
+
+RESAVED = [
+    (SPLIT, "study_id", "5.0E+07"),
+    (SPLIT, "subject_id", "10,000,032"),
+    (METADATA, "StudyDate", "2100-02-01"),
+    (METADATA, "StudyDate", "2/1/2100"),
+    (METADATA, "StudyTime", "8.06E+04"),
+    (METADATA, "StudyTime", "8:05:57"),
+    (METADATA, "Rows", "2,544"),
+    *((table, "study_id", "5.00E+07") for table in (CHEXPERT, NEGBIO, RADIOLOGIST)),
+    (CHEXPERT, "Edema", "1,0"),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "value"), RESAVED)
+def test_what_a_spreadsheet_changed_is_named_as_such_and_not_to_be_fetched_again(
+    table: str, column: str, value: str, root: Path, cache: str
+) -> None:
+    set_cell(root / table, column, value)
+    message = refused(root, cache, TableError, table, f"'{column}'", repr(value), "Re-saving")
+    assert "fetch" not in message
+
+
+def test_a_table_with_semicolons_is_named_as_one_that_was_saved_again(
+    root: Path, cache: str
+) -> None:
+    text = gzip.decompress((root / SPLIT).read_bytes()).replace(b",", b";")
+    rewrite(root / SPLIT, gzip.compress(text))
+    refused(root, cache, TableError, SPLIT, "semicolons", "Re-saving")
 
 
 @pytest.mark.parametrize(
@@ -303,6 +327,89 @@ def test_a_study_of_two_patients_is_an_error_that_names_the_study(root: Path, ca
     refused(root, cache, TableError, SPLIT, f"study_id {rows.study_id[row]}", "subject_id")
 
 
+@pytest.mark.parametrize("table", [CHEXPERT, NEGBIO, RADIOLOGIST])
+def test_labels_of_another_patient_are_an_error_that_names_file_column_and_study(
+    table: str, root: Path, cache: str
+) -> None:
+    labels, spine = read_table(root / table), read_table(root / SPLIT)
+    owner = dict(zip(spine.study_id, spine.subject_id, strict=True))
+    edit_table(root / table, lambda rows: rows.assign(subject_id=rows.study_id.map(owner)))
+    study = labels.study_id[1]
+    other = next(subject for subject in spine.subject_id if subject != owner[study])
+    set_cell(root / table, "subject_id", other)
+    refused(
+        root, cache, TableError,
+        table, SPLIT, f"study_id {study}", f"subject_id {other}", owner[study],
+    )  # fmt: skip
+
+
+def test_labels_need_no_patient(root: Path, cache: str) -> None:
+    expected = load_rows("mimic_cxr_jpg", root, cache)
+    for table in (CHEXPERT, NEGBIO):
+        edit_table(root / table, lambda rows: rows.drop(columns="subject_id"))
+    assert load_rows("mimic_cxr_jpg", root, cache) == expected
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        *((table, "study_id") for table in TABLES),
+        *((SPLIT, column) for column in ("dicom_id", "subject_id", "split")),
+        *((METADATA, column) for column in ("Rows", "StudyDate", "ViewPosition", "of no use")),
+        *((table, "Edema") for table in (CHEXPERT, NEGBIO, RADIOLOGIST)),
+        (CHEXPERT, "subject_id"),
+    ],
+)
+def test_a_column_that_stands_twice_is_an_error_that_names_it(
+    table: str, column: str, root: Path, cache: str
+) -> None:
+    def repeat(rows: pd.DataFrame) -> pd.DataFrame:
+        again = rows[[column]] if column in rows else rows.iloc[:, :1].set_axis([column], axis=1)
+        return pd.concat([again, rows, again], axis=1)
+
+    edit_table(root / table, repeat)
+    refused(root, cache, TableError, table, f"column '{column}' more than once")
+
+
+def only_line(caplog: pytest.LogCaptureFixture) -> str:
+    others = ("datasets.", "mimic_cxr_jpg.reports.")
+    (record,) = [record for record in caplog.records if not record.name.startswith(others)]
+    assert record.levelno == logging.WARNING
+    return record.getMessage()
+
+
+def test_a_split_table_cut_at_the_end_of_a_line_is_told_by_what_the_others_have_more(
+    root: Path, cache: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = load_rows("mimic_cxr_jpg", root, cache)
+    caplog.clear()
+    edit_table(root / SPLIT, lambda rows: rows.iloc[:-5])
+    spine = read_table(root / SPLIT)
+    kept = [row for row in whole if row["image_id"] in set(spine.dicom_id)]
+    assert load_rows("mimic_cxr_jpg", root, cache) == kept
+    message = only_line(caplog)
+    assert message.startswith(f"5 of {len(spine) + 5} rows of {root / METADATA}")
+    assert f"that {root / SPLIT} does not list" in message
+    for table in (CHEXPERT, NEGBIO):
+        labels = read_table(root / table)
+        surplus = (~labels.study_id.isin(spine.study_id)).sum()
+        assert (f"{surplus} of {len(labels)} rows of {root / table}" in message) == bool(surplus)
+
+
+def test_a_table_of_labels_cut_at_the_end_of_a_line_is_told_by_the_studies_it_lacks(
+    root: Path, cache: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    edit_table(root / NEGBIO, lambda rows: rows.iloc[:-12])
+    load_rows("mimic_cxr_jpg", root, cache)
+    studies, labelled = read_table(root / SPLIT).study_id, read_table(root / NEGBIO).study_id
+    lacking = len(set(studies) - set(labelled))
+    message = only_line(caplog)
+    assert message.startswith(f"{lacking} of {studies.nunique()} studies have no row in")
+    assert str(root / NEGBIO) in message
+    assert CHEXPERT not in message
+    assert RADIOLOGIST not in message
+
+
 def test_label_rows_of_studies_that_the_split_table_does_not_have_are_ignored_in_one_warning(
     root: Path, cache: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -312,10 +419,8 @@ def test_label_rows_of_studies_that_the_split_table_does_not_have_are_ignored_in
         extra = read_table(root / table).iloc[: len(ids)].assign(study_id=ids)
         edit_table(root / table, lambda rows, extra=extra: pd.concat([extra, rows]))
     assert load_rows("mimic_cxr_jpg", root, cache) == expected
-    (record,) = [record for record in caplog.records if record.name == "mimic_cxr_jpg.join"]
-    assert record.levelno == logging.WARNING
-    message = record.getMessage()
-    assert f"2 in {root / CHEXPERT}" in message
-    assert f"1 in {root / NEGBIO}" in message
+    message = only_line(caplog)
+    for count, table in ((2, CHEXPERT), (1, NEGBIO)):
+        assert f"{count} of {len(read_table(root / table))} rows of {root / table}" in message
     assert RADIOLOGIST not in message
     assert str(root / SPLIT) in message

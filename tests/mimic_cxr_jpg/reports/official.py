@@ -1,11 +1,18 @@
-"""A plain reading of the official rules of sections, one step after the other."""
+"""A plain reading of the official rules of sections, one step after the other.
+
+It imports nothing of the project: its names are written out once more, so that a slip in the
+package shows.
+"""
 
 from __future__ import annotations
 
-from mimic_cxr_jpg.reports.headers import PROCEDURES
-from mimic_cxr_jpg.reports.sections import REPORT_SECTIONS
+SECTION_COLUMNS = (
+    *("indication", "comparison", "findings", "impression", "examination", "technique"),
+    *("history", "recommendations", "notification", "addendum", "wet_read", "comment"),
+    "last_paragraph",
+)
 
-# The official table, written out once more by section, so that a slip in the package shows.
+# The official table, by section.
 OFFICIAL_SPELLINGS = {
     "preamble": "preamble",
     "date": "date",
@@ -26,6 +33,13 @@ OFFICIAL_SPELLINGS = {
     "|findings/ impression|ndication|impresson|imprression|imoression|impressoin|imprssion"
     "|impresion|imperssion|mpression|impession",
 }
+
+OFFICIAL_PROCEDURES = (
+    *("chest", "portable", "pa and lateral", "lateral and pa", "ap and lateral", "lateral and ap"),
+    *("frontal and", "two views", "frontal view", "pa view", "ap view", "one view"),
+    *("lateral view", "bone window", "frontal upright", "frontal semi-upright", "ribs"),
+    "pa and lat",
+)
 
 
 def reference_headers(text: str) -> list[tuple[int, int, str]]:
@@ -54,7 +68,7 @@ def reference_name(header: str) -> str:
     for section in ("impression", "findings", "history", "comparison", "addendum"):
         if section in name:
             return section
-    for procedure in PROCEDURES:
+    for procedure in OFFICIAL_PROCEDURES:
         if procedure in name:
             return "findings"
     return name
@@ -83,4 +97,4 @@ def reference_sections(report: str) -> dict[str, str]:
             sections.append(("last_paragraph", body[cut + len("\n \n") :]))
 
     of_name = {name: body.strip() for name, body in sections}
-    return {name: of_name[name] for name in REPORT_SECTIONS if of_name.get(name)}
+    return {name: of_name[name] for name in SECTION_COLUMNS if of_name.get(name)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mimic_cxr_jpg.reports.headers import CONTAINED, PROCEDURES, SPELLINGS, section_of
-from tests.mimic_cxr_jpg.reports.official import OFFICIAL_SPELLINGS
+from tests.mimic_cxr_jpg.reports.official import OFFICIAL_PROCEDURES, OFFICIAL_SPELLINGS
 
 
 def test_the_58_spellings_are_the_official_ones_except_that_ndication_is_an_indication() -> None:
@@ -57,6 +57,7 @@ def test_a_header_holding_a_main_section_opens_it_the_first_in_order(
 
 
 def test_each_of_the_18_procedure_names_opens_the_findings() -> None:
+    assert set(PROCEDURES) == set(OFFICIAL_PROCEDURES)
     assert len(set(PROCEDURES)) == 18
     assert {section_of(f"X {name.upper()} Y") for name in PROCEDURES} == {"findings"}
 

@@ -253,7 +253,7 @@ def test_a_missing_folder_or_table_is_named(remote: Remote) -> None:
     with pytest.raises(ReleaseError, match=f"data_dir={wrong} is not a copy"):
         remote.load(data_dir=wrong)
     gone = {"indiana_cxr": "indiana_reports.csv"}.get(
-        remote.package, "mimic-cxr-2.0.0-negbio.csv.gz"
+        remote.package, "mimic-cxr-2.0.0-metadata.csv.gz"
     )
     (remote.release / gone).unlink()
     with pytest.raises(TableError, match=gone) as caught:

@@ -1,0 +1,65 @@
+"""Faults of the cache: of the disk that it is on, and of files in it that were changed since."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cxr_datasets.errors import CacheError, CxrError
+from cxr_datasets.storage.addresses import shown
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+_ELSEWHERE = "choose another place for the cache, by cache_dir= or the variable HF_DATASETS_CACHE"
+
+
+@contextmanager
+def in_cache(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn a fault of the disk, met while something is read or written, into a `CacheError`.
+
+    Args:
+        path: The file or folder, for the message.
+    """
+    try:
+        yield
+    except CxrError:
+        raise
+    except OSError as error:
+        raise cache_fault(path, error) from error
+
+
+def cache_fault(path: str | os.PathLike[str], error: OSError) -> CacheError:
+    """Build the error for a file of the cache that cannot be read or written.
+
+    Args:
+        path: The file or folder.
+        error: What the system says.
+    """
+    where = shown(os.fspath(error.filename or path) if _is_name(error.filename) else str(path))
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.errno in NO_ROOM or "disk space" in reason:
+        step = f"Make room, or {_ELSEWHERE}, and start again."
+    elif error.errno in _REFUSED:
+        step = f"Check the permissions of the folder and of its disk, or {_ELSEWHERE}."
+    else:
+        step = f"Remove what stands in the way there, or {_ELSEWHERE}, and start again."
+    return CacheError(f"The cache cannot be used: {where}: {reason}. {step}")
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, (str, bytes, os.PathLike))
+
+
+def damaged_in_cache(path: str | os.PathLike[str], what: str) -> CacheError:
+    """Build the error for a dataset in the cache that is not as it was built.
+
+    Args:
+        path: Its folder.
+        what: What is wrong with it, as a clause.
+    """
+    return CacheError(
+        f"The dataset in the cache is damaged: {shown(os.fspath(path))}: {what}. "
+        "Remove that folder and start again: the dataset is built anew."
+    )

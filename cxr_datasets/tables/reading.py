@@ -1,0 +1,203 @@
+"""Read the CSV tables of a release: by column name, each cell of the type that is asked for."""
+
+from __future__ import annotations
+
+import csv
+import re
+import zlib
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from cxr_datasets.errors import TableError
+from cxr_datasets.storage.source import Source
+from cxr_datasets.tables.resaved import name_form, undo
+from cxr_datasets.tables.table import DAMAGED, Table
+
+_GZIP = b"\x1f\x8b"
+_UTF8_MARK = b"\xef\xbb\xbf"
+
+_LONGEST_HEADER = 65_536
+"""Bytes, as they are in the file; the longest first line known has some 300."""
+
+
+_CELL = re.compile(r"In CSV column #(\d+): CSV conversion error to (\w+): (.*)", re.DOTALL)
+"""What pyarrow says of a cell that is not of its column's type."""
+
+
+def read_table(
+    source: Source,
+    path: str,
+    columns: Mapping[str, pa.DataType],
+    optional: Collection[str] = (),
+    exact: Collection[str] = (),
+    say: bool = True,
+) -> Table:
+    """Read some columns of a CSV file, gzipped or not, in parallel.
+
+    Args:
+        source: Where the file is.
+        path: Its path within the source. Whether it is gzipped is seen by its first bytes: what
+            unpacks a file on its way seldom changes the name.
+        columns: Names and types of the columns to read, whatever their place in the file.
+        optional: Those of them that the file may lack.
+        exact: Those of decimals with more digits than scientific notation keeps.
+        say: Whether a line says what was undone; not where the table is read a second time.
+
+    Returns:
+        The columns in the order asked for, without optional ones that are not there. An empty cell
+        is null; any other text, such as `None` or `NA`, is that text. What pandas or a spreadsheet
+        did to the cells is undone where nothing is lost; see `resaved`.
+
+    Raises:
+        TableError: The file is empty or broken, lacks a column or has one twice, or a cell is not
+            of its type.
+    """
+    address = source.shown(path)
+    header: Sequence[str] = ()
+    try:
+        with _opened(source, path) as file:
+            header = file.header
+            columns = {name: kind for name, kind in columns.items()
+                       if name in header or name not in optional}  # fmt: skip
+            _check_header(address, file, columns)
+            rows = _parsed(file, {**columns, **dict.fromkeys(exact, pa.string())})
+        if rows is None:
+            with _opened(source, path) as file:
+                rows = _parsed(file, dict.fromkeys(columns, pa.string()))
+    except KeyError:  # the names could not be read beforehand
+        raise _missing_columns(address, header, columns) from None
+    except (pa.ArrowInvalid, OSError, EOFError) as error:
+        raise _unreadable(address, header, error) from None  # its text quotes the file
+    if rows is not None and rows.num_rows:
+        rows = undo(address, rows.combine_chunks(), columns, exact, say)
+    if rows is None or not rows.num_rows:
+        raise TableError(f"{address} has a header but no rows. {DAMAGED}")
+    return Table(address, rows)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A file at its start.
+
+    Attributes:
+        stream: Its text, unpacked on the way.
+        start: The beginning of its text; empty if that is not known.
+    """
+
+    stream: pa.NativeFile
+    start: bytes
+
+    @property
+    def first_line(self) -> bytes:
+        """Its first line."""
+        text = self.start.removeprefix(_UTF8_MARK).lstrip(b"\r\n")
+        return re.split(rb"[\r\n]", text, maxsplit=1)[0]
+
+    @property
+    def header(self) -> list[str]:
+        """The names in its first line, whatever is wrong below; none if it has no such line."""
+        try:
+            return next(csv.reader([self.first_line.decode()], strict=True), [])
+        except (csv.Error, UnicodeDecodeError):
+            return []
+
+
+@contextmanager
+def _opened(source: Source, path: str) -> Iterator[_Opened]:
+    with source.arrow_file(path) as file:
+        start = file.read(_LONGEST_HEADER)
+        file.seek(0)
+        # A single byte can be no table; it may be a packed one that was cut.
+        if start[:2] == _GZIP or start == _GZIP[:1]:
+            yield _Opened(pa.CompressedInputStream(file, "gzip"), _unpacked(start))
+        else:
+            yield _Opened(file, start)
+
+
+def _unpacked(start: bytes) -> bytes:
+    """Unpack the beginning of a gzipped file; nothing if it breaks off within the first line."""
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        text = unpacking.decompress(start, _LONGEST_HEADER)
+    except zlib.error:
+        return b""
+    return text if unpacking.eof or b"\n" in text else b""
+
+
+def _parsed(file: _Opened, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
+    """Parse a file; None if a cell is no number as it stands, and has to be looked at as text."""
+    try:
+        return arrow_csv.read_csv(
+            file.stream,
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict(columns),
+                include_columns=list(columns),
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        cell = _CELL.search(str(error))
+        if cell and cell[2] != "string":
+            return None
+        raise
+
+
+def _check_header(address: str, file: _Opened, columns: Mapping[str, pa.DataType]) -> None:
+    header = file.header
+    if not set(columns) <= set(header):
+        form = name_form(file.first_line, columns)
+        if form:
+            raise TableError(f"{address} {form}")
+        if header:
+            raise _missing_columns(address, header, columns)
+    # An empty name is that of an index which pandas wrote.
+    twice = [repr(name) for name, count in Counter(header).items() if count > 1 and name]
+    if twice:
+        raise TableError(
+            f"{address} has column {', '.join(twice)} more than once, and it cannot be told which "
+            "counts. Use the release's own file, or remove all but the right one."
+        )
+
+
+def _missing_columns(
+    address: str, header: Sequence[str], columns: Mapping[str, pa.DataType]
+) -> TableError:
+    missing = [name for name in columns if name not in header]
+    if len(missing) == len(columns):
+        # The line is not shown: where the header is lost, it may be a patient's report.
+        return TableError(
+            f"{address} does not begin with a header that has {', '.join(map(repr, columns))}. "
+            "Use the release's own file, with its header unchanged."
+        )
+    return TableError(
+        f"{address} has no column {', '.join(map(repr, missing))}. It has: "
+        f"{', '.join(map(repr, header))}. Use the release's own file, with its header unchanged."
+    )
+
+
+def _unreadable(address: str, header: Sequence[str], error: Exception) -> TableError:
+    cell = _CELL.search(str(error))
+    if cell and header:
+        return TableError(
+            f"{address}: column {header[int(cell[1])]!r} holds a cell that is not of type "
+            f"{cell[2]} ({_without_text(cell[3])}). Correct the cell or fetch the file again."
+        )
+    if isinstance(error, PermissionError):
+        return TableError(
+            f"{address} may not be read: permission denied. Check the file's permissions."
+        )
+    if "Empty CSV" in str(error):
+        return TableError(f"{address} is empty. {DAMAGED}")
+    return TableError(f"{address} cannot be read: {_without_text(str(error))}. {DAMAGED}")
+
+
+def _without_text(message: str) -> str:
+    """Drop what pyarrow quotes of the file, which may be a patient's report."""
+    return re.sub(r"(Expected \d+ columns, got \d+).*", r"\1", message, flags=re.DOTALL)

@@ -1,0 +1,123 @@
+"""Arrow files in the cache: written whole or not at all, and checked when they are opened again.
+
+After the Arrow file comes a seal: a mark, how many bytes are before it, and their sum. Arrow itself
+would take a changed byte for a changed row, or read beyond the file. A sum costs a tenth of a hash,
+and any file that a bad disk, a full one or a broken copy changed has another sum.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from cxr_datasets.errors import CacheError
+from cxr_datasets.storage.cache import in_cache
+
+_BUFFER = 2**20
+_SEAL = struct.Struct("<8sQQ")
+_MARK = b"CXRSEAL1"
+_WORD = 8
+
+
+class Writer:
+    """Writes tables to a file that is not sealed yet."""
+
+    def __init__(self, path: str, unfinished: str, schema: pa.Schema):
+        self._path = path
+        with in_cache(path):
+            Path(unfinished).parent.mkdir(parents=True, exist_ok=True)
+            # Each column of each block is a few small pieces. Unbuffered, each would be a system
+            # call.
+            self._file = pa.output_stream(unfinished, compression=None, buffer_size=_BUFFER)
+            self._writer = pa.ipc.new_file(self._file, schema)
+
+    def write_table(self, table: pa.Table, max_chunksize: int | None = None) -> None:
+        """Write a table, in blocks of at most so many rows."""
+        with in_cache(self._path):
+            self._writer.write_table(table, max_chunksize=max_chunksize)
+
+    def close(self) -> None:
+        """Write what is left in memory."""
+        self._writer.close()
+        self._file.close()
+
+
+@contextmanager
+def replacing(path: str, schema: pa.Schema) -> Iterator[Writer]:
+    """Write a sealed file under a temporary name; it replaces `path` once it is complete.
+
+    Raises:
+        CacheError: There is no room, or the disk refuses it.
+    """
+    unfinished = f"{path}.{uuid.uuid4().hex}.incomplete"
+    writer: Writer | None = None
+    try:
+        writer = Writer(path, unfinished, schema)
+        yield writer
+        with in_cache(path):
+            writer.close()
+            _seal(unfinished)
+            os.replace(unfinished, path)
+    finally:
+        with suppress(OSError, pa.ArrowException):  # the error that ended it matters more
+            if writer is not None:
+                writer.close()
+        with suppress(OSError):
+            Path(unfinished).unlink(missing_ok=True)
+
+
+def is_whole(path: str) -> bool:
+    """Whether a sealed file is there, and no byte of it is missing or changed.
+
+    Raises:
+        CacheError: The disk refuses to tell.
+    """
+    with in_cache(path):
+        if not Path(path).is_file():
+            return False
+        size = Path(path).stat().st_size - _SEAL.size
+        if size <= 0:
+            return False
+        with pa.memory_map(path) as file:
+            seal = file.read_at(_SEAL.size, size)
+            return seal == _SEAL.pack(_MARK, size, _sum_of(file.read_at(size, 0)))
+
+
+@contextmanager
+def opened(path: str) -> Iterator[pa.RecordBatchFileReader]:
+    """Map a sealed file that `is_whole` has checked.
+
+    Raises:
+        CacheError: It was changed or removed since.
+    """
+    try:
+        with pa.memory_map(path) as file:
+            yield pa.ipc.open_file(file, footer_offset=file.size() - _SEAL.size)
+    except (OSError, pa.ArrowException) as error:
+        raise CacheError(
+            f"The cache was changed while it was used: {path} cannot be read "
+            f"({type(error).__name__}). Start again: the file is made anew."
+        ) from error
+
+
+def _seal(path: str) -> None:
+    with pa.memory_map(path) as file:
+        size = file.size()
+        total = _sum_of(file.read_at(size, 0))
+    with Path(path).open("ab") as file:
+        file.write(_SEAL.pack(_MARK, size, total))
+
+
+def _sum_of(content: pa.Buffer) -> int:
+    """The sum of some bytes, taken as numbers of 8 bytes."""
+    words = len(content) // _WORD
+    total = int(np.frombuffer(content, np.uint64, words).sum(dtype=np.uint64))
+    rest = int.from_bytes(memoryview(content)[words * _WORD :], "little")
+    return (total + rest) % 2**64
