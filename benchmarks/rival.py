@@ -79,7 +79,7 @@ def _examples(root: str, rows: int) -> Iterator[tuple[str, dict[str, Any]]]:
                 "orientation": _present(row["PatientOrientationCodeSequence_CodeMeaning"]),
                 "height": row["Rows"],
                 "width": row["Columns"],
-                "study_date": datetime.strptime(str(row["StudyDate"]), "%Y%m%d").date(),
+                "study_date": datetime.strptime(str(row["StudyDate"]), "%Y%m%d").date().isoformat(),
                 "study_time": _time(row["StudyTime"]),
                 "path": path,
                 **_sections(report),
@@ -97,8 +97,8 @@ def _labels(row: dict[str, Any], suffix: str) -> dict[str, int | None]:
     return {label: None if pd.isna(value) else int(value) for label, value in values.items()}
 
 
-def _time(value: float) -> Any:
-    return datetime.strptime(f"{value:013.6f}", "%H%M%S.%f").time()
+def _time(value: float) -> str:
+    return datetime.strptime(f"{value:013.6f}", "%H%M%S.%f").time().isoformat("milliseconds")
 
 
 def _sections(report: str) -> dict[str, str]:

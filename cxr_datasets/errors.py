@@ -50,7 +50,7 @@ class MissingImagesError(CxrError):
 
 
 class ImageError(CxrError):
-    """An image file is there but does not decode."""
+    """An image file is there but does not decode, or `decode` was given something else."""
 
 
 class ScriptError(CxrError):

@@ -13,7 +13,8 @@ import datasets
 from cxr_datasets.builder import Column, CxrBuilder, CxrConfig
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
-from indiana_cxr.release import HOMEPAGE, PNG_SUFFIX, IndianaRelease, open_release
+from indiana_cxr.layouts import IMAGE_FORMS, PNG_SUFFIX
+from indiana_cxr.release import HOMEPAGE, IndianaRelease, open_release
 from indiana_cxr.splits import SPLITTERS
 
 
@@ -57,6 +58,7 @@ class IndianaCxr(CxrBuilder):
 
     MEAN_IMAGE_BYTES = 1_900_000  # 14.19 GB of 7,470 files
     IMAGE_SUFFIX = PNG_SUFFIX
+    IMAGE_FORMS = IMAGE_FORMS
     COLUMNS = (
         # From indiana_reports.csv.
         Column("mesh", [datasets.Value("string")], "study"),  # MeSH
@@ -76,5 +78,5 @@ class IndianaCxr(CxrBuilder):
     }
 
     def open_release(self, config: IndianaCxrConfig) -> IndianaRelease:
-        """Find the two tables and the folder of images."""
+        """Find the two tables."""
         return open_release(config.data_dir, config.split_by, self.options, config.connections)

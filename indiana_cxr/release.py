@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import posixpath
+from itertools import product
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.builder.nearby import release_nearby
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 from cxr_datasets.columns import SECTIONS, VIEWS
 from cxr_datasets.errors import TableError
@@ -16,17 +18,14 @@ from cxr_datasets.storage.source import Source, Stamp
 from cxr_datasets.tables.keys import count_unused, find_rows
 from cxr_datasets.tables.reading import read_table
 from cxr_datasets.tables.table import Table
+from indiana_cxr.layouts import IMAGE_FOLDER, IMAGE_FORMS, PNG_SUFFIX
 from indiana_cxr.mesh import chexpert_labels, mesh_terms, problem_list
 from indiana_cxr.splits import SPLITTERS
 
 PROJECTIONS = "indiana_projections.csv"
 REPORTS = "indiana_reports.csv"
-IMAGE_FOLDERS = ("images/images_normalized/", "images/", "")
-"""Where users have the PNGs: as in Kaggle's archive, one level up, or beside the tables."""
-
 DATASET = "the Indiana University collection"
 HOMEPAGE = "https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university"
-PNG_SUFFIX = ".dcm.png"
 FILE_NAME = r"\d+_IM-\d{4}-\d+(-\d+)?\.dcm\.png"
 SPREADSHEET_ERROR = "#NAME?"
 REPORTS_IN_ALL = 3_851
@@ -34,7 +33,11 @@ COMPARISONS_NONE = 567
 """Reports of the whole release, and those whose comparison is the word `None`."""
 
 _TEXTS = ("MeSH", "Problems", "image", *SECTIONS)
-_PROBED_NAMES = 32
+
+_KAGGLEHUB = ("", *(f"{folder}chest-xrays-indiana-university/" for folder in ("", "raddar/",
+              "datasets/raddar/", "kagglehub/datasets/raddar/")))  # fmt: skip
+_VERSIONS = (2, 1)
+"""Where kagglehub puts the release below its own folders, and the versions that it has."""
 
 _logger = logging.getLogger(__name__)
 
@@ -44,18 +47,16 @@ class IndianaRelease(Release):
 
     Attributes:
         source: The folder, or Kaggle's `archive.zip` read in place.
-        image_folder: Folder of the PNGs within it, with a final slash, or empty.
         split_by: None, or a name of `SPLITTERS`.
     """
 
-    def __init__(self, source: Source, image_folder: str, split_by: str | None):
+    def __init__(self, source: Source, split_by: str | None):
         self.source = source
-        self.image_folder = image_folder
         self.split_by = split_by
 
     def stamps(self) -> list[Stamp]:
-        """Stamps of the two tables, and one that names the folder of the images."""
-        return [*self.source.stamps((PROJECTIONS, REPORTS)), Stamp(self.image_folder, 0, "")]
+        """Stamps of the two tables."""
+        return self.source.stamps((PROJECTIONS, REPORTS))
 
     def index(self, cache: str) -> pa.Table:
         """Read and join the two tables; see `Release.index`.
@@ -92,7 +93,7 @@ class IndianaRelease(Release):
             "study_id": images["uid"],
             "subject_id": images["uid"],  # the release does not name patients
             "view": view,
-            "path": pc.binary_join_element_wise(self.image_folder, images["filename"], ""),
+            "path": pc.binary_join_element_wise(IMAGE_FOLDER, images["filename"], ""),
             "split": split,
             "rank": view,  # frontal before lateral
         }
@@ -137,52 +138,26 @@ def open_release(
             f"{source.shown(REPORTS)} is not there, though {PROJECTIONS} is. "
             f"Fetch it from {HOMEPAGE} and put it beside the other table."
         )
-    return IndianaRelease(source, find_image_folder(source), split_by)
+    return IndianaRelease(source, split_by)
 
 
 def _hint(source: Source) -> str:
     for archive in source.archives():
-        if not archive.is_broken and archive.size(PROJECTIONS) is not None:
+        if not archive.is_broken and _is_root(archive):
             name = posixpath.basename(archive.root)
             return f"Its {name} is Kaggle's archive: pass that, data_dir={archive.shown()}."
-    return ""
+    known = (f"{folder}versions/{version}" for folder, version in product(_KAGGLEHUB, _VERSIONS))
+    return release_nearby(source, _is_root, known) or IMAGE_FORMS.recognised(source.some_names())
 
 
-def find_image_folder(source: Source) -> str:
-    """Find out which of `IMAGE_FOLDERS` has the PNGs.
-
-    No folder is listed. A few listed files are looked for in each folder, and the one that has most
-    of them is taken. If a partial download has none of them, the first folder that is there is. In
-    a remote store the first of the two folders of images that is there is taken, without reading
-    the table, so that a second start does not need it.
-    """
-    folders = (folder for folder in IMAGE_FOLDERS if folder and source.is_remote)
-    found = next((folder for folder in folders if source.is_folder(folder.rstrip("/"))), None)
-    if found is not None:
-        return found
-    names = read_projections(source, say=False)["filename"]
-    sample = names[:: max(1, len(names) // _PROBED_NAMES)].to_pylist()
-    hits = [_count_files(source, folder, sample) for folder in IMAGE_FOLDERS]
-    if any(hits):
-        return IMAGE_FOLDERS[hits.index(max(hits))]
-    folders = (folder for folder in IMAGE_FOLDERS if source.is_folder(folder.rstrip("/")))
-    return next(folders, IMAGE_FOLDERS[0])
+def _is_root(place: Source) -> bool:
+    return place.size(PROJECTIONS) is not None
 
 
-def _count_files(source: Source, folder: str, names: list[str]) -> int:
-    sizes = source.few_sizes([folder + name for name in names])
-    return sum(size is not None for size in sizes)
-
-
-def read_projections(source: Source, say: bool = True) -> Table:
-    """Read which image belongs to which study: `uid`, `filename`, `projection`.
-
-    Args:
-        source: The release.
-        say: Whether a line says what was undone in it.
-    """
+def read_projections(source: Source) -> Table:
+    """Read which image belongs to which study: `uid`, `filename`, `projection`."""
     columns = {"uid": pa.int64(), "filename": pa.string(), "projection": pa.string()}
-    table = read_table(source, PROJECTIONS, columns, say=say)
+    table = read_table(source, PROJECTIONS, columns)
     table.check_filled(*columns).check_unique("filename")
     table.check_pattern("filename", FILE_NAME, "1_IM-0001-4001.dcm.png")
     table.check_values("projection", ("Frontal", "Lateral"))

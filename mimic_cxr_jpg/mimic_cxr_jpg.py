@@ -12,7 +12,9 @@ import datasets
 
 from cxr_datasets.builder import Column, CxrBuilder, CxrConfig, label_feature
 from cxr_datasets.columns import CONFIGS, SECTIONS
-from mimic_cxr_jpg.release import HOMEPAGE, MimicRelease, open_release
+from mimic_cxr_jpg.layouts import IMAGE_FORMS, IMAGE_SUFFIX
+from mimic_cxr_jpg.physionet import HOMEPAGE
+from mimic_cxr_jpg.release import MimicRelease, open_release
 from mimic_cxr_jpg.reports import REPORT_SECTIONS
 from mimic_cxr_jpg.views import VIEW_POSITIONS
 
@@ -48,7 +50,8 @@ class MimicCxrJpg(CxrBuilder):
     BUILDER_CONFIGS = [MimicCxrJpgConfig(name=name, version=CxrBuilder.VERSION) for name in CONFIGS]
 
     MEAN_IMAGE_BYTES = 1_624_000  # 570.3 GiB of 377,110 files
-    IMAGE_SUFFIX = ".jpg"
+    IMAGE_SUFFIX = IMAGE_SUFFIX
+    IMAGE_FORMS = IMAGE_FORMS
     RAW_VIEWS = tuple(VIEW_POSITIONS)
     RAW_VIEW_COLUMN = "view_position"
     COLUMNS = (
@@ -61,8 +64,9 @@ class MimicCxrJpg(CxrBuilder):
         Column("orientation", datasets.Value("string"), "image"),
         Column("height", datasets.Value("int32"), "image"),
         Column("width", datasets.Value("int32"), "image"),
-        Column("study_date", datasets.Value("date32"), "study"),
-        Column("study_time", datasets.Value("time32[ms]"), "study"),
+        # Text, as 2180-05-06 and 08:05:56.875: `datasets` has no tensor of a date or a time.
+        Column("study_date", datasets.Value("string"), "study"),
+        Column("study_time", datasets.Value("string"), "study"),
         # Parsed from the report, beyond the core sections.
         *(
             Column(section, datasets.Value("string"), "study")

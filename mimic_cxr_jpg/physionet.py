@@ -2,6 +2,8 @@
 
 from cxr_datasets.storage.sites import Site, register_site
 
+HOMEPAGE = "https://physionet.org/content/mimic-cxr-jpg/"
+
 PHYSIONET = Site(
     name="PhysioNet",
     host="physionet.org",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 from itertools import product
 
 import pyarrow as pa
 
+from cxr_datasets.builder.nearby import release_nearby
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 from cxr_datasets.errors import ReportsError, StoreError, TableError
 from cxr_datasets.storage.addresses import WEB, check_open, protocol
@@ -17,12 +17,13 @@ from cxr_datasets.tables.index import folder_in
 from cxr_datasets.tables.keys import combined, numbered
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.join import TableReads, read_index
+from mimic_cxr_jpg.layouts import IMAGE_FORMS
+from mimic_cxr_jpg.physionet import HOMEPAGE
 from mimic_cxr_jpg.reports import REPORT_SECTIONS, ReportStore, find_reports, parse_sections
 from mimic_cxr_jpg.reports.find import ARCHIVES, physionet_project
 from mimic_cxr_jpg.sample import Sample
 
 DATASET = "MIMIC-CXR-JPG"
-HOMEPAGE = "https://physionet.org/content/mimic-cxr-jpg/"
 REPORTS_HOMEPAGE = "https://physionet.org/content/mimic-cxr/"
 
 _PROJECT_FOLDERS = (
@@ -32,6 +33,8 @@ _PROJECT_FOLDERS = (
     "physionet.org/files/mimic-cxr-jpg/",
 )
 """Where the folders of versions lie below a folder that users pass by mistake."""
+
+_NEWEST_FIRST = tables.VERSIONS[::-1]
 
 _logger = logging.getLogger(__name__)
 
@@ -201,13 +204,10 @@ def _refusal(source: Source) -> str:
 
 
 def _hint(source: Source) -> str:
-    for project, version in product(_PROJECT_FOLDERS, reversed(tables.VERSIONS)):
-        folder = f"{project}{version}"
-        if "split" in tables.find_tables(source.folder(folder)):
-            return f"The tables are in {source.shown(folder)}: pass that."
-    if any(re.match(r"cxr-(record|study)-list", name) for name in source.names()):
-        return (
-            "This is MIMIC-CXR, the project of DICOM files and reports; pass it as reports=, and "
-            f"as data_dir a copy of {DATASET} from {HOMEPAGE}."
-        )
-    return ""
+    known = (f"{project}{version}" for project, version in product(_PROJECT_FOLDERS, _NEWEST_FIRST))
+    return release_nearby(source, _is_root, known) or IMAGE_FORMS.recognised(source.some_names())
+
+
+def _is_root(place: Source) -> bool:
+    names = (tables.file_name("split", *kind) for kind in product(tables.VERSIONS, (".gz", "")))
+    return place.first_existing(list(names)) is not None

@@ -5,6 +5,7 @@ The split table is the spine: it has a row for every image, and `join` joins the
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -16,6 +17,8 @@ from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.tables.keys import numbered
 from cxr_datasets.tables.reading import read_table
 from cxr_datasets.tables.table import Table
+
+_logger = logging.getLogger(__name__)
 
 SPLIT_NAMES = {"train": "train", "validate": "validation", "test": "test"}
 """Name in the split table -> one of `cxr_datasets.columns.SPLITS`."""
@@ -29,6 +32,9 @@ SUBJECT_IDS = (10_000_000, 19_999_999)
 STUDY_IDS = (50_000_000, 59_999_999)
 LARGEST_SIDE = 65_535
 """Longest side that a JPEG can have, in pixels."""
+
+_NOISE = 1e-4
+"""Milliseconds that the rounding of floats can add to a time; in fact it adds far less."""
 
 METADATA_COLUMNS = {
     "view_position": "ViewPosition",
@@ -153,7 +159,10 @@ def read_metadata(source: Source, path: str) -> Table:
 
 
 def study_dates(metadata: Table) -> pa.Array:
-    """Turn `StudyDate`, an integer YYYYMMDD (shifted to 2100-2200), into `date32`.
+    """Turn `StudyDate`, an integer YYYYMMDD (shifted to 2100-2200), into ISO 8601 text.
+
+    Returns:
+        Strings such as `2180-05-06`, whose order is that of the days; null where the cell is blank.
 
     Raises:
         TableError: A value is no day of the calendar.
@@ -164,14 +173,19 @@ def study_dates(metadata: Table) -> pa.Array:
     # strptime reads 31 February as 3 March and takes 1e9 for a date, so write it and compare.
     same = pc.fill_null(pc.equal(pc.strftime(days, format="%Y%m%d"), text), False)
     metadata.require("StudyDate", same.take(encoded.indices), "a day as YYYYMMDD")
-    return pc.cast(days, pa.date32()).take(encoded.indices)
+    return pc.cast(pc.cast(days, pa.date32()), pa.string()).take(encoded.indices)
 
 
 def study_times(metadata: Table) -> pa.Array:
-    """Turn `StudyTime` into an exact `time32[ms]`.
+    """Turn `StudyTime` into exact ISO 8601 text.
 
     The table holds it as a float HHMMSS.fff, without leading zeros and with rounding noise. With
-    three decimals, and six digits before them, it is exact again.
+    three decimals, and six digits before them, it is exact again. A time with more decimals than
+    three is rounded to milliseconds, and a warning counts such times.
+
+    Returns:
+        Strings such as `08:05:56.875`, always with three decimals, so that their order is that of
+        the times; null where the cell is blank.
 
     Raises:
         TableError: A value is no time of a day.
@@ -181,16 +195,30 @@ def study_times(metadata: Table) -> pa.Array:
     # Checked first, as neither NaN nor 1e30 can become an integer.
     in_a_day = pc.and_(pc.greater_equal(number, 0.0), pc.less(number, 240_000.0))
     metadata.require("StudyTime", in_a_day, expected)
-    thousandths = pc.cast(pc.round(pc.multiply(number, 1000.0)), pa.int64())
+    scaled = pc.multiply(number, 1000.0)
+    rounded = pc.round(scaled)
+    thousandths = pc.cast(rounded, pa.int64())
     milliseconds = _remainder(thousandths, 100_000)  # SSfff
     minutes = _remainder(pc.divide(thousandths, 100_000), 100)
     hours = pc.divide(thousandths, 10_000_000)
     valid = pc.and_(pc.less(milliseconds, 60_000), pc.less(minutes, 60))
     metadata.require("StudyTime", valid, expected)
+    _tell_finer_times(metadata, pc.abs(pc.subtract(scaled, rounded)))
     total = pc.add(
         pc.add(pc.multiply(hours, 3_600_000), pc.multiply(minutes, 60_000)), milliseconds
     )
-    return pc.cast(pc.cast(total, pa.int32()), pa.time32("ms"))
+    return pc.cast(pc.cast(pc.cast(total, pa.int32()), pa.time32("ms")), pa.string())
+
+
+def _tell_finer_times(metadata: Table, cut: pa.Array) -> None:
+    """Warn of times with more than three decimals, given what rounding cut off, in ms."""
+    finer = pc.sum(pc.greater(cut, _NOISE)).as_py()
+    if finer:
+        _logger.warning(
+            "%s: %d of %d values of 'StudyTime' have more than three decimals; study_time holds "
+            "them rounded to milliseconds",
+            metadata.address, finer, len(cut) - cut.null_count,
+        )  # fmt: skip
 
 
 def comparable_times(metadata: Table) -> pa.Array:

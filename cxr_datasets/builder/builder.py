@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
+from functools import partial
 from typing import Any, ClassVar
 
 import datasets
@@ -21,9 +22,11 @@ import pyarrow.compute as pc
 from cxr_datasets.builder import missing
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, config_features
+from cxr_datasets.builder.forms import ImageForms
 from cxr_datasets.builder.index_check import check_complete, check_index
-from cxr_datasets.builder.overrides import DatasetsBuilder
+from cxr_datasets.builder.overrides import DatasetsBuilder, digest
 from cxr_datasets.builder.pixels import Pace, Pixels
+from cxr_datasets.builder.places import ImagePlace, Sampler, find_place, open_images, spread
 from cxr_datasets.builder.release import Release
 from cxr_datasets.builder.rows import split_rows, wanted_images
 from cxr_datasets.columns import CONFIGS, plural
@@ -49,7 +52,10 @@ class CxrBuilder(DatasetsBuilder):
         AGREEMENT: Address of what everyone who is given the data must have signed; None: nothing.
         MEAN_IMAGE_BYTES: Mean size of the release's image files.
         IMAGE_SUFFIX: What their names end in; `image_size` puts the suffix of its format there.
+        IMAGE_FORMS: The forms in which people have these files; None: with other suffixes.
         pace: How many images are worked on at once, from the next rows on that are read.
+        release: The release.
+        place: Where the images are, and in which form.
         found: A key of which image files are there, where that was looked at; else None.
         left_out: Split -> ids of the images that were found to be absent and are left out.
     """
@@ -60,9 +66,10 @@ class CxrBuilder(DatasetsBuilder):
     AGREEMENT: ClassVar[str | None] = None
     MEAN_IMAGE_BYTES: ClassVar[int] = 1_500_000
     IMAGE_SUFFIX: ClassVar[str] = ".jpg"
+    IMAGE_FORMS: ClassVar[ImageForms | None] = None
 
     def __init__(self, cache_dir: str | None = None, **kwargs: Any):
-        self._images: pa.Table | None = None
+        self._splits: dict[str, pa.Table] | None = None
         self._index_folder = index_file.folder_in(cache_dir)
         self.pace = Pace()
         self.found: str | None = None
@@ -71,7 +78,7 @@ class CxrBuilder(DatasetsBuilder):
 
     def __getstate__(self) -> dict[str, Any]:
         """What is sent to a worker: neither the index in memory nor a long list of ids."""
-        return {**super().__getstate__(), "_images": None, "left_out": {}}
+        return {**super().__getstate__(), "_splits": None, "left_out": {}}
 
     def open_release(self, config: Any) -> Release:
         """Find and recognise the release that a config names.
@@ -106,16 +113,36 @@ class CxrBuilder(DatasetsBuilder):
         """
         config.check(self.RAW_VIEWS)
         self.release = self.open_release(config)
-        source = self.release.source
-        remember(source)
-        options = {**config.key(), "embed": config.embeds(source)}
-        key = [options, source.root, self.release.stamps()]
-        if config.looks_ahead(source):
-            # After a download went on, an old cache must not answer.
-            found = missing.keep_present(self._wanted_images(config), source, config)
-            self._images, self.found, self.left_out = found.images, found.key, found.left_out
-            key.append(found.key)
-        return key
+        remember(self.release.source)
+        self.place = self._open_images(config)
+        images = self.place.source
+        options = {**config.key(), "images": None, "embed": config.embeds(images)}
+        key: list[Any] = [options, self.release.source.root, self.release.stamps()]
+        self._index_key = digest([config.name, *key])
+        if config.looks_ahead(images):
+            self._look_ahead(config)
+            key.append(self.found)
+        elif config.name != "reports":
+            self.place = find_place(self.place, self._sampler(config))
+        return [*key, *self.place.key]
+
+    def _open_images(self, config: CxrConfig) -> ImagePlace:
+        """Open the place of the images; their form is not looked for yet."""
+        forms = self.IMAGE_FORMS or ImageForms.of_suffix(self.IMAGE_SUFFIX)
+        images = None if config.name == "reports" else config.images
+        place = open_images(images, self.release.source, forms)
+        remember(place.source)
+        return place
+
+    def _look_ahead(self, config: CxrConfig) -> None:
+        """Look for every image file: after a download went on, an old cache must not answer."""
+        rows = self._wanted_images(config)
+        self.place = find_place(self.place, partial(spread, combined(rows["path"])))
+        found = missing.keep_present(rows, self.place, config)
+        self.found, self.left_out = found.key, found.left_out
+        self._index_key = digest([self._index_key, *self.place.key, found.key])
+        if not index_file.has_index(self._index_path(config)):
+            self._splits = self._split_rows(found.images, config)
 
     def features(self) -> datasets.Features:
         """The features of the config."""
@@ -130,12 +157,14 @@ class CxrBuilder(DatasetsBuilder):
         Raises:
             CxrError: The release's tables are broken, or images are not there.
         """
-        path = self._index_path()
+        path = self._index_path(self.config)
         if index_file.has_index(path):
             self.release.prepare(self._index_folder)
             self._probe(lambda name: index_file.read_column(path, name))
         else:
-            splits = self._split_rows()
+            splits, self._splits = self._splits, None
+            if splits is None:
+                splits = self._split_rows(self._wanted_images(self.config), self.config)
             self._probe(lambda name: pa.concat_tables(splits.values()).column(name))
             index_file.write_index(path, splits)
         self.release.keep()
@@ -185,16 +214,29 @@ class CxrBuilder(DatasetsBuilder):
                 continue
             yield number, rows
 
-    def _index_path(self) -> str:
-        name = f"{self.name}-{self.config_id}-{self.config.version}-{self.hash}.arrow"
+    def _index_path(self, config: CxrConfig) -> str:
+        name = f"{self.name}-{config.name}-{self._index_key}-{config.version}-{self.hash}.arrow"
         return f"{self._index_folder}/{name}"
 
-    def _split_rows(self) -> dict[str, pa.Table]:
-        """Read the rows of each split, as the index file is to hold them."""
-        images, self._images = self._images, None
-        if images is None:
-            images = self._wanted_images(self.config)
-        return split_rows(images, self.config, self._image_columns())
+    def _sampler(self, config: CxrConfig) -> Sampler:
+        """Give a function that takes a sample of the images' paths.
+
+        On a second start it takes them from the index file, without reading the tables.
+        """
+        column = "path" if config.name == "images" else plural("path")
+        path = self._index_path(config)
+        if index_file.has_index(path):
+            sampled = partial(index_file.spread_rows, path, column)
+        else:
+            self._splits = self._split_rows(self._wanted_images(config), config)
+            sampled = partial(spread, pa.concat_tables(self._splits.values()).column(column))
+        if config.name == "images":
+            return sampled
+        return lambda count: pc.list_element(sampled(count), 0)
+
+    def _split_rows(self, images: pa.Table, config: CxrConfig) -> dict[str, pa.Table]:
+        """Arrange the rows of each split as the index file is to hold them."""
+        return split_rows(images, config, self._image_columns())
 
     def _wanted_images(self, config: CxrConfig) -> pa.Table:
         index = self.release.index(self._index_folder)
@@ -217,7 +259,7 @@ class CxrBuilder(DatasetsBuilder):
             paths = column("path")
         else:
             paths = pc.list_flatten(column(plural("path")))
-        missing.probe(self.release.source, combined(paths))
+        missing.probe(self.place, combined(paths))
 
     def _complete_rows(
         self, tables: Iterable[pa.Table], pixels: bool
@@ -228,6 +270,7 @@ class CxrBuilder(DatasetsBuilder):
         for number, rows in self._with_images(texts, pixels):
             if rows.num_rows:
                 check_complete(self.release, rows, schema)
+                rows = self.place.with_told_paths(rows)
                 yield number, rows.select(schema.names).cast(schema)
 
     def _with_images(
@@ -236,11 +279,11 @@ class CxrBuilder(DatasetsBuilder):
         if self.config.name == "reports":
             return enumerate(tables)
         # A Parquet file is made to travel, and `datasets` itself embeds no member of an archive.
-        embed = self.config.embeds(self.release.source)
+        embed = self.config.embeds(self.place.source)
         if self.config.embed is None and self._file_format == "parquet":
             embed = True
         images = Pixels(
-            self.release.source, self.config, embed, self._image_columns(), self.IMAGE_SUFFIX,
+            self.place.source, self.config, embed, self._image_columns(), self.place.form,
             self.pace,
         )  # fmt: skip
         return images.add(tables) if pixels else enumerate(map(images.leave_out, tables))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -42,6 +43,13 @@ class CxrConfig(datasets.BuilderConfig):
             "without an image is dropped."
         },
     )
+    images: str | None = field(
+        default=None,
+        metadata={
+            "help": "Where the images are: a folder, a .zip or an address, in which their folders "
+            "and suffix may differ from the release's. Default: data_dir."
+        },
+    )
     missing: str = field(
         default=MISSING[0],
         metadata={
@@ -53,8 +61,8 @@ class CxrConfig(datasets.BuilderConfig):
     image_size: int | None = field(
         default=None,
         metadata={
-            "help": "Short side in pixels: images are decoded, made smaller and embedded, never "
-            "enlarged. Default: the release's own files as they are."
+            "help": "Short side in pixels: images are decoded to 8-bit grey, made smaller and "
+            "embedded, never enlarged. Default: the release's own files as they are."
         },
     )
     image_format: str = field(
@@ -90,6 +98,8 @@ class CxrConfig(datasets.BuilderConfig):
         """
         if self.views is not None:
             self.views = check_views(self.views, raw_views)
+        if self.images is not None:
+            self.images = os.fspath(self.images)
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise OptionError.unknown(name, getattr(self, name), choices)
@@ -121,13 +131,13 @@ class CxrConfig(datasets.BuilderConfig):
             )
 
     def embeds(self, source: Source) -> bool:
-        """Whether images of a source are stored as bytes."""
+        """Whether images that are in a source are stored as bytes."""
         if self.embed is None:
             return source.is_remote or self.image_size is not None
         return self.embed
 
     def looks_ahead(self, source: Source) -> bool:
-        """Whether all image files are looked for before any is read.
+        """Whether all image files, which are in a source, are looked for before any is read.
 
         Where remote images are fetched anyway, looking for each first would take as long again.
         """

@@ -14,9 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.builder.absent import nothing_there
 from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.places import ImagePlace, spread
 from cxr_datasets.errors import MissingImagesError
-from cxr_datasets.storage.source import EMPTY, Source
+from cxr_datasets.storage.source import EMPTY
 from cxr_datasets.tables.keys import combined
 
 _logger = logging.getLogger(__name__)
@@ -34,19 +36,25 @@ def are_present(sizes: np.ndarray) -> np.ndarray:
     return sizes > EMPTY
 
 
-def probe(source: Source, paths: pa.Array) -> None:
+def probe(place: ImagePlace, paths: pa.Array) -> None:
     """Look at a spread sample of the files.
+
+    Args:
+        place: Where they are.
+        paths: Paths of all images in the release.
 
     Raises:
         MissingImagesError: At least one of them is absent.
     """
-    probes = min(source.PROBES, len(paths))
-    spread = np.unique(np.linspace(0, len(paths) - 1, probes).astype(np.int64))
-    sample = paths.take(pa.array(spread))
-    present = are_present(source.sizes(sample.to_pylist()))
+    source = place.source
+    sample = spread(paths, source.PROBES)
+    files = place.form.files(sample)
+    present = are_present(source.sizes(files.to_pylist()))
     if present.all():
         return
-    absent = sample[int(np.flatnonzero(~present)[0])].as_py()
+    if not present.any():
+        raise nothing_there(place, sample, "a sample of")
+    absent = files[int(np.flatnonzero(~present)[0])].as_py()
     raise MissingImagesError(
         f"{(~present).sum()} of a sample of {len(sample)} image files are not there (or are empty, "
         f"an unfinished download), first {source.shown(absent)}. "
@@ -70,28 +78,25 @@ class Found:
     left_out: dict[str, list[str]]
 
 
-def keep_present(images: pa.Table, source: Source, config: CxrConfig) -> Found:
+def keep_present(images: pa.Table, place: ImagePlace, config: CxrConfig) -> Found:
     """Look for every image file and do what `missing` says about those that are absent.
 
     Args:
         images: Rows of the index.
-        source: The release.
+        place: Where the files are.
         config: Its `missing` is `skip` or `null`.
 
     Raises:
         MissingImagesError: With `skip`, none exists.
     """
-    sizes = source.sizes(combined(images["path"]).to_pylist())
+    paths = combined(images["path"])
+    sizes = place.source.sizes(place.form.files(paths).to_pylist())
     present = are_present(sizes)
     key = _key(present if config.image_size is None else sizes)
     if config.missing == "null":
         return Found(images.append_column("present", pa.array(present)), key, {})
     if not present.any():
-        raise MissingImagesError(
-            f"None of the {len(present)} images that the tables list is in {source.shown()}. Check "
-            "that data_dir is the folder that holds the images, or load config 'reports', which "
-            "needs none."
-        )
+        raise nothing_there(place, paths)
     _report_skipped(present)
     left = images.filter(pa.array(present))
     # Whichever of its images are there, a study keeps its place, as it does where they are not

@@ -37,6 +37,11 @@ _ROWS_PER_RECORD_BATCH = 5_000
 """Path-only rows are small; the 100 that `datasets` takes for images makes slow files."""
 
 
+def digest(key: Any) -> str:
+    """A short text that differs for different keys, made of lists, mappings and texts."""
+    return hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
 class DatasetsBuilder(datasets.ArrowBasedBuilder):
     """A builder as `datasets` calls it; `CxrBuilder` adds the steps.
 
@@ -118,8 +123,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         key = self.open_for(config)
         if custom_features is not None:
             key.append(custom_features.to_dict())
-        digest = hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode())
-        return config, f"{config.name}-{digest.hexdigest()[:16]}"
+        return config, f"{config.name}-{digest(key)}"
 
     def _info(self) -> datasets.DatasetInfo:
         """Required of every builder."""

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.forms import Form
 from cxr_datasets.columns import plural
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError, StoreError
 from cxr_datasets.images.column import IMAGE_TYPE, embedded_images, image_array
@@ -60,11 +61,11 @@ class Pixels:
     """Adds the images to rows of the index.
 
     Attributes:
-        source: The release.
+        source: Where the images are.
         config: The options.
         embed: Whether to store the bytes of the files, not their addresses.
         image_columns: Columns of config `images` with a value for each image.
-        suffix: What the names of the release's image files end in.
+        form: The form in which they are there.
         pace: How many images are worked on at once.
     """
 
@@ -72,7 +73,7 @@ class Pixels:
     config: CxrConfig
     embed: bool
     image_columns: tuple[str, ...]
-    suffix: str
+    form: Form
     pace: Pace = Pace()
 
     def add(self, tables: Iterable[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
@@ -130,7 +131,7 @@ class Pixels:
         """List the paths of the rows' images in order; None for one known to be absent."""
         if self.config.name == "studies":
             rows = _flattened(rows)
-        paths, exists = _paths_and_presence(rows)
+        paths, exists = self._files_and_presence(rows)
         return (paths if exists is None else pc.if_else(exists, paths, None)).to_pylist()
 
     def _to_images(self, rows: pa.Table, contents: list[bytes | None]) -> pa.Table:
@@ -147,17 +148,22 @@ class Pixels:
         return rows
 
     def _images(self, rows: pa.Table, contents: list[bytes | None]) -> pa.ChunkedArray:
-        paths, exists = _paths_and_presence(rows)
+        paths, exists = self._files_and_presence(rows)
         if self.embed:
             return embedded_images(self._names(paths), contents)
         return pa.chunked_array([image_array(self.source.addresses(paths), exists)])
+
+    def _files_and_presence(self, images: pa.Table) -> tuple[pa.Array, pa.Array | None]:
+        """Paths in `source`, and a mark for each that exists; None where that is not known."""
+        exists = combined(images["present"]) if "present" in images.column_names else None
+        return self.form.files(combined(images["path"])), exists
 
     def _names(self, paths: pa.Array) -> pa.Array:
         """File names to keep beside embedded bytes, as `datasets` does."""
         names = pc.struct_field(pc.extract_regex(paths, r"(?P<name>[^/]+)$"), "name")
         if self.config.image_size is None:
             return names
-        stem = pc.replace_substring_regex(names, f"{re.escape(self.suffix)}$", "")
+        stem = pc.replace_substring_regex(names, f"{re.escape(self.form.suffix)}$", "")
         return pc.binary_join_element_wise(stem, _SUFFIXES[self.config.image_format], "")
 
     def _contents(self, paths: Iterable[str | None]) -> Generator[bytes | None, None, None]:
@@ -236,9 +242,3 @@ def _with_lists(studies: pa.Table, images: pa.ChunkedArray) -> pa.Table:
     offsets = combined(studies["paths"]).offsets
     lists = pa.ListArray.from_arrays(pc.subtract(offsets, offsets[0]), combined(images))
     return studies.append_column("images", lists)
-
-
-def _paths_and_presence(images: pa.Table) -> tuple[pa.Array, pa.Array | None]:
-    """Paths, and a mark for each that exists; None where that is not known."""
-    exists = combined(images["present"]) if "present" in images.column_names else None
-    return combined(images["path"]), exists

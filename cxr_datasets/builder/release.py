@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 
 import pyarrow as pa
 
 from cxr_datasets.errors import ReleaseError
+from cxr_datasets.storage.addresses import is_archive
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.source import Problem, Source, Stamp, open_place
+from cxr_datasets.storage.source import Problem, Source, Stamp, open_place, told_names
+
+_MOST_FOLDERS_AROUND = 3
+_OF_MACOS = "__MACOSX"
+"""The folder that macOS adds to the archives it writes."""
+
+_logger = logging.getLogger(__name__)
 
 
 class Release(ABC):
@@ -110,6 +118,27 @@ def open_source(
     if problem is not None:
         told = _PROBLEMS[problem].format(dataset=dataset, download=download)
         raise ReleaseError(f"data_dir={source.shown()} {told}")
+    return _unwrapped(source)
+
+
+def _unwrapped(source: Source) -> Source:
+    """Enter the folder that some archives have around everything.
+
+    Say in one line how many members of an archive are not read, because a later one has their name.
+    """
+    if not is_archive(source.root):
+        return source
+    repeats, members = source.repeats()
+    if repeats:
+        _logger.warning(
+            "%d of %d members of %s have the name of a later one, which counts",
+            repeats, members, source.shown(),
+        )  # fmt: skip
+    for _ in range(_MOST_FOLDERS_AROUND):
+        names = [name for name in source.names() if name != _OF_MACOS]
+        if len(names) != 1 or not source.is_folder(names[0]):
+            break
+        source = source.folder(names[0])
     return source
 
 
@@ -122,10 +151,7 @@ def not_this_dataset(source: Source, dataset: str, looked_for: str, hint: str = 
         looked_for: The table.
         hint: What it might be instead, or where the right folder might be.
     """
-    names = source.names()
-    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    shown = shown or "nothing (it does not exist, is empty, or may not be listed)"
     return ReleaseError(
         f"data_dir={source.shown()} is not a copy of {dataset}: expected {looked_for} in it, found "
-        f"{shown}. {hint or 'Pass the folder that holds the tables.'}"
+        f"{told_names(source.some_names())}. {hint or 'Pass the folder that holds the tables.'}"
     )

@@ -54,9 +54,7 @@ _CONTEXT: dict[str, Any] = {
     "transform": "cr:transform",
 }
 
-_TYPES = {
-    "string": "sc:Text", "date32": "sc:Date", "time32[ms]": "sc:Time", "image": "sc:ImageObject",
-}  # fmt: skip
+_TYPES = {"string": "sc:Text", "image": "sc:ImageObject"}
 
 
 def write_croissant(manifests: Sequence[Manifest]) -> str:

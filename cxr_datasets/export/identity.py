@@ -18,6 +18,9 @@ from cxr_datasets.storage.addresses import last_part
 FORMAT = 2
 """Raise this when the same rows become other bytes: other row groups, encodings or names."""
 
+FORM = "form of the images"
+"""Name in an identity for how the image files are called and laid out, if not as in the release."""
+
 PRESENT = "image files that are there"
 """Name in an identity for the key of which image files are present."""
 
@@ -48,6 +51,8 @@ def identity(dataset: str, builder: CxrBuilder, rows_per_file: int | None) -> di
         )
         for stamp in builder.release.stamps()
     }
+    if not builder.place.form.is_own:
+        release[FORM] = builder.place.form.told
     if builder.found is not None:
         release[PRESENT] = builder.found
     found = {

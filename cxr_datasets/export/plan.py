@@ -103,7 +103,7 @@ def _usual_bytes(rows: int, images: int, builder: CxrBuilder) -> int:
 
 
 def _image_bytes(builder: CxrBuilder) -> int:
-    original, config = builder.MEAN_IMAGE_BYTES, builder.config
+    original, config = builder.place.bytes_each or builder.MEAN_IMAGE_BYTES, builder.config
     if config.image_size is None:
         return original
     return min(original, int(BYTES_A_SQUARE[config.image_format] * config.image_size**2))

@@ -57,6 +57,23 @@ HOOKS = (
         noticed_by=f"{_TESTS}/test_training.py"
         "::test_select_columns_without_the_image_asks_for_no_image",
     ),
+    Hook(
+        target="datasets.formatting.polars_formatter.PolarsFeaturesDecoder.decode_row",
+        what="Decodes the images of a frame, those of other datasets too. All other columns stay "
+        "as they are.",
+        why='with_format("polars") raises TypeError for every row that holds an image '
+        "(huggingface/datasets#8402).",
+        since="0.1.0",
+        noticed_by=f"{_TESTS}/test_frames.py::test_a_frame_holds_the_decoded_images",
+    ),
+    Hook(
+        target="datasets.formatting.polars_formatter.PolarsFeaturesDecoder.decode_column",
+        what="Decodes a column of images, or of lists of images, into one of the type Object. All "
+        "other columns go on as they came.",
+        why="Lists of images, and columns of which no row has an image, raise ComputeError.",
+        since="0.1.0",
+        noticed_by=f"{_TESTS}/test_frames.py::test_a_column_holds_the_decoded_images",
+    ),
 )
 """Every change that an import of ours makes to another library."""
 

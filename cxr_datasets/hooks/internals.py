@@ -33,6 +33,13 @@ _NAMES = {
         "datasets.load:DatasetModule(hash)",
         "datasets.load:DatasetModule(builder_kwargs)",
     ),
+    "hooks/frames.py": (
+        "datasets.features.features:Features._column_requires_decoding",
+        "datasets.formatting.polars_formatter:PolarsFeaturesDecoder.decode_column(column)",
+        "datasets.formatting.polars_formatter:PolarsFeaturesDecoder.decode_column(column_name)",
+        "datasets.formatting.polars_formatter:PolarsFeaturesDecoder.decode_row(row)",
+        "datasets.formatting.polars_formatter:PolarsFeaturesDecoder.features",
+    ),
     "hooks/selection.py": (
         "datasets.iterable_dataset:SelectColumnsIterable.__init__(ex_iterable)",
         "datasets.iterable_dataset:SelectColumnsIterable.__init__(column_names)",

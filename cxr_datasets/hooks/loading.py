@@ -18,6 +18,7 @@ import datasets.inspect
 import datasets.load
 
 from cxr_datasets.errors import ScriptError
+from cxr_datasets.hooks.frames import teach_polars
 from cxr_datasets.hooks.selection import teach_select_columns
 from cxr_datasets.packages import code_files, package_folder
 
@@ -35,6 +36,7 @@ def register(package: str) -> None:
     """
     _registered.add(package)
     teach_select_columns()
+    teach_polars()
     # `datasets.inspect` (get_dataset_config_names and others) holds a reference of its own.
     for module in (datasets.load, datasets.inspect):
         factory = module.dataset_module_factory

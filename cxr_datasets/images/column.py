@@ -39,7 +39,8 @@ class XrayImage(datasets.Image):
             token_per_repo_id: Passed on to `datasets`.
 
         Returns:
-            A `PIL.Image.Image`, mode `L` for the releases this project reads.
+            A `PIL.Image.Image`, upright by its EXIF orientation, in the mode of the file: `L` for
+            the releases this project reads.
 
         Raises:
             ImageError: The file is absent, truncated or no image.

@@ -3,77 +3,188 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import BytesIO
-from typing import Any
+from operator import index
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from cxr_datasets.errors import ImageError, StoreError
+from cxr_datasets.errors import ImageError, OptionError, StoreError
 from cxr_datasets.images.faults import address_of, image_fault
 from cxr_datasets.images.resize import TRAINING_MARGIN, open_small
 from cxr_datasets.storage.source import read_address
 
+Pixels: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+"""uint8, (height, width): 0 black to 255 white."""
 
-def decode(
-    example: Mapping[str, Any], size: int | None = None
-) -> np.ndarray[Any, np.dtype[np.uint8]]:
+_UNDECODED = (
+    "If it is decoded already, cast the column first: "
+    'ds.cast_column("image", Image(decode=False)), or '
+    'ds.cast_column("images", [Image(decode=False)]) in config studies; Image is datasets.Image.'
+)
+
+
+def decode(example: Mapping[str, Any], size: int | None = None) -> Any:
     """Decode an image for training, at a fraction of its size, straight to an array.
 
-    It uses the margin 1 of `cxr_datasets.images.resize`, which gives the PSNR of each margin.
+    It uses the margin 1 of `cxr_datasets.images.resize`, which gives the PSNR of each margin. Files
+    of all modes become 8-bit grey, by the rule of `cxr_datasets.images.grey`, and upright: the EXIF
+    orientation is applied, as in `row["image"]`.
 
     Args:
         example: A row with an undecoded `image` (`ds.cast_column("image", Image(decode=False))`),
-            or such an image itself, `{"bytes": ..., "path": ...}` with a local path.
+            or such an image itself, `{"bytes": ..., "path": ...}`. Or a row of config `studies`
+            with undecoded `images` (`ds.cast_column("images", [Image(decode=False)])`).
         size: Short side in pixels, never enlarged; None keeps the size.
 
     Returns:
         uint8 array of shape (height, width), values 0 to 255, writable as `torch.from_numpy`
-        needs it.
+        needs it. Of a row of studies a list of such arrays, one for each image, in their order.
 
     Raises:
-        ImageError: The image is null, absent, truncated or no image.
+        ImageError: The image is null, absent, truncated or no image; or `example` is a decoded row,
+            one without images, or no row.
+        OptionError: `size` is no positive integer.
         StoreError: It is remote, and its store refuses it or failed again and again.
     """
-    image = example.get("image", example)
+    _check_size(size)
+    if not isinstance(example, Mapping):
+        raise _misuse("decode takes a row, undecoded", example)
+    if "images" in example:
+        images = _cells(example["images"])
+        _refuse_batch(images, "images")
+        return [_decode_one(image, size) for image in images]
+    if "image" in example:
+        _refuse_batch([example["image"]], "image")
+        return _decode_one(example["image"], size)
+    if "bytes" not in example and "path" not in example:
+        raise _without_images(example)
+    return _decode_one(example, size)
+
+
+def decode_batch(batch: Mapping[str, Any], size: int | None = None) -> list[Any]:
+    """Decode the images of several rows, in a thread for each core.
+
+    Args:
+        batch: As `with_transform` gives it: undecoded images under `image`, or in config `studies`
+            lists of them under `images`.
+        size: As for `decode`.
+
+    Returns:
+        For each row what `decode` gives: an array, or in config `studies` a list of arrays.
+
+    Raises:
+        ImageError: One of them is null, absent, truncated or no image; or `batch` is one row, or
+            holds decoded images or none.
+        OptionError: `size` is no positive integer.
+        StoreError: One is remote, and its store refuses it or failed again and again.
+    """
+    _check_size(size)
+    if not isinstance(batch, Mapping):
+        raise _misuse("decode_batch takes a batch of rows, undecoded", batch)
+    name = "images" if "images" in batch else "image"
+    if name not in batch:
+        raise _without_images(batch)
+    rows = batch[name]
+    if _is_image(rows) or (name == "images" and any(map(_is_image, _cells(rows)))):
+        raise ImageError(
+            f"decode_batch takes a batch of rows, but {name!r} is that of one row. Use decode."
+        )
+    if name == "image":
+        return _decode_all(_cells(rows), size)
+    lists = [_cells(images) for images in _cells(rows)]
+    arrays: Iterator[Pixels] = iter(_decode_all([one for many in lists for one in many], size))
+    return [[next(arrays) for _ in images] for images in lists]
+
+
+def _refuse_batch(images: list[Any], name: str) -> None:
+    if any(map(_is_list, images)):
+        raise ImageError(
+            f"decode takes one row, but {name!r} holds lists of images, as a batch does. Use "
+            "decode_batch."
+        )
+
+
+def _decode_all(images: list[Any], size: int | None) -> list[Pixels]:
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="cxr-decode") as pool:
+        return list(pool.map(partial(_decode_one, size=size), images))
+
+
+def _decode_one(image: Any, size: int | None) -> Pixels:
     if image is None:
         raise ImageError("image is null: the row was loaded with missing='null'. Leave it out.")
+    if not _is_image(image):
+        raise ImageError(
+            f"expected an undecoded image, its bytes and path; found {_kind(image)}. {_UNDECODED}"
+        )
     try:
         # Copied, because torch wants arrays that can be written to.
         return np.array(open_small(_file(image), size, TRAINING_MARGIN))
     except StoreError:
         raise
     except Exception as error:
-        raise ImageError(image_fault(address_of(image), error)) from error
+        raise ImageError(image_fault(address_of(dict(image)), error)) from error
 
 
-def decode_batch(
-    batch: Mapping[str, Any], size: int | None = None
-) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
-    """Decode the images of several rows, in a thread for each core.
+def _is_image(value: Any) -> bool:
+    """Whether a value is a stored image, undecoded."""
+    return isinstance(value, Mapping) and ("bytes" in value or "path" in value)
 
-    Args:
-        batch: As `with_transform` gives it: undecoded images under `image`.
-        size: As for `decode`.
 
-    Returns:
-        An array for each image, as `decode` gives it.
+def _is_list(value: Any) -> bool:
+    """Whether a value is a list, also in the form that the format `numpy` gives it."""
+    if isinstance(value, np.ndarray):
+        return value.dtype == object
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
-    Raises:
-        ImageError: One of them is null, absent, truncated or no image.
-        StoreError: One is remote, and its store refuses it or failed again and again.
-    """
-    rows = ({"image": image} for image in batch["image"])
-    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="cxr-decode") as pool:
-        return list(pool.map(partial(decode, size=size), rows))
+
+def _cells(column: Any) -> list[Any]:
+    """The values of a column, or the images of a study; of null none."""
+    if column is None:
+        return []
+    if not isinstance(column, np.ndarray) and not _is_list(column):
+        raise _misuse("expected a list of undecoded images", column)
+    return list(column)
 
 
 def _file(image: Mapping[str, Any]) -> str | BytesIO:
     """Give Pillow what it can open: a local path, or the bytes."""
-    if image["bytes"] is not None:
-        return BytesIO(image["bytes"])
-    if "://" not in image["path"]:
-        return image["path"]
-    return BytesIO(read_address(image["path"]))
+    content, path = image.get("bytes"), image.get("path")
+    if content is not None:
+        return BytesIO(content)
+    if path is None:
+        raise ValueError("neither bytes nor a path is given")
+    return path if "://" not in path else BytesIO(read_address(path))
+
+
+def _check_size(size: int | None) -> None:
+    if size is None:
+        return
+    try:
+        positive = not isinstance(size, bool) and index(size) > 0
+    except TypeError:
+        positive = False
+    if not positive:
+        raise OptionError(
+            f"size={size!r} is not a number of pixels. Give the short side as a positive integer, "
+            "such as 224, or None to keep the size."
+        )
+
+
+def _misuse(expected: str, found: Any) -> ImageError:
+    return ImageError(f"{expected}; found {_kind(found)}. {_UNDECODED}")
+
+
+def _without_images(example: Mapping[str, Any]) -> ImageError:
+    columns = ", ".join(map(str, example)) or "no column"
+    return ImageError(
+        f"neither image nor images is among the columns: {columns}. Keep that column when you "
+        "select columns. Config reports has no images: load images or studies."
+    )
+
+
+def _kind(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")

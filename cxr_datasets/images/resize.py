@@ -17,8 +17,12 @@ Where a margin leaves only the scale 1, as 2 does at 1024, nothing is lost and n
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 import PIL.Image
+import PIL.ImageOps
+
+from cxr_datasets.images.grey import to_grey
 
 JPEG = "jpeg"
 PNG = "png"
@@ -46,26 +50,41 @@ def open_small(
         margin: How many times larger than the result the decoder's image is at least.
 
     Returns:
-        The decoded image; its aspect and mode (`L` for grey radiographs) are kept.
+        The decoded image in mode `L`, by the rule of `cxr_datasets.images.grey`, and upright: the
+        EXIF orientation is applied. Its aspect is kept.
 
     Raises:
         OSError: The file is truncated or no image.
         PIL.Image.DecompressionBombError: It has more pixels than Pillow's limit allows.
     """
-    image = PIL.Image.open(file)
-    target = image.size if size is None else _fitted(image.size, size)
-    if target == image.size:
-        image.load()
-        return image
+    image: PIL.Image.Image = PIL.Image.open(file)
+    whole = image.size
     # `draft` rounds up to whole squares of 8 pixels; the box says which part is image.
-    drafted = image.draft(None, (target[0] * margin, target[1] * margin))
-    box = drafted[1] if drafted else None
-    return image.resize(target, PIL.Image.Resampling.LANCZOS, box=box)
+    drafted = _draft(image, size, margin)
+    image.load()
+    if drafted is None:
+        whole = image.size  # Pillow turns a TIFF while it loads it
+    target = _fitted(whole, size)
+    if image.mode != "L":
+        image = to_grey(image)
+    if target != whole:
+        box = drafted[1] if drafted else None
+        image = image.resize(target, PIL.Image.Resampling.LANCZOS, box=box)
+    PIL.ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
-def _fitted(size: tuple[int, int], short_side: int) -> tuple[int, int]:
+def _draft(image: PIL.Image.Image, size: int | None, margin: int) -> Any:
+    """Let the decoder of a JPEG make a smaller image; None where it makes the whole one."""
+    width, height = _fitted(image.size, size)
+    if (width, height) == image.size:
+        return None
+    return image.draft(None, (width * margin, height * margin))
+
+
+def _fitted(size: tuple[int, int], short_side: int | None) -> tuple[int, int]:
     """(width, height) with that short side and the aspect of `size`; `size` if it is smaller."""
-    if min(size) <= short_side:
+    if short_side is None or min(size) <= short_side:
         return size
     factor = short_side / min(size)
     width, height = (max(short_side, round(side * factor)) for side in size)
@@ -81,16 +100,17 @@ def reencode(content: bytes, size: int, image_format: str) -> bytes:
         image_format: One of `FORMATS`.
 
     Returns:
-        A whole image file. A file that is small enough and of that format already is returned
-        unchanged, because every new JPEG loses something.
+        A whole image file of mode `L`, by the rule of `cxr_datasets.images.grey`, and upright. A
+        file that is small enough, of that format and of mode `L` already is returned unchanged,
+        with its EXIF orientation, because every new JPEG loses something.
 
     Raises:
-        OSError: The file is truncated or no image, or its mode does not fit the format.
+        OSError: The file is truncated or no image.
         PIL.Image.DecompressionBombError: It has more pixels than Pillow's limit allows.
     """
     image = open_small(BytesIO(content), size)
     if (image.format or "").lower() == image_format:
-        return content  # only an image that was not resized still has the file's format
+        return content  # only an image that was not changed still has the file's format
     out = BytesIO()
     image.save(out, image_format, **({"quality": JPEG_QUALITY} if image_format == JPEG else {}))
     return out.getvalue()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from io import FileIO
+from itertools import islice
 
 import fsspec
 import numpy as np
@@ -17,7 +18,7 @@ from pyarrow.fs import LocalFileSystem as ArrowFiles
 
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage import addresses
-from cxr_datasets.storage.source import Info, Source, kind_of_source
+from cxr_datasets.storage.source import MOST_NAMES, Info, Source, kind_of_source
 
 _THREADS = 8
 """Threads that look for files. On a cold disk each look is a wait."""
@@ -44,6 +45,14 @@ class LocalFolder(Source):
             with self._asked(path):
                 return sorted(os.listdir(self._place(path)))
         except (FileNotFoundError, PermissionError):
+            return []
+
+    def some_names(self, path: str = "") -> list[str]:
+        """See `Source.some_names`."""
+        try:
+            with os.scandir(self._place(path)) as found:
+                return sorted(entry.name for entry in islice(found, MOST_NAMES))
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             return []
 
     def info(self, path: str = "") -> Info | None:

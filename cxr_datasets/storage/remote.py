@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, TimeoutError
 from contextlib import suppress
 from typing import ClassVar, TypeVar
 from zipfile import BadZipFile
@@ -18,11 +18,14 @@ from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.filesystems import place_in
 from cxr_datasets.storage.requests import Requests
 from cxr_datasets.storage.sessions import sessions
-from cxr_datasets.storage.source import Info, Problem, Source, file_size, kind_of_source
+from cxr_datasets.storage.source import MOST_NAMES, Info, Problem, Source, file_size, kind_of_source
+from cxr_datasets.storage.zip_members import count_repeats
 
 _LOOKING_THREADS = 8
 _QUESTIONS_AHEAD = 1_024
 _READS_AHEAD = 64
+_LONGEST_LISTING = 10.0
+"""Seconds for a list of names that only a message needs: of a bucket, it may take minutes."""
 
 _R = TypeVar("_R")
 
@@ -57,10 +60,22 @@ class Remote(Source):
 
     def names(self, path: str = "") -> list[str]:
         """See `Source.names`."""
+        return self._names(path)
+
+    def some_names(self, path: str = "") -> list[str]:
+        """See `Source.some_names`."""
+        return self._names(path, _LONGEST_LISTING)[:MOST_NAMES]
+
+    def _names(self, path: str, seconds: float | None = None) -> list[str]:
+        """List a folder; nothing if that takes longer than so many seconds."""
         try:
             place = self._place(path)
-            entries = self.requests.names(place).result()
+            listing = self.requests.names(place)
+            entries = listing.result(seconds)
         except (FileNotFoundError, NotADirectoryError, PermissionError, StoreError):
+            return []
+        except TimeoutError:
+            listing.cancel()
             return []
         inside = (entry.rstrip("/") for entry in entries)
         # Some stores list a file as its own content, or the empty file that marks a folder.
@@ -99,6 +114,15 @@ class Remote(Source):
 
     def _begin_info(self, path: str) -> Future[Info]:
         return self.requests.info(self._place(path))
+
+    def repeats(self) -> tuple[int, int]:
+        """See `Source.repeats`."""
+        if not addresses.is_chain(self._inside):
+            return 0, 0
+        try:
+            return count_repeats(self.requests.files.zip)
+        except FileNotFoundError:  # an archive that is not there
+            return 0, 0
 
     def is_folder(self, path: str = "") -> bool:
         """See `Source.is_folder`."""

@@ -25,6 +25,11 @@ from cxr_datasets.storage.sessions import sessions
 EMPTY = 0
 """Size in bytes at which a file counts as an unfinished download."""
 
+MOST_NAMES = 100
+"""Names of one folder that are read to tell what is in it."""
+
+_NAMES_TOLD = 8
+
 _ANY_PATH = "\x1a"
 
 _VERSION_KEYS = ("ETag", "etag", "blob_id", "oid", "md5Hash", "CRC", "mtime", "LastModified",
@@ -121,7 +126,7 @@ class Source(ABC):
         """Open the zip archives at the top of this folder. An archive has none."""
         if self._inside != self.root:
             return []
-        return [self.folder(name) for name in self.names() if name.endswith(addresses.ARCHIVE)]
+        return [self.folder(name) for name in self.names() if addresses.is_archive(name)]
 
     # What is there.
 
@@ -131,6 +136,13 @@ class Source(ABC):
 
         Do not call it for a folder of images: it would list them all.
         """
+
+    def some_names(self, path: str = "") -> list[str]:
+        """As `names`, but of a large folder only the first `MOST_NAMES` that are met.
+
+        For messages. It is empty, too, where a remote store does not answer within seconds.
+        """
+        return self.names(path)[:MOST_NAMES]
 
     @abstractmethod
     def info(self, path: str = "") -> Info | None:
@@ -163,6 +175,10 @@ class Source(ABC):
         """The first of several files that is there and not empty; None if none is."""
         sizes = self.few_sizes(paths)
         return next((path for path, size in zip(paths, sizes, strict=True) if size), None)
+
+    def repeats(self) -> tuple[int, int]:
+        """How many members of an archive have the name of a later one, and how many it has."""
+        return 0, 0
 
     def is_folder(self, path: str = "") -> bool:
         """Whether a folder of this name is there and may be looked at."""
@@ -199,7 +215,7 @@ class Source(ABC):
             return "file"
         if not self.is_folder():
             return "absent"
-        return None if self.names() else "empty"
+        return None if self.some_names() else "empty"
 
     @property
     def is_broken(self) -> bool:
@@ -337,6 +353,18 @@ def read_address(address: str) -> bytes:
         return archive.read(link.removeprefix("zip://"))
     folder, _, name = link.rpartition("/")
     return open_place(f"{folder}{chain}{rest}").read(name)
+
+
+def told_names(names: Sequence[str]) -> str:
+    """Write some names of a folder, as `some_names` gives them, for a message."""
+    told = [name if name.isprintable() else repr(name) for name in names[:_NAMES_TOLD]]
+    more = len(names) - len(told)
+    if not told:
+        return "nothing (it does not exist, is empty, or may not be listed)"
+    if not more:
+        return ", ".join(told)
+    at_least = "at least " if len(names) == MOST_NAMES else ""
+    return f"{', '.join(told)} and {at_least}{more} more"
 
 
 def file_size(info: Info | None) -> int | None:

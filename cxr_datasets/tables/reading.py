@@ -35,7 +35,6 @@ def read_table(
     columns: Mapping[str, pa.DataType],
     optional: Collection[str] = (),
     exact: Collection[str] = (),
-    say: bool = True,
 ) -> Table:
     """Read some columns of a CSV file, gzipped or not, in parallel.
 
@@ -46,7 +45,6 @@ def read_table(
         columns: Names and types of the columns to read, whatever their place in the file.
         optional: Those of them that the file may lack.
         exact: Those of decimals with more digits than scientific notation keeps.
-        say: Whether a line says what was undone; not where the table is read a second time.
 
     Returns:
         The columns in the order asked for, without optional ones that are not there. An empty cell
@@ -74,7 +72,7 @@ def read_table(
     except (pa.ArrowInvalid, OSError, EOFError) as error:
         raise _unreadable(address, header, error) from None  # its text quotes the file
     if rows is not None and rows.num_rows:
-        rows = undo(address, rows.combine_chunks(), columns, exact, say)
+        rows = undo(address, rows.combine_chunks(), columns, exact)
     if rows is None or not rows.num_rows:
         raise TableError(f"{address} has a header but no rows. {DAMAGED}")
     return Table(address, rows)

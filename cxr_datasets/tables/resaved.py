@@ -65,7 +65,6 @@ def undo(
     rows: pa.Table,
     types: Mapping[str, pa.DataType],
     exact: Collection[str] = (),
-    say: bool = True,
 ) -> pa.Table:
     """Undo what re-saving did to the cells of a table.
 
@@ -74,7 +73,6 @@ def undo(
         rows: Its columns, each of its type, or string.
         types: The type of each column.
         exact: Columns of decimals that scientific notation has made less exact.
-        say: Whether one line says how many cells they were.
 
     Returns:
         The rows with the columns of `types`, in that order.
@@ -93,8 +91,7 @@ def undo(
             column = _numbers(address, name, column, kind, name in exact, undone)
         columns[name] = _without_nan(name, column, undone)
     whole = _without_blank_rows(pa.table(columns), undone)
-    if say:
-        undone.say(address)
+    undone.say(address)
     return whole
 
 

@@ -22,6 +22,7 @@ from PIL import Image
 from cxr_datasets.builder import overrides
 from cxr_datasets.packages import builder_class
 from cxr_datasets.testing.expected import CONFIGS, OF_AN_IMAGE, core_features
+from cxr_datasets.testing.formats import FORMATS, assert_passes, need_format
 from cxr_datasets.testing.guards import (
     ban_file_access,
     file_access_in,
@@ -273,6 +274,16 @@ class BuilderCase:
         name, split = list(loaded.splits.items())[-1]
         alone = self.load(config, loaded.release, loaded.cache, split=f"{name}[:3]")
         assert stored(alone).to_pylist() == stored(split).slice(0, 3).to_pylist()
+
+    @pytest.mark.parametrize("kind", FORMATS)
+    def test_whole_rows_pass_every_formatter_built_and_streamed(
+        self, kind: str, config: str, loaded: Loaded
+    ) -> None:
+        need_format(kind)
+        split = loaded.splits["train"].select(range(3))
+        assert_passes(split, kind, stored(split))
+        streamed = self.load(config, loaded.release, loaded.cache, split="train", streaming=True)
+        assert_passes(streamed, kind, stored(split))
 
     # What loading leaves alone.
 

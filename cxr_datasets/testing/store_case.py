@@ -136,6 +136,8 @@ class StoreCase:
         assert source.names() == ["empty", "images", "odd [x] ü", "table.csv"]
         assert source.names("images") == ["deep", "one.png", "two.png"]
         assert source.names("absent") == source.names("table.csv") == []
+        for folder in ("", "images", "absent", "table.csv"):
+            assert source.some_names(folder) == source.names(folder)
 
     def test_a_folder_is_told_from_a_file_and_from_nothing(self, source: Source) -> None:
         """`is_folder` takes no file for a folder."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.docs.pages import CARDS, CHECKOUT
 from tests.fakes.hub import Account, Hub
@@ -30,6 +31,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     archive = projects / "mimic-cxr" / "2.1.0" / "mimic-cxr-reports.zip"
     archive.parent.mkdir(parents=True)
     shutil.move(projects / "mimic-cxr-jpg" / "2.1.0" / archive.name, archive)
+    (desk / "mimic-cxr-512").mkdir()
+    for file in projects.rglob("*.jpg"):
+        with Image.open(file) as image:
+            image.save(desk / "mimic-cxr-512" / f"{file.stem}.png", compress_level=0)
     write_indiana(desk / "chest-xrays-indiana-university")
     write_indiana(desk / "zipped", layout="zip")
     shutil.move(desk / "zipped" / "archive.zip", desk / "archive.zip")

@@ -62,6 +62,11 @@ class Block:
         """The file that it is a part of, by its own account; else empty."""
         return self.note.removeprefix("from ") if self.note.startswith("from ") else ""
 
+    @property
+    def warning(self) -> str:
+        """A part of the one line that it warns by; empty if it warns of nothing."""
+        return self.note.removeprefix("warns: ") if self.note.startswith("warns: ") else ""
+
     def commands(self) -> list[list[str]]:
         """The words of each command of a block of shell commands."""
         lines = [shlex.split(line, comments=True) for line in self.text.splitlines()]

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from cxr_datasets import errors
+from cxr_datasets.builder import places
 from cxr_datasets.columns import CONFIGS, CORE, LABELS, VIEWS
-from tests.docs.pages import CARDS, CHECKOUT, quoted, read, table, tables
+from cxr_datasets.storage.local import LocalFolder
+from cxr_datasets.storage.remote import Remote
+from tests.docs.pages import CARDS, CHECKOUT, prose, quoted, read, table, tables
 
 RELEASES = {
     "mimic_cxr_jpg": "physionet.org/files/mimic-cxr-jpg/2.1.0",
@@ -198,3 +201,16 @@ def test_the_changelog_speaks_of_this_version() -> None:
 
     said = rf"^## \[{re.escape(cxr_datasets.__version__)}\]"
     assert re.search(said, read("CHANGELOG.md"), re.MULTILINE)
+
+
+def test_the_sizes_of_the_first_samples_are_those_of_the_code() -> None:
+    """How many files are looked for before a build, here and in a store, on both pages."""
+    data, remote = (" ".join(prose(f"docs/{page}.md").split()) for page in ("data", "remote"))
+    here, there = LocalFolder.PROBES, Remote.PROBES
+    assert f"first: {here} of a local copy, {there} of a remote one" in data
+    assert f"a sample of {there} files is looked for" in remote
+    assert f"instead of the {here} of a local copy" in remote
+    first, first_remote = places._FIRST_PROBES, places._FIRST_REMOTE_PROBES
+    assert f"own form, {first} on a disk and {first_remote} in a store" in data
+    assert f"with {here} files, in a store with {there}" in data
+    assert f"At each start {first_remote} files" in remote

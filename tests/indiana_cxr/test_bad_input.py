@@ -97,6 +97,45 @@ def test_the_folder_of_images_is_refused(indiana_release: Path, cache: str) -> N
     refused(place, cache, ReleaseError, PROJECTIONS, "images_normalized", "holds the tables")
 
 
+@pytest.mark.parametrize("folder", ["images", "images/images_normalized"])
+def test_a_folder_within_the_release_names_the_one_that_holds_the_tables(
+    indiana_release: Path, cache: str, folder: str
+) -> None:
+    told = f"The folder above it, {indiana_release}, holds the tables: pass that."
+    refused(indiana_release / folder, cache, ReleaseError, told)
+
+
+@pytest.mark.parametrize("up", [1, 2, 3, 4, 5, 6])
+def test_a_folder_of_kagglehub_names_the_one_that_holds_the_tables(
+    indiana_release: Path, tmp_path: Path, cache: str, up: int
+) -> None:
+    place = "home/kagglehub/datasets/raddar/chest-xrays-indiana-university/versions/2"
+    root = copy_release(indiana_release, tmp_path / place)
+    refused(root.parents[up - 1], cache, ReleaseError, f"The tables are in {root}: pass that.")
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["ecgen-radiology/1.xml", "NLMCXR_png.tgz"], "NLMCXR, that of Open-i"),
+        (["CXR1_1_IM-0001-3001.png", "CXR2_IM-0652-1001.png"], "NLMCXR, that of Open-i"),
+        (["NLMCXR_png/CXR2_IM-0652-1001.png"], "NLMCXR, that of Open-i"),
+        (["annotation.json", "images/CXR2_IM-0652/0.png"], "iu_xray, the folder that R2Gen made"),
+        (["CXR2_IM-0652/0.png", "CXR1_1_IM-0001/1.png"], "iu_xray, the folder that R2Gen made"),
+        (["iu_xray/annotation.json"], "iu_xray, the folder that R2Gen made"),
+    ],
+)
+def test_other_releases_of_the_collection_are_named(
+    names: list[str], told: str, tmp_path: Path, cache: str
+) -> None:
+    for name in names:
+        rewrite(tmp_path / "release" / name, b"x")
+    refused(
+        tmp_path / "release", cache, ReleaseError,
+        "another release of the collection", told, "raddar/chest-xrays-indiana-university",
+    )  # fmt: skip
+
+
 def test_a_file_that_is_no_zip_is_refused(tmp_path: Path, cache: str) -> None:
     place = tmp_path / "archive.zip"
     for content in (b"", b"<html>please log in</html>", b"PK\x03\x04" + bytes(500)):

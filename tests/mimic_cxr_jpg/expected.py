@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import zipfile
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -42,19 +41,17 @@ def label_struct(row: Row | None, names: dict[str, str] | None = None) -> Row | 
     return {label: int(float(cell)) if cell else None for label, cell in cells.items()}
 
 
-def clock(text: str) -> datetime.time | None:
-    """Read `80556.875` as 08:05:56.875, in decimal arithmetic."""
+def clock(text: str) -> str | None:
+    """Read `80556.875` as `08:05:56.875`, in decimal arithmetic."""
     if not text:
         return None
     exact = Decimal(text).quantize(Decimal("0.001"), ROUND_HALF_EVEN)
     digits = f"{exact:010.3f}"
-    return datetime.time(
-        int(digits[0:2]), int(digits[2:4]), int(digits[4:6]), int(digits[7:10]) * 1000
-    )
+    return f"{digits[0:2]}:{digits[2:4]}:{digits[4:]}"
 
 
-def day(text: str) -> datetime.date | None:
-    return datetime.datetime.strptime(text, "%Y%m%d").date() if text else None
+def day(text: str) -> str | None:
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if text else None
 
 
 def zipped_texts(archive: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import math
 import random
 from pathlib import Path
@@ -24,12 +25,12 @@ def metadata(**columns: pa.Array) -> Table:
     return Table("metadata.csv", pa.table(columns))
 
 
-def times(*values: float | None) -> list[datetime.time | None]:
+def times(*values: float | None) -> list[str | None]:
     column = pa.array(values, pa.float64())
     return tables.study_times(metadata(StudyTime=column)).to_pylist()
 
 
-def dates(*values: int | None) -> list[datetime.date | None]:
+def dates(*values: int | None) -> list[str | None]:
     column = pa.array(values, pa.int64())
     return tables.study_dates(metadata(StudyDate=column)).to_pylist()
 
@@ -42,15 +43,44 @@ def test_any_millisecond_of_the_day_comes_back_exactly_from_a_float_with_noise()
         seconds, thousandths = divmod(total, 1000)
         minutes, second = divmod(seconds, 60)
         hour, minute = divmod(minutes, 60)
-        expected.append(datetime.time(hour, minute, second, thousandths * 1000))
+        expected.append(f"{hour:02}:{minute:02}:{second:02}.{thousandths:03}")
         exact = float(f"{hour:02}{minute:02}{second:02}.{thousandths:03}")
         floats.append((exact, math.nextafter(exact, 1e9), math.nextafter(exact, 0))[number % 3])
     assert times(*floats) == expected
 
 
 def test_blank_times_and_dates_are_null() -> None:
-    assert times(None, 1.0, None) == [None, datetime.time(0, 0, 1), None]
-    assert dates(None, 21000101) == [None, datetime.date(2100, 1, 1)]
+    assert times(None, 1.0, None) == [None, "00:00:01.000", None]
+    assert dates(None, 21000101) == [None, "2100-01-01"]
+
+
+def test_texts_of_days_and_times_sort_as_they_follow_one_another_and_are_iso_8601() -> None:
+    rng = random.Random(1)
+    moments = [
+        datetime.datetime(2100, 1, 1) + datetime.timedelta(milliseconds=rng.randrange(3 * 10**12))
+        for _ in range(5_000)
+    ]
+    days = dates(*(int(f"{moment:%Y%m%d}") for moment in moments))
+    clock = times(*(float(f"{moment:%H%M%S.%f}") for moment in moments))
+    found = [f"{day}T{time}" for day, time in zip(days, clock, strict=True)]
+    assert [datetime.datetime.fromisoformat(text) for text in found] == moments
+    order = sorted(range(len(moments)), key=lambda number: moments[number])
+    assert sorted(range(len(moments)), key=lambda number: found[number]) == order
+
+
+def test_times_finer_than_milliseconds_are_rounded_and_counted_in_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert times(80556.875, None, 213014.53100000002) == [
+            "08:05:56.875", None, "21:30:14.531",
+        ]  # fmt: skip
+        assert not caplog.messages
+        assert times(80556.8754, 1.0, 80556.8756) == [
+            "08:05:56.875", "00:00:01.000", "08:05:56.876",
+        ]  # fmt: skip
+    (line,) = caplog.messages
+    assert line.startswith("metadata.csv: 2 of 3 values of 'StudyTime'")
 
 
 @pytest.mark.parametrize(

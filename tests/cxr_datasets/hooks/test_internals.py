@@ -136,7 +136,9 @@ def exists(name: str) -> bool:
 def attributes_of_instances(kind: Any) -> set[str]:
     """Fields of a class, and what its methods and those of its bases assign."""
     found: set[str] = set()
-    for base in inspect.getmro(kind)[:-1] if isinstance(kind, type) else ():
+    for base in inspect.getmro(kind) if isinstance(kind, type) else ():
+        if base.__module__ == "builtins":  # written in C
+            continue
         found |= set(inspect.get_annotations(base))
         for line in inspect.getsource(base).splitlines():
             target, assigned, _ = line.partition(" = ")

@@ -44,7 +44,7 @@ def test_what_is_no_file_is_not_there_for_every_question(place: Path, path: str)
 @needs_proc
 def test_a_disk_that_fails_is_a_fault_of_the_store_and_not_an_absent_file(place: Path) -> None:
     (place / "bad").symlink_to(UNREADABLE)
-    with pytest.raises(StoreError, match="bad could not be read: Input/output error.*Check the"):
+    with pytest.raises(StoreError, match=r"bad could not be read: Input/output error.*Check the"):
         open_place(place).read("bad")
 
 

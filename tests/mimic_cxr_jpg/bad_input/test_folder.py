@@ -82,6 +82,33 @@ def test_the_folder_of_images_alone_is_an_error_that_names_the_split_table(
     refused(root / "files", cache, ReleaseError, str(root / "files"), SPLIT)
 
 
+@pytest.mark.parametrize("levels", [1, 2, 3, 4])
+def test_a_folder_within_the_images_is_an_error_that_names_the_folder_of_the_tables(
+    root: Path, cache: str, levels: int
+) -> None:
+    folder = next((root / "files").glob("/".join(["*"] * (levels - 1)))) if levels > 1 else None
+    refused(
+        folder or root / "files", cache, ReleaseError,
+        f"The folder above it, {root}, holds the tables: pass that.",
+    )  # fmt: skip
+
+
+def test_the_folder_that_holds_the_copy_under_any_name_names_it(
+    marked: Path, tmp_path: Path, cache: str
+) -> None:
+    root = copy_release(marked, tmp_path / "data" / "my copy")
+    refused(root.parent, cache, ReleaseError, f"The tables are in {root}: pass that")
+
+
+def test_the_folder_of_r2gen_is_named_as_another_release(tmp_path: Path, cache: str) -> None:
+    folder = tmp_path / "mimic_cxr"
+    rewrite(folder / "annotation.json", b"{}")
+    rewrite(folder / "images" / "p10" / "p10000001" / "s50000001" / "x.jpg", b"")
+    refused(
+        folder, cache, ReleaseError, SPLIT, "another release", "R2Gen", "this folder as images="
+    )
+
+
 def test_many_names_in_a_wrong_folder_are_cut_short(tmp_path: Path, cache: str) -> None:
     for number in range(50):
         rewrite(tmp_path / "wrong" / f"file{number:02}", b"x")

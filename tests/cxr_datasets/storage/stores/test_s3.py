@@ -300,3 +300,21 @@ def test_an_image_is_read_by_one_request(remote: Release, s3: S3, cache: str) ->
     rows = rows_of({"train": stream})
     asked = [request for request in s3.requests[before:] if request.path.endswith(".jpg")]
     assert len(asked) == len(rows)
+
+
+@pytest.mark.parametrize("package", ["mimic_cxr_jpg", "indiana_cxr"])
+def test_images_in_a_bucket_of_their_own_are_found_in_their_form_by_who_may_list_nothing(
+    package: str, release: Path, s3: S3, tmp_path: Path, cache: str
+) -> None:
+    """S3 refuses such a user what is not there, as it refuses what is there and is closed."""
+    place = s3.place("small-images", tmp_path.name)
+    suffixes = (".jpg", ".png")
+    files = {file.name: file for file in release.rglob("*") if file.suffix in suffixes}
+    for name, file in files.items():
+        place.put(f"images/{name}", file.read_bytes())
+    options = {**s3.user(tmp_path.name, read=["small-images/*"]), "endpoint_url": s3.url}
+    found = Release(place, {"s3": options}, url=str(release)).load(package, cache, images=place.url)
+    for split in rows_of(load_local(package, release, f"{cache}-local")), rows_of(found):
+        assert len(split) > 10
+    for row in rows_of(found):
+        assert row["image"] == files[row["path"].rpartition("/")[2]].read_bytes()

@@ -1,0 +1,51 @@
+"""8-bit grey of whatever Pillow opens.
+
+The rule, for every place that makes pixels of a file (`decode`, `decode_batch`, `image_size`):
+
+- `L` is kept. 1 bit becomes 0 and 255.
+- Colours, also those of a palette, become luminance: 0.299 R + 0.587 G + 0.114 B, as Pillow has it
+  (ITU-R 601-2). Of CIELAB it is the channel L*. Opacity is left out.
+- 16 and 32 bits and floats are scaled over the range of the image's own values, the lowest to 0 and
+  the highest to 255, as MIMIC-CXR-JPG was made from DICOM. A file of 16 bits does not say how many
+  of them are used: 12-bit radiographs, scaled over the range of the type, would be nearly black.
+  An image of one value becomes 0. NaN counts as the lowest number; infinity is out of the range.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import PIL.Image
+
+_DIRECT = {"La": "LA", "RGBa": "RGBA", "HSV": "RGB"}
+"""Modes that Pillow turns into grey by way of another one only."""
+
+
+def to_grey(image: PIL.Image.Image) -> PIL.Image.Image:
+    """Give an image in mode `L`: one byte a pixel, 0 black to 255 white.
+
+    Args:
+        image: A loaded image of any mode.
+
+    Returns:
+        The image itself if its mode is `L`, else a new one of the same size.
+    """
+    if image.mode == "L":
+        return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _scaled(image)
+    if image.mode == "LAB":
+        return image.getchannel(0)
+    if image.mode in _DIRECT:
+        image = image.convert(_DIRECT[image.mode])
+    return image.convert("L")
+
+
+def _scaled(image: PIL.Image.Image) -> PIL.Image.Image:
+    values = np.asarray(image).astype(np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    values = np.nan_to_num(np.clip(values, low, high), nan=low)
+    factor = 255 / (high - low) if high > low else 0.0
+    grey = PIL.Image.fromarray(((values - low) * factor).round().astype(np.uint8))
+    grey.info = image.info.copy()  # with the orientation
+    return grey
