@@ -278,12 +278,17 @@ class CxrBuilder(DatasetsBuilder):
     ) -> Iterator[tuple[int, pa.Table]]:
         if self.config.name == "reports":
             return enumerate(tables)
-        # A Parquet file is made to travel, and `datasets` itself embeds no member of an archive.
-        embed = self.config.embeds(self.place.source)
-        if self.config.embed is None and self._file_format == "parquet":
-            embed = True
         images = Pixels(
-            self.place.source, self.config, embed, self._image_columns(), self.place.form,
-            self.pace,
+            self.place.source, self.config, self.embeds_images(), self._image_columns(),
+            self.place.form, self.pace,
         )  # fmt: skip
         return images.add(tables) if pixels else enumerate(map(images.leave_out, tables))
+
+    def embeds_images(self) -> bool:
+        """Whether the rows hold the bytes of images, which takes most of the time of a build."""
+        if self.config.name == "reports":
+            return False
+        # A Parquet file is made to travel, and `datasets` itself embeds no member of an archive.
+        if self.config.embed is None and self._file_format == "parquet":
+            return True
+        return self.config.embeds(self.place.source)

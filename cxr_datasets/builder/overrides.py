@@ -74,6 +74,10 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         """Write the index file; give its path and the blocks of each split."""
         raise NotImplementedError
 
+    def embeds_images(self) -> bool:
+        """Whether the rows hold the bytes of images."""
+        raise NotImplementedError
+
     def read_rows(self, index: str, blocks: list[int]) -> Iterator[pa.Table]:
         """Read blocks of the index with their texts and images."""
         raise NotImplementedError
@@ -150,9 +154,9 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
     def _prepare_split(
         self, split_generator: Any, num_proc: int | None = None, **kwargs: Any
     ) -> None:
-        """Write a small split in this process: starting others takes longer."""
+        """Write a small split without pixels in this process: starting others takes longer."""
         rows = split_generator.split_info.num_examples
-        if self.config.image_size is None and rows < _ROWS_WORTH_PROCESSES:
+        if rows < _ROWS_WORTH_PROCESSES and not self.embeds_images():
             num_proc = None
         super()._prepare_split(split_generator, num_proc=num_proc, **kwargs)
 

@@ -34,6 +34,11 @@ _NEEDED = ("pretty_name", "license")
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _SIZE_NAMES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
 
+_SMALLER = (
+    "Images with the option `image_size` were made smaller and are 8-bit grey. Columns that give "
+    "the size of an image, if the dataset has any, are those of the release's own file."
+)
+
 _TERMS = re.compile(
     r"^## [^\n]*(?:Terms|Licen[cs]e)[^\n]*\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL
 )
@@ -218,6 +223,8 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
     text += ["", "| config | options | versions |", "|---|---|---|"]
     for manifest in manifests:
         text.append(f"| `{manifest.config}` | {_options(manifest)} | {_versions(manifest)} |")
+    if any(manifest.header["identity"]["options"].get("image_size") for manifest in manifests):
+        text += ["", _SMALLER]
     for manifest in manifests:
         skipped = skipped_images(manifest)
         if skipped is not None:

@@ -102,6 +102,39 @@ def test_every_path_is_a_file_of_the_stated_height_and_width(
             assert image.size == (row["width"], row["height"])
 
 
+@pytest.fixture(scope="module")
+def smaller(small_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the images of `small_release`, made smaller and under the same names."""
+    folder = tmp_path_factory.mktemp("smaller")
+    for path in (small_release / "IMAGE_FILENAMES").read_text().split():
+        target = folder / path.removeprefix("files/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(small_release / path) as image:
+            image.resize((20, 30)).save(target)
+    return folder
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("option", ["image_size", "images"])
+def test_height_and_width_are_those_of_the_releases_file_where_the_image_is_smaller(
+    option: str, streaming: bool, small_release: Path, smaller: Path, cache: str
+) -> None:
+    options = {"image_size": 20} if option == "image_size" else {"images": str(smaller)}
+    load = {"data_dir": str(small_release), "cache_dir": cache, "streaming": streaming, **options}
+    rows = datasets.load_dataset("mimic_cxr_jpg", split="train", **load)
+    studies = datasets.load_dataset("mimic_cxr_jpg", "studies", split="train", **load)
+    sizes = {}
+    for row in rows:
+        assert min(row["image"].size) == 20
+        with Image.open(small_release / row["path"]) as image:
+            assert image.size == (row["width"], row["height"])
+        sizes[row["path"]] = row["width"], row["height"]
+    for row in studies:
+        assert list(zip(row["widths"], row["heights"], strict=True)) == [
+            sizes[path] for path in row["paths"]
+        ]
+
+
 # --- labels ---------------------------------------------------------------------------------------
 
 
@@ -241,7 +274,7 @@ def test_a_study_of_several_times_has_that_of_its_best_view_and_one_line_counts_
 
     edit_table(find(root, "metadata"), set_times)
     images = load_rows("mimic_cxr_jpg", root, cache)
-    lines = [r.getMessage() for r in caplog.records if r.name == "mimic_cxr_jpg.join"]
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith(".join")]
     studies = load_rows("mimic_cxr_jpg", root, cache, "studies")
     (line,) = lines
     assert line.startswith(

@@ -16,7 +16,7 @@ from cxr_datasets.storage.source import open_place
 from cxr_datasets.tables.table import Table
 from cxr_datasets.testing import copy_release, rewrite
 from mimic_cxr_jpg import tables
-from mimic_cxr_jpg.join import read_index
+from mimic_cxr_jpg.join import TableReads, read_index
 
 ID = "0a1b2c3d-4e5f6071-8293a4b5-c6d7e8f9-00112233"
 
@@ -138,7 +138,7 @@ def test_no_table_is_found_where_there_is_none(tmp_path: Path) -> None:
 
 def test_index_has_a_row_per_image_and_what_the_builder_needs(mimic_release: Path) -> None:
     source = open_place(mimic_release)
-    index = read_index(source, tables.find_tables(source), None, str(mimic_release))
+    index = read_index(TableReads(source, tables.find_tables(source)), None, str(mimic_release))
     images = (mimic_release / "IMAGE_FILENAMES").read_text().split()
     assert sorted(index["path"].to_pylist()) == sorted(images)
     assert set(index["split"].to_pylist()) == {"train", "validation", "test"}

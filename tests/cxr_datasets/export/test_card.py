@@ -208,3 +208,13 @@ def test_a_card_with_these_keys_alone_is_enough(
     described = json.loads((tmp_path / "out" / "croissant.json").read_text())
     assert "https://spdx.org/licenses/MIT.html" in described["license"]
     assert "# Some, as Parquet" in body(tmp_path / "out")
+
+
+def test_the_card_says_that_columns_of_size_are_those_of_the_releases_file(
+    small_release: Path, exported: Exported, export_cache: str, tmp_path: Path
+) -> None:
+    export("mimic-cxr-jpg", small_release, tmp_path / "out", split="test", image_size=32,
+           progress=False, cache_dir=export_cache)  # fmt: skip
+    said = "size of an image, if the dataset has any, are those of the release's own file."
+    assert said in body(tmp_path / "out")
+    assert said not in body(exported.out)
