@@ -15,6 +15,7 @@ from cxr_datasets.storage.addresses import WEB, cut, links, protocol, shown
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.threads import ONE_THREAD_EACH
+from cxr_datasets.storage.zip_members import check_readable, write_slashes
 
 if TYPE_CHECKING:
     from cxr_datasets.storage.web import WebFiles
@@ -89,6 +90,8 @@ def _archive_files(
 ) -> fsspec.AbstractFileSystem:
     files, place = open_files(rest, options, connections, own=True)
     archive = fsspec.filesystem("zip", fo=files.open(place, "rb"), skip_instance_cache=True)
+    check_readable(archive.zip, rest)
+    write_slashes(archive.zip)
     archive.ls("")  # lets fsspec list the members now: threads would see a list half made
     return archive
 
