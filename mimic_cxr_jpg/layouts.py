@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from cxr_datasets.builder.forms import ImageForms, with_usual
+from cxr_datasets.builder.forms import ImageForms
 from mimic_cxr_jpg.physionet import HOMEPAGE
-
-IMAGE_SUFFIX = ".jpg"
 
 _TREE, _FLAT = "pXX/p<subject_id>/s<study_id>/<dicom_id>", "<dicom_id>"
 _LAYOUTS = {
@@ -21,7 +19,6 @@ _LAYOUTS = {
 IMAGE_FORMS = ImageForms(
     path=r"files/(p\d+/p\d+/s\d+)/([^/]+)",
     layouts=_LAYOUTS,
-    suffixes=with_usual(IMAGE_SUFFIX),
     others={
         r".*\.dcm": (
             "These are the DICOM files of MIMIC-CXR, another project: pass as images= a copy of "

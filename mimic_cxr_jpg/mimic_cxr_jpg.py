@@ -12,7 +12,7 @@ import datasets
 
 from cxr_datasets.builder import Column, CxrBuilder, CxrConfig, label_feature
 from cxr_datasets.columns import CONFIGS, SECTIONS
-from mimic_cxr_jpg.layouts import IMAGE_FORMS, IMAGE_SUFFIX
+from mimic_cxr_jpg.layouts import IMAGE_FORMS
 from mimic_cxr_jpg.physionet import HOMEPAGE
 from mimic_cxr_jpg.release import MimicRelease, open_release
 from mimic_cxr_jpg.reports import REPORT_SECTIONS
@@ -53,7 +53,7 @@ class MimicCxrJpg(CxrBuilder):
     BUILDER_CONFIGS = [MimicCxrJpgConfig(name=name, version=CxrBuilder.VERSION) for name in CONFIGS]
 
     MEAN_IMAGE_BYTES = 1_624_000  # 570.3 GiB of 377,110 files
-    IMAGE_SUFFIX = IMAGE_SUFFIX
+    IMAGE_SUFFIX = ".jpg"
     IMAGE_FORMS = IMAGE_FORMS
     RAW_VIEWS = tuple(VIEW_POSITIONS)
     RAW_VIEW_COLUMN = "view_position"

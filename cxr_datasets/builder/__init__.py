@@ -3,12 +3,14 @@
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, label_feature
+from cxr_datasets.builder.forms import ImageForms
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 
 __all__ = [
     "Column",
     "CxrBuilder",
     "CxrConfig",
+    "ImageForms",
     "Release",
     "label_feature",
     "not_this_dataset",

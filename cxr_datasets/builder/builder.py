@@ -11,7 +11,7 @@ its own, so neither uses them: files are reached through `Source`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -77,8 +77,9 @@ class CxrBuilder(DatasetsBuilder):
         super().__init__(cache_dir=cache_dir, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is sent to a worker: neither the index in memory nor a long list of ids."""
-        return {**super().__getstate__(), "_splits": None, "left_out": {}}
+        """What is sent to a worker: no index, no long list of ids, no forms that are not there."""
+        place = replace(self.place, forms=ImageForms.of_suffix(self.IMAGE_SUFFIX))
+        return {**super().__getstate__(), "_splits": None, "left_out": {}, "place": place}
 
     def open_release(self, config: Any) -> Release:
         """Find and recognise the release that a config names.

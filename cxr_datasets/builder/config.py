@@ -62,8 +62,8 @@ class CxrConfig(datasets.BuilderConfig):
         default=None,
         metadata={
             "help": "Short side in pixels: images are decoded to 8-bit grey, made smaller and "
-            "embedded, never enlarged. Columns that give a size stay those of the release's files. "
-            "Default: the release's own files as they are."
+            "embedded, never enlarged, while columns that give a size stay those of the release's "
+            "files. Default: the release's own files as they are."
         },
     )
     image_format: str = field(

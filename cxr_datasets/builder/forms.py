@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 import pyarrow as pa
@@ -61,13 +61,14 @@ class ImageForms:
 
     path: str
     layouts: Mapping[str, str]
-    suffixes: tuple[str, ...]
-    others: Mapping[str, str]
+    suffixes: tuple[str, ...] = SUFFIXES
+    others: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_suffix(cls, suffix: str) -> ImageForms:
         """Give the forms of a dataset that declares none: its own folders, and other suffixes."""
-        return cls("(.*)", {"<as in the release>": r"\1"}, with_usual(suffix), {})
+        suffixes = tuple(dict.fromkeys([suffix, *SUFFIXES]))
+        return cls("(.*)", {"<as in the release>": r"\1"}, suffixes)
 
     def __iter__(self) -> Iterator[Form]:
         """Every form; the release's own comes first."""
@@ -89,8 +90,3 @@ class ImageForms:
             if any(re.fullmatch(pattern, name) for name in names):
                 return told
         return ""
-
-
-def with_usual(*own: str) -> tuple[str, ...]:
-    """Put the usual suffixes after a release's own."""
-    return tuple(dict.fromkeys([*own, *SUFFIXES]))

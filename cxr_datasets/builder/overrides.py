@@ -184,7 +184,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         self.info.features = name_images(self.info.features)
         with cached.loading(self):
             loaded = super().as_dataset(*args, **kwargs)
-            cached.check_rows(self, loaded)
+        cached.check_rows(self, loaded)
         return loaded
 
     def as_streaming_dataset(self, *args: Any, **kwargs: Any) -> Any:

@@ -95,6 +95,7 @@ _NAMES = {
         "datasets.builder:DatasetBuilder.as_streaming_dataset",
         "datasets.builder:DatasetBuilder.config",
         "datasets.builder:DatasetBuilder.config_id",
+        "datasets.builder:DatasetBuilder.download_and_prepare",
         "datasets.builder:DatasetBuilder.hash",
         "datasets.builder:DatasetBuilder.info",
         "datasets.builder:DatasetBuilder.name",
@@ -103,6 +104,12 @@ _NAMES = {
         "datasets.splits:SplitGenerator.gen_kwargs",
         "datasets.splits:SplitGenerator.split_info",
         "datasets.splits:SplitInfo.num_examples",
+    ),
+    "builder/cached.py": (
+        "datasets.builder:DatasetBuilder._cache_dir",
+        "datasets.builder:DatasetBuilder._output_dir",
+        "datasets.config:DATASET_INFO_FILENAME",
+        "datasets.info:DatasetInfo.from_directory",
     ),
     "builder/builder.py": (
         "datasets.builder:DatasetBuilder.__getstate__",

@@ -8,9 +8,11 @@ import posixpath
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from filelock import FileLock
 
 from cxr_datasets.errors import StoreError
+from cxr_datasets.storage.cache import in_cache, sum_of
 from cxr_datasets.storage.source import Source
 
 PIECE = 8 * 2**20
@@ -20,7 +22,8 @@ PIECE = 8 * 2**20
 def fetched(source: Source, path: str, folder: str) -> Path:
     """Copy a file into a folder, unless this version of the file is already there.
 
-    A copy that broke off is continued. Two processes that want the same file make one copy.
+    A copy that broke off is continued, and one that was changed since is made anew. Two processes
+    that want the same file make one copy.
 
     Args:
         source: Where the file is.
@@ -31,29 +34,59 @@ def fetched(source: Source, path: str, folder: str) -> Path:
         The copy. It has the file's name after a key of its address and version.
 
     Raises:
+        CacheError: There is no room for it, or the disk refuses it.
         FileNotFoundError: The file is not there.
         StoreError: The store refuses it, failed again and again, or sent another size than it said.
     """
     stamp = source.stamp(path)
     key = hashlib.sha256(repr((source.root, tuple(stamp))).encode()).hexdigest()[:16]
     copy = Path(folder) / f"{key}-{posixpath.basename(path)}"
-    if copy.exists():
+    if _is_whole(copy):
         return copy
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{copy}.lock"):
-        if not copy.exists():
+    lock = FileLock(f"{copy}.lock")
+    with in_cache(copy):
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
+        if not _is_whole(copy):
             unfinished = copy.with_name(f"{copy.name}.incomplete")
             _complete(source, path, stamp.size, unfinished)
-            os.replace(unfinished, copy)
+            with in_cache(copy):
+                _seal_of(copy).write_text(_seal(unfinished))
+                os.replace(unfinished, copy)
+    finally:
+        lock.release()
     return copy
+
+
+def _seal_of(copy: Path) -> Path:
+    """The file that says what the bytes of a copy add up to."""
+    return copy.with_name(f"{copy.name}.sum")
+
+
+def _seal(file: Path) -> str:
+    content = np.memmap(file, np.uint8, "r") if file.stat().st_size else b""
+    return f"{len(content)} {sum_of(content)}"
+
+
+def _is_whole(copy: Path) -> bool:
+    """Whether a copy is there, and no byte of it is missing or changed."""
+    with in_cache(copy):
+        if not copy.is_file() or not _seal_of(copy).is_file():
+            return False
+        return _seal_of(copy).read_bytes() == _seal(copy).encode()
 
 
 def _complete(source: Source, path: str, size: int, unfinished: Path) -> None:
     """Read what an unfinished copy lacks."""
-    with unfinished.open("ab") as file:
+    with in_cache(unfinished):
+        file = unfinished.open("ab")
+    with file:
         for piece in source.pieces(path, file.tell(), size, PIECE):
-            _append(file, piece)
-        os.fsync(file.fileno())
+            with in_cache(unfinished):
+                _append(file, piece)
+        with in_cache(unfinished):
+            os.fsync(file.fileno())
         found = file.tell()
     if size and found != size:
         unfinished.unlink()  # the next try cannot use it either

@@ -50,9 +50,9 @@ class LocalFolder(Source):
     def some_names(self, path: str = "") -> list[str]:
         """See `Source.some_names`."""
         try:
-            with os.scandir(self._place(path)) as found:
+            with self._asked(path), os.scandir(self._place(path)) as found:
                 return sorted(entry.name for entry in islice(found, MOST_NAMES))
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        except (FileNotFoundError, PermissionError):
             return []
 
     def info(self, path: str = "") -> Info | None:

@@ -21,6 +21,8 @@ from cxr_datasets.tables.keys import combined
 _EMPTY_TEXTS = ("nan", "NaN", "<NA>")
 """How pandas writes an empty cell as text. `None` and `NA` are words that a report may hold."""
 
+_LONGEST_EMPTY = max(map(len, _EMPTY_TEXTS))
+
 _EMPTY_NUMBERS = ("", *_EMPTY_TEXTS, "NA", "N/A", "#N/A", "None", "NULL", "null", "NaT")
 """What stands in place of a number that is not there."""
 
@@ -157,7 +159,8 @@ def _without_empty_texts(name: str, column: pa.Array, undone: _Undone) -> pa.Arr
 
     pandas writes all empty cells alike. Where some are left empty, `nan` is a text as any other.
     """
-    if column.null_count:
+    shortest = pc.min_max(pc.binary_length(column))["min"].as_py() or 0
+    if column.null_count or shortest > _LONGEST_EMPTY:  # in a column of ids none is so short
         return column
     for text in _EMPTY_TEXTS:
         if pc.index(column, pa.scalar(text)).as_py() >= 0:

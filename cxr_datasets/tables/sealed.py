@@ -1,8 +1,7 @@
 """Arrow files in the cache: written whole or not at all, and checked when they are opened again.
 
 After the Arrow file comes a seal: a mark, how many bytes are before it, and their sum. Arrow itself
-would take a changed byte for a changed row, or read beyond the file. A sum costs a tenth of a hash,
-and any file that a bad disk, a full one or a broken copy changed has another sum.
+would take a changed byte for a changed row, or read beyond the file.
 """
 
 from __future__ import annotations
@@ -14,16 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from cxr_datasets.errors import CacheError
-from cxr_datasets.storage.cache import in_cache
+from cxr_datasets.storage.cache import in_cache, sum_of
 
 _BUFFER = 2**20
 _SEAL = struct.Struct("<8sQQ")
 _MARK = b"CXRSEAL1"
-_WORD = 8
+
+_whole: set[tuple[str, int, int, int]] = set()
+"""The versions of files that this process has checked."""
 
 
 class Writer:
@@ -76,18 +76,23 @@ def replacing(path: str, schema: pa.Schema) -> Iterator[Writer]:
 def is_whole(path: str) -> bool:
     """Whether a sealed file is there, and no byte of it is missing or changed.
 
+    A process looks at the bytes of each version of a file once.
+
     Raises:
         CacheError: The disk refuses to tell.
     """
     with in_cache(path):
-        if not Path(path).is_file():
+        if not Path(path).exists():
             return False
-        size = Path(path).stat().st_size - _SEAL.size
-        if size <= 0:
-            return False
-        with pa.memory_map(path) as file:
-            seal = file.read_at(_SEAL.size, size)
-            return seal == _SEAL.pack(_MARK, size, _sum_of(file.read_at(size, 0)))
+        found = Path(path).stat()
+        version = (path, found.st_ino, found.st_size, found.st_mtime_ns)
+        size = found.st_size - _SEAL.size
+        if size > 0 and version not in _whole:
+            with pa.memory_map(path) as file:
+                seal = file.read_at(_SEAL.size, size)
+                if seal == _SEAL.pack(_MARK, size, sum_of(file.read_at(size, 0))):
+                    _whole.add(version)
+        return version in _whole
 
 
 @contextmanager
@@ -110,14 +115,6 @@ def opened(path: str) -> Iterator[pa.RecordBatchFileReader]:
 def _seal(path: str) -> None:
     with pa.memory_map(path) as file:
         size = file.size()
-        total = _sum_of(file.read_at(size, 0))
+        total = sum_of(file.read_at(size, 0))
     with Path(path).open("ab") as file:
         file.write(_SEAL.pack(_MARK, size, total))
-
-
-def _sum_of(content: pa.Buffer) -> int:
-    """The sum of some bytes, taken as numbers of 8 bytes."""
-    words = len(content) // _WORD
-    total = int(np.frombuffer(content, np.uint64, words).sum(dtype=np.uint64))
-    rest = int.from_bytes(memoryview(content)[words * _WORD :], "little")
-    return (total + rest) % 2**64

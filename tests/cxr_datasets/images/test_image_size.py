@@ -82,6 +82,7 @@ def test_the_declared_suffix_makes_room_for_that_of_the_format(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(indiana_cxr.IndianaCxr, "IMAGE_SUFFIX", suffix)
+    monkeypatch.setattr(indiana_cxr.IndianaCxr, "IMAGE_FORMS", None)  # they have their own
     dataset = load(
         "indiana_cxr", indiana_release, cache, image_size=SIZE, image_format=image_format
     )

@@ -14,7 +14,7 @@ import pytest
 
 from cxr_datasets.cli import main
 from cxr_datasets.errors import HubError, ImageError, OptionError
-from cxr_datasets.export import export
+from cxr_datasets.export import export, notes
 from cxr_datasets.push import push
 from cxr_datasets.testing import copy_release, rewrite
 from tests.fakes.hub import Account, Client, Hub, run_client
@@ -382,7 +382,11 @@ def test_a_store_is_refused_for_files_are_sent_from_a_disk() -> None:
 def test_an_unknown_dataset_is_refused(mimic_export: Path, tmp_path: Path) -> None:
     folder = copied(mimic_export, tmp_path / "out")
     for config in ("images", "reports"):
-        _replace(f".cxr/{config}.jsonl", '"mimic-cxr-jpg"', '"someone-elses"')(folder)
+        manifest = folder / ".cxr" / f"{config}.jsonl"
+        header, *lines = manifest.read_bytes().splitlines(keepends=True)
+        record = notes.decoded(header)
+        record["identity"]["dataset"] = "someone-elses"
+        rewrite(manifest, b"".join([notes.encoded(record), *lines]))
     with pytest.raises(OptionError, match="someone-elses"):
         push(folder, "alice/films")
 

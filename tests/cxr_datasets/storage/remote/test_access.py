@@ -206,6 +206,18 @@ def test_without_a_login_the_user_is_told_where_to_put_one(remote: Remote) -> No
         assert words in message
 
 
+def test_a_netrc_that_is_not_utf_8_is_said_and_not_quoted(
+    remote_mimic: Remote, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = Path.home() / ".netrc"
+    file.write_bytes(f"# Schl\u00fcssel\n{netrc_line(PASSWORD)}".encode("latin-1"))
+    file.chmod(0o600)
+    with pytest.raises(StoreError, match="No login was sent"):
+        remote_mimic.load()
+    assert "no login is taken from ~/.netrc: it is not a text in UTF-8" in caplog.text
+    assert PASSWORD not in caplog.text
+
+
 def test_a_netrc_that_python_refuses_is_said(
     remote: Remote, caplog: pytest.LogCaptureFixture
 ) -> None:

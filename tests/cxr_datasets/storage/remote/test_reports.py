@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr_datasets.errors import OptionError, ReportsError, StoreError
+from cxr_datasets.errors import CacheError, OptionError, ReportsError, StoreError
 from cxr_datasets.storage import download
 from cxr_datasets.storage.source import open_place
 from cxr_datasets.testing import rewrite
@@ -142,6 +143,35 @@ def test_a_changed_archive_is_fetched_again(
     os.utime(folder / file, (10**9, 10**9))
     remote_mimic.load("reports")
     assert len(remote_mimic.asked(file)) == 2
+
+
+@pytest.mark.parametrize("change", ["cut", "one bit", "no sum"])
+def test_a_copy_that_was_changed_in_the_cache_is_fetched_again(
+    remote_mimic: Remote, folder: Path, expected: object, cache: str, change: str
+) -> None:
+    remote_mimic.load("reports")
+    (copy,) = Path(remote_mimic.cache, "cxr_index").glob(f"*-{ZIP}")
+    content = bytearray(copy.read_bytes())
+    if change == "no sum":
+        Path(f"{copy}.sum").unlink()
+    elif change == "cut":
+        rewrite(copy, bytes(content[:-100]))
+    else:
+        content[len(content) // 2] ^= 1
+        rewrite(copy, bytes(content))
+    rows = remote_mimic.load("reports", download_mode="force_redownload")
+    assert rows_of(rows) == expected
+    assert len(remote_mimic.asked(ZIP)) == 2
+
+
+def test_a_cache_without_room_for_the_archive_is_told(remote_mimic: Remote) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (PIECE, before[1]))
+    try:
+        with pytest.raises(CacheError, match=rf"{ZIP}.*Make room"):
+            remote_mimic.load("reports")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_two_who_want_one_archive_fetch_it_once(
