@@ -36,6 +36,8 @@ _WHOLE_OR_NOT_AT_ALL = frozenset(
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+_IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY)
+
 
 class Folder:
     """The folder that an export is written to; names in it use `/`.
@@ -279,7 +281,10 @@ class Folder:
         # The text of a store's error may quote a signed address.
         reason = getattr(error, "strerror", None)
         text = f": {reason}" if self.is_local and reason else ""
-        return f"{where} could not be {done}: {type(error).__name__}{text}. Run the command again."
+        step = "Run the command again."
+        if number in _IN_THE_WAY:
+            step = "Remove what stands in the way there, or give another folder."
+        return f"{where} could not be {done}: {type(error).__name__}{text}. {step}"
 
 
 def _aside(name: str) -> str:

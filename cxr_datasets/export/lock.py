@@ -129,8 +129,10 @@ def _signature(token: str) -> bytes:
 def _owner(content: bytes) -> dict[str, Any]:
     """Read who wrote a lock; empty if nobody did, or its owner was stopped while it wrote."""
     try:
-        return json.loads(content)
-    except ValueError:
+        owner = json.loads(content)
+        known = {"host": str(owner["host"]), "pid": int(owner["pid"]), "time": float(owner["time"])}
+        return {**known, "token": str(owner["token"])}
+    except (ValueError, KeyError, TypeError, OverflowError):
         return {}
 
 

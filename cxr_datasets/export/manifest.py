@@ -1,14 +1,17 @@
 """Which files of an export are finished, so that it can go on after any kind of stop.
 
 A manifest is a file of JSON lines: first a header that says what is exported, then a line for each
-finished file. Only the process that coordinates an export writes it.
+finished file. Only the process that coordinates an export writes it. What is damaged in it is made
+anew from the files themselves, which say what export they belong to.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,12 +19,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cxr_datasets.errors import ExportError
+from cxr_datasets.export import notes
 from cxr_datasets.export.folder import PRIVATE, Folder
 from cxr_datasets.export.identity import PRESENT, differences, identity_key
 from cxr_datasets.export.plan import PlannedFile
 
 NOTE = b"cxr_export"
 """Name of the metadata in a Parquet file that says which export the file belongs to."""
+
+_logger = logging.getLogger(__name__)
 
 _SUFFIX = ".jsonl"
 
@@ -38,7 +44,9 @@ class Line:
         bytes: Its size on disk.
         memory: Bytes that its rows take in memory; `datasets` calls them `num_bytes`.
         sha256: Hash of its bytes, in hexadecimal digits.
-        skipped: Ids of the images left out of it, with `missing="skip"`.
+        skipped: Ids of the images left out of it, with `missing="skip"` or `damaged="skip"`.
+        absent: Images of it that were looked for and are not there.
+        damaged: Images of it that are damaged.
     """
 
     name: str
@@ -47,6 +55,8 @@ class Line:
     memory: int
     sha256: str
     skipped: list[str] = field(default_factory=list)
+    absent: int = 0
+    damaged: int = 0
 
 
 @dataclass
@@ -78,13 +88,13 @@ class Manifest:
 
     def save(self, folder: Folder) -> None:
         """Write the whole manifest, with its lines in the order of the files."""
-        folder.write(self.name, b"".join(map(_encoded, [self.header, *self._records()])))
+        folder.write(self.name, b"".join(map(notes.encoded, [self.header, *self._records()])))
 
     def add(self, folder: Folder, line: Line) -> None:
         """Note a finished file."""
         self.lines[line.name] = line
         if folder.is_local:
-            folder.append(self.name, _encoded(asdict(line)))
+            folder.append(self.name, notes.encoded(asdict(line)))
         else:
             self.save(folder)  # stores cannot append
 
@@ -99,23 +109,51 @@ def manifest_name(config: str) -> str:
 
 
 def read_manifest(folder: Folder, config: str) -> Manifest | None:
-    """Read the manifest of a config; None if there is none."""
+    """Read the manifest of a config; None if there is none.
+
+    A file whose line is damaged counts as not noted.
+
+    Raises:
+        DamagedManifest: Its header is damaged.
+    """
     content = folder.read(manifest_name(config))
-    # A process that was killed while it wrote leaves a last line without its end.
-    lines = (content or b"").split(b"\n")[:-1]
-    if not lines:
+    if content is None:
         return None
-    header, *records = map(json.loads, lines)
-    finished = [Line(**record) for record in records]
-    return Manifest(config, header, {line.name: line for line in finished})
+    # A process that was killed while it wrote leaves a last line without its end.
+    first, *rest = content.split(b"\n")
+    try:
+        header = notes.decoded(first)
+    except ValueError:
+        raise DamagedManifest(
+            f"{folder}/{manifest_name(config)} was cut or changed since an export wrote it. Run "
+            f"the `cxr export` command of config {config} again: it makes it anew."
+        ) from None
+    lines: dict[str, Line] = {}
+    for text in rest[:-1]:
+        with suppress(ValueError):
+            line = Line(**notes.decoded(text))
+            lines[line.name] = line
+    return Manifest(config, header, lines)
+
+
+class DamagedManifest(ExportError):
+    """What an export noted of itself was cut or changed."""
+
+
+def configs_in(folder: Folder) -> list[str]:
+    """The configs that have a manifest in a folder, sorted."""
+    names = folder.sizes(PRIVATE)
+    return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
 
 
 def read_manifests(folder: Folder) -> list[Manifest]:
-    """Read the manifests of all configs in a folder."""
-    configs = sorted(
-        name.removesuffix(_SUFFIX) for name in folder.sizes(PRIVATE) if name.endswith(_SUFFIX)
-    )
-    return [found for config in configs if (found := read_manifest(folder, config))]
+    """Read the manifests of all configs in a folder.
+
+    Raises:
+        DamagedManifest: The header of one is damaged.
+    """
+    found = (read_manifest(folder, config) for config in configs_in(folder))
+    return [manifest for manifest in found if manifest]
 
 
 def open_manifest(
@@ -137,7 +175,7 @@ def open_manifest(
     identity = header["identity"]
     _check_others(folder, identity)
     folder.remove_unfinished()
-    manifest = read_manifest(folder, identity["config"])
+    manifest = _read_own(folder, header)
     if manifest is None:
         manifest = Manifest(identity["config"], header, {})
     elif changed := differences(manifest.header["identity"], identity):
@@ -156,19 +194,43 @@ def open_manifest(
     return manifest
 
 
+def _read_own(folder: Folder, header: Mapping[str, Any]) -> Manifest | None:
+    """Read the manifest of this export; None if there is none, or it must be made anew.
+
+    Raises:
+        ExportError: It is damaged, and there are files of another export.
+    """
+    identity = header["identity"]
+    try:
+        return read_manifest(folder, identity["config"])
+    except DamagedManifest as error:
+        key = identity_key(identity)
+        for name in sorted(folder.sizes(identity["config"])):
+            noted = _notes_in(folder, f"{identity['config']}/{name}")
+            if noted and noted.get("key") != key:
+                raise ExportError(
+                    f"{error} But {name} is of an export with other options or of another "
+                    "release: use the same again, or another folder, or remove this one."
+                ) from None
+        _logger.warning("%s is damaged and made anew", manifest_name(identity["config"]))
+        return None
+
+
 def _check_others(folder: Folder, identity: Mapping[str, Any]) -> None:
     """Require that a folder is empty or holds exports of the same release."""
-    others = read_manifests(folder)
+    configs = configs_in(folder)
     strangers = [name for name in folder.names() if not name.startswith((".", "lost+found"))]
-    if strangers and not others:
+    if strangers and not configs:
         raise ExportError(
             f"{folder} is not empty (it holds {', '.join(strangers[:3])}), and no export began it. "
             "Give an empty folder, or one that is not there yet."
         )
-    for other in others:
+    for config in configs:
+        other = None if config == identity["config"] else read_manifest(folder, config)
+        if other is None:
+            continue
         theirs = other.header["identity"]
-        changed = differences(_tables_only(theirs), _tables_only(identity))
-        if other.config != identity["config"] and changed:
+        if changed := differences(_tables_only(theirs), _tables_only(identity)):
             raise _other_export(folder, changed)
 
 
@@ -190,8 +252,8 @@ def _adopted(folder: Folder, name: str, size: int, key: str) -> Line | None:
     try:
         with folder.open(name) as file:
             metadata = pq.read_metadata(pa.PythonFile(file, mode="r"))
-            notes = json.loads((metadata.metadata or {}).get(NOTE, b"{}"))
-            if notes.get("key") != key:
+            noted = _noted(metadata)
+            if noted.get("key") != key:
                 return None
             file.seek(0)
             sha256 = hashlib.sha256()
@@ -199,10 +261,18 @@ def _adopted(folder: Folder, name: str, size: int, key: str) -> Line | None:
                 sha256.update(piece)
     except (pa.ArrowException, OSError, ValueError):
         return None
-    return Line(
-        name, metadata.num_rows, size, notes["memory"], sha256.hexdigest(), notes["skipped"]
-    )
+    del noted["key"]
+    return Line(name=name, rows=metadata.num_rows, bytes=size, sha256=sha256.hexdigest(), **noted)
 
 
-def _encoded(record: Mapping[str, Any]) -> bytes:
-    return json.dumps(record).encode() + b"\n"
+def _notes_in(folder: Folder, name: str) -> dict[str, Any]:
+    """What a Parquet file says of its export; empty if it is not there, or not whole."""
+    try:
+        with folder.open(name) as file:
+            return _noted(pq.read_metadata(pa.PythonFile(file, mode="r")))
+    except (pa.ArrowException, OSError, ValueError):
+        return {}
+
+
+def _noted(metadata: Any) -> dict[str, Any]:
+    return json.loads((metadata.metadata or {}).get(NOTE, b"{}"))

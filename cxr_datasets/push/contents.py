@@ -15,7 +15,7 @@ from huggingface_hub import DatasetCard
 from cxr_datasets.errors import HubError
 from cxr_datasets.export import card, croissant
 from cxr_datasets.export.folder import PRIVATE, Folder
-from cxr_datasets.export.manifest import Manifest, read_manifests
+from cxr_datasets.export.manifest import DamagedManifest, Manifest, read_manifests
 from cxr_datasets.packages import builder_class
 
 FILES_A_COMMIT = 25
@@ -164,8 +164,8 @@ def _beside(out: Folder, name: str) -> File:
 def _read_manifests(out: Folder) -> list[Manifest]:
     try:
         manifests = read_manifests(out)
-    except (ValueError, KeyError, TypeError):
-        manifests = []
+    except DamagedManifest as error:
+        raise HubError(str(error)) from None
     if not manifests:
         raise HubError(
             f"{out} holds no export: expected {card.CARD}, Parquet files, and in {PRIVATE}/ what "

@@ -22,6 +22,9 @@ _BUFFER = 2**20
 _SEAL = struct.Struct("<8sQQ")
 _MARK = b"CXRSEAL1"
 
+_whole: set[tuple[str, int, int, int]] = set()
+"""The versions of files that this process has checked."""
+
 
 class Writer:
     """Writes tables to a file that is not sealed yet."""
@@ -73,18 +76,23 @@ def replacing(path: str, schema: pa.Schema) -> Iterator[Writer]:
 def is_whole(path: str) -> bool:
     """Whether a sealed file is there, and no byte of it is missing or changed.
 
+    A process looks at the bytes of each version of a file once.
+
     Raises:
         CacheError: The disk refuses to tell.
     """
     with in_cache(path):
-        if not Path(path).is_file():
+        if not Path(path).exists():
             return False
-        size = Path(path).stat().st_size - _SEAL.size
-        if size <= 0:
-            return False
-        with pa.memory_map(path) as file:
-            seal = file.read_at(_SEAL.size, size)
-            return seal == _SEAL.pack(_MARK, size, sum_of(file.read_at(size, 0)))
+        found = Path(path).stat()
+        version = (path, found.st_ino, found.st_size, found.st_mtime_ns)
+        size = found.st_size - _SEAL.size
+        if size > 0 and version not in _whole:
+            with pa.memory_map(path) as file:
+                seal = file.read_at(_SEAL.size, size)
+                if seal == _SEAL.pack(_MARK, size, sum_of(file.read_at(size, 0))):
+                    _whole.add(version)
+        return version in _whole
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def test_every_cell_of_a_mutated_indiana_release_is_that_of_the_slow_reader(
 
 
 def test_make_test_all_compares_thousands_of_releases() -> None:
-    (number,) = re.findall(r"CXR_DIFFERENTIAL=(\d+) \$\(MAKE\) test\n", MAKEFILE.read_text())
+    (number,) = re.findall(r"CXR_DIFFERENTIAL=(\d+) .*\$\(MAKE\) test\n", MAKEFILE.read_text())
     assert 2 * int(number) >= 2_000
 
 

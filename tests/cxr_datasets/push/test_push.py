@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from cxr_datasets.cli import main
-from cxr_datasets.errors import HubError, ImageError, OptionError
-from cxr_datasets.export import export
+from cxr_datasets.errors import ExportError, HubError, OptionError
+from cxr_datasets.export import export, notes
 from cxr_datasets.push import push
 from cxr_datasets.testing import copy_release, rewrite
 from tests.fakes.hub import Account, Client, Hub, run_client
@@ -299,7 +299,7 @@ def test_a_public_repository_that_holds_the_export_already_is_told_loudly(
 def interrupted(
     request: pytest.FixtureRequest, small_release: Path, tmp_path: Path
 ) -> tuple[Path, str]:
-    """An export that a damaged image ended, with or without a finished split; and its last file."""
+    """An export unfinished for a damaged image, with or without a finished split; and its file."""
     before, end = request.param
     release = copy_release(small_release, tmp_path / "release")
     whole = tmp_path / "whole"
@@ -314,7 +314,7 @@ def interrupted(
     out = tmp_path / "out"
     if before is not None:
         export("mimic-cxr-jpg", release, out, split=before, **options)
-    with pytest.raises(ImageError):
+    with pytest.raises(ExportError):
         export("mimic-cxr-jpg", release, out, **options)
     assert list(out.glob("images/train-*.parquet"))
     return out, f"images/{last.name}"
@@ -382,7 +382,11 @@ def test_a_store_is_refused_for_files_are_sent_from_a_disk() -> None:
 def test_an_unknown_dataset_is_refused(mimic_export: Path, tmp_path: Path) -> None:
     folder = copied(mimic_export, tmp_path / "out")
     for config in ("images", "reports"):
-        _replace(f".cxr/{config}.jsonl", '"mimic-cxr-jpg"', '"someone-elses"')(folder)
+        manifest = folder / ".cxr" / f"{config}.jsonl"
+        header, *lines = manifest.read_bytes().splitlines(keepends=True)
+        record = notes.decoded(header)
+        record["identity"]["dataset"] = "someone-elses"
+        rewrite(manifest, b"".join([notes.encoded(record), *lines]))
     with pytest.raises(OptionError, match="someone-elses"):
         push(folder, "alice/films")
 
