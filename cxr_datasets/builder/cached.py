@@ -71,13 +71,14 @@ def check_rows(builder: Any, loaded: Any) -> None:
 
     Args:
         builder: The builder.
-        loaded: What it loaded.
+        loaded: What it loaded: a dataset, a dictionary or a list of them.
 
     Raises:
         CacheError: Rows are missing.
     """
-    splits = loaded if isinstance(loaded, dict) else {str(loaded.split): loaded}
-    for name, rows in splits.items():
+    several = loaded.values() if isinstance(loaded, dict) else loaded
+    for rows in [loaded] if isinstance(loaded, datasets.Dataset) else several:
+        name = str(rows.split)
         known = (builder.info.splits or {}).get(name)
         if known is not None and known.num_examples != rows.num_rows:
             raise damaged_in_cache(

@@ -61,19 +61,21 @@ def open_small(
         PIL.Image.DecompressionBombError: It has more pixels than Pillow's limit allows.
     """
     image: PIL.Image.Image = PIL.Image.open(file)
+    is_turned = image.format == "TIFF"  # which Pillow itself turns, while it loads it
     whole = image.size
     # `draft` rounds up to whole squares of 8 pixels; the box says which part is image.
     drafted = _draft(image, size, margin)
     image.load()
     if drafted is None:
-        whole = image.size  # Pillow turns a TIFF while it loads it
+        whole = image.size
     target = _fitted(whole, size)
     if image.mode != "L":
         image = to_grey(image)
     if target != whole:
         box = drafted[1] if drafted else None
         image = image.resize(target, PIL.Image.Resampling.LANCZOS, box=box)
-    PIL.ImageOps.exif_transpose(image, in_place=True)
+    if not is_turned:
+        PIL.ImageOps.exif_transpose(image, in_place=True)
     return image
 
 
