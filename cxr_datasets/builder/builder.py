@@ -181,6 +181,7 @@ class CxrBuilder(DatasetsBuilder):
                 splits = self._split_rows(self._wanted_images(self.config), self.config)
             self._probe(lambda name: pa.concat_tables(splits.values()).column(name))
             index_file.write_index(path, splits)
+        self.release.keep()
         return path, index_file.read_splits(path)
 
     def read_rows(

@@ -17,6 +17,7 @@ from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.pages import refuse_page
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.threads import ONE_THREAD_EACH
+from cxr_datasets.storage.zip_members import check_readable, write_slashes
 
 if TYPE_CHECKING:
     from cxr_datasets.storage.web import WebFiles
@@ -101,6 +102,8 @@ def _archive_files(
             file.seek(0)
             refuse_page(file.read(_A_PAGE), place)
         raise
+    check_readable(archive.zip, rest)
+    write_slashes(archive.zip)
     archive.ls("")  # lets fsspec list the members now: threads would see a list half made
     return archive
 
