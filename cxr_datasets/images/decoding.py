@@ -115,7 +115,9 @@ def _decode_all(images: list[Any], size: int | None) -> list[Pixels]:
 
 def _decode_one(image: Any, size: int | None) -> Pixels:
     if image is None:
-        raise ImageError("image is null: the row was loaded with missing='null'. Leave it out.")
+        raise ImageError(
+            "image is null: the row was loaded with missing='null' or damaged='null'. Leave it out."
+        )
     if not _is_image(image):
         raise ImageError(
             f"expected an undecoded image, its bytes and path; found {_kind(image)}. {_UNDECODED}"
