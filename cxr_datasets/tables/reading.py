@@ -71,7 +71,9 @@ def read_table(
             if source.is_remote and file.is_web_page:
                 raise StoreError(f"{address}: the server answered with {_WEB_PAGE}")
             _check_header(address, file, columns)
-            rows = _parsed(file, {**columns, **dict.fromkeys(exact, pa.string())})
+            rows = _parsed(
+                file, {name: pa.string() if name in exact else columns[name] for name in columns}
+            )
         if rows is None:
             with _opened(source, path) as file:
                 rows = _parsed(file, dict.fromkeys(columns, pa.string()))
