@@ -1,8 +1,8 @@
 """How close is a scaled decode to a full one? PSNR and SSIM for each choice of the scale.
 
-Over the real-size set, an image of sharp edges, and, where CXR_INDIANA_DIR names the real release
-(or a part of it), its PNGs as JPEGs of quality 95. Margin 2 is
-`resize.DRAFT_MARGIN`, for images that are stored, and 1 `resize.TRAINING_MARGIN`.
+Over the real-size set, an image of rectangles and lines, stripes a few pixels wide, and, where
+CXR_INDIANA_DIR names the real release (or a part of it), its PNGs as JPEGs of quality 95. Margin 2
+is `resize.DRAFT_MARGIN`, for images that are stored, and 1 `resize.TRAINING_MARGIN`.
 Needs scikit-image.
 """
 
@@ -38,7 +38,7 @@ def _jpeg(image: PIL.Image.Image) -> bytes:
     return out.getvalue()
 
 
-def _sharp_edges() -> bytes:
+def _rectangles() -> bytes:
     rng = random.Random(0)
     image = PIL.Image.new("L", (2544, 3056))
     draw = PIL.ImageDraw.Draw(image)
@@ -50,10 +50,19 @@ def _sharp_edges() -> bytes:
     return _jpeg(image)
 
 
+def _stripes() -> list[bytes]:
+    """Stripes upright and aslant, of the widths for which a scaled decode does worst."""
+    down, across = np.mgrid[0:3056, 0:2544]
+    patterns = [across // 3, across // 11, (down + across) // 6, (down + across) // 8]
+    stripes = ((pattern % 2 * 255).astype(np.uint8) for pattern in patterns)
+    return [_jpeg(PIL.Image.fromarray(pixels)) for pixels in stripes]
+
+
 def _sets() -> dict[str, list[bytes]]:
     sets = {
         "painted radiographs": [path.read_bytes() for path in real_size_images()[:PAINTED]],
-        "sharp edges": [_sharp_edges()],
+        "rectangles": [_rectangles()],
+        "stripes": _stripes(),
     }
     real = os.environ.get("CXR_INDIANA_DIR")
     if real:

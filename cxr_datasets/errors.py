@@ -50,7 +50,7 @@ class MissingImagesError(CxrError):
 
 
 class ImageError(CxrError):
-    """An image file is there but does not decode, or `decode` was given something else."""
+    """An image file is there, but damaged or no image; or `decode` was given something else."""
 
 
 class ScriptError(CxrError):
@@ -58,7 +58,7 @@ class ScriptError(CxrError):
 
 
 class StoreError(CxrError):
-    """A store refuses a file, or failed again and again while it was read; or a disk failed.
+    """A store refuses a file, failed again and again, or sent a page for it; or a disk failed.
 
     Attributes:
         refused: Whether the store says that this user may not read it.

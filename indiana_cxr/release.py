@@ -27,7 +27,7 @@ REPORTS = "indiana_reports.csv"
 DATASET = "the Indiana University collection"
 HOMEPAGE = "https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university"
 FILE_NAME = r"\d+_IM-\d{4}-\d+(-\d+)?\.dcm\.png"
-SPREADSHEET_ERROR = "#NAME?"
+SPREADSHEET_ERRORS = ("#NAME?", "#VALUE!", "#REF!", "#N/A", "#NUM!", "#DIV/0!", "#NULL!")
 REPORTS_IN_ALL = 3_851
 COMPARISONS_NONE = 567
 """Reports of the whole release, and those whose comparison is the word `None`."""
@@ -188,15 +188,17 @@ def read_reports(source: Source) -> Table:
 
 
 def _warn_of_spreadsheet(table: Table) -> None:
-    uids: list[int] = []
+    errors = pa.array(SPREADSHEET_ERRORS)
+    uids, found = set(), set()
     for name in _TEXTS:
-        broken = pc.fill_null(pc.equal(table[name], SPREADSHEET_ERROR), False)
-        uids += table["uid"].filter(broken).to_pylist()
+        broken = pc.is_in(table[name], value_set=errors)
+        uids.update(table["uid"].filter(broken).to_pylist())
+        found.update(table[name].filter(broken).to_pylist())
     if uids:
         _logger.warning(
             "%s: cells of uid %s hold %s: this copy was saved by a spreadsheet, which lost "
             "their text. Fetch the table again from %s",
-            table.address, ", ".join(map(str, sorted(set(uids)))), SPREADSHEET_ERROR, HOMEPAGE,
+            table.address, ", ".join(map(str, sorted(uids))), ", ".join(sorted(found)), HOMEPAGE,
         )  # fmt: skip
 
 

@@ -82,9 +82,12 @@ class MimicRelease(Release):
         reads = reads or TableReads(self.source, self.tables)
         return read_index(reads, self.reports, cache)
 
+    def keep(self) -> None:
+        """Keep the sample, so that the next start need not read the split table for it."""
+        self.sample.keep()
+
     def add_texts(self, rows: pa.Table) -> pa.Table:
         """Read the reports of some rows and parse their sections, once a study."""
-        self.sample.keep()
         if self.reports is None:
             texts = pa.nulls(rows.num_rows, pa.string())
             return _with_columns(rows, dict.fromkeys(("report", *REPORT_SECTIONS), texts))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from cxr_datasets.errors import CacheError
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
@@ -61,11 +62,11 @@ class Sample:
     def keep(self) -> None:
         """Write the studies to the cache, if they were found and are not there.
 
-        This waits until rows are read: a load that ends in an error leaves nothing behind.
+        Not done when they are found: a load that ends in an error leaves nothing behind.
         """
         if self._is_kept or self._studies is None:
             return
-        with suppress(OSError):  # without it the tables are read again next time
+        with suppress(CacheError):  # without it the tables are read again next time
             index_file.write_tables(self._file, _IDS, [pa.table(list(self._studies), _IDS)])
         self._is_kept = True
 
@@ -79,11 +80,7 @@ class Sample:
         file = self._file
         if not index_file.has_index(file):
             return None
-        with suppress(OSError, KeyError, pa.ArrowInvalid):  # or it is broken, and made anew
-            ids = [combined(index_file.read_column(file, name)) for name in _IDS.names]
-            if all(len(column) and column.type == pa.int64() for column in ids):
-                return Studies(*ids)
-        return None
+        return Studies(*(combined(index_file.read_column(file, name)) for name in _IDS.names))
 
     def _read(self) -> Studies:
         self.reads = TableReads(self._source, self._files)

@@ -16,7 +16,9 @@ _FOLDERS_LOOKED_INTO = 8
 _NO_IMAGES = "or load config 'reports', which needs no image"
 
 
-def nothing_there(place: ImagePlace, paths: pa.Array, of: str = "") -> MissingImagesError:
+def nothing_there(
+    place: ImagePlace, paths: pa.Array, of: str = "", count: int | None = None
+) -> MissingImagesError:
     """Say what was looked for, what lies there instead, and which option would do.
 
     One folder is listed, of the first names only: the deepest one on the way to an image that is
@@ -26,13 +28,14 @@ def nothing_there(place: ImagePlace, paths: pa.Array, of: str = "") -> MissingIm
         place: Where the images were looked for.
         paths: Paths in the release of images that were looked for in vain.
         of: What comes before their number, such as `a sample of`.
+        count: Their number, if `paths` are only some of them.
     """
-    source = place.source
+    source, count = place.source, count or len(paths)
     looked_for = place.form.files(paths)[0].as_py()
     folder = _deepest_folder(source, looked_for)
     names = source.some_names(folder)
     return MissingImagesError(
-        f"None of {of or 'the'} {len(paths)} image files is there, or all are empty. Looked for "
+        f"None of {of or 'the'} {count} image files is there, or all are empty. Looked for "
         f"{source.shown(looked_for)}, {_other_forms(place)}. What lies in "
         f"{source.shown(folder)}: {told_names(names)}. {_advice(place, folder, names, paths)}"
     )

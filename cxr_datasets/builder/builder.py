@@ -29,6 +29,7 @@ from cxr_datasets.builder.pixels import Pace, Pixels
 from cxr_datasets.builder.places import ImagePlace, Sampler, find_place, open_images, spread
 from cxr_datasets.builder.release import Release
 from cxr_datasets.builder.rows import split_rows, wanted_images
+from cxr_datasets.builder.tally import Tally
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.storage.source import remember
@@ -58,6 +59,8 @@ class CxrBuilder(DatasetsBuilder):
         place: Where the images are, and in which form.
         found: A key of which image files are there, where that was looked at; else None.
         left_out: Split -> ids of the images that were found to be absent and are left out.
+        goes_on: Whether absent and damaged images are met one after another and noted, where an
+            option says `error`; only if none of a sample is there, that is an error at once.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
@@ -74,6 +77,7 @@ class CxrBuilder(DatasetsBuilder):
         self.pace = Pace()
         self.found: str | None = None
         self.left_out: dict[str, list[str]] = {}
+        self.goes_on = False
         super().__init__(cache_dir=cache_dir, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -117,6 +121,7 @@ class CxrBuilder(DatasetsBuilder):
         remember(self.release.source)
         self.place = self._open_images(config)
         images = self.place.source
+        missing.warn_of_unread(config, images)
         options = {**config.key(), "images": None, "embed": config.embeds(images)}
         key: list[Any] = [options, self.release.source.root, self.release.stamps()]
         self._index_key = digest([config.name, *key])
@@ -149,6 +154,14 @@ class CxrBuilder(DatasetsBuilder):
         """The features of the config."""
         return config_features(self.config.name, self.COLUMNS)
 
+    def check_any(self, tally: Tally) -> None:
+        """Require that one image at least is there and whole, if any was looked for.
+
+        Raises:
+            CxrError: None is.
+        """
+        tally.check_any(self.place, self._sampler(self.config))
+
     def write_index(self) -> tuple[str, dict[str, index_file.SplitBlocks]]:
         """Read the tables and write the index file, unless it is in the cache.
 
@@ -168,14 +181,18 @@ class CxrBuilder(DatasetsBuilder):
                 splits = self._split_rows(self._wanted_images(self.config), self.config)
             self._probe(lambda name: pa.concat_tables(splits.values()).column(name))
             index_file.write_index(path, splits)
+        self.release.keep()
         return path, index_file.read_splits(path)
 
-    def read_rows(self, index: str, blocks: list[int]) -> Iterator[pa.Table]:
+    def read_rows(
+        self, index: str, blocks: list[int], tally: Tally | None = None
+    ) -> Iterator[pa.Table]:
         """Read blocks of an index file, with the texts and images of their rows.
 
         Args:
             index: The index file.
             blocks: Numbers of its blocks.
+            tally: Counts the images of the rows that are given.
 
         Yields:
             Tables of the dataset's features. The images of each fit into memory together.
@@ -184,10 +201,15 @@ class CxrBuilder(DatasetsBuilder):
             CxrError: A report or an image cannot be read.
         """
         tables = index_file.read_blocks(index, blocks, _ROWS_PER_TABLE)
-        return (rows for _, rows in self._complete_rows(tables, pixels=True))
+        return (rows for _, rows in self._complete_rows(tables, pixels=True, tally=tally))
 
     def read_blocks(
-        self, index: str, blocks: list[int], pixels: bool = True, passed: int = 0
+        self,
+        index: str,
+        blocks: list[int],
+        pixels: bool = True,
+        passed: int = 0,
+        is_split: bool = False,
     ) -> Iterator[tuple[int, pa.Table]]:
         """Read blocks as `read_rows` does, but in tables that each hold rows of one block only.
 
@@ -196,23 +218,30 @@ class CxrBuilder(DatasetsBuilder):
             blocks: Numbers of its blocks.
             pixels: Whether to read images; if not, their column is null.
             passed: Rows at the start of the first block to pass over: they were read before.
+            is_split: Whether the blocks are a whole split, so that an image at least must be there.
 
         Yields:
             The block's position in `blocks`, and some of its rows.
 
         Raises:
-            CxrError: A report or an image cannot be read.
+            CxrError: A report or an image cannot be read, or no image is there.
         """
         tables = index_file.read_blocks(index, blocks, rows=1)
-        # Which rows `missing="skip"` leaves out shows only when they are read.
-        unread = passed if self.config.missing != "skip" else 0
+        # Which rows the options leave out shows only when they are read.
+        unread = passed if not self.config.skips else 0
         tables = (rows.slice(0 if n else unread) for n, rows in enumerate(tables))
         left = passed - unread
-        for number, rows in self._complete_rows(tables, pixels):
-            if number == 0 and left >= rows.num_rows:
-                left -= rows.num_rows
-                continue
-            yield number, rows
+        tally = Tally()
+        try:
+            for number, rows in self._complete_rows(tables, pixels, tally):
+                if number == 0 and left >= rows.num_rows:
+                    left -= rows.num_rows
+                    continue
+                yield number, rows
+            if is_split:
+                self.check_any(tally)
+        finally:
+            tally.tell(self.config)
 
     def _index_path(self, config: CxrConfig) -> str:
         name = f"{self.name}-{config.name}-{self._index_key}-{config.version}-{self.hash}.arrow"
@@ -259,22 +288,22 @@ class CxrBuilder(DatasetsBuilder):
             paths = column("path")
         else:
             paths = pc.list_flatten(column(plural("path")))
-        missing.probe(self.place, combined(paths))
+        missing.probe(self.place, combined(paths), self.goes_on)
 
     def _complete_rows(
-        self, tables: Iterable[pa.Table], pixels: bool
+        self, tables: Iterable[pa.Table], pixels: bool, tally: Tally | None = None
     ) -> Iterator[tuple[int, pa.Table]]:
         """Add texts and images to tables of the index; give each part its table's position."""
         schema = self.features().arrow_schema
         texts = map(self.release.add_texts, tables)
-        for number, rows in self._with_images(texts, pixels):
+        for number, rows in self._with_images(texts, pixels, tally):
             if rows.num_rows:
                 check_complete(self.release, rows, schema)
                 rows = self.place.with_told_paths(rows)
                 yield number, rows.select(schema.names).cast(schema)
 
     def _with_images(
-        self, tables: Iterable[pa.Table], pixels: bool
+        self, tables: Iterable[pa.Table], pixels: bool, tally: Tally | None
     ) -> Iterator[tuple[int, pa.Table]]:
         if self.config.name == "reports":
             return enumerate(tables)
@@ -282,7 +311,7 @@ class CxrBuilder(DatasetsBuilder):
             self.place.source, self.config, self.embeds_images(), self._image_columns(),
             self.place.form, self.pace,
         )  # fmt: skip
-        return images.add(tables) if pixels else enumerate(map(images.leave_out, tables))
+        return images.add(tables, tally) if pixels else enumerate(map(images.leave_out, tables))
 
     def embeds_images(self) -> bool:
         """Whether the rows hold the bytes of images, which takes most of the time of a build."""

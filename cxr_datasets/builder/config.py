@@ -15,10 +15,11 @@ from cxr_datasets.images.resize import FORMATS, JPEG
 from cxr_datasets.storage.source import Source
 
 MISSING = ("error", "skip", "null")
-"""Choices of `missing`: refuse to build, leave out the row, keep it with a null image."""
+"""Choices of `missing` and `damaged`: refuse, leave out the row, keep it with a null image."""
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "missing": MISSING,
+    "damaged": MISSING,
     "image_format": FORMATS,
     "embed": (True, False, None),
 }
@@ -54,8 +55,17 @@ class CxrConfig(datasets.BuilderConfig):
         default=MISSING[0],
         metadata={
             "help": "What becomes of an image whose file is absent: error refuses to build, skip "
-            "leaves out its row, null keeps the row with a null image. With image_size the same "
-            "holds for a file that does not decode."
+            "leaves out its row, null keeps the row with a null image. Where no image is there at "
+            "all, each of them is an error."
+        },
+    )
+    damaged: str = field(
+        default=MISSING[0],
+        metadata={
+            "help": "What becomes of an embedded image whose file is cut off, is no image, or does "
+            "not decode: error, skip or null, as for missing. A local image that is stored as its "
+            "address is not read when the dataset is built, but when its row is, and is an error "
+            "then."
         },
     )
     image_size: int | None = field(
@@ -142,9 +152,15 @@ class CxrConfig(datasets.BuilderConfig):
 
         Where remote images are fetched anyway, looking for each first would take as long again.
         """
-        if self.name == "reports" or self.missing == "error":
+        embeds = self.embeds(source)
+        if self.name == "reports" or (source.is_remote and embeds):
             return False
-        return not (source.is_remote and self.embeds(source))
+        return self.missing != "error" or (self.damaged != "error" and embeds)
+
+    @property
+    def skips(self) -> bool:
+        """Whether rows may be left out that the tables list."""
+        return self.name != "reports" and "skip" in (self.missing, self.damaged)
 
     def key(self) -> dict[str, Any]:
         """The options that decide what the rows hold, for the cache key."""

@@ -21,6 +21,7 @@ from datasets.exceptions import DatasetGenerationError
 from cxr_datasets._version import __version__
 from cxr_datasets.builder import cached
 from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.tally import Tallies, Tally, tallies
 from cxr_datasets.errors import CxrError
 from cxr_datasets.hooks.streaming import ShardsAhead
 from cxr_datasets.images.column import name_images
@@ -56,6 +57,8 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
 
     INFO: ClassVar[dict[str, str]] = {}
 
+    _tallies: Tallies
+
     # The steps that these methods call.
 
     def check_names(self, config_name: str | None, options: dict[str, Any]) -> None:
@@ -70,6 +73,10 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         """The features of the config."""
         raise NotImplementedError
 
+    def check_any(self, tally: Tally) -> None:
+        """Require that one image at least is there and whole, if any was looked for."""
+        raise NotImplementedError
+
     def write_index(self) -> tuple[str, dict[str, SplitBlocks]]:
         """Write the index file; give its path and the blocks of each split."""
         raise NotImplementedError
@@ -78,12 +85,19 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         """Whether the rows hold the bytes of images."""
         raise NotImplementedError
 
-    def read_rows(self, index: str, blocks: list[int]) -> Iterator[pa.Table]:
+    def read_rows(
+        self, index: str, blocks: list[int], tally: Tally | None = None
+    ) -> Iterator[pa.Table]:
         """Read blocks of the index with their texts and images."""
         raise NotImplementedError
 
     def read_blocks(
-        self, index: str, blocks: list[int], pixels: bool = True, passed: int = 0
+        self,
+        index: str,
+        blocks: list[int],
+        pixels: bool = True,
+        passed: int = 0,
+        is_split: bool = False,
     ) -> Iterator[tuple[int, pa.Table]]:
         """Read blocks for a stream, which must tell them apart."""
         raise NotImplementedError
@@ -147,9 +161,22 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         generator.split_info.num_examples = split.rows  # so that the progress bar has a total
         return generator
 
+    def _download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
+        """As in `datasets`; in the end count the images that are absent or damaged."""
+        with tallies() as self._tallies:
+            super()._download_and_prepare(*args, **kwargs)
+            tally = self._tallies.together()
+        tally.tell(self.config)
+        self.check_any(tally)
+        # Splits without rows, as the index has none: `datasets` cannot load one.
+        for name in [name for name, split in self.info.splits.items() if not split.num_examples]:
+            del self.info.splits[name]
+
     def _generate_tables(self, index: str, blocks: list[int]) -> Iterator[tuple[int, pa.Table]]:
         """Required of every builder."""
-        yield from enumerate(self.read_rows(index, blocks))
+        tally = Tally()
+        yield from enumerate(self.read_rows(index, blocks, tally))
+        self._tallies.keep(tally)
 
     def _prepare_split(
         self, split_generator: Any, num_proc: int | None = None, **kwargs: Any

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -19,12 +18,15 @@ import pyarrow.compute as pc
 
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.forms import Form
+from cxr_datasets.builder.tally import Found, Tally, choice
 from cxr_datasets.columns import plural
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError, StoreError
 from cxr_datasets.images.column import IMAGE_TYPE, embedded_images, image_array
 from cxr_datasets.images.faults import image_fault
 from cxr_datasets.images.resize import JPEG, PNG, reencode
+from cxr_datasets.images.whole import check_whole
 from cxr_datasets.storage.ahead import in_order
+from cxr_datasets.storage.faults import NOT_THERE
 from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.tables.keys import combined
 from cxr_datasets.tables.studies import filter_lists
@@ -37,8 +39,6 @@ FIRST_ROWS = ROWS_AT_ONCE if datasets.__version__.startswith("4.") else 1
 """Rows of the first piece. Each later piece has twice as many, up to the most: so one row does not
 wait for many images. `datasets` 4 gets the most at once, because its `IterableDataset.skip` counts
 wrong past the first piece."""
-
-_logger = logging.getLogger(__name__)
 
 _SUFFIXES = {JPEG: ".jpg", PNG: ".png"}
 
@@ -76,7 +76,9 @@ class Pixels:
     form: Form
     pace: Pace = Pace()
 
-    def add(self, tables: Iterable[pa.Table]) -> Iterator[tuple[int, pa.Table]]:
+    def add(
+        self, tables: Iterable[pa.Table], tally: Tally | None = None
+    ) -> Iterator[tuple[int, pa.Table]]:
         """Add the column `image`, or `images` to rows of studies.
 
         Images to embed are read several at once, ahead of the rows that are used and over the
@@ -84,17 +86,20 @@ class Pixels:
 
         Args:
             tables: Rows of an index file.
+            tally: Counts the images of the rows that are given. If it `goes_on`, an absent or
+                damaged image is no error.
 
         Yields:
             The position of a table, from 0 on, and some of its rows, in order. Their images fit
-            into memory together. If `missing` is `skip`, rows whose image is absent or broken are
-            left out.
+            into memory together. If `missing` is `skip`, rows whose image is absent are left out;
+            if `damaged` is, rows whose image is damaged.
 
         Raises:
             MissingImagesError: An image to embed is absent and `missing` is `error`.
-            ImageError: An image to embed does not decode and `missing` is `error`.
-            StoreError: A remote store refuses an image, or failed again and again.
+            ImageError: An image to embed is damaged and `damaged` is `error`.
+            StoreError: A store or disk refuses an image, or failed again and again.
         """
+        tally = tally or Tally()
         complete = self._to_studies if self.config.name == "studies" else self._to_images
         if not self.embed:
             yield from ((number, complete(rows, [])) for number, rows in enumerate(tables))
@@ -104,15 +109,29 @@ class Pixels:
         with closing(self._contents(paths)) as contents:
             for number, some in _pieces(here, self.pace.rows):
                 ends = self._ends(some)
-                found, error = _until_an_error(contents, ends[-1])
-                if error is None:
-                    yield number, complete(some, found)
-                    continue
-                # Rows before the failed image are complete and come first.
-                whole = int(np.searchsorted(ends, len(found), side="right"))
-                rows = complete(some.slice(0, whole), found[: ends[whole - 1] if whole else 0])
-                yield number, rows
-                raise error
+                found, error = self._until_an_error(contents, ends[-1], tally)
+                if error is not None:
+                    # Rows before the failed image are complete and come first.
+                    whole = int(np.searchsorted(ends, len(found), side="right"))
+                    some, found = some.slice(0, whole), found[: ends[whole - 1] if whole else 0]
+                tally.count(found, partial(self._names_of, some), self.config)
+                yield number, complete(some, found)
+                if error is not None:
+                    raise error
+
+    def _until_an_error(
+        self, contents: Iterator[Found], count: int, tally: Tally
+    ) -> tuple[list[Found], CxrError | None]:
+        """Take so many contents, or those before the first that is an error, and that error."""
+        found: list[Found] = []
+        try:
+            for content in islice(contents, count):
+                if isinstance(content, CxrError) and tally.refuses(content, self.config):
+                    return found, content
+                found.append(content)
+        except CxrError as error:
+            return found, error
+        return found, None
 
     def _ends(self, rows: pa.Table) -> np.ndarray:
         """Count the images of each row and of all rows before it together."""
@@ -134,23 +153,38 @@ class Pixels:
         paths, exists = self._files_and_presence(rows)
         return (paths if exists is None else pc.if_else(exists, paths, None)).to_pylist()
 
-    def _to_images(self, rows: pa.Table, contents: list[bytes | None]) -> pa.Table:
+    def _names_of(self, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
+        """The ids of the rows' images, and the paths of their files."""
+        if self.config.name == "studies":
+            ids = combined(rows[plural("image_id")]).flatten()
+            return ids, self.form.files(combined(rows[plural("path")]).flatten())
+        return combined(rows["image_id"]), self.form.files(combined(rows["path"]))
+
+    def _to_images(self, rows: pa.Table, contents: list[Found]) -> pa.Table:
         images = self._images(rows, contents)
-        rows = rows.append_column("image", images)
-        return rows.filter(images.is_valid()) if self.config.missing == "skip" else rows
+        rows, kept = rows.append_column("image", images), self._kept(contents)
+        return rows if kept is None else rows.filter(kept)
 
-    def _to_studies(self, rows: pa.Table, contents: list[bytes | None]) -> pa.Table:
+    def _to_studies(self, rows: pa.Table, contents: list[Found]) -> pa.Table:
         images = self._images(_flattened(rows), contents)
-        rows = _with_lists(rows, images)
-        if self.config.missing == "skip" and images.null_count:
-            lists = ("images", *map(plural, self.image_columns))
-            rows = filter_lists(rows, lists, combined(images.is_valid()))
-        return rows
+        rows, kept = _with_lists(rows, images), self._kept(contents)
+        if kept is None:
+            return rows
+        return filter_lists(rows, ("images", *map(plural, self.image_columns)), kept)
 
-    def _images(self, rows: pa.Table, contents: list[bytes | None]) -> pa.ChunkedArray:
+    def _kept(self, contents: list[Found]) -> pa.Array | None:
+        """Mark the images that the options do not leave out; None if that is all of them."""
+        kept = [
+            not isinstance(content, CxrError) or choice(content, self.config) != "skip"
+            for content in contents
+        ]
+        return None if all(kept) else pa.array(kept)
+
+    def _images(self, rows: pa.Table, contents: list[Found]) -> pa.ChunkedArray:
         paths, exists = self._files_and_presence(rows)
         if self.embed:
-            return embedded_images(self._names(paths), contents)
+            files = [content if isinstance(content, bytes) else None for content in contents]
+            return embedded_images(self._names(paths), files)
         return pa.chunked_array([image_array(self.source.addresses(paths), exists)])
 
     def _files_and_presence(self, images: pa.Table) -> tuple[pa.Array, pa.Array | None]:
@@ -166,8 +200,8 @@ class Pixels:
         stem = pc.replace_substring_regex(names, f"{re.escape(self.form.suffix)}$", "")
         return pc.binary_join_element_wise(stem, _SUFFIXES[self.config.image_format], "")
 
-    def _contents(self, paths: Iterable[str | None]) -> Generator[bytes | None, None, None]:
-        """Read what to store of each image, in order; None for an absent one."""
+    def _contents(self, paths: Iterable[str | None]) -> Generator[Found, None, None]:
+        """Read what to store of each image, in order; None where there is no path."""
         ahead = max(self.pace.rows, self.source.reads_ahead)
         with ThreadPoolExecutor(self.pace.threads, thread_name_prefix="cxr-pixels") as pool:
             begun = in_order(lambda path: self._begin(path, pool), paths, ahead)
@@ -175,35 +209,47 @@ class Pixels:
                 for content in contents:
                     yield content.result()
 
-    def _begin(self, path: str | None, pool: Executor) -> Future[bytes | None]:
+    def _begin(self, path: str | None, pool: Executor) -> Future[Found]:
         if path is None:
             return pool.submit(lambda: None)
         return self.source.begin(path, pool, partial(self._content, path))
 
-    def _content(self, path: str, read: Callable[[], bytes]) -> bytes | None:
-        try:
-            return self._read(path, read)
-        except (MissingImagesError, ImageError) as error:
-            if self.config.missing == "error":
-                raise
-            _logger.warning("missing=%r: %s", self.config.missing, error)
-            return None
-
-    def _read(self, path: str, read: Callable[[], bytes]) -> bytes:
+    def _content(self, path: str, read: Callable[[], bytes]) -> Found:
+        """Read what to store of an image, or find out why there is nothing to store."""
         address = self.source.shown(path)
         try:
             content = read()
             if len(content) <= EMPTY:
                 raise FileNotFoundError(address)
+        except NOT_THERE as error:
+            return _caused(MissingImagesError(image_fault(address, error)), error)
+        except OSError as error:
+            if error.errno is None:  # a damaged member of an archive
+                return _caused(ImageError(image_fault(address, error)), error)
+            # A fault of the disk says nothing about the file.
+            raise StoreError(
+                f"image {address} could not be read: {error.strerror}. Check its permissions and "
+                "the disk it is on, and start again."
+            ) from error
+        return self._checked(content, address)
+
+    def _checked(self, content: bytes, address: str) -> Found:
+        """Check that a file is a whole image, and make it smaller if so wished."""
+        try:
+            check_whole(content)
             if self.config.image_size is None:
                 return content
             return reencode(content, self.config.image_size, self.config.image_format)
-        except FileNotFoundError as error:
-            raise MissingImagesError(image_fault(address, error)) from error
-        except StoreError:
+        except MemoryError:
             raise
-        except Exception as error:  # Pillow, zlib and zipfile each have errors of their own
-            raise ImageError(image_fault(address, error)) from error
+        except Exception as error:  # Pillow and zlib each have errors of their own
+            return _caused(ImageError(image_fault(address, error)), error)
+
+
+def _caused(error: CxrError, cause: Exception) -> CxrError:
+    """Give an error that is not raised here its cause."""
+    error.__cause__ = cause
+    return error
 
 
 def _pieces(tables: Iterable[pa.Table], largest: int) -> Iterator[tuple[int, pa.Table]]:
@@ -216,19 +262,6 @@ def _pieces(tables: Iterable[pa.Table], largest: int) -> Iterator[tuple[int, pa.
             yield number, piece
             start += piece.num_rows
             size = min(2 * size, largest)
-
-
-def _until_an_error(
-    contents: Iterator[bytes | None], count: int
-) -> tuple[list[bytes | None], CxrError | None]:
-    """Take so many contents, or those before the first that fails, and its error."""
-    found: list[bytes | None] = []
-    try:
-        for content in islice(contents, count):
-            found.append(content)
-    except CxrError as error:
-        return found, error
-    return found, None
 
 
 def _flattened(studies: pa.Table) -> pa.Table:

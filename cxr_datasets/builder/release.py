@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 
 import pyarrow as pa
 
 from cxr_datasets.errors import ReleaseError
+from cxr_datasets.storage.addresses import is_archive
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Problem, Source, Stamp, open_place, told_names
+
+_MOST_FOLDERS_AROUND = 3
+_OF_MACOS = "__MACOSX"
+"""The folder that macOS adds to the archives it writes."""
+
+_logger = logging.getLogger(__name__)
 
 
 class Release(ABC):
@@ -53,6 +61,9 @@ class Release(ABC):
         Args:
             cache: Folder in the cache of `datasets`, shared by all processes; may not exist yet.
         """
+
+    def keep(self) -> None:  # noqa: B027  (most releases need nothing)
+        """Write to the cache what later starts are to find, now that nothing ended in an error."""
 
     def add_texts(self, rows: pa.Table) -> pa.Table:
         """Add the columns of report text to rows of the index; unless overridden, it has them."""
@@ -107,6 +118,27 @@ def open_source(
     if problem is not None:
         told = _PROBLEMS[problem].format(dataset=dataset, download=download)
         raise ReleaseError(f"data_dir={source.shown()} {told}")
+    return _unwrapped(source)
+
+
+def _unwrapped(source: Source) -> Source:
+    """Enter the folder that some archives have around everything.
+
+    Say in one line how many members of an archive are not read, because a later one has their name.
+    """
+    if not is_archive(source.root):
+        return source
+    repeats, members = source.repeats()
+    if repeats:
+        _logger.warning(
+            "%d of %d members of %s have the name of a later one, which counts",
+            repeats, members, source.shown(),
+        )  # fmt: skip
+    for _ in range(_MOST_FOLDERS_AROUND):
+        names = [name for name in source.names() if name != _OF_MACOS]
+        if len(names) != 1 or not source.is_folder(names[0]):
+            break
+        source = source.folder(names[0])
     return source
 
 

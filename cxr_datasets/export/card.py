@@ -231,7 +231,7 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
             text += [
                 "",
                 f"{len(skipped):,} images are left out of `{manifest.config}`: their files are "
-                "absent or do not decode. They are listed in "
+                "absent or damaged. They are listed in "
                 f"`{skipped_name(manifest.config)}`.",
             ]
     return [*text, ""]

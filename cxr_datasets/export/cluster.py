@@ -22,8 +22,7 @@ from distributed.comm import CommClosedError
 from distributed.diagnostics.plugin import WorkerPlugin
 
 from cxr_datasets.errors import ExportError
-from cxr_datasets.export.manifest import Line
-from cxr_datasets.export.tasks import Progress, Task
+from cxr_datasets.export.tasks import Outcome, Progress, Task
 from cxr_datasets.storage.credentials import StorageOptions
 
 LOST_WORKERS = 10
@@ -97,16 +96,16 @@ def connected(scheduler: str) -> Iterator[Client]:
 
 
 def run_tasks(
-    client: Client, tasks: Sequence[Task], done: Callable[[Line], None], progress: Progress
+    client: Client, tasks: Sequence[Task], done: Callable[[Outcome], None], progress: Progress
 ) -> None:
     """Let the workers of a cluster write files.
 
-    A few kilobytes for each file go through the scheduler: the task, its progress, the line.
+    A few kilobytes for each file go through the scheduler: the task, its progress, the outcome.
 
     Args:
         client: Client of the cluster. Workers may come and go.
         tasks: One for each file.
-        done: Is called with the line of each finished file.
+        done: Is called with what came of each file.
         progress: Is called with the name of a file and the number of its images written so far.
 
     Raises:
@@ -129,19 +128,19 @@ def run_tasks(
         waiting = as_completed([begin(task) for task in tasks])
         for future in waiting:
             task = running.pop(future)
-            line = _line(future, is_last=attempts[task.file.name] >= LOST_WORKERS)
+            outcome = _outcome(future, is_last=attempts[task.file.name] >= LOST_WORKERS)
             # Else Dask writes the file again if the worker that wrote it goes away.
             future.release()
-            if line is None:
+            if outcome is None:
                 waiting.add(begin(task))
             else:
-                done(line)
+                done(outcome)
     finally:
         _let_go(client, topic, list(running))
 
 
-def _line(future: Future, is_last: bool) -> Line | None:
-    """Return the line of a file; None if Dask gave the file up because of its workers.
+def _outcome(future: Future, is_last: bool) -> Outcome | None:
+    """Return what came of a file; None if Dask gave the file up because of its workers.
 
     Dask gives a task up if several workers were lost while they ran it. On a cluster whose nodes
     are taken away at any time, this says nothing about the task.
@@ -163,7 +162,7 @@ def _line(future: Future, is_last: bool) -> Line | None:
         ) from error
 
 
-def _run(task: Task, topic: str) -> Line:
+def _run(task: Task, topic: str) -> Outcome:
     """Write a file; runs on a worker."""
     worker, said = get_worker(), [0.0]
 

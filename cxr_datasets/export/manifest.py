@@ -44,7 +44,9 @@ class Line:
         bytes: Its size on disk.
         memory: Bytes that its rows take in memory; `datasets` calls them `num_bytes`.
         sha256: Hash of its bytes, in hexadecimal digits.
-        skipped: Ids of the images left out of it, with `missing="skip"`.
+        skipped: Ids of the images left out of it, with `missing="skip"` or `damaged="skip"`.
+        absent: Images of it that were looked for and are not there.
+        damaged: Images of it that are damaged.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Line:
     memory: int
     sha256: str
     skipped: list[str] = field(default_factory=list)
+    absent: int = 0
+    damaged: int = 0
 
 
 @dataclass
@@ -257,9 +261,8 @@ def _adopted(folder: Folder, name: str, size: int, key: str) -> Line | None:
                 sha256.update(piece)
     except (pa.ArrowException, OSError, ValueError):
         return None
-    return Line(
-        name, metadata.num_rows, size, noted["memory"], sha256.hexdigest(), noted["skipped"]
-    )
+    del noted["key"]
+    return Line(name=name, rows=metadata.num_rows, bytes=size, sha256=sha256.hexdigest(), **noted)
 
 
 def _notes_in(folder: Folder, name: str) -> dict[str, Any]:

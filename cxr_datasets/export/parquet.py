@@ -45,7 +45,7 @@ def write_file(
     features: datasets.Features,
     tables: Iterable[pa.Table],
     key: str,
-    skipped: Callable[[], list[str]] = list,
+    counts: Callable[[], dict[str, Any]] = dict,
 ) -> Line:
     """Write one file, whole or not at all.
 
@@ -55,7 +55,8 @@ def write_file(
         features: Features of the rows.
         tables: The rows, in tables of a few dozen MB at most; taken one at a time.
         key: Key of the export that the file belongs to.
-        skipped: Gives the ids of the images left out, once all tables are taken.
+        counts: Gives what else its line says, once all tables are taken: `skipped`, `absent`,
+            `damaged`.
 
     Returns:
         The line for the manifest.
@@ -72,12 +73,12 @@ def write_file(
             sink.advance()
             rows, memory = rows + len(group), memory + group.nbytes
             del group  # so that it is not held while the next one is read
-        left_out = skipped()
+        notes = {"memory": memory, **counts()}
         with folder.explaining(name, "written"):
-            _note(writer, {"key": key, "memory": memory, "skipped": left_out})
+            _note(writer, {"key": key, **notes})
             writer.close()
         sha256 = sink.finish()
-    return Line(name, rows, sink.bytes, memory, sha256, left_out)
+    return Line(name=name, rows=rows, bytes=sink.bytes, sha256=sha256, **notes)
 
 
 @contextmanager

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.builder.tally import Tally
 from cxr_datasets.columns import CONFIGS
-from cxr_datasets.errors import OptionError
+from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.export import card, croissant, workers
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.identity import identity, identity_key, versions
@@ -22,8 +24,9 @@ from cxr_datasets.export.lock import locked
 from cxr_datasets.export.manifest import Line, Manifest, open_manifest, read_manifests
 from cxr_datasets.export.options import ExportOptions, sort_options
 from cxr_datasets.export.plan import PlannedFile, plan_files, usual_bytes
+from cxr_datasets.export.problems import Unwritten, refuse_unwritten, save_problems
 from cxr_datasets.export.progress import Bar
-from cxr_datasets.export.tasks import Reader, Task
+from cxr_datasets.export.tasks import Outcome, Reader, Task
 from cxr_datasets.packages import builder_class
 from cxr_datasets.storage.credentials import StorageOptions
 
@@ -41,7 +44,7 @@ class ExportSummary:
         bytes: Bytes of their files.
         files: Number of their files.
         written: Number of files that this run wrote.
-        skipped: Number of images left out, with `missing="skip"`.
+        skipped: Number of images left out, with `missing="skip"` or `damaged="skip"`.
     """
 
     out: str
@@ -92,7 +95,10 @@ def export(
     Raises:
         OptionError: An option or a value does not exist.
         ExportError: `out` holds something else, or an export of another release or with other
-            options; another export writes to it; there is no room; workers were lost.
+            options; another export writes to it; there is no room; workers were lost. Or images
+            are absent or damaged, which options `missing` and `damaged` say is an error:
+            `.cxr/problems.csv` in `out` then lists all of them, every file without such an image
+            is finished, and the same call later does only what is left.
         PackageError: The dataset's package is broken, or its card lacks what an export needs.
         CxrError: The release is broken. Finished files are kept.
         KeyboardInterrupt: It was stopped, and the message says how to go on. Finished files are
@@ -110,6 +116,7 @@ def export(
         "embed": True, **given,
     }  # fmt: skip
     builder = kind(**arguments, storage_options=own.storage_options)
+    builder.goes_on = True
     index, splits = builder.write_index()
     wanted = _wanted_splits(split, splits)
     planned = plan_files(index, splits, builder, own.rows_per_file)
@@ -122,8 +129,10 @@ def export(
         _warn_if_there_is_no_room(folder, usual_bytes(left, builder))
         key = identity_key(header["identity"])
         tasks = [Task(reader, folder, file, key, versions()) for file in left]
-        _write(tasks, folder, manifest, chosen, own)
+        unwritten = _write(tasks, folder, manifest, chosen, own)
         manifest.save(folder)  # in order, whatever the order in which files were finished
+        _count_images(folder, manifest, chosen, builder)
+        refuse_unwritten(folder, unwritten, chosen, manifest)
         _describe(folder, config)
     return _summary(folder, manifest, chosen, len(left))
 
@@ -152,7 +161,7 @@ def _header(
         "description": card.description(builder, software),
         "files": files,
     }
-    if builder.config.missing == "skip" and builder.config.name != "reports":
+    if builder.config.skips:
         header["skipped"] = builder.left_out  # before any row was read; others are in the lines
     return header
 
@@ -175,8 +184,12 @@ def _write(
     manifest: Manifest,
     chosen: Sequence[PlannedFile],
     options: ExportOptions,
-) -> None:
-    """Write the files that are left, and note each in the manifest as it is finished."""
+) -> list[Unwritten]:
+    """Write the files that are left, and note each in the manifest as it is finished.
+
+    Returns:
+        The files that are not written, because images of them are absent or damaged.
+    """
     images = {file.name: file.images for file in chosen}
     finished = sum(images[name] for name in images if name in manifest.lines)
     unit = "studies" if manifest.config == "reports" else "images"
@@ -188,15 +201,26 @@ def _write(
         bar(line.name, images[line.name])
 
     noted: list[Future[None]] = []
+    unwritten: list[Unwritten] = []
+
+    def take(outcome: Outcome) -> None:
+        if isinstance(outcome, Unwritten):
+            unwritten.append(outcome)
+        else:
+            noted.append(notes.submit(note, outcome))
+
     try:
         # A thread waits for the disk while the next files are written.
         with ThreadPoolExecutor(1, thread_name_prefix="cxr-manifest") as notes:
-            workers.write_all(
-                tasks, lambda line: noted.append(notes.submit(note, line)), bar, options
-            )
+            workers.write_all(tasks, take, bar, options)
         for finished_note in noted:
             finished_note.result()
-    except KeyboardInterrupt:
+    except BaseException as error:
+        with suppress(Exception):  # the error that ended the export matters more
+            if unwritten:
+                save_problems(folder, unwritten, chosen)
+        if not isinstance(error, KeyboardInterrupt):
+            raise
         files = sum(name in manifest.lines for name in images)
         raise KeyboardInterrupt(
             f"stopped: {files} of {len(images)} files are finished in {folder}. Run the same "
@@ -204,8 +228,36 @@ def _write(
         ) from None
     finally:
         bar.close()
-        with suppress(Exception):  # the error that ended the export matters more
+        with suppress(Exception):
             folder.remove_unfinished()  # of lost workers
+    save_problems(folder, unwritten, chosen)
+    return unwritten
+
+
+def _count_images(
+    folder: Folder, manifest: Manifest, chosen: Sequence[PlannedFile], builder: CxrBuilder
+) -> None:
+    """Say how many images of the export are absent or damaged.
+
+    Raises:
+        CxrError: All are. The files, which hold none, are removed.
+    """
+    files = [file for file in chosen if file.name in manifest.lines]
+    lines = [manifest.lines[file.name] for file in files]
+    tally = Tally(
+        read=sum(file.images for file in files),
+        absent=sum(line.absent for line in lines),
+        damaged=sum(line.damaged for line in lines),
+    )
+    tally.tell(builder.config)
+    try:
+        builder.check_any(tally)
+    except CxrError:
+        for file in files:
+            del manifest.lines[file.name]
+            folder.remove(file.name)
+        manifest.save(folder)
+        raise
 
 
 def _describe(folder: Folder, config: str) -> None:

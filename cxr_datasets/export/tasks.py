@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.pixels import Pace
+from cxr_datasets.builder.tally import Problem, Tally
 from cxr_datasets.columns import plural
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export.folder import Folder
@@ -21,6 +22,7 @@ from cxr_datasets.export.identity import differences, versions
 from cxr_datasets.export.manifest import Line
 from cxr_datasets.export.parquet import write_file
 from cxr_datasets.export.plan import PlannedFile
+from cxr_datasets.export.problems import Unwritten
 from cxr_datasets.storage.faults import is_passing
 from cxr_datasets.storage.retry import Patience, retried
 from cxr_datasets.tables import index as index_file
@@ -32,6 +34,9 @@ ATTEMPTS_A_FILE = 4
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 60.0
 _WHOLE_AT_ONCE = {"images": 16, "studies": 8}
 """Rows in memory together where images keep their size of 1.5 MB and more."""
+
+Outcome = Line | Unwritten
+"""What came of a file."""
 
 Progress = Callable[[str, int], None]
 """Is called with the name of a file and the number of its images written so far."""
@@ -51,13 +56,14 @@ class Reader:
     index: str
     arguments: dict[str, Any]
 
-    def rows(self, first: int, end: int, threads: int | None) -> Iterator[pa.Table]:
+    def rows(self, first: int, end: int, threads: int | None, tally: Tally) -> Iterator[pa.Table]:
         """Read rows with their images, as `CxrBuilder.read_rows` gives them.
 
         Args:
             first: Number of the first block of the index.
             end: Number after the last one.
             threads: Threads that decode images; None: one for each core.
+            tally: Counts the images.
 
         Raises:
             ExportError: This machine sees another release than the one that began the export.
@@ -65,7 +71,7 @@ class Reader:
         """
         self._find_index()
         self.builder.pace = _pace(threads, self.builder.config)
-        yield from self.builder.read_rows(self.index, list(range(first, end)))
+        yield from self.builder.read_rows(self.index, list(range(first, end)), tally)
 
     def image_ids(self, first: int, end: int) -> pa.Array:
         """List the ids of the images in some blocks of the index."""
@@ -78,6 +84,7 @@ class Reader:
             return
         # A new builder looks at the release from this machine.
         builder = type(self.builder)(**self.arguments)
+        builder.goes_on = self.builder.goes_on
         here, there = builder, self.builder
         if (here.config_id, here.hash) != (there.config_id, there.hash):
             raise ExportError(
@@ -106,7 +113,7 @@ class Task:
     key: str
     versions: dict[str, str]
 
-    def run(self, progress: Progress, threads: int | None = 1) -> Line:
+    def run(self, progress: Progress, threads: int | None = 1) -> Outcome:
         """Write the file.
 
         Args:
@@ -114,7 +121,8 @@ class Task:
             threads: Threads that decode images; None: one for each core.
 
         Returns:
-            Its line of the manifest.
+            Its line of the manifest; or which of its images are absent or damaged, if the options
+            do not allow that.
 
         Raises:
             CxrError: The file cannot be written.
@@ -124,33 +132,42 @@ class Task:
             most_tries=ATTEMPTS_A_FILE, first_wait=_FIRST_WAIT, longest_wait=_LONGEST_WAIT,
             longest_in_all=math.inf, passes=_passes,
         )  # fmt: skip
-        return retried(lambda: self._write(progress, threads), lambda error, _: error, patience)
+        try:
+            return retried(lambda: self._write(progress, threads), lambda error, _: error, patience)
+        except _ProblemsError as found:
+            return Unwritten(self.file.name, found.problems)
 
     def _write(self, progress: Progress, threads: int | None) -> Line:
         file, builder = self.file, self.reader.builder
         written: list[pa.Array] = []
-        skips = builder.config.missing == "skip" and builder.config.name != "reports"
+        skips = builder.config.skips
+        tally = Tally(goes_on=True)
 
         def tables() -> Iterator[pa.Table]:
             done = 0
-            for table in self.reader.rows(file.first, file.end, threads):
+            for table in self.reader.rows(file.first, file.end, threads, tally):
                 ids = image_ids(table)
                 if skips:
                     written.append(ids)
-                yield table
+                if not tally.problems:  # else the rest is read to meet all of them
+                    yield table
                 del table  # not to be held while the next one is read
                 done += len(ids)
                 progress(file.name, done)
+            if tally.problems:
+                raise _ProblemsError(tally.problems)
 
-        def skipped() -> list[str]:
+        def counts() -> dict[str, Any]:
+            counted = {"absent": tally.absent, "damaged": tally.damaged}
             if not skips:
-                return []
+                return {"skipped": [], **counted}
             listed = self.reader.image_ids(file.first, file.end)
             there = pa.concat_arrays(written or [listed[:0]])
-            return listed.filter(pc.invert(pc.is_in(listed, value_set=there))).to_pylist()
+            left_out = listed.filter(pc.invert(pc.is_in(listed, value_set=there)))
+            return {"skipped": left_out.to_pylist(), **counted}
 
         features = builder.info.features
-        return write_file(self.folder, file.name, features, tables(), self.key, skipped)
+        return write_file(self.folder, file.name, features, tables(), self.key, counts)
 
     def _check_versions(self) -> None:
         changed = differences({"versions": self.versions}, {"versions": versions()})
@@ -159,6 +176,14 @@ class Task:
                 f"{socket.gethostname()} would write other bytes than the machine that began the "
                 f"export. {'; '.join(changed)}. Give all workers the same environment."
             )
+
+
+class _ProblemsError(Exception):
+    """Images of a file are absent or damaged; what was written of it is discarded."""
+
+    def __init__(self, problems: list[Problem]):
+        super().__init__()
+        self.problems = problems
 
 
 def _passes(error: Exception) -> bool:

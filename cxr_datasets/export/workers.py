@@ -6,14 +6,13 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 
 from cxr_datasets.errors import ExportError, OptionError
-from cxr_datasets.export.manifest import Line
 from cxr_datasets.export.options import ExportOptions
-from cxr_datasets.export.tasks import Progress, Task
+from cxr_datasets.export.tasks import Outcome, Progress, Task
 
 
 def write_all(
     tasks: Sequence[Task],
-    done: Callable[[Line], None],
+    done: Callable[[Outcome], None],
     progress: Progress,
     options: ExportOptions,
 ) -> None:
@@ -21,7 +20,7 @@ def write_all(
 
     Args:
         tasks: One for each file.
-        done: Is called here with the line of each finished file, one at a time.
+        done: Is called here with what came of each file, one at a time.
         progress: Is called with the name of a file and the number of its images written so far.
         options: Their `num_proc`, `dask` and `client` say who writes.
 

@@ -24,11 +24,14 @@ class ShardsAhead(ArrowExamplesIterable):
 
     def __init__(self, read_blocks: ReadBlocks, index: str, blocks: list[int]):
         super().__init__(read_blocks, {"index": index, "blocks": blocks})
+        self._blocks_in_split = len(blocks)
 
     def _iter_arrow(self) -> Iterator[tuple[int, pa.Table]]:
         state = self._state_dict or {"shard_idx": 0, "shard_example_idx": 0}
         first, passed = state["shard_idx"], state["shard_example_idx"]
-        options = {**self.kwargs, "blocks": self.kwargs["blocks"][first:], "passed": passed}
+        blocks = self.kwargs["blocks"][first:]
+        is_split = not passed and len(blocks) == self._blocks_in_split
+        options = {**self.kwargs, "blocks": blocks, "passed": passed, "is_split": is_split}
         for key, (number, rows) in enumerate(self.generate_tables_fn(**options)):
             if first + number != state["shard_idx"]:
                 state |= {"shard_idx": first + number, "shard_example_idx": 0}

@@ -6,7 +6,16 @@ from typing import Any
 
 import PIL.Image
 
+from cxr_datasets.images.whole import DamagedImage
 from cxr_datasets.storage.addresses import shown
+from cxr_datasets.storage.faults import NOT_THERE
+
+_FETCH = (
+    "The file is probably an unfinished or damaged download: compare it with the release's "
+    "checksums and fetch it again. Where images are embedded (embed=True, image_size, remote "
+    "copies, exports), damaged='skip' leaves out rows with such a file, and damaged='null' keeps "
+    "them without an image."
+)
 
 
 def image_fault(address: str, error: Exception) -> str:
@@ -16,21 +25,36 @@ def image_fault(address: str, error: Exception) -> str:
         address: Where the image is.
         error: What reading or decoding it raised.
     """
-    if isinstance(error, FileNotFoundError):
+    return f"image {address} {what_is_wrong(error)}. {_advice(error)}"
+
+
+def what_is_wrong(error: Exception) -> str:
+    """Say what the error of an image means, to stand after the name of its file.
+
+    Args:
+        error: What reading or decoding it raised.
+    """
+    if isinstance(error, NOT_THERE):
+        return "is not there"
+    if isinstance(error, DamagedImage):
+        return str(error)
+    if isinstance(error, PIL.Image.DecompressionBombError):
+        said = str(error).rstrip(".")
+        return f"is refused by Pillow's limit PIL.Image.MAX_IMAGE_PIXELS: {said}"
+    if isinstance(error, PIL.UnidentifiedImageError):
+        return "is no image that Pillow knows"  # its own text names an object in memory
+    return f"does not decode: {type(error).__name__}: {str(error).rstrip('.')}"
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, NOT_THERE):
         return (
-            f"image {address} is not there. Fetch it again, or load with missing='skip' to leave "
-            "out rows whose file is absent, or missing='null' to keep them without an image."
+            "Fetch it again, or load with missing='skip' to leave out rows whose file is absent, "
+            "or missing='null' to keep them without an image."
         )
     if isinstance(error, PIL.Image.DecompressionBombError):
-        return (
-            f"image {address} is refused by Pillow's limit PIL.Image.MAX_IMAGE_PIXELS: {error} If "
-            "you trust the file, raise that limit."
-        )
-    return (
-        f"image {address} does not decode: {type(error).__name__}: {error}. "
-        "The file is probably an unfinished or damaged download: compare it with the release's "
-        "checksums and fetch it again."
-    )
+        return "If you trust the file, raise that limit."
+    return _FETCH
 
 
 def address_of(value: Any) -> str:

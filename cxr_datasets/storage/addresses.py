@@ -17,7 +17,7 @@ from cxr_datasets.errors import OptionError
 WEB = ("http", "https")
 
 ARCHIVE = ".zip"
-"""The suffix of an archive that is read in place."""
+"""The suffix of an archive that is read in place, in small letters or capitals."""
 
 _LOCAL = ("file", "local")
 _CHAIN = "::"
@@ -119,7 +119,7 @@ def is_remote(address: str) -> bool:
 
 def is_archive(address: str) -> bool:
     """Whether an address names a zip archive itself, and not a folder in one."""
-    return address.endswith(ARCHIVE) and not is_chain(address)
+    return address.lower().endswith(ARCHIVE) and not is_chain(address)
 
 
 def inside(address: str) -> str:

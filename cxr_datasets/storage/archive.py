@@ -16,6 +16,7 @@ from cxr_datasets.storage import addresses
 from cxr_datasets.storage.filesystems import open_files, place_in
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.source import Info, Source, kind_of_source
+from cxr_datasets.storage.zip_members import count_repeats
 
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)
 
@@ -73,6 +74,10 @@ class Archive(Source):
         sizes = map(self.size, paths)
         return np.array([-1 if size is None else size for size in sizes], np.int64)
 
+    def repeats(self) -> tuple[int, int]:
+        """See `Source.repeats`."""
+        return count_repeats(self._files.zip)
+
     @property
     def is_broken(self) -> bool:
         """See `Source.is_broken`."""
@@ -112,5 +117,9 @@ def _told_damage() -> Iterator[None]:
     """Turn what `zipfile` raises on a damaged member into an `OSError`."""
     try:
         yield
+    except RuntimeError as error:  # or a bit of a damaged one says so
+        raise OSError(
+            f"a member of the archive is encrypted, or compressed in a way not read here ({error})"
+        ) from error
     except _DAMAGE as error:
         raise OSError(f"a member of the archive is damaged ({error})") from error

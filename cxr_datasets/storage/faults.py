@@ -7,6 +7,7 @@ import errno
 
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.addresses import shown
+from cxr_datasets.storage.pages import PageError
 
 NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
@@ -27,12 +28,19 @@ _REFUSING_NAMES = ("Credential", "Authentication", "GoogleAuth", "RefreshError",
                    "UnauthorizedSSO")  # fmt: skip
 """Parts of the texts and class names of errors that have no HTTP status."""
 
+_LOG_IN = (
+    "Servers, and proxies before them, send such a page to who is not logged in, or no longer is: "
+    "log in again, and open the address in a browser to see what the page says."
+)
+
 
 def is_passing(error: Exception) -> bool:
     """Whether the same request may succeed a little later."""
     of_aiohttp = _names_in_aiohttp(error)
     if isinstance(error, (*NOT_THERE, PermissionError)) or "ClientSSLError" in of_aiohttp:
         return False
+    if isinstance(error, PageError):
+        return True
     if status(error):
         return status(error) in _PASSING_STATUS
     if is_refusal(error):
@@ -97,6 +105,8 @@ def store_fault(address: str, error: Exception, tries: int, advice: str = "") ->
         refusal = StoreError(f"{where} may not be read: {_answered(answer, error)}. {advice}")
         refusal.refused = True
         return refusal
+    if isinstance(error, PageError):
+        advice = f"{_LOG_IN} {advice}".rstrip()
     times = f", {tries} times" if tries > 1 else ""
     return StoreError(
         f"{where} could not be read: {_answered(answer, error)}{times}. "
@@ -111,6 +121,8 @@ def _answered(answer: int | None, error: Exception) -> str:
         return "the server went silent (time-out)"
     if isinstance(error, EOFError):
         return "fewer bytes came than were asked for"
+    if isinstance(error, PageError):
+        return str(error)
     if _is_without_ranges(error):
         return "the server sends whole files only, and an archive is read in parts"
     return f"{type(error).__name__}"

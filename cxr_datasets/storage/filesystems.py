@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from inspect import signature
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import fsspec
 from fsspec.asyn import reset_lock
 from fsspec.core import url_to_fs
 
 from cxr_datasets.errors import StoreError
-from cxr_datasets.storage.addresses import WEB, cut, links, protocol, shown
+from cxr_datasets.storage.addresses import WEB, cut, is_remote, links, protocol, shown
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.pages import refuse_page
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.threads import ONE_THREAD_EACH
+from cxr_datasets.storage.zip_members import check_readable, write_slashes
 
 if TYPE_CHECKING:
     from cxr_datasets.storage.web import WebFiles
@@ -24,6 +27,9 @@ FEW_CONNECTIONS = 8
 """Most requests at once, by protocol, and for others. Some web servers block users beyond that."""
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+
+_A_PAGE = 65_536
+"""Bytes that are looked at of what should be an archive and is none."""
 
 # Newer versions of fsspec do this themselves. With older ones a forked process would wait for ever
 # for a thread that only its parent has.
@@ -88,7 +94,16 @@ def _archive_files(
     rest: str, options: StorageOptions, connections: int | None
 ) -> fsspec.AbstractFileSystem:
     files, place = open_files(rest, options, connections, own=True)
-    archive = fsspec.filesystem("zip", fo=files.open(place, "rb"), skip_instance_cache=True)
+    file = files.open(place, "rb")
+    try:
+        archive = fsspec.filesystem("zip", fo=file, skip_instance_cache=True)
+    except BadZipFile:
+        if is_remote(rest):
+            file.seek(0)
+            refuse_page(file.read(_A_PAGE), place)
+        raise
+    check_readable(archive.zip, rest)
+    write_slashes(archive.zip)
     archive.ls("")  # lets fsspec list the members now: threads would see a list half made
     return archive
 

@@ -19,6 +19,7 @@ from cxr_datasets.storage.filesystems import place_in
 from cxr_datasets.storage.requests import Requests
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.source import MOST_NAMES, Info, Problem, Source, file_size, kind_of_source
+from cxr_datasets.storage.zip_members import count_repeats
 
 _LOOKING_THREADS = 8
 _QUESTIONS_AHEAD = 1_024
@@ -113,6 +114,15 @@ class Remote(Source):
 
     def _begin_info(self, path: str) -> Future[Info]:
         return self.requests.info(self._place(path))
+
+    def repeats(self) -> tuple[int, int]:
+        """See `Source.repeats`."""
+        if not addresses.is_chain(self._inside):
+            return 0, 0
+        try:
+            return count_repeats(self.requests.files.zip)
+        except FileNotFoundError:  # an archive that is not there
+            return 0, 0
 
     def is_folder(self, path: str = "") -> bool:
         """See `Source.is_folder`."""

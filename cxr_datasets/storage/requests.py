@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from cxr_datasets.storage.addresses import WEB, is_chain, joined, links, protoco
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.faults import NOT_THERE, is_passing, is_refusal, store_fault
 from cxr_datasets.storage.filesystems import CONNECTIONS, FEW_CONNECTIONS, open_files, open_web
+from cxr_datasets.storage.pages import refuse_page
 from cxr_datasets.storage.retry import retried, retried_async
 from cxr_datasets.storage.threads import ONE_THREAD_EACH, Threads, threads_for
 
@@ -72,10 +73,20 @@ class Requests:
 
         Raises:
             FileNotFoundError: By the result: the file is not there.
-            StoreError: By the result: the file may not be read, or every try failed.
+            StoreError: By the result: the file may not be read, or every try failed, or came with
+                a page in its place.
         """
         whole = None if start is None or end is None else end - start
-        return self._submit("cat_file", place, at_least=whole, start=start, end=end)
+
+        def check(content: bytes) -> None:
+            # What is in an archive is as it was packed. Where a part came that was asked for, it
+            # may begin with anything.
+            if not self._is_archive and (not start or len(content) != whole):
+                refuse_page(content, place)
+            if whole is not None and len(content) < whole:
+                raise EOFError
+
+        return self._submit("cat_file", place, check=check, start=start, end=end)
 
     def info(self, place: str) -> Future[dict[str, Any]]:
         """Begin to ask for fsspec's `info` of a file. Errors as for `read`."""
@@ -110,7 +121,12 @@ class Requests:
         return threads_for(server, self.connections, lambda: reopen()[0])
 
     def _submit(
-        self, method: str, place: str, *, at_least: int | None = None, **arguments: Any
+        self,
+        method: str,
+        place: str,
+        *,
+        check: Callable[[Any], None] | None = None,
+        **arguments: Any,
     ) -> Future[Any]:
         if self.files.async_impl:
             function = getattr(self.files, f"_{method}")
@@ -120,8 +136,8 @@ class Requests:
         async def answered() -> Any:
             # By name, as the order of arguments differs between file systems.
             answer = await function(place, **arguments)
-            if at_least is not None and len(answer) < at_least:
-                raise EOFError
+            if check is not None:
+                check(answer)
             return answer
 
         async def request() -> Any:

@@ -126,7 +126,7 @@ class Source(ABC):
         """Open the zip archives at the top of this folder. An archive has none."""
         if self._inside != self.root:
             return []
-        return [self.folder(name) for name in self.names() if name.endswith(addresses.ARCHIVE)]
+        return [self.folder(name) for name in self.names() if addresses.is_archive(name)]
 
     # What is there.
 
@@ -175,6 +175,10 @@ class Source(ABC):
         """The first of several files that is there and not empty; None if none is."""
         sizes = self.few_sizes(paths)
         return next((path for path, size in zip(paths, sizes, strict=True) if size), None)
+
+    def repeats(self) -> tuple[int, int]:
+        """How many members of an archive have the name of a later one, and how many it has."""
+        return 0, 0
 
     def is_folder(self, path: str = "") -> bool:
         """Whether a folder of this name is there and may be looked at."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
+import re
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -14,11 +16,17 @@ from cxr_datasets._version import __version__
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.faults import status
 from cxr_datasets.storage.logins import Login, find_login, ways_to_log_in
+from cxr_datasets.storage.pages import PageError, refuse_page
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.sites import site_of
 
 AGENT = f"cxr-datasets/{__version__} (+https://pypi.org/project/cxr-datasets/)"
 """Our name for servers. Some refuse programs that call themselves by another's name."""
+
+_KINDS_OF_PAGES = ("text/html", "application/xhtml+xml", "application/json")
+_SUFFIX = re.compile(r"\.\w*[a-zA-Z]\w*$")
+_A_PAGE = 65_536
+"""What servers call a page, names that are not those of folders, and bytes that are looked at."""
 
 SILENCE = 60.0
 """Seconds without a byte after which a request counts as failed."""
@@ -99,16 +107,21 @@ class WebFiles(HTTPFileSystem):
             if answer.status in (405, 501):  # no HEAD here
                 return await super()._info(url, **kwargs)
             self._raise_not_found_for_status(answer, url)
-            headers = answer.headers
-            folder = str(answer.url).endswith("/")
-            size = None if folder else headers.get("Content-Length")
-            return {
-                "name": url,
-                "type": "directory" if folder else "file",
-                "size": None if size is None else int(size),
-                "ETag": headers.get("ETag"),
-                "Last-Modified": headers.get("Last-Modified"),
-            }
+            headers, kind = answer.headers, answer.content_type
+            name = posixpath.basename(unquote(urlsplit(url).path))
+            folder = answer.url.path.endswith(f"{name}/")
+        if kind in _KINDS_OF_PAGES and not folder and _SUFFIX.search(name):
+            # Some servers call every file a page, so what matters is how it begins. And some show
+            # a folder as one, by its own name.
+            refuse_page(await self._cat_file(url, start=0, end=_A_PAGE), url)
+        size = None if folder else headers.get("Content-Length")
+        return {
+            "name": url,
+            "type": "directory" if folder else "file",
+            "size": None if size is None else int(size),
+            "ETag": headers.get("ETag"),
+            "Last-Modified": headers.get("Last-Modified"),
+        }
 
     def advice(self, error: Exception) -> str:
         """What a refusal by this server means and what to do next; empty for other answers."""
@@ -117,6 +130,8 @@ class WebFiles(HTTPFileSystem):
             return self._login_advice()
         if answer == 403:
             return self._refusal_advice()
+        if isinstance(error, PageError):
+            return ways_to_log_in(self._host)
         return ""
 
     def _login_advice(self) -> str:

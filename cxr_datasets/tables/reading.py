@@ -13,13 +13,18 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from cxr_datasets.errors import TableError
+from cxr_datasets.errors import StoreError, TableError
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.resaved import name_form, undo
 from cxr_datasets.tables.table import DAMAGED, Table
 
 _GZIP = b"\x1f\x8b"
 _UTF8_MARK = b"\xef\xbb\xbf"
+
+_WEB_PAGE = (
+    "a web page in place of the table. A server sends one to those who are not logged in, or may "
+    "not read the file: log in, look at the file's address in a browser, and fetch it again."
+)
 
 _LONGEST_HEADER = 65_536
 """Bytes, as they are in the file; the longest first line known has some 300."""
@@ -54,6 +59,7 @@ def read_table(
     Raises:
         TableError: The file is empty or broken, lacks a column or has one twice, or a cell is not
             of its type.
+        StoreError: A server sent a web page in its place.
     """
     address = source.shown(path)
     header: Sequence[str] = ()
@@ -62,8 +68,12 @@ def read_table(
             header = file.header
             columns = {name: kind for name, kind in columns.items()
                        if name in header or name not in optional}  # fmt: skip
+            if source.is_remote and file.is_web_page:
+                raise StoreError(f"{address}: the server answered with {_WEB_PAGE}")
             _check_header(address, file, columns)
-            rows = _parsed(file, {**columns, **dict.fromkeys(exact, pa.string())})
+            rows = _parsed(
+                file, {name: pa.string() if name in exact else columns[name] for name in columns}
+            )
         if rows is None:
             with _opened(source, path) as file:
                 rows = _parsed(file, dict.fromkeys(columns, pa.string()))
@@ -97,6 +107,11 @@ class _Opened:
         return re.split(rb"[\r\n]", text, maxsplit=1)[0]
 
     @property
+    def is_web_page(self) -> bool:
+        """Whether it is a page, such as that of a login, in place of a table."""
+        return re.match(rb"\s*<(!doctype html|html)", self.first_line, re.IGNORECASE) is not None
+
+    @property
     def header(self) -> list[str]:
         """The names in its first line, whatever is wrong below; none if it has no such line."""
         try:
@@ -108,13 +123,13 @@ class _Opened:
 @contextmanager
 def _opened(source: Source, path: str) -> Iterator[_Opened]:
     with source.arrow_file(path) as file:
-        start = file.read(_LONGEST_HEADER)
+        start, stream = file.read(_LONGEST_HEADER), file
         file.seek(0)
-        # A single byte can be no table; it may be a packed one that was cut.
-        if start[:2] == _GZIP or start == _GZIP[:1]:
-            yield _Opened(pa.CompressedInputStream(file, "gzip"), _unpacked(start))
-        else:
-            yield _Opened(file, start)
+        # A server may pack once more what is packed. A single byte can be no table, and may be a
+        # packed one that was cut.
+        while start[:2] == _GZIP or start == _GZIP[:1]:
+            stream, start = pa.CompressedInputStream(stream, "gzip"), _unpacked(start)
+        yield _Opened(stream, start)
 
 
 def _unpacked(start: bytes) -> bytes:
@@ -124,7 +139,8 @@ def _unpacked(start: bytes) -> bytes:
         text = unpacking.decompress(start, _LONGEST_HEADER)
     except zlib.error:
         return b""
-    return text if unpacking.eof or b"\n" in text else b""
+    is_known = unpacking.eof or b"\n" in text or text.startswith(_GZIP)
+    return text if is_known else b""
 
 
 def _parsed(file: _Opened, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
@@ -149,6 +165,8 @@ def _parsed(file: _Opened, columns: Mapping[str, pa.DataType]) -> pa.Table | Non
 
 def _check_header(address: str, file: _Opened, columns: Mapping[str, pa.DataType]) -> None:
     header = file.header
+    if file.is_web_page:
+        raise TableError(f"{address} is {_WEB_PAGE}")
     if not set(columns) <= set(header):
         form = name_form(file.first_line, columns)
         if form:

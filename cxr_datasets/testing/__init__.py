@@ -18,7 +18,7 @@ except ImportError as error:
     ) from error
 
 # Before they are imported, so that a failed assertion of theirs shows both sides.
-for _name in ("builder_case", "forking", "package_case", "rows", "store_case"):
+for _name in ("builder_case", "forking", "formats", "package_case", "rows", "store_case"):
     pytest.register_assert_rewrite(f"{__name__}.{_name}")
 
 from cxr_datasets.testing.builder_case import BuilderCase, Loaded

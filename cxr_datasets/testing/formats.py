@@ -17,6 +17,8 @@ _TABLES = ("pandas", "polars", "arrow")
 """Formats of which a row is a table of one row."""
 
 _BATCH = 3
+_COLUMNS = 3
+"""Columns that are asked for one by one: that of images is the first."""
 
 
 def need_format(kind: str) -> None:
@@ -60,7 +62,8 @@ def assert_passes(dataset: Any, kind: str, stored: pa.Table) -> None:
         some = formatted.select(range(stored.num_rows))
         assert_formatted(some[0], kind, stored.slice(0, 1))
         assert_formatted(some[:], kind, stored)
-        assert all(len(some[name][:]) == stored.num_rows for name in stored.column_names)
+        for name in stored.column_names[:_COLUMNS]:
+            assert len(some[name][:]) == stored.num_rows
 
 
 def _columns(formatted: Any) -> Any:

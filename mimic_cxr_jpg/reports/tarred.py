@@ -1,40 +1,22 @@
-"""Reports in a tar or tar.gz, which can only be read from its beginning to its end.
-
-It is read by column: numpy finds the headers in a piece of the archive and takes all its members
-at once, some ten times faster than `tarfile`, which builds an object for each of some 290,000
-members. From the first piece on that holds anything but ordinary files and folders (long names,
-links, odd headers, text that looks like a header) `tarfile` reads.
-"""
+"""Reports in a tar or tar.gz, which can only be read from its beginning to its end."""
 
 from __future__ import annotations
 
 import hashlib
-import tarfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice, starmap
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.errors import ReportsError
-from cxr_datasets.storage.ahead import one_ahead
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
-from mimic_cxr_jpg.reports.archived import (
-    ArchivedReports,
-    Bytes,
-    check_inside,
-    damaged,
-    plain_names,
-    segments,
-)
-from mimic_cxr_jpg.reports.members import Link, Links, is_text
+from mimic_cxr_jpg.reports.archived import ArchivedReports, damaged
+from mimic_cxr_jpg.reports.members import Link, Links
 from mimic_cxr_jpg.reports.store import decoded, permitted
+from mimic_cxr_jpg.reports.tar_members import Member, read_members, read_pieces
 
 _TEXTS = pa.schema(
     {"name": pa.string(), "text": pa.string(), "link": pa.string(), "is_hard": pa.bool_()}
@@ -42,23 +24,7 @@ _TEXTS = pa.schema(
 """A row for each member that is a file, with its text, or a link, with where it leads."""
 
 _MEMBERS_AT_ONCE = 4_096
-_PIECE = 1 << 24
-"""Bytes read at once."""
-
-_BLOCK = 512
-_MAGIC = np.frombuffer(b"ustar", np.uint8)
-_FILE, _FOLDER = ord("0"), ord("5")
-_SIZE_DIGITS, _SUM_DIGITS = slice(124, 135), slice(148, 154)
-_SUM_FIELD, _PREFIX = slice(148, 156), slice(345, 500)
-
 _GZIP = b"\x1f\x8b"
-_LINKS = (tarfile.SYMTYPE, tarfile.LNKTYPE)
-_LARGEST_MEMBER = 1 << 32
-"""Bytes; a report has a few thousand."""
-
-_DOES_NOT_DECOMPRESS = (OSError, EOFError, zlib.error)
-_NO_TAR = (tarfile.TarError, ValueError, OverflowError, RecursionError)
-"""What `tarfile` raises on a damaged header: its own errors, and those of reading numbers."""
 
 
 class TarredReports(ArchivedReports):
@@ -149,168 +115,3 @@ def _table(members: Iterable[Member]) -> pa.Table:
     targets = pa.array([link and link.target for link in links], pa.string())
     are_hard = pa.array([link and link.is_hard for link in links], pa.bool_())
     return pa.table([pa.array(names), decoded(contents), targets, are_hard], _TEXTS)
-
-
-# --- many members at once -------------------------------------------------------------------------
-
-
-def read_pieces(stream: BinaryIO) -> Iterator[tuple[pa.Array, pa.Array] | None]:
-    """Read a tar archive from its beginning on, a piece at a time.
-
-    Args:
-        stream: Its bytes, already decompressed.
-
-    Yields:
-        Names and contents of the files of a piece; or None, and nothing more, where a member is
-        out of the ordinary, or the archive breaks off or does not decompress.
-    """
-    rest = b""
-    for piece in _pieces(stream):
-        members = None if piece is None else _plain_members(rest + piece)
-        if members is None:
-            yield None
-            return
-        names, contents, rest = members
-        yield names, contents
-    if rest.strip(b"\0") or len(rest) < _BLOCK:
-        yield None
-
-
-def _pieces(stream: BinaryIO) -> Iterator[bytes | None]:
-    """Read a stream in pieces, the next one while one is worked on; None where that fails."""
-    try:
-        yield from one_ahead(iter(partial(stream.read, _PIECE), b""))
-    except _DOES_NOT_DECOMPRESS:
-        yield None
-
-
-def _plain_members(data: bytes) -> tuple[pa.Array, pa.Array, bytes] | None:
-    """Give names and contents of the whole files in a piece of a tar, and the bytes left over."""
-    buffer = np.frombuffer(data, np.uint8)
-    blocks = buffer[: len(data) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
-    heads = np.flatnonzero((blocks[:, 257:262] == _MAGIC).all(axis=1))
-    headers = blocks[heads]
-    sizes = _octal(headers[:, _SIZE_DIGITS])
-    if sizes is None or not _are_plain(headers):
-        return None
-    following = heads + 1 + -(-sizes // _BLOCK)
-    whole = len(heads) - int(len(heads) > 0 and following[-1] > len(blocks))
-    end = following[whole - 1] if whole else 0
-    if (following[: len(heads) - 1] != heads[1:]).any() or (heads[:1] != 0).any():
-        return None
-    if whole == len(heads) and blocks[end : end + 1].any():
-        return None  # what follows is no header
-    files = np.flatnonzero(headers[:whole, 156] == _FILE)
-    names = plain_names(pa.array(np.ascontiguousarray(headers[files, :100]).view("S100")[:, 0]))
-    if names is None:
-        return None
-    if not len(files):
-        return names, pa.array([], pa.binary()), data[end * _BLOCK :]
-    contents = segments(buffer, heads[files] * _BLOCK + _BLOCK, sizes[files])
-    return names, contents, data[end * _BLOCK :]
-
-
-def _are_plain(headers: Bytes) -> bool:
-    """Say whether all are headers of files and folders with short names and a right checksum."""
-    stated = _octal(headers[:, _SUM_DIGITS])
-    if stated is None:
-        return False
-    sums = headers.sum(axis=1, dtype=np.int64) - headers[:, _SUM_FIELD].sum(axis=1, dtype=np.int64)
-    plain = np.isin(headers[:, 156], (_FILE, _FOLDER)) & ~headers[:, _PREFIX].any(axis=1)
-    return bool((plain & (sums + 8 * ord(" ") == stated)).all())
-
-
-def _octal(digits: Bytes) -> Any:
-    """Read numbers written in octal, a row each; None if one is not."""
-    values = digits.astype(np.int64) - ord("0")
-    if ((values < 0) | (values > 7)).any():
-        return None
-    return values @ 8 ** np.arange(digits.shape[1] - 1, -1, -1)
-
-
-# --- one member after the other -------------------------------------------------------------------
-
-
-class Member(NamedTuple):
-    """A file of an archive, or a link.
-
-    Attributes:
-        name: Its name.
-        content: Its bytes; of a link none.
-        link: Where it leads; of a file None.
-    """
-
-    name: str
-    content: bytes
-    link: Link | None
-
-
-def read_members(stream: BinaryIO, address: str) -> Iterator[Member]:
-    """Read a tar archive from its beginning to its end.
-
-    Args:
-        stream: Its bytes, already decompressed.
-        address: Where it is, for the errors.
-
-    Yields:
-        Its files and links; folders and devices are passed over.
-
-    Raises:
-        ReportsError: It is no tar archive, is truncated, a member's name leads outside it, or a
-            report is a sparse file.
-    """
-    try:
-        with tarfile.open(
-            fileobj=stream, mode="r|", tarinfo=_Member, encoding="utf-8", errors="replace"
-        ) as archive:
-            while (member := archive.next()) is not None:
-                archive.members = []  # type: ignore[attr-defined]  # or it keeps all it has met
-                _check_size(member)
-                if member.type in _LINKS:
-                    check_inside(member.name, address)
-                    is_hard = member.type == tarfile.LNKTYPE
-                    yield Member(member.name, b"", Link(member.linkname, is_hard))
-                elif _is_file(member, address):
-                    content = archive.extractfile(member)
-                    assert content is not None
-                    yield Member(member.name, content.read(), None)
-        while stream.read(_PIECE):
-            pass  # what is compressed ends with its checksum
-    except _DOES_NOT_DECOMPRESS:
-        raise damaged(address, "it does not decompress to its end") from None
-    except _NO_TAR:
-        raise damaged(address, "it is no tar archive, breaks off, or a header is damaged") from None
-
-
-def _is_file(member: tarfile.TarInfo, address: str) -> bool:
-    """Whether a member that is no link has a content. As in `tarfile`, unknown types do."""
-    if not member.isreg() and member.type in tarfile.SUPPORTED_TYPES:
-        return False
-    check_inside(member.name, address)
-    if member.issparse() and is_text(member.name):
-        raise ReportsError(
-            f"{address}: {member.name[-80:]!r} is a sparse file, which is not read here. Pack the "
-            "reports again without --sparse, or pass the folder that holds files/ as reports=."
-        )
-    return not member.issparse()
-
-
-class _Member(tarfile.TarInfo):
-    """A member whose header must be whole: `tarfile` takes a damaged one for the archive's end."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
-        try:
-            member = super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if len(buf) == _BLOCK and not buf.strip(b"\0"):
-                raise  # a block of zeros, which is the end
-            raise tarfile.ReadError(str(error)) from None
-        _check_size(member)
-        return member
-
-
-def _check_size(member: tarfile.TarInfo) -> None:
-    """Refuse an impossible size, for which `tarfile` would skip for hours, or step backwards."""
-    if not 0 <= member.size <= _LARGEST_MEMBER:
-        raise tarfile.ReadError("impossible size")

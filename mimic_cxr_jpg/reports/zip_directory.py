@@ -35,9 +35,6 @@ MEMBER_TYPE = pa.struct(
 """Where a member begins, its compressed size in bytes, how it is compressed, and its checksum."""
 
 STORED, DEFLATED = 0, 8
-ENCRYPTED = 1
-"""The flag of a member that needs a password."""
-
 _END_MARK, _END_64_MARK, _LOCATOR_MARK = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _ENTRY_MARK = b"PK\x01\x02"
 _END = struct.Struct("<4s4H2LH")

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.errors import ReportsError
+from cxr_datasets.storage.zip_members import ENCRYPTED, method_name
 from mimic_cxr_jpg.reports.archived import ArchivedReports, Numbers, damaged
 from mimic_cxr_jpg.reports.members import Link, Links
 from mimic_cxr_jpg.reports.store import decoded, permitted
 from mimic_cxr_jpg.reports.zip_directory import (
     DEFLATED,
-    ENCRYPTED,
     STORED,
     Directory,
     number,
@@ -34,12 +34,6 @@ _LOCAL = struct.Struct("<4s2xH6xL8x2H")
 _CHECKSUM_FOLLOWS = 1 << 3
 _LARGEST_EMPTY = 2
 """Bytes that no byte takes when it is compressed."""
-
-_METHODS = {
-    1: "Shrink", 6: "Implode", 9: "Deflate64", 10: "IBM TERSE", 12: "bzip2", 14: "LZMA",
-    93: "Zstandard", 95: "xz", 96: "JPEG", 97: "WavPack", 98: "PPMd", 99: "AES",
-}  # fmt: skip
-"""Names of methods of compression that are not read here, from APPNOTE, section 4.4.5."""
 
 _UNPACK = "and pass the folder that holds files/ as reports=; or fetch the release's own zip again."
 
@@ -121,9 +115,8 @@ def encrypted(address: str) -> ReportsError:
 
 def not_read(address: str, method: int) -> ReportsError:
     """Build the error for an archive whose texts are compressed in another way than by Deflate."""
-    name = _METHODS.get(method, "a method unknown here")
     return ReportsError(
-        f"{address} is compressed by {name} (method {method}), which is not read here: expected "
+        f"{address} is compressed by {method_name(method)}, which is not read here: expected "
         f"Deflate (method 8). Unpack it, with 7-Zip for example, {_UNPACK}"
     )
 

@@ -9,7 +9,7 @@ import os
 import random
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,13 +125,20 @@ def csv_bytes(table: Table, rng: random.Random) -> bytes:
 
 
 def write_tables(material: Material, root: Path, rng: random.Random, packed: bool) -> None:
-    """Write the tables into a folder, some of them gzipped if `packed`."""
+    """Write the tables into a folder, some of them gzipped if `packed`.
+
+    A few are gzipped though their names do not say so, or the other way round, as browsers and
+    proxies leave them.
+    """
     for name, table in material.tables.items():
         content = csv_bytes(table, rng)
-        if packed and rng.random() < 0.5:
-            (root / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
-        else:
-            (root / name).write_bytes(content)
+        is_gzip = packed and rng.random() < 0.5
+        says_gzip = is_gzip
+        if rng.random() < 0.1:
+            is_gzip = not is_gzip
+        if is_gzip:
+            content = gzip.compress(content, mtime=0)
+        (root / f"{name}{'.gz' if says_gzip else ''}").write_bytes(content)
 
 
 def write_beside(material: Material, root: Path) -> None:
@@ -144,13 +151,13 @@ def write_beside(material: Material, root: Path) -> None:
         (root / place).write_bytes(content)
 
 
-def write_zip(file: Path, members: Mapping[str, bytes], rng: random.Random) -> None:
+def write_zip(file: Path, members: Iterable[tuple[str, bytes]], rng: random.Random) -> None:
     """Write an archive; its members are compressed, or not, or some of them."""
     kinds = rng.choice(
         ([zipfile.ZIP_DEFLATED], [zipfile.ZIP_STORED], [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
     )
     with zipfile.ZipFile(file, "w") as archive:
-        for name, content in members.items():
+        for name, content in members:
             archive.writestr(name, content, rng.choice(kinds))
 
 

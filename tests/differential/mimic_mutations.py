@@ -170,6 +170,12 @@ def labels_of_others(material: Material, rng: random.Random) -> None:
             table.rows.insert(rng.randint(0, len(table.rows)), row)
 
 
+def no_label_tables(material: Material, rng: random.Random) -> None:
+    """Leave out one of the tables of labels, or both."""
+    for name in rng.choice((LABEL_TABLES, LABEL_TABLES[:1], LABEL_TABLES[1:])):
+        del material.tables[name]
+
+
 def no_radiologist(material: Material, rng: random.Random) -> None:
     """Leave out the table that only release 2.1.0 has."""
     del material.tables[RADIOLOGIST]
@@ -260,6 +266,6 @@ MUTATIONS = (
     merge_studies, divide_studies, extreme_ids, fewer_images, redraw_splits, redraw_views,
     odd_metadata, no_label_rows, redraw_labels, labels_of_others, no_radiologist, absent_reports,
     odd_reports, unfinished_images, other_files, choose_views, any_table.shuffle_rows,
-    any_table.add_columns, any_table.shuffle_columns,
+    any_table.add_columns, any_table.shuffle_columns, no_label_tables,
 )  # fmt: skip
 """In the order in which they are applied."""

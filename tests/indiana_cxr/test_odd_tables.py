@@ -61,6 +61,19 @@ def test_cells_that_a_spreadsheet_broke_give_one_warning_that_names_their_uids(
     assert rows.num_rows == len(table)
 
 
+def test_other_errors_of_a_spreadsheet_are_told_too(
+    release: Path, cache: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def edit(rows: pd.DataFrame) -> None:
+        rows.loc[[2, 9], "findings"] = ["#REF!", "#VALUE!"]
+
+    edit_table(release / REPORTS, edit)
+    with caplog.at_level(logging.WARNING):
+        load(release, cache, "reports")
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "hold #REF!, #VALUE!:" in warning
+
+
 def test_images_of_no_split_are_counted_in_one_line(
     indiana_release: Path, cache: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -165,33 +165,43 @@ def test_nothing_is_said_when_nothing_is_absent(
     assert warnings(caplog) == []
 
 
-def test_skip_with_no_image_at_all_is_an_error_with_the_likely_cause(
-    package: str, release: Path, cache: str
+@pytest.mark.parametrize("missing", ["skip", "null"])
+def test_with_no_image_at_all_both_choices_are_an_error_with_the_likely_cause(
+    package: str, release: Path, cache: str, missing: str
 ) -> None:
     for split in load(package, release, cache, split=None).values():
         for path in split["path"]:
             (release / path).unlink()
-    for config in ("images", "studies"):
+    for config, streaming in (("images", False), ("studies", False), ("images", True)):
         with pytest.raises(MissingImagesError) as caught:
-            load(package, release, f"{cache}-2", config, missing="skip")
+            load(package, release, f"{cache}-2", config, missing=missing, streaming=streaming)
         for mention in (str(release), "data_dir", "'reports'"):
             assert mention in str(caught.value)
-    rows = load(package, release, f"{cache}-2", missing="null")
-    assert {row["image"] for row in rows} == {None}
 
 
 # null
 
 
 @pytest.mark.parametrize(("remove", "streaming"), CALLS)
-def test_null_keeps_every_row_and_all_else_in_it(
-    package: str, release: Path, cache: str, streaming: bool, remove: Remove
+def test_null_keeps_every_row_and_all_else_in_it_and_says_how_many(
+    package: str,
+    release: Path,
+    cache: str,
+    streaming: bool,
+    remove: Remove,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    expected = stored(load(package, release, cache))
+    splits = load(package, release, cache, split=None)
+    images = sum(map(len, splits.values()))
+    expected = stored(splits["train"])
     absent = [expected[number]["path"] for number in (0, 3)]
     for path in absent:
         remove(release / path)
-    rows = list(load(package, release, cache, missing="null", streaming=streaming))
+    with caplog.at_level(logging.WARNING):
+        rows = list(load(package, release, cache, missing="null", streaming=streaming))
+    assert warnings(caplog) == [
+        f"missing='null': 2 of {images} images are null, as their file is not there"
+    ]
     assert [row["path"] for row in rows if row["image"] is None] == absent
     assert [row["path"] for row in rows] == [row["path"] for row in expected]
     assert rows[0]["labels"] == expected[0]["labels"]
@@ -269,7 +279,7 @@ def half_fetched(tmp_path_factory: pytest.TempPathFactory, indiana_release: Path
     for section in ("indication", "comparison", "findings", "impression"):
         reports[section] = "XXXX"
     reports.to_csv(release / "indiana_reports.csv", index=False)
-    image = next((indiana_release / "images/images_normalized").iterdir())
+    image = min((indiana_release / "images/images_normalized").iterdir())
     for name in names[:PRESENT]:
         os.link(image, release / name)
     return release

@@ -110,17 +110,27 @@ def test_a_killed_worker_loses_no_file(
     assert contents(out) == contents(undisturbed)
 
 
-def test_a_file_that_cannot_be_written_is_an_error_that_names_the_image(
-    client: Client, large_release: Path, export_cache: str, tmp_path: Path
+def test_a_cluster_meets_all_bad_images_and_later_does_only_what_is_left(
+    client: Client, large_release: Path, undisturbed: Path, export_cache: str, tmp_path: Path
 ) -> None:
-    from cxr_datasets.errors import ImageError
     from cxr_datasets.testing import copy_release, rewrite
 
     release = copy_release(large_release, tmp_path / "release")
-    image = sorted(release.glob("files/*/*/*/*.jpg"))[50]
-    rewrite(image, image.read_bytes()[:-500])
-    with pytest.raises(ImageError, match=image.name):
-        write(release, tmp_path / "out", export_cache, client=client)
+    images = sorted(release.glob("files/*/*/*/*.jpg"))
+    bad = [images[20], images[50]]
+    for image in bad:
+        rewrite(image, image.read_bytes()[:-500])
+    out = tmp_path / "out"
+    with pytest.raises(ExportError, match=r"2 of \d+ images are absent or damaged") as caught:
+        write(release, out, export_cache, client=client)
+    assert any(image.name in str(caught.value) for image in bad)
+    listed = (out / ".cxr" / "problems.csv").read_text()
+    assert all(image.stem in listed for image in bad)
+    assert len(listed.splitlines()) == 3
+    for image in bad:
+        rewrite(image, (large_release / image.relative_to(release)).read_bytes())
+    assert write(release, out, export_cache, client=client).written <= 2
+    assert contents(out) == contents(undisturbed)
 
 
 def test_a_scheduler_is_named_by_its_address(

@@ -8,10 +8,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from cxr_datasets.errors import CxrError
 from cxr_datasets.export import ExportSummary, export
 from cxr_datasets.testing import copy_release, rewrite
 from tests.cxr_datasets.export.conftest import contents, finished
+
+SKIP: dict[str, Any] = {"missing": "skip", "damaged": "skip"}
 
 
 @pytest.fixture
@@ -58,9 +59,9 @@ def test_skipped_images_are_listed_and_no_others(
     broken: set[str], export_cache: str, tmp_path: Path,
 ) -> None:  # fmt: skip
     out = tmp_path / "out"
-    summary = written(partial, out, export_cache, missing="skip", config=config, image_size=size)
+    summary = written(partial, out, export_cache, config=config, image_size=size, **SKIP)
     listed = (out / f"skipped-{config}.txt").read_text().splitlines()
-    assert listed == sorted(absent | broken if size else absent)
+    assert listed == sorted(absent | broken)
     everything = {image.stem for image in mimic_release.glob("files/*/*/*/*.jpg")}
     assert sorted(ids(out, config)) == sorted(everything - set(listed))
     assert summary.skipped == len(listed)
@@ -69,22 +70,22 @@ def test_skipped_images_are_listed_and_no_others(
 
 
 def test_the_list_is_of_the_splits_that_are_written(
-    partial: Path, absent: set[str], export_cache: str, tmp_path: Path
+    partial: Path, absent: set[str], broken: set[str], export_cache: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     listed = []
     for split in ("test", "validation", "train"):
-        written(partial, out, export_cache, missing="skip", split=split)
+        written(partial, out, export_cache, split=split, **SKIP)
         listed.append((out / "skipped-images.txt").read_text().split())
-    assert set(listed[0]) <= set(listed[1]) <= set(listed[2]) == absent
-    assert len(listed[0]) < len(absent)
+    assert set(listed[0]) <= set(listed[1]) <= set(listed[2]) == absent | broken
+    assert len(listed[0]) < len(absent | broken)
 
 
-def test_the_list_survives_a_stop(
-    partial: Path, absent: set[str], broken: set[str], export_cache: str, tmp_path: Path
+def test_the_list_and_the_counts_survive_a_stop(
+    partial: Path, export_cache: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     out, whole = tmp_path / "out", tmp_path / "whole"
-    options = {"missing": "skip", "image_size": 32}
+    options = {"image_size": 32, **SKIP}
     written(partial, whole, export_cache, **options)
     written(partial, out, export_cache, **options)
     for name in ("README.md", "skipped-images.txt", finished(out)[-1]):
@@ -92,8 +93,11 @@ def test_the_list_survives_a_stop(
     # And a file that was finished, but not noted.
     manifest = out / ".cxr" / "images.jsonl"
     manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:2]))
+    caplog.clear()
     assert written(partial, out, export_cache, **options).written == 1
     assert contents(out) == contents(whole)
+    (line,) = (text for text in caplog.messages if text.startswith("damaged="))
+    assert "left out 2 of " in line
 
 
 def test_nothing_is_listed_where_nothing_may_be_skipped(
@@ -105,11 +109,19 @@ def test_nothing_is_listed_where_nothing_may_be_skipped(
     assert (tmp_path / "none" / "skipped-images.txt").read_text() == ""
 
 
-def test_absent_images_are_null_if_so_wished(
-    partial: Path, absent: set[str], export_cache: str, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("size", [None, 32])
+def test_absent_and_damaged_images_are_null_if_so_wished_and_counted(
+    size: int | None, partial: Path, absent: set[str], broken: set[str], export_cache: str,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
     out = tmp_path / "out"
-    summary = written(partial, out, export_cache, missing="null")
+    options = {"missing": "null", "damaged": "null", "image_size": size}
+    with caplog.at_level("WARNING"):
+        summary = written(partial, out, export_cache, **options)
+    (about_absent,) = (text for text in caplog.messages if text.startswith("missing="))
+    (about_damaged,) = (text for text in caplog.messages if text.startswith("damaged="))
+    assert f"3 of {summary.rows} images are null" in about_absent
+    assert f"2 of {summary.rows} images are null" in about_damaged
     tables = list(map(pq.read_table, sorted((out / "images").glob("*.parquet"))))
     null = {
         id
@@ -119,22 +131,5 @@ def test_absent_images_are_null_if_so_wished(
         )
         if image
     }
-    assert null == absent
+    assert null == absent | broken
     assert summary.skipped == 0
-
-
-def test_a_broken_image_is_named_and_what_was_finished_stays(
-    mimic_release: Path, export_cache: str, tmp_path: Path
-) -> None:
-    release = copy_release(mimic_release, tmp_path / "release")
-    whole, out = tmp_path / "whole", tmp_path / "out"
-    written(release, whole, export_cache, image_size=32)
-    last = pq.read_table(whole / finished(whole)[2])["path"][-1].as_py()
-    content = (release / last).read_bytes()
-    rewrite(release / last, content[:-400])
-    with pytest.raises(CxrError, match=last):
-        written(release, out, export_cache, image_size=32)
-    assert finished(out) == finished(whole)[:2]
-    rewrite(release / last, content)
-    assert written(release, out, export_cache, image_size=32).written == len(finished(whole)) - 2
-    assert contents(out) == contents(whole)

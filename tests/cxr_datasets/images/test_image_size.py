@@ -201,8 +201,9 @@ def test_skip_leaves_out_absent_and_truncated_images_and_names_the_truncated(
     everything = load("mimic_cxr_jpg", small_release, cache)["path"]
     with caplog.at_level(logging.WARNING):
         dataset = load(
-            "mimic_cxr_jpg", release, cache, image_size=SIZE, missing="skip", streaming=streaming
-        )
+            "mimic_cxr_jpg", release, cache, image_size=SIZE, missing="skip", damaged="skip",
+            streaming=streaming,
+        )  # fmt: skip
         found = [row["path"] for row in dataset]
     assert found == [path for path in everything if path not in (cut, gone)]
     assert cut in caplog.text
@@ -210,7 +211,7 @@ def test_skip_leaves_out_absent_and_truncated_images_and_names_the_truncated(
 
 def test_null_keeps_their_rows(damaged: tuple[Path, str, str], cache: str) -> None:
     release, cut, gone = damaged
-    dataset = load("mimic_cxr_jpg", release, cache, image_size=SIZE, missing="null")
+    dataset = load("mimic_cxr_jpg", release, cache, image_size=SIZE, missing="null", damaged="null")
     without = [row["path"] for row in dataset if row["image"] is None]
     assert sorted(without) == sorted([cut, gone])
 
@@ -220,7 +221,7 @@ def test_a_truncated_file_that_is_fetched_again_is_there_at_the_next_load(
     damaged: tuple[Path, str, str], cache: str, missing: str, small_release: Path
 ) -> None:
     release, cut, _ = damaged
-    options = {"image_size": SIZE, "missing": missing}
+    options = {"image_size": SIZE, "missing": missing, "damaged": missing}
     before = load("mimic_cxr_jpg", release, cache, **options)
     rewrite(release / cut, (small_release / cut).read_bytes())
     after = load("mimic_cxr_jpg", release, cache, **options)
@@ -235,7 +236,8 @@ def test_studies_lose_the_image_and_stay_in_step(
     damaged: tuple[Path, str, str], cache: str, missing: str, small_release: Path
 ) -> None:
     release, cut, gone = damaged
-    dataset = load("mimic_cxr_jpg", release, cache, "studies", image_size=SIZE, missing=missing)
+    options = {"image_size": SIZE, "missing": missing, "damaged": missing}
+    dataset = load("mimic_cxr_jpg", release, cache, "studies", **options)
     whole = load("mimic_cxr_jpg", small_release, cache, "studies")
     lists = ["images", "image_ids", "views", "paths", "view_positions", "heights"]
     for row in dataset:

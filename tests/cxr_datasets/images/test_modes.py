@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -125,30 +126,51 @@ def test_values_that_are_no_number_do_not_set_the_range() -> None:
     assert decode(row(encoded(nothing, "tiff"))).tolist() == [[0] * 5] * 4
 
 
-@files
-def test_a_release_of_such_images_builds_with_image_size(
-    content: bytes, expected: np.ndarray[Any, Any], small_release: Path, tmp_path: Path
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_release_of_such_images_loads_with_image_size(
+    streaming: bool, small_release: Path, tmp_path: Path
 ) -> None:
-    del expected
     release = copy_release(small_release, tmp_path / "release")
-    load = {"data_dir": str(release), "split": "test", "cache_dir": str(tmp_path / "cache")}
-    for path in datasets.load_dataset("mimic_cxr_jpg", **load)["path"]:
+    load = {"data_dir": str(release), "split": "train", "cache_dir": str(tmp_path / "cache")}
+    paths = datasets.load_dataset("mimic_cxr_jpg", **load)["path"][:]
+    assert len(paths) > len(FILES)
+    contents = dict(zip(paths, cycle(content for content, _ in FILES.values()), strict=False))
+    for path, content in contents.items():
         rewrite(release / path, content)
-    rows = datasets.load_dataset("mimic_cxr_jpg", image_size=30, image_format="png", **load)
-    assert {image.mode for image in rows["image"]} == {"L"}
-    assert difference(rows[0]["image"], decode(row(content), 30)) == 0
+    rows = list(
+        datasets.load_dataset(
+            "mimic_cxr_jpg", image_size=30, image_format="png", streaming=streaming, **load
+        )
+    )
+    assert [row["path"] for row in rows] == paths
+    for found in rows:
+        assert found["image"].mode == "L"
+        assert difference(found["image"], decode(row(contents[found["path"]]), 30)) == 0
 
 
 # Orientation.
 
 
-def turned(orientation: int, form: str) -> bytes:
+TURNED_BY = (None, *(PIL.Image.Transpose[name] for name in (
+    "FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE",
+    "ROTATE_90",
+)))  # fmt: skip
+"""What makes an image of orientation 1 to 8 upright, by the standard of EXIF."""
+
+
+def tagged(orientation: int, form: str) -> tuple[bytes, PIL.Image.Image]:
+    """A file with that tag, and the image that it shows."""
     exif = PIL.Image.Exif()
     exif[ORIENTATION] = orientation
     picture = GREY.copy()
     picture.paste(255, (0, 0, 20, 10))
     options = {"quality": 95} if form == "jpeg" else {}
-    return encoded(picture, form, exif=exif, **options)
+    shown = PIL.Image.open(BytesIO(encoded(picture, form, **options)))
+    method = TURNED_BY[orientation - 1]
+    return (
+        encoded(picture, form, exif=exif, **options),
+        shown if method is None else shown.transpose(method),
+    )
 
 
 @pytest.mark.parametrize("size", [None, 30, 1_000])
@@ -156,8 +178,10 @@ def turned(orientation: int, form: str) -> bytes:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_an_image_is_upright_on_every_path(orientation: int, form: str, size: int | None) -> None:
     """The tag is applied by `datasets` for `row["image"]`, and so by `decode` and `image_size`."""
-    content = turned(orientation, form)
-    upright = datasets.Image().decode_example({"bytes": content, "path": None})
+    content, upright = tagged(orientation, form)
+    if form != "tiff":  # an older Pillow and `datasets` each turn it, and so twice
+        by_datasets = datasets.Image().decode_example({"bytes": content, "path": None})
+        assert difference(by_datasets, upright) == 0
     found = decode(row(content), size)
     assert (
         found.shape

@@ -36,6 +36,27 @@ def sharp_edges(height: int = 1_528, width: int = 1_272) -> PIL.Image.Image:
     return image
 
 
+@pytest.mark.parametrize(
+    ("kind", "size", "margin", "expected"),
+    [("aslant, 6 wide", 512, 2, 34.8), ("upright, 11 wide", 224, 2, 36.6),
+     ("upright, 3 wide", 512, 1, 16.0)],
+)  # fmt: skip
+def test_stripes_of_a_few_pixels_are_as_far_off_as_the_pages_say(
+    kind: str, size: int, margin: int, expected: float
+) -> None:
+    """At real size, for which the pages give their figures."""
+    down, across = np.mgrid[0:3056, 0:2544]
+    pattern = {
+        "aslant, 6 wide": (down + across) // 6,
+        "upright, 11 wide": across // 11,
+        "upright, 3 wide": across // 3,
+    }[kind]
+    content = encoded(PIL.Image.fromarray((pattern % 2 * 255).astype(np.uint8)), quality=95)
+    small = open_small(BytesIO(content), size, margin)
+    full = PIL.Image.open(BytesIO(content)).resize(small.size, PIL.Image.Resampling.LANCZOS)
+    assert psnr(small, full) == pytest.approx(expected, abs=0.3)
+
+
 def psnr(one: PIL.Image.Image, other: PIL.Image.Image) -> float:
     difference = np.asarray(one, float) - np.asarray(other, float)
     mean = (difference**2).mean()

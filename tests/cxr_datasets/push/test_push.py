@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cxr_datasets.cli import main
-from cxr_datasets.errors import HubError, ImageError, OptionError
+from cxr_datasets.errors import ExportError, HubError, OptionError
 from cxr_datasets.export import export, notes
 from cxr_datasets.push import push
 from cxr_datasets.testing import copy_release, rewrite
@@ -299,7 +299,7 @@ def test_a_public_repository_that_holds_the_export_already_is_told_loudly(
 def interrupted(
     request: pytest.FixtureRequest, small_release: Path, tmp_path: Path
 ) -> tuple[Path, str]:
-    """An export that a damaged image ended, with or without a finished split; and its last file."""
+    """An export unfinished for a damaged image, with or without a finished split; and its file."""
     before, end = request.param
     release = copy_release(small_release, tmp_path / "release")
     whole = tmp_path / "whole"
@@ -314,7 +314,7 @@ def interrupted(
     out = tmp_path / "out"
     if before is not None:
         export("mimic-cxr-jpg", release, out, split=before, **options)
-    with pytest.raises(ImageError):
+    with pytest.raises(ExportError):
         export("mimic-cxr-jpg", release, out, **options)
     assert list(out.glob("images/train-*.parquet"))
     return out, f"images/{last.name}"

@@ -11,10 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from cxr_datasets.errors import TableError
+from cxr_datasets.errors import StoreError, TableError
 from cxr_datasets.storage.source import open_place
 from cxr_datasets.tables.reading import read_table
 from cxr_datasets.tables.table import Table
+from tests.fakes.physionet import PhysioNet
 
 TEXT, NUMBER, FLOAT = pa.string(), pa.int64(), pa.float64()
 MARKER = "MARKERofsomebodysreport"
@@ -123,7 +124,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
-@pytest.mark.parametrize("form", ["plain", "packed", "packed in two parts"])
+@pytest.mark.parametrize("form", ["plain", "packed", "packed twice", "packed in two parts"])
 def test_gzip_is_known_by_the_first_bytes_and_not_by_the_name(
     form: str, name: str, tmp_path: Path
 ) -> None:
@@ -132,6 +133,7 @@ def test_gzip_is_known_by_the_first_bytes_and_not_by_the_name(
     content = {
         "plain": text,
         "packed": gzip.compress(text),
+        "packed twice": gzip.compress(gzip.compress(text)),
         "packed in two parts": gzip.compress(text[:half]) + gzip.compress(text[half:]),
     }[form]
     (tmp_path / name).write_bytes(content)
@@ -155,6 +157,19 @@ def test_a_packed_table_in_an_archive_is_read(name: str, tmp_path: Path) -> None
         archive.writestr(name, gzip.compress(b"a,b\n1,x\n"))
     found = read_table(open_place(tmp_path / "all.zip"), name, {"b": TEXT, "a": NUMBER})
     assert found.rows.to_pydict() == {"b": ["x"], "a": [1]}
+
+
+@pytest.mark.parametrize("page", ["<!DOCTYPE html>\n<html>", "<html><body>Log in", "\n <HTML>\n"])
+def test_a_web_page_is_no_table_and_from_a_server_a_fault_of_the_store(
+    page: str, tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_text(page)
+    with pytest.raises(TableError, match=r"t\.csv is a web page .* log in"):
+        read_table(open_place(tmp_path), "t.csv", {"a": TEXT})
+    with PhysioNet({"copy": tmp_path}, open_access=True) as server:
+        place = open_place(server.address("copy"))
+        with pytest.raises(StoreError, match=r"copy/t\.csv: the server answered with a web page"):
+            read_table(place, "t.csv", {"a": TEXT})
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

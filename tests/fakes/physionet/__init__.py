@@ -3,6 +3,7 @@
 from tests.fakes.physionet.faults import (
     Fault,
     NotFound,
+    Page,
     Refuse,
     Reset,
     Short,
@@ -16,6 +17,6 @@ from tests.fakes.physionet.server import PhysioNet
 from tests.fakes.physionet.site import AGENTS, HOST, PASSWORD, USER
 
 __all__ = [
-    "AGENTS", "HOST", "PASSWORD", "USER", "Fault", "NotFound", "PhysioNet", "Refuse", "Request",
-    "Reset", "Short", "Stall", "Status", "Truncate", "WholeBody",
+    "AGENTS", "HOST", "PASSWORD", "USER", "Fault", "NotFound", "Page", "PhysioNet", "Refuse",
+    "Request", "Reset", "Short", "Stall", "Status", "Truncate", "WholeBody",
 ]  # fmt: skip

@@ -32,6 +32,13 @@ class NotFound(Fault):
 
 
 @dataclass(frozen=True)
+class Page(Fault):
+    """Answers 200 with this page in place of the file, as for a login that has run out."""
+
+    body: str = "<!DOCTYPE html><html><title>Log in</title><p>Your session ended.</html>"
+
+
+@dataclass(frozen=True)
 class Refuse(Fault):
     """Closes the connection without an answer.
 

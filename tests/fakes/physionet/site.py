@@ -10,7 +10,16 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.fakes.physionet.faults import Fault, NotFound, Refuse, Rule, Status, Truncate, WholeBody
+from tests.fakes.physionet.faults import (
+    Fault,
+    NotFound,
+    Page,
+    Refuse,
+    Rule,
+    Status,
+    Truncate,
+    WholeBody,
+)
 from tests.fakes.physionet.files import file_answer, index_page, inside
 from tests.fakes.physionet.messages import Answer, Request, page
 
@@ -124,6 +133,8 @@ class Site:
             return page(fault.code, fault.headers), fault
         if isinstance(fault, NotFound):
             return page(404, headers), fault
+        if isinstance(fault, Page):
+            return page(200, headers, fault.body), fault
         answer = self._content(request, mount, target)
         answer.headers.update(headers)
         if isinstance(fault, WholeBody) and answer.size is not None:

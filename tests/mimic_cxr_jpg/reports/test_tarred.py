@@ -14,8 +14,8 @@ import pytest
 
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.storage.source import open_place
-from mimic_cxr_jpg.reports import TarredReports, tarred
-from mimic_cxr_jpg.reports.tarred import read_members
+from mimic_cxr_jpg.reports import TarredReports, tar_members
+from mimic_cxr_jpg.reports.tar_members import read_members
 from tests.mimic_cxr_jpg.reports.archives import Members, damages, some_members
 
 ADDRESS = "somewhere/mimic-cxr-reports.tar.gz"
@@ -165,7 +165,7 @@ def members_in_blocks(count: int = 60) -> Members:
 
 def in_pieces(content: bytes) -> Members | None:
     members: Members = []
-    for piece in tarred.read_pieces(io.BytesIO(content)):
+    for piece in tar_members.read_pieces(io.BytesIO(content)):
         if piece is None:
             return None
         members += zip(piece[0].to_pylist(), piece[1].to_pylist(), strict=True)
@@ -189,7 +189,7 @@ def through_the_cache(content: bytes, folder: Path) -> Members:
 def test_an_ordinary_tar_is_read_whatever_the_size_of_the_pieces(
     form: int, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tarred, "_PIECE", piece)
+    monkeypatch.setattr(tar_members, "_PIECE", piece)
     members = members_in_blocks()
     assert in_pieces(tar_bytes([FOLDER, *members], form)) == members
 
@@ -222,7 +222,7 @@ def test_a_tar_with_an_unusual_member_is_read_too(
 def test_members_after_an_odd_one_are_read_once_and_none_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tarred, "_PIECE", 8_192)
+    monkeypatch.setattr(tar_members, "_PIECE", 8_192)
     members = [(f"files/{number}.txt", b"%d" % number * 300) for number in range(200)]
     members.insert(150, ("b" * 150 + ".txt", b"odd"))
     content = tar_bytes([FOLDER, *members], tarfile.GNU_FORMAT)

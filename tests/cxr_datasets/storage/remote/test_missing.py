@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cxr_datasets.errors import MissingImagesError, StoreError
+from cxr_datasets.export import export
 from cxr_datasets.storage.remote import Remote as RemotePlace
 from cxr_datasets.testing import rewrite
 from tests.fakes.physionet import Fault, NotFound, Reset, Status
@@ -84,6 +85,37 @@ def test_a_release_without_its_images_is_told_before_anything_is_built(
     assert not list(Path(cache).rglob("*train*.arrow"))
 
 
+@pytest.mark.parametrize("missing", ["skip", "null"])
+@pytest.mark.parametrize("streaming", [False, True], ids=["built", "streamed"])
+def test_where_no_image_is_there_both_choices_are_an_error(
+    remote: Remote, missing: str, streaming: bool, cache: str
+) -> None:
+    for split in remote.local().values():
+        for path in split["path"]:
+            (remote.release / path).unlink()
+    options = {"missing": missing, "streaming": streaming, "split": "train"}
+    with pytest.raises(MissingImagesError, match=r"None of the \d+ image files") as caught:
+        list(remote.load(**options))
+    assert remote.address in str(caught.value)
+    assert not list(Path(cache).rglob("*train*.arrow"))
+
+
+@pytest.mark.parametrize("missing", ["skip", "null"])
+@pytest.mark.parametrize("streaming", [False, True], ids=["built", "streamed"])
+@pytest.mark.usefixtures("gone")
+def test_one_line_counts_what_was_absent(
+    remote: Remote, missing: str, streaming: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    splits = remote.local(missing="null")
+    caplog.clear()
+    images = len(splits["train"]) if streaming else sum(map(len, splits.values()))
+    with caplog.at_level("WARNING"):
+        list(remote.load(missing=missing, streaming=streaming, split="train"))
+    (line,) = (text for text in caplog.messages if text.startswith("missing="))
+    assert line.startswith(f"missing='{missing}'")
+    assert f"3 of {images} images" in line
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 def test_a_404_of_the_moment_counts_as_missing(remote: Remote, streaming: bool) -> None:
     path = not_probed(remote)
@@ -125,3 +157,24 @@ def test_two_processes_skip_the_same(remote: Remote, gone: list[str]) -> None:
     expected = rows_of(remote.local(missing="skip"))
     assert rows_of(remote.load(missing="skip", num_proc=2)) == expected
     assert gone[0] not in {row["path"] for row in expected["train"]}
+
+
+@pytest.mark.parametrize("missing", ["skip", "null"])
+def test_an_export_without_a_single_image_keeps_no_file_and_later_goes_on(
+    remote_mimic: Remote, small_release: Path, tmp_path: Path, missing: str
+) -> None:
+    given: dict[str, Any] = {
+        "data_dir": remote_mimic.address, "out": tmp_path / "out", "cache_dir": remote_mimic.cache,
+        "missing": missing, "progress": False,
+    }  # fmt: skip
+    paths = [path for split in remote_mimic.local().values() for path in split["path"]]
+    for path in paths:
+        (remote_mimic.release / path).unlink()
+    with pytest.raises(MissingImagesError, match=rf"None of the {len(paths)} image files"):
+        export("mimic-cxr-jpg", **given)
+    assert list((tmp_path / "out").rglob("*.parquet")) == []
+    for path in paths[1:]:
+        rewrite(remote_mimic.release / path, (small_release / path).read_bytes())
+    summary = export("mimic-cxr-jpg", **given)
+    assert summary.rows == len(paths) - (missing == "skip")
+    assert summary.skipped == (missing == "skip")

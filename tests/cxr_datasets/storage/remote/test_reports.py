@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +28,8 @@ pytestmark = pytest.mark.usefixtures("login")
 
 ZIP = "mimic-cxr-reports.zip"
 PIECE = 1500
+MOST_LOOKED_FOR = 4 * 4
+"""Texts that a start looks for where an archive is found: four in each of four folders."""
 
 
 @pytest.fixture
@@ -93,6 +96,38 @@ def test_a_tree_among_the_images_is_found(
     shutil.unpack_archive(folder / ZIP, remote_mimic.release)
     (folder / ZIP).unlink()
     assert rows_of(remote_mimic.load("reports")) == expected
+
+
+@pytest.mark.parametrize("form", [as_zip, as_tar])
+def test_one_text_among_the_images_hides_no_archive(
+    remote_mimic: Remote, folder: Path, expected: object, form: Callable[[Path], str]
+) -> None:
+    with zipfile.ZipFile(folder / ZIP) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".txt"))
+    form(folder)
+    rewrite(remote_mimic.release / name, b"unpacked")
+    assert rows_of(remote_mimic.load("reports")) == expected
+    assert rows_of(remote_mimic.load("reports", streaming=True)) == expected
+
+
+def test_a_start_looks_for_few_texts_and_fetches_no_archive_to_compare_places(
+    remote_mimic: Remote, folder: Path
+) -> None:
+    for _ in range(2):
+        remote_mimic.server.reset()
+        remote_mimic.stream("reports")
+        assert len(remote_mimic.asked(".txt", "HEAD")) == MOST_LOOKED_FOR
+        assert not remote_mimic.asked(".txt")
+    assert not remote_mimic.asked(".zip")
+
+
+def test_of_a_remote_tree_a_sample_tells_how_many_studies_have_no_report(
+    remote_mimic: Remote, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    as_tree(folder)
+    remote_mimic.load("reports")
+    (line,) = [r.getMessage() for r in caplog.records if "have no report" in r.getMessage()]
+    assert re.match(r"1 of \d+ studies that were looked for have no report in http://", line)
 
 
 def test_a_folder_in_a_remote_archive_holds_reports(

@@ -1,0 +1,68 @@
+"""The members of a zip archive that `zipfile` reads in place: names, repeats, what is not read.
+
+What is said of all members is said when the archive is opened, before a row is made. A single
+member that is not read may be a damaged one: that shows when it is read.
+"""
+
+from __future__ import annotations
+
+import zipfile
+
+from cxr_datasets.errors import StoreError
+from cxr_datasets.storage.addresses import shown
+
+METHODS = {
+    1: "Shrink", 6: "Implode", 9: "Deflate64", 10: "IBM TERSE", 12: "bzip2", 14: "LZMA",
+    93: "Zstandard", 95: "xz", 96: "JPEG", 97: "WavPack", 98: "PPMd", 99: "AES",
+}  # fmt: skip
+"""Names of the methods of compression beyond Deflate, from PKWARE's APPNOTE, section 4.4.5."""
+
+ENCRYPTED = 1
+"""The flag of a member that needs a password."""
+
+_READ = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA,
+         getattr(zipfile, "ZIP_ZSTANDARD", zipfile.ZIP_STORED)}  # fmt: skip
+
+
+def method_name(method: int) -> str:
+    """Name a method of compression, with its number."""
+    return f"{METHODS.get(method, 'a method unknown here')} (method {method})"
+
+
+def write_slashes(archive: zipfile.ZipFile) -> None:
+    """Give members whose names have back-slashes, as some programs on Windows write, slashes."""
+    for info in archive.infolist():
+        if "\\" in info.filename:
+            info.filename = info.filename.replace("\\", "/")
+            archive.NameToInfo[info.filename] = info
+
+
+def check_readable(archive: zipfile.ZipFile, address: str) -> None:
+    """Refuse an archive most of whose members are encrypted, or compressed in an unknown way.
+
+    Args:
+        archive: The archive.
+        address: Where it is.
+
+    Raises:
+        StoreError: It is one.
+    """
+    files = [info for info in archive.infolist() if not info.is_dir()]
+    step = "Unpack it, with 7-Zip for example, and pass the folder that it unpacks to."
+    if 2 * sum(info.flag_bits & ENCRYPTED for info in files) > len(files):
+        raise StoreError(f"{shown(address)} is encrypted. {step}")
+    others = [info.compress_type for info in files if info.compress_type not in _READ]
+    if 2 * len(others) > len(files):
+        raise StoreError(
+            f"{shown(address)} is compressed by {method_name(others[0])}, which is not read here. "
+            f"{step}"
+        )
+
+
+def count_repeats(archive: zipfile.ZipFile) -> tuple[int, int]:
+    """Count the members whose name a later one has, too, and all members.
+
+    `zipfile` and `unzip` take the last one.
+    """
+    names = [info.filename for info in archive.infolist()]
+    return len(names) - len(set(names)), len(names)
