@@ -102,10 +102,12 @@ def opened(path: str) -> Iterator[pa.RecordBatchFileReader]:
     Raises:
         CacheError: It was changed or removed since.
     """
+    # Bound here: a stream that is left open ends with the interpreter, when `pa` is gone.
+    faults = (OSError, pa.ArrowException)
     try:
         with pa.memory_map(path) as file:
             yield pa.ipc.open_file(file, footer_offset=file.size() - _SEAL.size)
-    except (OSError, pa.ArrowException) as error:
+    except faults as error:
         raise CacheError(
             f"The cache was changed while it was used: {path} cannot be read "
             f"({type(error).__name__}). Start again: the file is made anew."
