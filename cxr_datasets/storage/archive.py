@@ -13,7 +13,7 @@ import fsspec
 import numpy as np
 
 from cxr_datasets.storage import addresses
-from cxr_datasets.storage.filesystems import open_files, place_in
+from cxr_datasets.storage.filesystems import damaged_member, open_files, place_in
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.source import Info, Source, kind_of_source
 from cxr_datasets.storage.zip_members import count_repeats
@@ -122,4 +122,4 @@ def _told_damage() -> Iterator[None]:
             f"a member of the archive is encrypted, or compressed in a way not read here ({error})"
         ) from error
     except _DAMAGE as error:
-        raise OSError(f"a member of the archive is damaged ({error})") from error
+        raise damaged_member(error) from error

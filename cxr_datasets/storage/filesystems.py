@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -70,6 +71,15 @@ def open_files(
         return _hub_files(address, options)
     given = _with_defaults(name, given)
     return url_to_fs(address, **given, skip_instance_cache=own and name in ONE_THREAD_EACH)
+
+
+MEMBER_DAMAGE = (BadZipFile, zlib.error)
+"""What `zipfile` raises where the bytes of a member do not fit its checksum, or each other."""
+
+
+def damaged_member(error: Exception) -> OSError:
+    """Build the error for a member of an archive that is damaged."""
+    return OSError(f"a member of the archive is damaged ({error})")
 
 
 def place_in(root: str, path: str) -> str:

@@ -16,7 +16,14 @@ from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.addresses import WEB, is_chain, joined, links, protocol, server_of
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.faults import NOT_THERE, is_passing, is_refusal, store_fault
-from cxr_datasets.storage.filesystems import CONNECTIONS, FEW_CONNECTIONS, open_files, open_web
+from cxr_datasets.storage.filesystems import (
+    CONNECTIONS,
+    FEW_CONNECTIONS,
+    MEMBER_DAMAGE,
+    damaged_member,
+    open_files,
+    open_web,
+)
 from cxr_datasets.storage.pages import refuse_page
 from cxr_datasets.storage.retry import retried, retried_async
 from cxr_datasets.storage.threads import ONE_THREAD_EACH, Threads, threads_for
@@ -73,6 +80,7 @@ class Requests:
 
         Raises:
             FileNotFoundError: By the result: the file is not there.
+            OSError: By the result: it is a member of an archive, and damaged.
             StoreError: By the result: the file may not be read, or every try failed, or came with
                 a page in its place.
         """
@@ -147,6 +155,8 @@ class Requests:
         def final(error: Exception, tries: int) -> Exception:
             if isinstance(error, _OUR_MISTAKES):
                 return error
+            if isinstance(error, MEMBER_DAMAGE):
+                return damaged_member(error)
             if isinstance(error, NOT_THERE) and not is_refusal(error):
                 return error
             return self._explained(place, error, tries)

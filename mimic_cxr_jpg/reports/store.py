@@ -187,11 +187,18 @@ def _decode(content: bytes) -> str:
 
 @contextmanager
 def permitted(address: str) -> Iterator[None]:
-    """Turn a file that may not be read into a `ReportsError` that names it."""
+    """Turn a file that may not or cannot be read into a `ReportsError` that names it."""
     try:
         yield
     except PermissionError:
         raise not_permitted(address) from None
+    except FileNotFoundError:
+        raise
+    except OSError as error:  # such as a damaged member of an archive that holds the release
+        raise ReportsError(
+            f"{address} cannot be read: {error}. Fetch it again and compare it with the release's "
+            "checksums."
+        ) from error
 
 
 def not_permitted(address: str) -> ReportsError:

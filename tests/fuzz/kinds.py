@@ -59,6 +59,12 @@ def mimic_with_a_tar(place: Path) -> None:
     mimic(place, reports="tar.gz", release="2.0.0")
 
 
+def mimic_in_an_archive(place: Path) -> None:
+    mimic_with_a_tree(place)
+    shutil.make_archive(str(place / "copy-mimic"), "zip", place / "copy")
+    shutil.rmtree(place / "copy")
+
+
 def indiana(place: Path, layout: str = "images") -> None:
     indiana_cxr.synthetic.write_release(place / "copy", studies=4, scale=SMALL, layout=layout)
 
@@ -88,7 +94,7 @@ def indiana_export(place: Path) -> None:
 
 def _package_and_copy(place: Path) -> tuple[str, str]:
     copy = next(path for path in place.iterdir() if path.name.startswith("copy"))
-    is_indiana = copy.suffix == ".zip" or (copy / "images").exists()
+    is_indiana = copy.name == "copy.zip" or (copy / "images").exists()
     return "indiana_cxr" if is_indiana else "mimic_cxr_jpg", str(copy)
 
 
@@ -174,6 +180,7 @@ KINDS = {
     "JPEG": Kind(mimic, "copy/files/**/*.jpg", use_copy),
     "PNG": Kind(indiana, "copy/images/*.png", use_copy),
     "archive of Indiana": Kind(indiana_archive, "copy.zip", use_copy),
+    "archive of MIMIC": Kind(mimic_in_an_archive, "copy-mimic.zip", use_copy),
     "zip of reports": Kind(mimic, "copy/mimic-cxr-reports.zip", use_copy),
     "tar of reports": Kind(mimic_with_a_tar, "copy/mimic-cxr-reports.tar.gz", use_copy),
     "report": Kind(mimic_with_a_tree, "copy/files/**/*.txt", use_copy),

@@ -27,7 +27,7 @@ FILES = [
     b"\xff\xd8\xff\xe0",
     b"\x89PNG\r\n\x1a\n",
     b"PK\x03\x04",
-    gzip.compress(b"<html>"),
+    gzip.compress(b"<html>", mtime=0),
     b"subject_id,study_id\n1,2\n",
     b" FINAL REPORT\n EXAMINATION: CHEST (PA AND LAT)\n",
     b"\n\n <unk> is not read as a page",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import zipfile
 from email.utils import formatdate
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from cxr_datasets.errors import StoreError
+from cxr_datasets.errors import ImageError, StoreError, TableError
 from cxr_datasets.storage import retry
 from tests.fakes.physionet import (
     Fault,
@@ -286,3 +287,26 @@ def test_a_server_that_comes_back_costs_no_row(
     back.join()
     assert found == expected
     assert remote_mimic.asked(".jpg")
+
+
+@pytest.mark.parametrize(
+    ("member", "expected"), [(".png", ImageError), ("reports.csv", TableError)]
+)
+def test_a_damaged_member_of_a_remote_archive_is_no_fault_of_the_store(
+    tmp_path: Path, cache: str, member: str, expected: type[Exception]
+) -> None:
+    import datasets
+
+    from indiana_cxr.synthetic import write_release
+
+    archive = write_release(tmp_path / "copy", studies=3, scale=1 / 64, layout="zip")
+    archive = archive / "archive.zip"
+    with zipfile.ZipFile(archive) as opened:
+        entry = next(info for info in opened.infolist() if info.filename.endswith(member))
+    content = bytearray(archive.read_bytes())
+    content[entry.header_offset + 30 + len(entry.filename) + entry.compress_size // 2] ^= 255
+    archive.write_bytes(content)
+    with PhysioNet({"data": archive.parent}, open_access=True) as server:
+        address = server.address("data/archive.zip")
+        with pytest.raises(expected, match="a member of the archive is damaged"):
+            datasets.load_dataset("indiana_cxr", data_dir=address, cache_dir=cache)
