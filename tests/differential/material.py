@@ -8,6 +8,7 @@ import io
 import os
 import random
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -156,7 +157,8 @@ def write_zip(file: Path, members: Iterable[tuple[str, bytes]], rng: random.Rand
     kinds = rng.choice(
         ([zipfile.ZIP_DEFLATED], [zipfile.ZIP_STORED], [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
     )
-    with zipfile.ZipFile(file, "w") as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(file, "w") as archive:
+        warnings.simplefilter("ignore", UserWarning)  # of names that stand twice, on purpose
         for name, content in members:
             archive.writestr(name, content, rng.choice(kinds))
 
