@@ -15,7 +15,7 @@ from typing import Any
 import datasets
 import pyarrow as pa
 
-from cxr_datasets.errors import CxrError
+from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.storage.cache import cache_fault, damaged_in_cache
 
 _BROKEN_INFO = (ValueError, TypeError, KeyError, AttributeError)
@@ -52,16 +52,26 @@ def loading(builder: Any) -> Iterator[None]:
     except (OSError, pa.ArrowException) as error:
         raise damaged_in_cache(_folder(builder), _CUT) from error
     except _BROKEN_INFO as error:
-        if str(error).startswith(_OF_THE_CALL):
-            raise
         raise damaged_in_cache(_folder(builder), _BROKEN) from error
+
+
+@contextmanager
+def choosing_splits() -> Iterator[None]:
+    """Turn what `datasets` raises for a split that does not exist into an `OptionError`."""
+    try:
+        yield
+    except ValueError as error:
+        if isinstance(error, CxrError) or not str(error).startswith(_OF_A_SPLIT):
+            raise
+        raise OptionError(f"split= names no rows: {error}") from None
 
 
 _CUT = "an Arrow file in it is not there, or was cut or changed"
 _BROKEN = f"its {datasets.config.DATASET_INFO_FILENAME} was cut or changed"
-_OF_THE_CALL = ("Unknown split", "Unrecognized instruction", "Requested slice", "Percent slice",
-                "The from", "The unit", "Invalid")  # fmt: skip
-"""How the texts of errors begin that `datasets` raises for a split that does not exist."""
+_OF_A_SPLIT = ("Unknown split", "Bad split", "Split name", "Unrecognized instruction",
+               "Requested slice", "Percent slice", "The from", "The unit", "Invalid",
+               "No instructions", "It is forbidden")  # fmt: skip
+"""How the texts begin that `datasets` has for a split, or a part of one, that does not exist."""
 
 
 def check_rows(builder: Any, loaded: Any) -> None:

@@ -209,7 +209,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; decode errors of the result name the image."""
         self.info.features = name_images(self.info.features)
-        with cached.loading(self):
+        with cached.loading(self), cached.choosing_splits():
             loaded = super().as_dataset(*args, **kwargs)
         cached.check_rows(self, loaded)
         return loaded
@@ -218,7 +218,8 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         """As in `datasets`; decode errors of the result name the image."""
         # Where the dataset is built already, its features come from the cache, as plain ones.
         self.info.features = name_images(self.info.features)
-        return super().as_streaming_dataset(*args, **kwargs)
+        with cached.choosing_splits():
+            return super().as_streaming_dataset(*args, **kwargs)
 
     def _get_examples_iterable_for_split(self, split_generator: Any) -> ShardsAhead:
         """Read ahead over the ends of shards; the step of `datasets` stops at each."""

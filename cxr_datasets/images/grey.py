@@ -6,8 +6,9 @@ The rule, for every place that makes pixels of a file (`decode`, `decode_batch`,
 - Colours, also those of a palette, become luminance: 0.299 R + 0.587 G + 0.114 B, as Pillow has it
   (ITU-R 601-2). Of CIELAB it is the channel L*. Opacity is left out.
 - 16 and 32 bits and floats are scaled over the range of the image's own values, the lowest to 0 and
-  the highest to 255, as MIMIC-CXR-JPG was made from DICOM. A file of 16 bits does not say how many
-  of them are used: 12-bit radiographs, scaled over the range of the type, would be nearly black.
+  the highest to 255, as JPEGs of radiographs are made from DICOM. A file of 16 bits does not say
+  how many of them are used: 12-bit radiographs, scaled over the range of the type, would be nearly
+  black.
   An image of one value becomes 0. NaN counts as the lowest number; infinity is out of the range.
 """
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from cxr_datasets.errors import StoreError, TableError
+from cxr_datasets.errors import TableError
+from cxr_datasets.storage.pages import page_kind
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.resaved import name_form, undo
 from cxr_datasets.tables.table import DAMAGED, Table
@@ -21,9 +22,9 @@ from cxr_datasets.tables.table import DAMAGED, Table
 _GZIP = b"\x1f\x8b"
 _UTF8_MARK = b"\xef\xbb\xbf"
 
-_WEB_PAGE = (
-    "a web page in place of the table. A server sends one to those who are not logged in, or may "
-    "not read the file: log in, look at the file's address in a browser, and fetch it again."
+_PAGE = (
+    "in place of the table. A server sends one to those who are not logged in, or may not read the "
+    "file: log in, look at the file's address in a browser, and fetch it again."
 )
 
 _LONGEST_HEADER = 65_536
@@ -59,7 +60,7 @@ def read_table(
     Raises:
         TableError: The file is empty or broken, lacks a column or has one twice, or a cell is not
             of its type.
-        StoreError: A server sent a web page in its place.
+        StoreError: A server sent a page in its place, or refuses it.
     """
     address = source.shown(path)
     header: Sequence[str] = ()
@@ -68,8 +69,6 @@ def read_table(
             header = file.header
             columns = {name: kind for name, kind in columns.items()
                        if name in header or name not in optional}  # fmt: skip
-            if source.is_remote and file.is_web_page:
-                raise StoreError(f"{address}: the server answered with {_WEB_PAGE}")
             _check_header(address, file, columns)
             rows = _parsed(
                 file, {name: pa.string() if name in exact else columns[name] for name in columns}
@@ -105,11 +104,6 @@ class _Opened:
         """Its first line."""
         text = self.start.removeprefix(_UTF8_MARK).lstrip(b"\r\n")
         return re.split(rb"[\r\n]", text, maxsplit=1)[0]
-
-    @property
-    def is_web_page(self) -> bool:
-        """Whether it is a page, such as that of a login, in place of a table."""
-        return re.match(rb"\s*<(!doctype html|html)", self.first_line, re.IGNORECASE) is not None
 
     @property
     def header(self) -> list[str]:
@@ -165,8 +159,9 @@ def _parsed(file: _Opened, columns: Mapping[str, pa.DataType]) -> pa.Table | Non
 
 def _check_header(address: str, file: _Opened, columns: Mapping[str, pa.DataType]) -> None:
     header = file.header
-    if file.is_web_page:
-        raise TableError(f"{address} is {_WEB_PAGE}")
+    page = page_kind(file.start)
+    if page is not None:
+        raise TableError(f"{address} is a page of {page} {_PAGE}")
     if not set(columns) <= set(header):
         form = name_form(file.first_line, columns)
         if form:

@@ -14,7 +14,7 @@ from datasets import load_dataset
 
 import indiana_cxr
 import mimic_cxr_jpg  # noqa: F401
-from cxr_datasets.errors import CacheError
+from cxr_datasets.errors import CacheError, OptionError
 from cxr_datasets.testing import datasets_under, rewrite, stored
 
 INFO = "dataset_info.json"
@@ -219,9 +219,12 @@ def test_a_built_dataset_with_fewer_rows_than_were_written_is_told(
         load_dataset(package, data_dir=str(release), cache_dir=cache)
 
 
-def test_a_split_that_does_not_exist_is_not_a_fault_of_the_cache(
-    package: str, release: Path, cache: str
+@pytest.mark.parametrize("split", ["nowhere", "train[:1%%]", "train[:-200%]", ""])
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_split_that_does_not_exist_is_an_option_that_is_wrong(
+    package: str, release: Path, cache: str, split: str, streaming: bool
 ) -> None:
-    load_dataset(package, data_dir=str(release), cache_dir=cache)
-    with pytest.raises(ValueError, match="Unknown split"):
-        load_dataset(package, data_dir=str(release), cache_dir=cache, split="nowhere")
+    with pytest.raises(OptionError, match="split= names no rows: "):
+        load_dataset(
+            package, data_dir=str(release), cache_dir=cache, split=split, streaming=streaming
+        )

@@ -164,11 +164,11 @@ def test_a_web_page_is_no_table_and_from_a_server_a_fault_of_the_store(
     page: str, tmp_path: Path
 ) -> None:
     (tmp_path / "t.csv").write_text(page)
-    with pytest.raises(TableError, match=r"t\.csv is a web page .* log in"):
+    with pytest.raises(TableError, match=r"t\.csv is a page of HTML .* log in"):
         read_table(open_place(tmp_path), "t.csv", {"a": TEXT})
     with PhysioNet({"copy": tmp_path}, open_access=True) as server:
         place = open_place(server.address("copy"))
-        with pytest.raises(StoreError, match=r"copy/t\.csv: the server answered with a web page"):
+        with pytest.raises(StoreError, match=r"copy/t\.csv .* a page of HTML came in its place"):
             read_table(place, "t.csv", {"a": TEXT})
 
 
