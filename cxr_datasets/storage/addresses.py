@@ -203,7 +203,8 @@ def _split(option: str, address: str, link: str) -> SplitResult:
     """Cut a link into its parts."""
     try:
         parts = urlsplit(link)
-        _ = parts.port  # looked at for its error only
+        if protocol(link) not in _STORES:  # a bucket is no host, and its name may hold colons
+            _ = parts.port  # looked at for its error only
     except ValueError as error:
         raise OptionError(
             f"{option}={shown(address)} is no address: {error}. Give scheme://host:port/path; "

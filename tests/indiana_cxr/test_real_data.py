@@ -180,7 +180,9 @@ def test_skipped_images_are_counted_in_one_line(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         load(cache, "images", missing="skip")
-    (line,) = [record.getMessage() for record in caplog.records]
+    # Where the few images lie is a line of its own.
+    said = [record for record in caplog.records if not record.name.endswith(".places")]
+    (line,) = [record.getMessage() for record in said]
     assert f"left out {IMAGES - FILES} of {IMAGES} images" in line
 
 
