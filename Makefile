@@ -33,14 +33,20 @@ PLACE := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 
 # What says nothing of `datasets`, or says the same with each: other versions of it leave this out.
 # A test that is not named here runs with every version. Of bad input, tests/indiana_cxr has some.
-WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,docs examples fakes project \
-	mimic_cxr_jpg/bad_input mimic_cxr_jpg/reports mimic_cxr_jpg/synthetic indiana_cxr/synthetic \
+WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes fuzz project \
+	$(addprefix mimic_cxr_jpg/,bad_input reports synthetic test_missing_tables.py test_packing.py \
+	test_resaved.py test_roots.py test_tables.py test_views.py) \
+	$(addprefix indiana_cxr/,synthetic test_layouts.py test_mesh.py test_odd_archives.py \
+	test_odd_tables.py test_splits.py) \
 	$(addprefix cxr_datasets/,cli preview synthetic tables test_names.py test_wheel.py \
-	push/test_push.py \
-	$(addprefix export/,test_cluster.py test_memory.py test_other_stores.py test_refusals.py \
-	test_resume.py test_s3.py test_slurm.py test_stores.py) \
-	$(addprefix storage/,stores remote/test_access.py remote/test_faults.py remote/test_missing.py \
-	remote/test_place.py remote/test_reports.py remote/test_secrets.py)))
+	builder/test_absent.py builder/test_forms.py builder/test_places.py \
+	images/test_modes.py images/test_resize.py images/test_whole.py push/test_push.py \
+	$(addprefix export/,test_cluster.py test_damaged.py test_memory.py test_other_stores.py \
+	test_problems.py test_refusals.py test_resume.py test_s3.py test_slurm.py test_stores.py) \
+	$(addprefix storage/,stores test_addresses.py test_ahead.py test_local_faults.py \
+	test_odd_addresses.py test_pages.py test_retry.py test_sessions.py test_source.py \
+	$(addprefix remote/,test_access.py test_faults.py test_images_elsewhere.py test_missing.py \
+	test_pages.py test_place.py test_reports.py test_secrets.py))))
 
 # Tests wait for servers and other processes half of their time, so two processes a core keep a
 # machine of two cores busy. Each begins with a run of files and takes over what another has left, so
