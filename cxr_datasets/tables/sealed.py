@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cxr_datasets.errors import CacheError
-from cxr_datasets.storage.cache import in_cache, sum_of
+from cxr_datasets.storage.cache import in_cache, sum_of_file
 
 _BUFFER = 2**20
 _SEAL = struct.Struct("<8sQQ")
@@ -88,10 +88,11 @@ def is_whole(path: str) -> bool:
         version = (path, found.st_ino, found.st_size, found.st_mtime_ns)
         size = found.st_size - _SEAL.size
         if size > 0 and version not in _whole:
-            with pa.memory_map(path) as file:
-                seal = file.read_at(_SEAL.size, size)
-                if seal == _SEAL.pack(_MARK, size, sum_of(file.read_at(size, 0))):
-                    _whole.add(version)
+            with Path(path).open("rb") as file:
+                file.seek(size)
+                seal = file.read()
+            if seal == _SEAL.pack(_MARK, size, sum_of_file(path, size)):
+                _whole.add(version)
         return version in _whole
 
 
@@ -115,8 +116,7 @@ def opened(path: str) -> Iterator[pa.RecordBatchFileReader]:
 
 
 def _seal(path: str) -> None:
-    with pa.memory_map(path) as file:
-        size = file.size()
-        total = sum_of(file.read_at(size, 0))
+    size = Path(path).stat().st_size
+    total = sum_of_file(path, size)
     with Path(path).open("ab") as file:
         file.write(_SEAL.pack(_MARK, size, total))
