@@ -97,7 +97,7 @@ def _check_other(content: bytes) -> None:
     page = page_kind(content)
     if page:
         raise DamagedImage(
-            f"is a page of {page}, such as a server sends to those who are not logged in, and no image"
+            f"is a page of {page}, such as a server sends without a login, and no image"
         )
     with PIL.Image.open(BytesIO(content)) as image:
         image.load()

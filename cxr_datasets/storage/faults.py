@@ -29,7 +29,7 @@ _REFUSING_NAMES = ("Credential", "Authentication", "GoogleAuth", "RefreshError",
 """Parts of the texts and class names of errors that have no HTTP status."""
 
 _LOG_IN = (
-    "Servers, and proxies before them, send such a page to those who are not logged in, or no longer is: "
+    "Servers, and proxies before them, send such a page without a login, or once it has run out: "
     "log in again, and open the address in a browser to see what the page says."
 )
 

@@ -20,7 +20,7 @@ WHAT = {
     "gone": "is not there",
     "empty": "is not there",
     "cut": "is a JPEG that is cut off: its last 4,096 bytes hold no end marker FF D9",
-    "page": "is a page of HTML, such as a server sends to those who are not logged in, and no image",
+    "page": "is a page of HTML, such as a server sends without a login, and no image",
 }
 """How an image is bad, and what the list says of it."""
 
