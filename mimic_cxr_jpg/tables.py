@@ -195,15 +195,13 @@ def study_times(metadata: Table) -> pa.Array:
     # Checked first, as neither NaN nor 1e30 can become an integer.
     in_a_day = pc.and_(pc.greater_equal(number, 0.0), pc.less(number, 240_000.0))
     metadata.require("StudyTime", in_a_day, expected)
-    scaled = pc.multiply(number, 1000.0)
-    rounded = pc.round(scaled)
-    thousandths = pc.cast(rounded, pa.int64())
+    thousandths = _thousandths(number)
     milliseconds = _remainder(thousandths, 100_000)  # SSfff
     minutes = _remainder(pc.divide(thousandths, 100_000), 100)
     hours = pc.divide(thousandths, 10_000_000)
     valid = pc.and_(pc.less(milliseconds, 60_000), pc.less(minutes, 60))
     metadata.require("StudyTime", valid, expected)
-    _tell_finer_times(metadata, pc.abs(pc.subtract(scaled, rounded)))
+    _tell_finer_times(metadata, pc.abs(pc.subtract(pc.multiply(number, 1000.0), thousandths)))
     total = pc.add(
         pc.add(pc.multiply(hours, 3_600_000), pc.multiply(minutes, 60_000)), milliseconds
     )
@@ -230,10 +228,15 @@ def comparable_times(metadata: Table) -> pa.Array:
     Returns:
         int64, the same for the same day and millisecond; a blank is like no other value.
     """
-    milliseconds = pc.cast(pc.round(pc.multiply(metadata["StudyTime"], 1000.0)), pa.int64())
+    milliseconds = _thousandths(metadata["StudyTime"])
     blank = pa.scalar(-1, pa.int64())
     days = pc.multiply(pc.fill_null(metadata["StudyDate"], blank), 1_000_000_000)
     return pc.add(days, pc.fill_null(milliseconds, blank))
+
+
+def _thousandths(times: pa.Array) -> pa.Array:
+    """Turn floats HHMMSS.fff into exact integers HHMMSSfff."""
+    return pc.cast(pc.round(pc.multiply(times, 1000.0)), pa.int64())
 
 
 def _remainder(numbers: pa.Array, divisor: int) -> pa.Array:

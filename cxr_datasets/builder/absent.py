@@ -9,7 +9,7 @@ import pyarrow as pa
 from cxr_datasets.builder.forms import Form
 from cxr_datasets.builder.places import ImagePlace, best_form, spread
 from cxr_datasets.errors import MissingImagesError
-from cxr_datasets.storage.addresses import ARCHIVE
+from cxr_datasets.storage.addresses import is_archive
 from cxr_datasets.storage.source import EMPTY, Source, told_names
 
 _FOLDERS_LOOKED_INTO = 8
@@ -86,7 +86,7 @@ def _images_in(
     if place.source.is_remote:
         return
     paths_of = [f"{folder}/{name}" if folder else name for name in names]
-    inner = [path for path in paths_of if path.endswith(ARCHIVE) or place.source.is_folder(path)]
+    inner = [path for path in paths_of if is_archive(path) or place.source.is_folder(path)]
     for path in inner[:_FOLDERS_LOOKED_INTO]:
         source = place.source.folder(path)
         if source.is_broken:

@@ -19,6 +19,7 @@ import fsspec
 from cxr_datasets.errors import CxrError, ExportError, OptionError
 from cxr_datasets.export.sinks import Explaining, LocalSink, Sink, StoreSink
 from cxr_datasets.storage import addresses
+from cxr_datasets.storage.cache import NO_ROOM
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.faults import is_refusal
 from cxr_datasets.storage.filesystems import open_files
@@ -33,8 +34,6 @@ _WHOLE_OR_NOT_AT_ALL = frozenset(
     {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "r2"}
 )
 """Stores that show a file only once its last byte has arrived."""
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY)
 
@@ -268,7 +267,7 @@ class Folder:
     def _explanation(self, name: str, done: str, error: Exception) -> str:
         where = addresses.shown(self.address(name))
         number = error.errno if isinstance(error, OSError) else None
-        if number in _NO_ROOM:
+        if number in NO_ROOM:
             return (
                 f"{where} could not be {done}: {os.strerror(number or 0)}. Make room and run "
                 "the same command again: it goes on with the files that are not there yet."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from zipfile import BadZipFile
@@ -13,7 +12,7 @@ import fsspec
 import numpy as np
 
 from cxr_datasets.storage import addresses
-from cxr_datasets.storage.filesystems import damaged_member, open_files, place_in
+from cxr_datasets.storage.filesystems import MEMBER_DAMAGE, damaged_member, open_files, place_in
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.source import Info, Source, kind_of_source
 from cxr_datasets.storage.zip_members import count_repeats
@@ -21,7 +20,7 @@ from cxr_datasets.storage.zip_members import count_repeats
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)
 
 _DAMAGE = (
-    BadZipFile, zlib.error, struct.error, EOFError, OverflowError, UnicodeDecodeError, ValueError,
+    *MEMBER_DAMAGE, struct.error, EOFError, OverflowError, UnicodeDecodeError, ValueError,
     RuntimeError,  # of a password or a method that `zipfile` does not know, or a bit says so
 )  # fmt: skip
 """What `zipfile` raises where an archive is cut or has changed bytes."""

@@ -15,7 +15,7 @@ from fsspec.core import url_to_fs
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.addresses import WEB, cut, is_remote, links, protocol, shown
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.pages import refuse_page
+from cxr_datasets.storage.pages import A_PAGE, refuse_page
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.threads import ONE_THREAD_EACH
 from cxr_datasets.storage.zip_members import check_readable, write_slashes
@@ -28,9 +28,6 @@ FEW_CONNECTIONS = 8
 """Most requests at once, by protocol, and for others. Some web servers block users beyond that."""
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-
-_A_PAGE = 65_536
-"""Bytes that are looked at of what should be an archive and is none."""
 
 # Newer versions of fsspec do this themselves. With older ones a forked process would wait for ever
 # for a thread that only its parent has.
@@ -110,7 +107,7 @@ def _archive_files(
     except BadZipFile:
         if is_remote(rest):
             file.seek(0)
-            refuse_page(file.read(_A_PAGE), place)
+            refuse_page(file.read(A_PAGE), place)
         raise
     check_readable(archive.zip, rest)
     write_slashes(archive.zip)

@@ -14,8 +14,9 @@ _PAGES = (".html", ".htm", ".xhtml", ".xml", ".json")
 _LOOKED_AT = 1_024
 """Bytes at the start of a file that are looked at."""
 
-_LONGEST_JSON = 65_536
-"""Bytes of the longest answer that is parsed as JSON: those that report an error are short."""
+A_PAGE = 65_536
+"""Bytes at the start of an answer that tell whether it is a page; JSON, which is told by its end,
+must be no longer: answers that report an error are short."""
 
 _BLANK = b" \t\r\n\f\xef\xbb\xbf"  # and the byte order mark of UTF-8
 _FIRST = tuple(bytes([byte]) for byte in b"<{[" + _BLANK)
@@ -51,7 +52,7 @@ def page_kind(content: bytes) -> str | None:
         return "HTML"
     if start.startswith(b"<?xml"):
         return "XML"
-    if start.startswith((b"{", b"[")) and len(content) <= _LONGEST_JSON and _is_json(content):
+    if start.startswith((b"{", b"[")) and len(content) <= A_PAGE and _is_json(content):
         return "JSON"
     return None
 

@@ -16,7 +16,7 @@ from cxr_datasets._version import __version__
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.faults import status
 from cxr_datasets.storage.logins import Login, find_login, ways_to_log_in
-from cxr_datasets.storage.pages import PageError, refuse_page
+from cxr_datasets.storage.pages import A_PAGE, PageError, refuse_page
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.sites import site_of
 
@@ -25,8 +25,7 @@ AGENT = f"cxr-datasets/{__version__} (+https://pypi.org/project/cxr-datasets/)"
 
 _KINDS_OF_PAGES = ("text/html", "application/xhtml+xml", "application/json")
 _SUFFIX = re.compile(r"\.\w*[a-zA-Z]\w*$")
-_A_PAGE = 65_536
-"""What servers call a page, names that are not those of folders, and bytes that are looked at."""
+"""What servers call a page, and names that are not those of folders."""
 
 SILENCE = 60.0
 """Seconds without a byte after which a request counts as failed."""
@@ -113,7 +112,7 @@ class WebFiles(HTTPFileSystem):
         if kind in _KINDS_OF_PAGES and not folder and _SUFFIX.search(name):
             # Some servers call every file a page, so what matters is how it begins. And some show
             # a folder as one, by its own name.
-            refuse_page(await self._cat_file(url, start=0, end=_A_PAGE), url)
+            refuse_page(await self._cat_file(url, start=0, end=A_PAGE), url)
         size = None if folder else headers.get("Content-Length")
         return {
             "name": url,

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.storage.source import Source, Stamp
+from cxr_datasets.tables.index import spread_places
 
 _logger = logging.getLogger(__name__)
 
@@ -55,11 +56,9 @@ def spread(items: Sequence[_T], count: int) -> list[_T]:
 
     Args:
         items: The items.
-        count: How many to take, more than one.
+        count: How many to take.
     """
-    if len(items) <= count:
-        return list(items)
-    return [items[round(n * (len(items) - 1) / (count - 1))] for n in range(count)]
+    return [items[place] for place in spread_places(len(items), count)]
 
 
 class ReportStore(ABC):

@@ -121,15 +121,6 @@ def blank_texts(material: Material, rng: random.Random) -> None:
 # The copy.
 
 
-def unfinished_images(material: Material, rng: random.Random) -> None:
-    """Take images away and leave others empty, as a download that is not at its end does."""
-    for place in rng.sample(sorted(material.images), len(material.images) // 3):
-        del material.images[place]
-        if rng.random() < 0.3:
-            material.beside[place] = b""
-    material.options["missing"] = rng.choice(("skip", "null"))
-
-
 def other_files(material: Material, rng: random.Random) -> None:
     """Put in what lies about in copies."""
     material.beside |= {
@@ -153,7 +144,7 @@ def choose_split(material: Material, rng: random.Random) -> None:
 
 MUTATIONS = (
     other_uids, merge_studies, one_image_each, reports_of_others, redraw_views, redraw_codes,
-    odd_texts, blank_texts, unfinished_images, other_files, choose_views, choose_split,
+    odd_texts, blank_texts, any_table.unfinished_images, other_files, choose_views, choose_split,
     any_table.shuffle_rows, any_table.add_columns, any_table.shuffle_columns,
 )  # fmt: skip
 """In the order in which they are applied."""

@@ -87,6 +87,15 @@ def shuffle_rows(material: Material, rng: random.Random) -> None:
         rng.shuffle(table.rows)
 
 
+def unfinished_images(material: Material, rng: random.Random) -> None:
+    """Take images away and leave others empty, as a download that is not at its end does."""
+    for place in rng.sample(sorted(material.images), len(material.images) // 3):
+        del material.images[place]
+        if rng.random() < 0.3:
+            material.beside[place] = b""
+    material.options["missing"] = rng.choice(("skip", "null"))
+
+
 def shuffle_columns(material: Material, rng: random.Random) -> None:
     for table in material.tables.values():
         rng.shuffle(table.names)

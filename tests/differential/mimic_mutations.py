@@ -233,15 +233,6 @@ _PIECES = (_known_header, _known_header, _longer_header, _nearly_a_header, _text
 # The copy.
 
 
-def unfinished_images(material: Material, rng: random.Random) -> None:
-    """Take images away and leave others empty, as a download that is not at its end does."""
-    for place in rng.sample(sorted(material.images), len(material.images) // 3):
-        del material.images[place]
-        if rng.random() < 0.3:
-            material.beside[place] = b""
-    material.options["missing"] = rng.choice(("skip", "null"))
-
-
 def other_files(material: Material, rng: random.Random) -> None:
     """Put in what lies about in copies: listings, unfinished files, a table of another version."""
     material.beside |= {
@@ -265,7 +256,7 @@ def choose_views(material: Material, rng: random.Random) -> None:
 MUTATIONS = (
     merge_studies, divide_studies, extreme_ids, fewer_images, redraw_splits, redraw_views,
     odd_metadata, no_label_rows, redraw_labels, labels_of_others, no_radiologist, absent_reports,
-    odd_reports, unfinished_images, other_files, choose_views, any_table.shuffle_rows,
+    odd_reports, any_table.unfinished_images, other_files, choose_views, any_table.shuffle_rows,
     any_table.add_columns, any_table.shuffle_columns, no_label_tables,
 )  # fmt: skip
 """In the order in which they are applied."""
