@@ -64,12 +64,14 @@ def test_a_renamed_folder_is_found_and_named_as_the_option_that_would_do(
     assert found["train"][0]["image"].mode == "L"
 
 
+@pytest.mark.parametrize("suffix", [".zip", ".ZIP"])
 def test_an_archive_beside_the_tables_is_named_as_the_option_that_would_do(
-    package: str, release: Path, cache: str
+    package: str, release: Path, cache: str, suffix: str
 ) -> None:
-    archive = shutil.make_archive(str(release / "small"), "zip", release, TOP[package])
+    packed = shutil.make_archive(str(release / "small"), "zip", release, TOP[package])
+    archive = Path(packed).rename(release / f"small{suffix}")
     shutil.rmtree(release / TOP[package])
-    assert f"pass images={archive!r}" in error_of(package, release, cache)
+    assert f"pass images={str(archive)!r}" in error_of(package, release, cache)
 
 
 def test_where_nothing_near_has_them_the_options_are_named(
