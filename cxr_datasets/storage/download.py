@@ -11,7 +11,9 @@ from typing import BinaryIO
 import numpy as np
 from filelock import FileLock
 
+from cxr_datasets import limits
 from cxr_datasets.errors import StoreError
+from cxr_datasets.limits import Limit, check_limit
 from cxr_datasets.storage.cache import in_cache, sum_of
 from cxr_datasets.storage.source import Source
 
@@ -19,7 +21,7 @@ PIECE = 8 * 2**20
 """Bytes of one request, and so the most that is lost when a copy breaks off."""
 
 
-def fetched(source: Source, path: str, folder: str) -> Path:
+def fetched(source: Source, path: str, folder: str, limit: Limit = limits.LARGEST_ARCHIVE) -> Path:
     """Copy a file into a folder, unless this version of the file is already there.
 
     A copy that broke off is continued, and one that was changed since is made anew. Two processes
@@ -29,6 +31,7 @@ def fetched(source: Source, path: str, folder: str) -> Path:
         source: Where the file is.
         path: Its path within the source.
         folder: Local folder. It is made if it does not exist.
+        limit: How many bytes it may have.
 
     Returns:
         The copy. It has the file's name after a key of its address and version.
@@ -36,9 +39,11 @@ def fetched(source: Source, path: str, folder: str) -> Path:
     Raises:
         CacheError: There is no room for it, or the disk refuses it.
         FileNotFoundError: The file is not there.
+        TooLargeError: It has more bytes than the limit.
         StoreError: The store refuses it, failed again and again, or sent another size than it said.
     """
     stamp = source.stamp(path)
+    check_limit(stamp.size, limit)
     key = hashlib.sha256(repr((source.root, tuple(stamp))).encode()).hexdigest()[:16]
     copy = Path(folder) / f"{key}-{posixpath.basename(path)}"
     if _is_whole(copy):
@@ -85,6 +90,8 @@ def _complete(source: Source, path: str, size: int, unfinished: Path) -> None:
         for piece in source.pieces(path, file.tell(), size, PIECE):
             with in_cache(unfinished):
                 _append(file, piece)
+            if size and file.tell() > size:
+                break  # more comes than there is
         with in_cache(unfinished):
             os.fsync(file.fileno())
         found = file.tell()

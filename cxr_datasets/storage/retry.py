@@ -7,14 +7,14 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
-from cxr_datasets.storage.faults import is_passing
+from cxr_datasets import limits
+from cxr_datasets.storage.faults import is_passing, retry_after
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
-LONGEST_IN_ALL = 180.0
+LONGEST_IN_ALL = limits.LONGEST_RETRY
 MOST_TRIES = 7
 """Of a request to a store; see `Patience`."""
 
@@ -53,7 +53,7 @@ class Patience:
         if self.tries >= self.most_tries or not self.passes(error):
             return None
         growing = min(self.longest_wait, self.first_wait * 2 ** (self.tries - 1))
-        wait = max(growing * random.uniform(0.75, 1.25), _retry_after(error))
+        wait = max(growing * random.uniform(0.75, 1.25), retry_after(error))
         return wait if time.monotonic() - self.began + wait <= self.longest_in_all else None
 
 
@@ -99,18 +99,3 @@ def _give_up(error: Exception, told: Exception) -> NoReturn:
     if told is error:
         raise error
     raise told from told.__cause__
-
-
-def _retry_after(error: Exception) -> float:
-    """Seconds that the server asks us to wait, which it gives as a number or a date; or 0."""
-    answers: tuple[Any, ...] = (error, getattr(error, "response", None))
-    headers: Any = next((a.headers for a in answers if getattr(a, "headers", None)), {})
-    asked = headers.get("Retry-After")
-    if not asked:
-        return 0.0
-    if asked.isdecimal():
-        return float(asked)
-    try:
-        return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
-    except ValueError:
-        return 0.0

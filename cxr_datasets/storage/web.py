@@ -12,11 +12,14 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from fsspec.implementations.http import HTTPFileSystem
 
+from cxr_datasets import limits
 from cxr_datasets._version import __version__
+from cxr_datasets.storage.answers import LimitedAnswer
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.faults import status
 from cxr_datasets.storage.logins import Login, find_login, ways_to_log_in
 from cxr_datasets.storage.pages import A_PAGE, PageError, refuse_page
+from cxr_datasets.storage.requests import answer_limit
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.sites import site_of
 
@@ -86,13 +89,16 @@ class WebFiles(HTTPFileSystem):
         given = {**client.get("headers", {}), **options.get("headers", {})}
         options["headers"] = {**own, **{name.title(): given[name] for name in given}}
         defaults = {
-            "timeout": aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=SILENCE),
+            "timeout": aiohttp.ClientTimeout(
+                total=limits.LONGEST_REQUEST, sock_connect=30, sock_read=SILENCE
+            ),
             "cookies": dict(site.cookies) if site and self._login else {},
         }
         super().__init__(client_kwargs={**defaults, **client}, get_client=_client, **options)
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> Any:
         """List a folder, by the name with a final slash, which avoids a redirect."""
+        answer_limit.set(limits.LARGEST_PAGE)
         found = await super()._ls(f"{url.rstrip('/')}/", detail, **kwargs)
         if detail:
             return [{**entry, "name": unquote(entry["name"])} for entry in found]
@@ -165,5 +171,5 @@ async def _client(**kwargs: Any) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         cookie_jar=aiohttp.CookieJar(unsafe=True),
         requote_redirect_url=False,
-        **kwargs,
+        **{"response_class": LimitedAnswer, **kwargs},
     )

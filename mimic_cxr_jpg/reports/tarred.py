@@ -11,6 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import limits
+from cxr_datasets.limits import check_limit
+from cxr_datasets.storage.metered import Metered
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
 from mimic_cxr_jpg.reports.archived import ArchivedReports, damaged
@@ -65,6 +68,7 @@ class TarredReports(ArchivedReports):
                     break
                 names, contents = piece
                 read += len(names)
+                check_limit(read, limits.MOST_MEMBERS)
                 no_links = [pa.nulls(len(names), kind) for kind in (pa.string(), pa.bool_())]
                 yield pa.table([names, decoded(contents), *no_links], _TEXTS)
             else:
@@ -75,17 +79,22 @@ class TarredReports(ArchivedReports):
             members = islice(read_members(stream, self.address), read, None)
             while some := list(islice(members, _MEMBERS_AT_ONCE)):
                 read += len(some)
+                check_limit(read, limits.MOST_MEMBERS)
                 yield _table(some)
         if not read:
             raise damaged(self.address, "it is an archive without a file")
 
     @contextmanager
     def _stream(self) -> Iterator[Any]:
-        with permitted(self.address), self.held.arrow_file(self.held_path) as file:
+        with permitted(self.address), self._file() as file:
             is_packed = file.read(len(_GZIP)) == _GZIP
-        with permitted(self.address), self.held.arrow_file(self.held_path) as file:
+        with permitted(self.address), self._file() as file:
             # Unlike gzip's own, this one goes on where one compressed stream follows another.
-            yield pa.CompressedInputStream(file, "gzip") if is_packed else file
+            stream = pa.CompressedInputStream(file, "gzip") if is_packed else file
+            yield Metered(stream, limits.LARGEST_UNPACKED)
+
+    def _file(self) -> pa.NativeFile:
+        return self.held.arrow_file(self.held_path, limits.LARGEST_ARCHIVE)
 
     def _listing(self) -> tuple[pa.Array, Links]:
         name, link, is_hard = (

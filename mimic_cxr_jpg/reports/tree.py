@@ -9,6 +9,7 @@ from itertools import islice
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import limits
 from cxr_datasets.storage.source import EMPTY, Stamp
 from mimic_cxr_jpg.reports.store import (
     SAMPLE,
@@ -89,7 +90,7 @@ class ReportTree(ReportStore):
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`."""
         paths = places.to_pylist()
-        files = zip(paths, self.source.each(paths), strict=True)
+        files = zip(paths, self.source.each(paths, limits.LARGEST_REPORT), strict=True)
         return decoded([self._content(path, read) for path, read in files])
 
     def _content(self, path: str, read: Callable[[], bytes]) -> bytes | None:

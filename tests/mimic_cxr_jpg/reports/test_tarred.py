@@ -12,7 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from cxr_datasets import limits
 from cxr_datasets.errors import ReportsError
+from cxr_datasets.storage.metered import Metered
 from cxr_datasets.storage.source import open_place
 from mimic_cxr_jpg.reports import TarredReports, tar_members
 from mimic_cxr_jpg.reports.tar_members import read_members
@@ -39,7 +41,7 @@ def tar_bytes(
 
 
 def files_in(stream: Any) -> Members:
-    members = read_members(stream, ADDRESS)
+    members = read_members(Metered(stream, limits.LARGEST_UNPACKED), ADDRESS)
     return [(name, content) for name, content, link in members if link is None]
 
 
@@ -165,7 +167,7 @@ def members_in_blocks(count: int = 60) -> Members:
 
 def in_pieces(content: bytes) -> Members | None:
     members: Members = []
-    for piece in tar_members.read_pieces(io.BytesIO(content)):
+    for piece in tar_members.read_pieces(Metered(io.BytesIO(content), limits.LARGEST_UNPACKED)):
         if piece is None:
             return None
         members += zip(piece[0].to_pylist(), piece[1].to_pylist(), strict=True)
