@@ -14,9 +14,11 @@ class Limit(int):
 
     Attributes:
         what: What is counted, such as `bytes of one image`.
+        name: Its name in this module.
     """
 
     what: str
+    name: str = ""
 
     def __new__(cls, most: int, what: str) -> Limit:
         """Make it of the number and of what it counts."""
@@ -36,12 +38,11 @@ def too_large(limit: Limit, found: int | str = "more were found") -> TooLargeErr
         limit: One of this module.
         found: How many it has; or a clause that says it, where that is not known.
     """
-    name = next((name for name, value in globals().items() if value is limit), "")
     if isinstance(found, int):
         found = f"it has {found:,}"
     return TooLargeError(
         f"is beyond a limit: at most {limit:,} {limit.what} are read "
-        f"(cxr_datasets.limits.{name}), and {found}"
+        f"(cxr_datasets.limits.{limit.name}), and {found}"
     )
 
 
@@ -131,3 +132,7 @@ they come within seconds, and on slow connections within a minute."""
 LONGEST_RETRY = 180.0
 """Seconds from the first try of a request to the last one. If a server asks by `Retry-After` for a
 longer wait, the request fails at once."""
+
+for _name, _value in list(globals().items()):
+    if isinstance(_value, Limit):
+        _value.name = _name

@@ -49,7 +49,10 @@ for line in sys.stdin:
     ask = json.loads(line)
     for name, most in ask["limits"].items():
         kind = usual[name]
-        setattr(limits, name, limits.Limit(most, kind.what) if hasattr(kind, "what") else most)
+        changed = limits.Limit(most, kind.what) if hasattr(kind, "what") else most
+        if hasattr(kind, "what"):
+            changed.name = name
+        setattr(limits, name, changed)
     began = time.monotonic()
     try:
         answer = {"rows": rows(ask), "error": "", "text": ""}

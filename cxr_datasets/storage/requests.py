@@ -16,7 +16,15 @@ from fsspec.asyn import get_loop
 from cxr_datasets import limits
 from cxr_datasets.errors import StoreError
 from cxr_datasets.limits import Limit, TooLargeError, check_limit
-from cxr_datasets.storage.addresses import WEB, is_chain, joined, links, protocol, server_of
+from cxr_datasets.storage.addresses import (
+    WEB,
+    is_chain,
+    joined,
+    links,
+    protocol,
+    server_of,
+    shown,
+)
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.faults import NOT_THERE, is_passing, is_refusal, status, store_fault
 from cxr_datasets.storage.filesystems import (
@@ -191,7 +199,12 @@ class Requests:
             if isinstance(error, _OUR_MISTAKES):
                 return error
             if isinstance(error, TooLargeError):
-                return error
+                if check is not None:
+                    return error  # and who reads it knows what it is
+                return StoreError(
+                    f"{shown(self._address_of(place))} {error}. Check that the address is that of "
+                    "the release's folder."
+                )
             if isinstance(error, MEMBER_DAMAGE):
                 return damaged_member(error)
             if isinstance(error, NOT_THERE) and not is_refusal(error):

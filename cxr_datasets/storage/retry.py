@@ -14,7 +14,6 @@ from cxr_datasets.storage.faults import is_passing, retry_after
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
-LONGEST_IN_ALL = limits.LONGEST_RETRY
 MOST_TRIES = 7
 """Of a request to a store; see `Patience`."""
 
@@ -42,7 +41,7 @@ class Patience:
     most_tries: int = field(default_factory=lambda: MOST_TRIES)
     first_wait: float = field(default_factory=lambda: FIRST_WAIT)
     longest_wait: float = field(default_factory=lambda: LONGEST_WAIT)
-    longest_in_all: float = field(default_factory=lambda: LONGEST_IN_ALL)
+    longest_in_all: float = field(default_factory=lambda: limits.LONGEST_RETRY)
     passes: Callable[[Exception], bool] = is_passing
     tries: int = 0
     began: float = field(default_factory=time.monotonic)

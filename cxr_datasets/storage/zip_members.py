@@ -45,6 +45,13 @@ class Guarded:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
+    def __enter__(self) -> Guarded:  # fsspec takes what this gives
+        self._file.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.__exit__(*error)
+
     def read(self, size: int = -1) -> bytes:
         """Read some bytes.
 
