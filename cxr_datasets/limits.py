@@ -59,7 +59,7 @@ def check_limit(count: int, limit: Limit) -> None:
 # --- images ---------------------------------------------------------------------------------------
 
 LARGEST_IMAGE = Limit(32 * MIB, "bytes of one image")
-"""Bytes of one image file; the largest known has 5 MB, and 16-bit pixels of the largest detectors
+"""Bytes of one image file; usual ones have 1 to 5 MB, and 16-bit pixels of the largest detectors
 (4,280 x 3,520) without any compression have 30 MB."""
 
 MOST_PIXELS = Limit(50_000_000, "pixels of one image")
@@ -71,13 +71,14 @@ MOST_SCANS = Limit(200, "scans of one JPEG")
 # --- tables ---------------------------------------------------------------------------------------
 
 LARGEST_TABLE = Limit(256 * MIB, "bytes of one table")
-"""Bytes of one table, as it is stored and unpacked; the largest known has 70 MB unpacked."""
+"""Bytes of one table, as it is stored and unpacked; the largest known has about 70 MB
+unpacked."""
 
 MOST_LINES = Limit(2_000_000, "lines of one table")
-"""Lines of one table; the longest known has 377,111."""
+"""Lines of one table, which are counted in samples; the longest known has 377,111."""
 
 LONGEST_LINE = Limit(1 * MIB, "bytes of one line of a table")
-"""Bytes of one line of a table, line ends in its cells included; the longest known has 8,000."""
+"""Bytes of one line of a table, line ends in its cells included; a report has a few thousand."""
 
 LONGEST_FIRST_LINE = Limit(64 * KIB, "bytes of a table's first line")
 """Bytes of the line that names the columns; the longest known has some 300."""
@@ -110,7 +111,7 @@ LARGEST_MEMBER_HEADER = Limit(1 * MIB, "bytes of what a tar says of one member")
 # --- archives that hold a release -----------------------------------------------------------------
 
 LARGEST_DIRECTORY = Limit(256 * MIB, "bytes of a zip's table of members")
-"""Bytes of the table of members of a zip; one of 290,000 members has 25 MB."""
+"""Bytes of the table of members of a zip; one of 290,000 members has 20 to 30 MB."""
 
 MOST_MEMBERS_IN_PLACE = Limit(1_000_000, "members of a zip")
 """Members of a zip in which a release is read in place, each of which takes about 2 KB of memory;
@@ -123,7 +124,7 @@ LARGEST_ANSWER = Limit(256 * MIB, "bytes of one answer of a server")
 that sends no parts of files."""
 
 LARGEST_PAGE = Limit(16 * MIB, "bytes of a page that lists a folder")
-"""Bytes of the page on which a web server lists a folder; one of 6,500 patients has 1 MB."""
+"""Bytes of the page on which a web server lists a folder; one of 6,500 patients has about 1 MB."""
 
 LONGEST_REQUEST = 600.0
 """Seconds for one image, one table, or one piece of an archive, from the request to the last byte;

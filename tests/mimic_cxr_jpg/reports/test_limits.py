@@ -197,6 +197,18 @@ def test_a_report_of_a_tree_beyond_a_limit_is_told(
     assert_told(found, "ReportsError", name, "LARGEST_REPORT")
 
 
+def test_reports_of_a_tree_that_are_too_large_together_are_told(
+    child: Bounded, mimic_release: Path, release: Path
+) -> None:
+    names = texts_of(mimic_release)
+    assert len(names) * limits.LARGEST_REPORT > limits.LARGEST_REPORTS
+    for name in names:
+        (release / name).parent.mkdir(parents=True, exist_ok=True)
+        sparse(release / name, limits.LARGEST_REPORT)
+    found = child.load("mimic_cxr_jpg", release)
+    assert_told(found, "ReportsError", str(release), "LARGEST_REPORTS")
+
+
 def test_an_archive_with_a_large_file_beside_the_reports_is_read(
     child: Bounded, mimic_release: Path, release: Path
 ) -> None:
