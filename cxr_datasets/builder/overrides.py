@@ -23,6 +23,7 @@ from cxr_datasets.builder import cached
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.tally import Tallies, Tally, tallies
 from cxr_datasets.errors import CxrError
+from cxr_datasets.hooks.agreements import license_text
 from cxr_datasets.hooks.streaming import ShardsAhead
 from cxr_datasets.images.column import name_images
 from cxr_datasets.packages import code_hash
@@ -56,6 +57,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
     DEFAULT_WRITER_BATCH_SIZE = _ROWS_PER_RECORD_BATCH
 
     INFO: ClassVar[dict[str, str]] = {}
+    AGREEMENT: ClassVar[str | None] = None
 
     _tallies: Tallies
 
@@ -145,7 +147,8 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
 
     def _info(self) -> datasets.DatasetInfo:
         """Required of every builder."""
-        return datasets.DatasetInfo(features=self.features(), **self.INFO)
+        license = license_text(self.INFO.get("license", ""), self.AGREEMENT)
+        return datasets.DatasetInfo(features=self.features(), **{**self.INFO, "license": license})
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         """Required of every builder. For `datasets`, each block in the list is a shard."""
