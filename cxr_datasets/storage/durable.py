@@ -62,9 +62,10 @@ def make_folder(path: str | os.PathLike[str]) -> None:
     make_folder(above)
     try:
         os.mkdir(path)
-    except FileExistsError:
-        if not os.path.isdir(path):  # another process did not make it: a file is in the way
-            raise
+    except FileExistsError:  # another process was faster, or a file is in the way
+        if not os.path.isdir(path):
+            reason = os.strerror(errno.ENOTDIR)
+            raise NotADirectoryError(errno.ENOTDIR, reason, os.fspath(path)) from None
     sync_folder(above)
 
 
