@@ -12,6 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from cxr_datasets.storage import own
+
 _PIECES_AHEAD = 4
 
 _READ_AT_ONCE = 1 << 20
@@ -84,8 +86,12 @@ class LocalSink(Sink):
     """
 
     def __init__(self, place: str, explaining: Explaining):
-        self._file = pa.OSFile(place, "wb")
-        self._descriptor = os.open(place, os.O_RDONLY)
+        self._descriptor = own.new_file(place)
+        try:
+            self._file = pa.OSFile(place, "wb")
+        except BaseException:
+            os.close(self._descriptor)
+            raise
         self._hashed = 0
         self._part = memoryview(bytearray(_READ_AT_ONCE))
         super().__init__(explaining)

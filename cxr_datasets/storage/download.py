@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +13,7 @@ import numpy as np
 from filelock import FileLock
 
 from cxr_datasets.errors import StoreError
+from cxr_datasets.storage import own
 from cxr_datasets.storage.cache import in_cache, sum_of
 from cxr_datasets.storage.source import Source
 
@@ -45,14 +47,18 @@ def fetched(source: Source, path: str, folder: str) -> Path:
         return copy
     lock = FileLock(f"{copy}.lock")
     with in_cache(copy):
-        copy.parent.mkdir(parents=True, exist_ok=True)
+        own.make_folder(copy.parent)
+        # Made and looked at before `filelock` opens it, which follows links and cuts it off.
+        os.close(own.open_file(lock.lock_file, os.O_RDWR | os.O_CREAT))
         lock.acquire()
+        own.close_as_folder(lock.lock_file)  # it sets permissions of its own
     try:
         if not _is_whole(copy):
             unfinished = copy.with_name(f"{copy.name}.incomplete")
             _complete(source, path, stamp.size, unfinished)
             with in_cache(copy):
-                _seal_of(copy).write_text(_seal(unfinished))
+                with open(_seal_of(copy), "w", opener=own.open_file) as file:
+                    file.write(_seal(unfinished))
                 os.replace(unfinished, copy)
     finally:
         lock.release()
@@ -72,16 +78,18 @@ def _seal(file: Path) -> str:
 def _is_whole(copy: Path) -> bool:
     """Whether a copy is there, and no byte of it is missing or changed."""
     with in_cache(copy):
-        if not copy.is_file() or not _seal_of(copy).is_file():
-            return False
+        for file in (copy, _seal_of(copy)):
+            own.check_file(file)
+            if not file.is_file():
+                return False
         return _seal_of(copy).read_bytes() == _seal(copy).encode()
 
 
 def _complete(source: Source, path: str, size: int, unfinished: Path) -> None:
     """Read what an unfinished copy lacks."""
-    with in_cache(unfinished):
-        file = unfinished.open("ab")
-    with file:
+    with ExitStack() as opened:
+        with in_cache(unfinished):
+            file = opened.enter_context(open(unfinished, "ab", opener=own.open_file))
         for piece in source.pieces(path, file.tell(), size, PIECE):
             with in_cache(unfinished):
                 _append(file, piece)
