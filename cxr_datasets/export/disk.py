@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, cast
 
-from cxr_datasets.storage import own
+from cxr_datasets.storage import durable, own
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class Disk:
         self._check_folders(os.path.dirname(place))
         return cast(BinaryIO, open(place, mode, opener=partial(own.open_file, alone=alone)))
 
+    def append(self, place: str, content: bytes) -> None:
+        """Add to the end of a file, all of it or nothing; see `durable.append`."""
+        self._check_folders(os.path.dirname(place))
+        durable.append(place, content)
+
     def make_folder_of(self, place: str) -> None:
         """Make the folder that a file is to be in, and those above it that are not there.
 
@@ -48,8 +53,7 @@ class Disk:
         """
         folder = os.path.dirname(place)
         self._check_folders(folder)
-        if not os.path.isdir(folder):
-            own.make_folder(folder, closed=self.closed or None)
+        durable.make_folder(folder, closed=self.closed or None)
 
     def entries(self, folder: str) -> list[tuple[str, int]]:
         """List what is in a folder, with the sizes of files.

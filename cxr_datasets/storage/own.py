@@ -74,12 +74,15 @@ def keep_closed(folder: str | os.PathLike[str]) -> None:
     _closed.add(os.path.abspath(folder))
 
 
-def make_folder(path: str | os.PathLike[str], closed: bool | None = None) -> None:
+def make_folder(path: str | os.PathLike[str], closed: bool | None = None) -> list[str]:
     """Make a folder and those above it that are not there. One that is there stays as it is.
 
     Args:
         path: The folder.
         closed: Whether all that are made are closed; None: those that `keep_closed` named.
+
+    Returns:
+        Those that were not there, from the top.
 
     Raises:
         NotOurs: Another user's link is in its place.
@@ -90,11 +93,13 @@ def make_folder(path: str | os.PathLike[str], closed: bool | None = None) -> Non
     while not os.path.lexists(place):
         missing.append(place)
         place = os.path.dirname(place)
-    for folder in reversed(missing):
+    missing.reverse()
+    for folder in missing:
         is_closed = _is_kept_closed(folder) if closed is None else closed
         with suppress(FileExistsError):  # another process was faster
             os.mkdir(folder, _FOLDER if is_closed else 0o777)
     check_folder(path)
+    return missing
 
 
 def check_folder(
