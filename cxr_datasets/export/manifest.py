@@ -33,6 +33,9 @@ _SUFFIX = ".jsonl"
 
 _READ_AT_ONCE = 1 << 24
 
+_NOT_STRANGE = (PRIVATE, "lost+found", ".DS_Store")
+"""What an empty folder may hold: our own, and what a new disk and the window of a Mac bring."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -231,7 +234,7 @@ def _read_own(folder: Folder, header: Mapping[str, Any]) -> Manifest | None:
 def _check_others(folder: Folder, identity: Mapping[str, Any]) -> None:
     """Require that a folder is empty or holds exports of the same release."""
     configs = configs_in(folder)
-    strangers = [name for name in folder.names() if not name.startswith((".", "lost+found"))]
+    strangers = [name for name in folder.names() if name not in _NOT_STRANGE]
     if strangers and not configs:
         raise ExportError(
             f"{folder} is not empty (it holds {', '.join(strangers[:3])}), and no export began it. "

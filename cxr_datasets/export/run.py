@@ -111,7 +111,9 @@ def export(
     kind = builder_class(dataset)
     own, given = sort_options(options, kind.BUILDER_CONFIG_CLASS)
     card.own_card(card.package_name(kind))  # a broken one is an error now, not after all files
-    folder = Folder(out, StorageOptions(own.out_options, os.fspath(out)))
+    folder = Folder(
+        out, StorageOptions(own.out_options, os.fspath(out)), closed=kind.is_credentialed()
+    )
     arguments = {
         "cache_dir": own.cache_dir, "config_name": config, "data_dir": os.fspath(data_dir),
         "embed": True, **given,
@@ -125,6 +127,7 @@ def export(
     header = _header(dataset, reader, planned, own.rows_per_file)
     with locked(folder):
         manifest = open_manifest(folder, header, planned, adopt=not own.verify)
+        folder.close_to_others()
         chosen = [file for file in planned if file.split in wanted]
         if own.verify:
             drop_wrong(folder, manifest, [file.name for file in chosen], own.progress)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from cxr_datasets.errors import StoreError
+from cxr_datasets.errors import CxrError, StoreError
+from cxr_datasets.storage import own
 from cxr_datasets.storage.cache import in_cache, sum_of
 from cxr_datasets.storage.leftovers import SUFFIX
 from cxr_datasets.storage.source import Source
@@ -51,11 +52,7 @@ def fetched(
     copy = Path(folder) / f"{place}{version}-{posixpath.basename(path)}"
     if _is_whole(copy):
         return copy
-    lock = FileLock(f"{copy}.lock")
-    with in_cache(copy):
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    try:
+    with _locked(copy):
         if not _is_whole(copy):
             unfinished = copy.with_name(f"{copy.name}{SUFFIX}")
             _complete(source, path, stamp.size, unfinished)
@@ -63,11 +60,10 @@ def fetched(
                 unfinished.unlink()
                 _complete(source, path, stamp.size, unfinished)
             with in_cache(copy):
-                _seal_of(copy).write_text(_seal(unfinished))
+                with open(_seal_of(copy), "w", opener=own.open_file) as file:
+                    file.write(_seal(unfinished))
                 os.replace(unfinished, copy)
             _remove_other_versions(copy, place)
-    finally:
-        lock.release()
     return copy
 
 
@@ -84,9 +80,29 @@ def _short(key: object) -> str:
 def _remove_other_versions(copy: Path, place: str) -> None:
     """Remove what killed runs left of other versions of a file, which nobody goes on with."""
     for left in copy.parent.glob(f"{place}*-*{SUFFIX}"):
-        lock = FileLock(f"{str(left).removesuffix(SUFFIX)}.lock")
-        with suppress(OSError, Timeout), lock.acquire(timeout=0):
+        other = Path(str(left).removesuffix(SUFFIX))
+        with suppress(OSError, CxrError), _locked(other, wait=False):
             left.unlink()
+
+
+@contextmanager
+def _locked(copy: Path, wait: bool = True) -> Iterator[None]:
+    """Let nobody else make a copy meanwhile.
+
+    Raises:
+        CacheError: The disk refuses it; or somebody does, and this should not wait.
+    """
+    lock = FileLock(f"{copy}.lock")
+    with in_cache(copy):
+        own.make_folder(copy.parent)
+        # Made and looked at before `filelock` opens it, which follows links and cuts it off.
+        os.close(own.open_file(lock.lock_file, os.O_RDWR | os.O_CREAT))
+        lock.acquire(timeout=-1 if wait else 0)
+        own.close_as_folder(lock.lock_file)  # it sets permissions of its own
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _seal_of(copy: Path) -> Path:
@@ -102,16 +118,18 @@ def _seal(file: Path) -> str:
 def _is_whole(copy: Path) -> bool:
     """Whether a copy is there, and no byte of it is missing or changed."""
     with in_cache(copy):
-        if not copy.is_file() or not _seal_of(copy).is_file():
-            return False
+        for file in (copy, _seal_of(copy)):
+            own.check_file(file)
+            if not file.is_file():
+                return False
         return _seal_of(copy).read_bytes() == _seal(copy).encode()
 
 
 def _complete(source: Source, path: str, size: int, unfinished: Path) -> None:
     """Read what an unfinished copy lacks."""
-    with in_cache(unfinished):
-        file = unfinished.open("ab")
-    with file:
+    with ExitStack() as opened:
+        with in_cache(unfinished):
+            file = opened.enter_context(open(unfinished, "ab", opener=own.open_file))
         for piece in source.pieces(path, file.tell(), size, PIECE):
             with in_cache(unfinished):
                 _append(file, piece)

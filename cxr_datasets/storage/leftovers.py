@@ -16,6 +16,8 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from cxr_datasets.storage import own
+
 try:
     import fcntl
 except ImportError:  # Windows, where what a process has open cannot be removed
@@ -72,7 +74,7 @@ def _remove_unheld(path: Path, is_ours: bool) -> None:
         path.unlink()
         return
     # Some disks give such a lock only on a file that is open for writing.
-    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    descriptor = own.open_file(path, os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()

@@ -185,7 +185,7 @@ def test_a_copy_that_was_changed_in_the_cache_is_fetched_again(
     remote_mimic: Remote, folder: Path, expected: object, cache: str, change: str
 ) -> None:
     remote_mimic.load("reports")
-    (copy,) = Path(remote_mimic.cache, "cxr_index").glob(f"*-{ZIP}")
+    (copy,) = Path(remote_mimic.cache, "mimic_cxr_jpg", "cxr_index").glob(f"*-{ZIP}")
     content = bytearray(copy.read_bytes())
     if change == "no sum":
         Path(f"{copy}.sum").unlink()
@@ -242,7 +242,7 @@ def test_a_process_that_is_killed_leaves_what_the_next_one_goes_on_with(
     remote_mimic.server.fail(r"\.zip$", Stall(10, seconds=60), times=None, after=4)
     program = [sys.executable, "-c", PROGRAM, remote_mimic.address, remote_mimic.cache, str(PIECE)]
     process = subprocess.Popen(program, cwd=Path(__file__).parents[4])
-    index = Path(remote_mimic.cache) / "cxr_index"
+    index = Path(remote_mimic.cache, "mimic_cxr_jpg", "cxr_index")
     try:
         until = time.monotonic() + 30
         while not sum(file.stat().st_size for file in index.glob("*.zip.incomplete")):
