@@ -116,7 +116,8 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
             check_open("data_dir", kwargs["data_dir"])
         # Kept here and not handed on: `datasets` would write into them.
         given = kwargs.pop("storage_options", None)
-        self.options = StorageOptions(given, kwargs.get("data_dir"))
+        places = (kwargs.get(name) for name in ("data_dir", "images", "reports"))
+        self.options = StorageOptions(given, *places)
         with cached.preparing(self, cache_dir):
             super().__init__(cache_dir=cache_dir, hash=code_hash(package, hash), **kwargs)
         self.token = None  # `datasets` would put it into every stream; it is in the options
