@@ -17,17 +17,19 @@ from typing import Any, ClassVar
 import datasets
 import pyarrow as pa
 from datasets.exceptions import DatasetGenerationError
+from datasets.filesystems import is_remote_filesystem
 
 from cxr_datasets._version import __version__
 from cxr_datasets.builder import cached
 from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.sums import write_sums
 from cxr_datasets.builder.tally import Tallies, Tally, tallies
 from cxr_datasets.errors import CxrError
 from cxr_datasets.hooks.streaming import ShardsAhead
 from cxr_datasets.images.column import name_images
 from cxr_datasets.packages import code_hash
 from cxr_datasets.storage.addresses import check_characters, check_open
-from cxr_datasets.storage.cache import cache_fault
+from cxr_datasets.storage.cache import cache_fault, in_cache
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.tables.index import SplitBlocks
 
@@ -207,13 +209,19 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         with cached.preparing(self):
             super().download_and_prepare(*args, **kwargs)
 
+    def _save_info(self) -> None:
+        """Write down what the files add up to, with the last of them."""
+        super()._save_info()
+        if self._file_format == "arrow" and not is_remote_filesystem(self._fs):
+            with in_cache(self._output_dir):
+                write_sums(self._output_dir)
+
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; decode errors of the result name the image."""
+        cached.check_files(self)
         self.info.features = name_images(self.info.features)
-        with cached.loading(self), cached.choosing_splits():
-            loaded = super().as_dataset(*args, **kwargs)
-        cached.check_rows(self, loaded)
-        return loaded
+        with cached.choosing_splits():
+            return super().as_dataset(*args, **kwargs)
 
     def as_streaming_dataset(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; decode errors of the result name the image."""

@@ -6,7 +6,6 @@ import errno
 import os
 import posixpath
 import threading
-import time
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ import fsspec
 
 from cxr_datasets.errors import CxrError, ExportError, OptionError
 from cxr_datasets.export.sinks import Explaining, LocalSink, Sink, StoreSink
-from cxr_datasets.storage import addresses
+from cxr_datasets.storage import addresses, durable
 from cxr_datasets.storage.cache import NO_ROOM
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.faults import is_refusal
@@ -138,39 +137,17 @@ class Folder:
             file.write(content)
 
     def append(self, name: str, content: bytes) -> None:
-        """Add to the end of a local file, and wait until it is on the disk."""
-        with self.explaining(name, "written"), Path(self.place(name)).open("ab") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def settle(self, name: str) -> None:
-        """Wait until a file is on the disk, so that it outlives a power cut."""
-        if self.is_local:
-            with self.explaining(name, "written"):
-                descriptor = os.open(self.place(name), os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-
-    def may_be_cut_off(self, name: str) -> bool:
-        """Whether a file that was never settled may lack bytes that its size promises.
-
-        It may if the machine was started again since the file was written.
-        """
-        if not self.is_local or not hasattr(time, "CLOCK_BOOTTIME"):
-            return False
-        started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-        return Path(self.place(name)).stat().st_mtime < started
+        """Add to the end of a local file, all or nothing, and wait until it is on the disk."""
+        with self.explaining(name, "written"):
+            durable.append(self.place(name), content)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
+        if self.is_local:
+            durable.remove(self.place(name))
+            return
         with suppress(FileNotFoundError):
-            if self.is_local:
-                Path(self.place(name)).unlink()
-            else:
-                self.files.rm_file(self.place(name))
+            self.files.rm_file(self.place(name))
 
     def remove_unfinished(self) -> None:
         """Remove the unfinished files that killed exports left."""
@@ -180,6 +157,8 @@ class Folder:
     @contextmanager
     def writing(self, name: str) -> Generator[Sink, None, None]:
         """Open a file for writing. It gets its name once the block ends without an error.
+
+        A local one is on the disk then, with its name, and outlives a power cut.
 
         Raises:
             ExportError: There is no room, or the store refuses the file.
@@ -202,7 +181,7 @@ class Folder:
 
     def _created(self, place: str, explaining: Explaining) -> Sink:
         if self.is_local:
-            Path(place).parent.mkdir(parents=True, exist_ok=True)
+            durable.make_folder(Path(place).parent)
             return LocalSink(place, explaining)
         self.files.makedirs(posixpath.dirname(place), exist_ok=True)
         return StoreSink(self.files.open(place, "wb"), explaining)
@@ -210,8 +189,8 @@ class Folder:
     def _name(self, place: str, final: str) -> None:
         """Give a complete file its name."""
         if self.is_local:
-            Path(final).parent.mkdir(parents=True, exist_ok=True)
-            Path(place).replace(final)
+            durable.make_folder(Path(final).parent)
+            durable.rename(place, final)
         elif place != final:
             self.files.makedirs(posixpath.dirname(final), exist_ok=True)
             self.files.mv(place, final)

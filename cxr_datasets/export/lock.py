@@ -20,6 +20,7 @@ from typing import Any
 
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export.folder import PRIVATE, Folder
+from cxr_datasets.storage.durable import make_folder
 
 try:
     import fcntl
@@ -59,7 +60,7 @@ def _locked_by_system(folder: Folder) -> Iterator[bool]:
     """Lock a local folder; gives False if its file system knows no locks."""
     path = Path(folder.place(_NAME))
     with folder.explaining(_NAME, "written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         file = path.open("a+b")
     with file:
         try:

@@ -130,7 +130,7 @@ def read_manifest(folder: Folder, config: str) -> Manifest | None:
         ) from None
     lines: dict[str, Line] = {}
     for text in rest[:-1]:
-        with suppress(ValueError):
+        with suppress(ValueError, TypeError):
             line = Line(**notes.decoded(text))
             lines[line.name] = line
     return Manifest(config, header, lines)
@@ -185,7 +185,7 @@ def open_manifest(
     for file in planned:
         size = sizes.get(file.name.rpartition("/")[2])
         line = manifest.lines.get(file.name)
-        if line is None and size is not None and not folder.may_be_cut_off(file.name):
+        if line is None and size is not None:
             line = _adopted(folder, file.name, size, identity_key(identity))
         if line is not None and line.bytes == size:
             found[file.name] = line

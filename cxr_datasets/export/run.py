@@ -196,7 +196,6 @@ def _write(
     bar = Bar(unit, sum(images.values()), finished, options.progress)
 
     def note(line: Line) -> None:
-        folder.settle(line.name)
         manifest.add(folder, line)
         bar(line.name, images[line.name])
 
