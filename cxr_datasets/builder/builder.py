@@ -73,7 +73,10 @@ class CxrBuilder(DatasetsBuilder):
 
     def __init__(self, cache_dir: str | None = None, **kwargs: Any):
         self._splits: dict[str, pa.Table] | None = None
-        self._index_folder = index_file.folder_in(cache_dir)
+        package = type(self).__module__.split(".")[-1]
+        self._index_folder = index_file.folder_in(
+            cache_dir, package if self.is_credentialed() else None
+        )
         self.pace = Pace()
         self.found: str | None = None
         self.left_out: dict[str, list[str]] = {}

@@ -80,7 +80,7 @@ def test_reports_may_be_at_another_address(
 ) -> None:
     file = form(folder)
     del remote_mimic.server.folders[MIMIC_REPORTS]
-    with PhysioNet({"elsewhere": folder}, open_access=True) as other:
+    with PhysioNet({"elsewhere": folder}, open_access=True, encrypted=True) as other:
         for reports in {f"elsewhere/{file}", "elsewhere"}:
             address = other.address(reports)
             assert rows_of(remote_mimic.load("reports", reports=address)) == expected
@@ -127,7 +127,7 @@ def test_of_a_remote_tree_a_sample_tells_how_many_studies_have_no_report(
     as_tree(folder)
     remote_mimic.load("reports")
     (line,) = [r.getMessage() for r in caplog.records if "have no report" in r.getMessage()]
-    assert re.match(r"1 of \d+ studies that were looked for have no report in http://", line)
+    assert re.match(r"1 of \d+ studies that were looked for have no report in https://", line)
 
 
 def test_a_folder_in_a_remote_archive_holds_reports(
@@ -185,7 +185,7 @@ def test_a_copy_that_was_changed_in_the_cache_is_fetched_again(
     remote_mimic: Remote, folder: Path, expected: object, cache: str, change: str
 ) -> None:
     remote_mimic.load("reports")
-    (copy,) = Path(remote_mimic.cache, "cxr_index").glob(f"*-{ZIP}")
+    (copy,) = Path(remote_mimic.cache, "mimic_cxr_jpg", "cxr_index").glob(f"*-{ZIP}")
     content = bytearray(copy.read_bytes())
     if change == "no sum":
         Path(f"{copy}.sum").unlink()
@@ -242,7 +242,7 @@ def test_a_process_that_is_killed_leaves_what_the_next_one_goes_on_with(
     remote_mimic.server.fail(r"\.zip$", Stall(10, seconds=60), times=None, after=4)
     program = [sys.executable, "-c", PROGRAM, remote_mimic.address, remote_mimic.cache, str(PIECE)]
     process = subprocess.Popen(program, cwd=Path(__file__).parents[4])
-    index = Path(remote_mimic.cache) / "cxr_index"
+    index = Path(remote_mimic.cache, "mimic_cxr_jpg", "cxr_index")
     try:
         until = time.monotonic() + 30
         while not sum(file.stat().st_size for file in index.glob("*.zip.incomplete")):
