@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
@@ -55,6 +55,24 @@ def push_anywhere() -> Iterator[None]:
         yield
     finally:
         _anywhere.reset(token)
+
+
+def check_address(
+    address: Any, options: Mapping[str, Any] | None, agreement: str | None
+) -> None:
+    """Look at an address before rows with an agreement are written there.
+
+    Args:
+        address: Of a file or folder; one that is not on the Hub is not looked at.
+        options: Options of its store.
+        agreement: Address of the agreement; None: the rows have none.
+
+    Raises:
+        HubError: Others can see the place.
+    """
+    place = _place(address, options) if agreement else None
+    if place is not None and agreement:
+        _check(place, [agreement])
 
 
 def _guard(kind: type, name: str, place_of: Callable[[dict[str, Any]], Place | None]) -> None:
@@ -104,8 +122,11 @@ def _place_of_push(given: dict[str, Any]) -> Place | None:
 
 
 def _place_of_file(given: dict[str, Any]) -> Place | None:
-    paths = [given.get(name) for name in ("path_or_buf", "dataset_path", "dataset_dict_path")]
-    address = next((path for path in paths if isinstance(path, (str, os.PathLike))), None)
-    if address is None:
+    paths = (given.get(name) for name in ("path_or_buf", "dataset_path", "dataset_dict_path"))
+    return _place(next(filter(None, paths), None), given.get("storage_options"))
+
+
+def _place(address: Any, options: Mapping[str, Any] | None) -> Place | None:
+    if not isinstance(address, (str, os.PathLike)):
         return None
-    return Place.of_address(os.fspath(address), given.get("storage_options") or {})
+    return Place.of_address(os.fspath(address), options or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,7 @@ class Place:
         return cls(repo_id, kind, token, is_made=True, private=private)
 
     @classmethod
-    def of_address(cls, address: str, options: dict[str, Any]) -> Place | None:
+    def of_address(cls, address: str, options: Mapping[str, Any]) -> Place | None:
         """Take the address of a file or folder; None: it is not on the Hub.
 
         Args:

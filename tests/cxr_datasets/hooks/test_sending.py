@@ -91,6 +91,10 @@ FILES = {
     "save_to_disk of splits": "splits.save_to_disk('hf://datasets/alice/public/folder')",
     "to_csv with a token":
         "rows.to_csv('hf://datasets/bob/public/a.csv', storage_options={'token': bob})",
+    "an export": "export(*credentialed, 'hf://datasets/alice/public/out', config='reports')",
+    "a builder": "built.download_and_prepare('hf://datasets/alice/public/built')",
+    "a builder, by name": "built.download_and_prepare("
+        "output_dir='hf://datasets/alice/public', file_format='parquet')",
     "through a cache": "rows.to_csv('simplecache::hf://datasets/alice/public/a.csv')",
     **({
         "to_parquet of a stream": "stream.to_parquet('hf://datasets/alice/public/a.parquet')",
@@ -103,6 +107,7 @@ SETTING = """
 import datasets, logging
 import indiana_cxr, mimic_cxr_jpg
 from cxr_datasets.errors import CxrError
+from cxr_datasets.export import export
 
 options = dict(data_dir=release, cache_dir="cache")
 splits = datasets.load_dataset("mimic_cxr_jpg", "reports", **options)
@@ -117,6 +122,9 @@ free = datasets.load_dataset(
 things = dict(
     Dataset=rows, DatasetDict=splits, IterableDataset=stream, IterableDatasetDict=streams
 )
+
+credentialed = ("mimic-cxr-jpg", release)
+built = datasets.load_dataset_builder("mimic_cxr_jpg", "reports", **options)
 
 def saved(rows):
     rows.save_to_disk("saved")
