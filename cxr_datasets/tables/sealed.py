@@ -49,9 +49,11 @@ class Writer:
 
     def close(self) -> None:
         """Write what is left in memory."""
-        with self._held:
+        try:
             self._writer.close()
             self._file.close()
+        finally:
+            self._held.close()
 
 
 @contextmanager
