@@ -124,7 +124,8 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
             check_open("data_dir", kwargs["data_dir"])
         # Kept here and not handed on: `datasets` would write into them.
         given = kwargs.pop("storage_options", None)
-        self.options = StorageOptions(given, kwargs.get("data_dir"))
+        places = (kwargs.get(name) for name in ("data_dir", "images", "reports"))
+        self.options = StorageOptions(given, *places)
         with cached.preparing(self, cache_dir):
             super().__init__(cache_dir=cache_dir, hash=code_hash(package, hash), **kwargs)
             closed.close_locks(self)

@@ -160,7 +160,7 @@ def read_manifests(folder: Folder) -> list[Manifest]:
 
 
 def open_manifest(
-    folder: Folder, header: dict[str, Any], planned: Iterable[PlannedFile]
+    folder: Folder, header: dict[str, Any], planned: Iterable[PlannedFile], adopt: bool = True
 ) -> Manifest:
     """Find out which files of an export are finished, and write its manifest.
 
@@ -168,6 +168,8 @@ def open_manifest(
         folder: The folder of the export; locked.
         header: Header of the manifest.
         planned: All files of the export.
+        adopt: Whether to take files for finished that say they are of this export and are not
+            noted. What nothing is noted of cannot be proven.
 
     Returns:
         The manifest, with the files that are there and have the size they had.
@@ -188,13 +190,23 @@ def open_manifest(
     for file in planned:
         size = sizes.get(file.name.rpartition("/")[2])
         line = manifest.lines.get(file.name)
-        if line is None and size is not None:
+        if line is None and size is not None and adopt:
             line = _adopted(folder, file.name, size, identity_key(identity))
         if line is not None and line.bytes == size:
             found[file.name] = line
+    _tell_lost(folder, manifest.lines, found)
     manifest = Manifest(identity["config"], header, found)
     manifest.save(folder)
     return manifest
+
+
+def _tell_lost(folder: Folder, noted: Mapping[str, Line], found: Mapping[str, Line]) -> None:
+    lost = [name for name in noted if name not in found]
+    if lost:
+        _logger.warning(
+            "%d of %d finished files in %s are gone or have another size, such as %s: they count "
+            "as not written", len(lost), len(noted), folder, lost[0],
+        )  # fmt: skip
 
 
 def _read_own(folder: Folder, header: Mapping[str, Any]) -> Manifest | None:

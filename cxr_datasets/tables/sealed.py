@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import struct
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow as pa
 from cxr_datasets.errors import CacheError
 from cxr_datasets.storage import own
 from cxr_datasets.storage.cache import in_cache, sum_of_file
+from cxr_datasets.storage.leftovers import hold, remove_unfinished, unfinished_name
 
 _BUFFER = 2**20
 _SEAL = struct.Struct("<8sQQ")
@@ -34,7 +34,9 @@ class Writer:
         self._path = path
         with in_cache(path):
             own.make_folder(Path(unfinished).parent)
-            os.close(own.new_file(unfinished))  # with its permissions, before anything is in it
+            # With its permissions, before anything is in it.
+            self._held = open(own.new_file(unfinished), "wb")  # noqa: SIM115  (closed by `close`)
+            hold(self._held.fileno())
             # Each column of each block is a few small pieces. Unbuffered, each would be a system
             # call.
             self._file = pa.output_stream(unfinished, compression=None, buffer_size=_BUFFER)
@@ -47,8 +49,9 @@ class Writer:
 
     def close(self) -> None:
         """Write what is left in memory."""
-        self._writer.close()
-        self._file.close()
+        with self._held:
+            self._writer.close()
+            self._file.close()
 
 
 @contextmanager
@@ -58,7 +61,8 @@ def replacing(path: str, schema: pa.Schema) -> Iterator[Writer]:
     Raises:
         CacheError: There is no room, or the disk refuses it.
     """
-    unfinished = f"{path}.{uuid.uuid4().hex}.incomplete"
+    remove_unfinished(Path(path).parent)
+    unfinished = unfinished_name(path)
     writer: Writer | None = None
     try:
         writer = Writer(path, unfinished, schema)

@@ -35,6 +35,7 @@ class Site:
     """Folders behind PhysioNet's rules, and the faults that requests for them shall meet."""
 
     port: int
+    scheme: str
 
     def __init__(
         self,
@@ -202,7 +203,7 @@ class Site:
         if place.is_dir():
             raw, mark, query = target.partition("?")
             if not raw.endswith("/"):
-                return page(301, {"Location": f"http://{request.host}{raw}/{mark}{query}"})
+                return page(301, {"Location": f"{self.scheme}://{request.host}{raw}/{mark}{query}"})
             return index_page(place, request.path) if self.listing else page(403)
         if request.path.endswith("/") or not place.is_file():
             return page(404)

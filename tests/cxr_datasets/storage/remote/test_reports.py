@@ -80,7 +80,7 @@ def test_reports_may_be_at_another_address(
 ) -> None:
     file = form(folder)
     del remote_mimic.server.folders[MIMIC_REPORTS]
-    with PhysioNet({"elsewhere": folder}, open_access=True) as other:
+    with PhysioNet({"elsewhere": folder}, open_access=True, encrypted=True) as other:
         for reports in {f"elsewhere/{file}", "elsewhere"}:
             address = other.address(reports)
             assert rows_of(remote_mimic.load("reports", reports=address)) == expected
@@ -127,7 +127,7 @@ def test_of_a_remote_tree_a_sample_tells_how_many_studies_have_no_report(
     as_tree(folder)
     remote_mimic.load("reports")
     (line,) = [r.getMessage() for r in caplog.records if "have no report" in r.getMessage()]
-    assert re.match(r"1 of \d+ studies that were looked for have no report in http://", line)
+    assert re.match(r"1 of \d+ studies that were looked for have no report in https://", line)
 
 
 def test_a_folder_in_a_remote_archive_holds_reports(
