@@ -48,7 +48,9 @@ class Writer:
             self._writer.write_table(table, max_chunksize=max_chunksize)
 
     def close(self) -> None:
-        """Write what is left in memory."""
+        """Write what is left in memory; once."""
+        if self._held.closed:
+            return
         with self._held:
             self._writer.close()
             self._file.close()
