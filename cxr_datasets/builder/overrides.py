@@ -9,7 +9,6 @@ by functions of its own, so none of them uses these: files are reached through `
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -24,6 +23,7 @@ from cxr_datasets.builder import cached, closed
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.sums import write_sums
 from cxr_datasets.builder.tally import Tallies, Tally, tallies
+from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import CxrError
 from cxr_datasets.hooks.agreements import license_text
 from cxr_datasets.hooks.sending import check_address
@@ -44,7 +44,7 @@ _ROWS_PER_RECORD_BATCH = 5_000
 
 def digest(key: Any) -> str:
     """A short text that differs for different keys, made of lists, mappings and texts."""
-    return hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return short_digest(json.dumps(key, sort_keys=True, default=str).encode())
 
 
 class DatasetsBuilder(datasets.ArrowBasedBuilder):
@@ -182,6 +182,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
 
     def _download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """As in `datasets`; in the end count the images that are absent or damaged."""
+        cached.clear_leftovers(self)
         closed.begin_writing(self)
         with tallies() as self._tallies:
             super()._download_and_prepare(*args, **kwargs)
