@@ -181,6 +181,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
 
     def _download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """As in `datasets`; in the end count the images that are absent or damaged."""
+        cached.clear_leftovers(self)
         closed.begin_writing(self)
         with tallies() as self._tallies:
             super()._download_and_prepare(*args, **kwargs)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from cxr_datasets.storage import own
@@ -89,7 +90,8 @@ def append(path: str | os.PathLike[str], content: bytes) -> None:
         OSError: There is no room, the disk failed, or the file is none of ours (`own.NotOurs`). It
             is as it was.
     """
-    with open(path, "ab", buffering=0, opener=own.open_file) as file:
+    # A second name does no harm: whoever appends has made the file anew before.
+    with open(path, "ab", buffering=0, opener=partial(own.open_file, alone=False)) as file:
         before = file.tell()
         try:
             left = memoryview(content)

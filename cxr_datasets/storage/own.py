@@ -86,6 +86,7 @@ def make_folder(path: str | os.PathLike[str], closed: bool | None = None) -> lis
 
     Raises:
         NotOurs: Another user's link is in its place.
+        FileExistsError: A file is.
         OSError: It cannot be made.
     """
     place = os.path.abspath(path)
@@ -99,6 +100,8 @@ def make_folder(path: str | os.PathLike[str], closed: bool | None = None) -> lis
         with suppress(FileExistsError):  # another process was faster
             os.mkdir(folder, _FOLDER if is_closed else 0o777)
     check_folder(path)
+    if not os.path.isdir(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
     return missing
 
 
@@ -114,7 +117,6 @@ def check_folder(
 
     Raises:
         NotOurs: It is one, or another user's.
-        NotADirectoryError: It is no folder.
     """
     try:
         found = os.lstat(path)
@@ -124,8 +126,6 @@ def check_folder(
         raise NotOurs(path, f"{_in_its_place(found)}, which is not followed")
     if must_be_own or stat.S_ISLNK(found.st_mode):
         _check_owner(path, found)
-    if not os.path.isdir(path):
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(path))
 
 
 def open_file(path: str | os.PathLike[str], flags: int, alone: bool = True) -> int:
