@@ -83,7 +83,8 @@ def export(
         dataset: Name of the dataset, as `cxr export --help` lists it.
         data_dir: Your copy of its release.
         out: A folder, or the address of one that fsspec can write to. It must be empty, or hold
-            exports of the same release.
+            exports of the same release. It is made if it is not there; its bucket, or the folder
+            above it, is not.
         config: `images`, `studies` or `reports`. Several can be exported into one folder, one
             after another.
         split: One split or several; None: all. The others can follow later.
@@ -96,11 +97,12 @@ def export(
 
     Raises:
         OptionError: An option or a value does not exist.
-        ExportError: `out` holds something else, or an export of another release or with other
-            options; another export writes to it; there is no room; workers were lost. Or images
-            are absent or damaged, which options `missing` and `damaged` say is an error:
-            `.cxr/problems.csv` in `out` then lists all of them, every file without such an image
-            is finished, and the same call later does only what is left.
+        ExportError: The bucket of `out`, or the folder above it, is not there; `out` holds
+            something else, or an export of another release or with other options; another export
+            writes to it; there is no room; workers were lost. Or images are absent or damaged,
+            which options `missing` and `damaged` say is an error: `.cxr/problems.csv` in `out`
+            then lists all of them, every file without such an image is finished, and the same
+            call later does only what is left.
         PackageError: The dataset's package is broken, or its card lacks what an export needs.
         HubError: `out` is a place of the Hub that others can see, and the data are credentialed.
         CxrError: The release is broken. Finished files are kept.
@@ -117,6 +119,7 @@ def export(
     folder = Folder(
         out, StorageOptions(own.out_options, os.fspath(out)), closed=kind.is_credentialed()
     )
+    folder.check_above()
     arguments = {
         "cache_dir": own.cache_dir, "config_name": config, "data_dir": os.fspath(data_dir),
         "embed": True, **given,

@@ -57,9 +57,7 @@ def push_anywhere() -> Iterator[None]:
         _anywhere.reset(token)
 
 
-def check_address(
-    address: Any, options: Mapping[str, Any] | None, agreement: str | None
-) -> None:
+def check_address(address: Any, options: Mapping[str, Any] | None, agreement: str | None) -> None:
     """Look at an address before rows with an agreement are written there.
 
     Args:
