@@ -28,7 +28,6 @@ from cxr_datasets.export.problems import Unwritten, refuse_unwritten, save_probl
 from cxr_datasets.export.progress import Bar
 from cxr_datasets.export.proof import drop_wrong, tell_foreign
 from cxr_datasets.export.tasks import Outcome, Reader, Task
-from cxr_datasets.hooks.sending import check_address
 from cxr_datasets.packages import builder_class
 from cxr_datasets.storage.credentials import StorageOptions
 
@@ -104,7 +103,6 @@ def export(
             then lists all of them, every file without such an image is finished, and the same
             call later does only what is left.
         PackageError: The dataset's package is broken, or its card lacks what an export needs.
-        HubError: `out` is a place of the Hub that others can see, and the data are credentialed.
         CxrError: The release is broken. Finished files are kept.
         KeyboardInterrupt: It was stopped, and the message says how to go on. Finished files are
             kept.
@@ -114,7 +112,6 @@ def export(
         raise OptionError.unknown("config", config, CONFIGS)
     kind = builder_class(dataset)
     own, given = sort_options(options, kind.BUILDER_CONFIG_CLASS)
-    check_address(out, own.out_options, kind.AGREEMENT)
     card.own_card(card.package_name(kind))  # a broken one is an error now, not after all files
     folder = Folder(
         out, StorageOptions(own.out_options, os.fspath(out)), closed=kind.is_credentialed()

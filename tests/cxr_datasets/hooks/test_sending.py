@@ -91,7 +91,6 @@ FILES = {
     "save_to_disk of splits": "splits.save_to_disk('hf://datasets/alice/public/folder')",
     "to_csv with a token":
         "rows.to_csv('hf://datasets/bob/public/a.csv', storage_options={'token': bob})",
-    "an export": "export(*credentialed, 'hf://datasets/alice/public/out', config='reports')",
     "a builder": "built.download_and_prepare('hf://datasets/alice/public/built')",
     "a builder, by name": "built.download_and_prepare("
         "output_dir='hf://datasets/alice/public', file_format='parquet')",
