@@ -106,7 +106,6 @@ SETTING = """
 import datasets, logging
 import indiana_cxr, mimic_cxr_jpg
 from cxr_datasets.errors import CxrError
-from cxr_datasets.export import export
 
 options = dict(data_dir=release, cache_dir="cache")
 splits = datasets.load_dataset("mimic_cxr_jpg", "reports", **options)
@@ -122,7 +121,6 @@ things = dict(
     Dataset=rows, DatasetDict=splits, IterableDataset=stream, IterableDatasetDict=streams
 )
 
-credentialed = ("mimic-cxr-jpg", release)
 built = datasets.load_dataset_builder("mimic_cxr_jpg", "reports", **options)
 
 def saved(rows):
