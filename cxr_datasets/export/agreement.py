@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pkgutil import resolve_name
 from typing import Any
 
 from cxr_datasets.errors import ExportError
@@ -19,6 +20,12 @@ _ANSWER_WITHIN = 8.0
 """Seconds in which its workers should tell what code they have."""
 
 _LOOKS_EVERY = 0.2
+
+_QUIET = 2.0
+"""Seconds without a word of any worker, after which it is looked whether there are any."""
+
+_SOFTWARE = f"{__name__}:software"
+"""Where the function is, for `resolve_name`: Dask names no error of a function it cannot import."""
 
 _WRITES = ("export",)
 """Room whose code decides how rows become bytes; `code_hash` knows those that make rows."""
@@ -69,17 +76,59 @@ def require_workers(client: Any) -> None:
     Raises:
         ExportError: There is no worker, or all that there are take no tasks.
     """
-    if "running" in _states(client).values():
+    watch = Watch(client)
+    if watch.sees_workers():
         return
     demand = client.submit(platform.node, pure=False)
-    limit = time.monotonic() + WORKERS_WITHIN
     try:
-        while "running" not in _states(client).values():
-            if time.monotonic() >= limit:
-                raise ExportError(_no_workers(client))
+        while not watch.sees_workers():
             time.sleep(_LOOKS_EVERY)
     finally:
         client.cancel([demand])
+
+
+class Watch:
+    """Looks whether a cluster has workers that take tasks, as long as none is heard of."""
+
+    def __init__(self, client: Any):
+        """Begin to watch the cluster of a client."""
+        self._client = client
+        self._was_heard = self._is_told = False
+        self._seen = self._looked = time.monotonic()
+
+    def hear(self) -> None:
+        """Note that a worker said something."""
+        self._was_heard, self._is_told = True, False
+        self._seen = self._looked = time.monotonic()
+
+    def look(self) -> None:
+        """Look, if nothing was heard or seen for a moment.
+
+        Workers that were at work and are gone, such as jobs whose time was over, may come back:
+        a line says that the export waits for them.
+
+        Raises:
+            ExportError: No worker takes tasks, and none of them ever wrote anything.
+        """
+        if time.monotonic() - self._looked >= _QUIET:
+            self._looked = time.monotonic()
+            self.sees_workers()
+
+    def sees_workers(self) -> bool:
+        """Whether a worker takes tasks now. If none does, this goes on for so long only.
+
+        Raises:
+            ExportError: As of `look`.
+        """
+        if "running" in _states(self._client).values():
+            self._seen, self._is_told = time.monotonic(), False
+            return True
+        if time.monotonic() - self._seen >= WORKERS_WITHIN and not self._is_told:
+            if not self._was_heard:
+                raise ExportError(f"{_no_workers(self._client)} {_STEP}")
+            _logger.warning("%s The export waits for workers.", _no_workers(self._client))
+            self._is_told = True
+        return False
 
 
 def _states(client: Any) -> dict[str, str]:
@@ -94,20 +143,19 @@ def _no_workers(client: Any) -> str:
     if not states:
         return (
             f"{cluster} had no workers for {WORKERS_WITHIN:.0f} seconds. Start some; if they wait "
-            "in a queue, wait for them first with client.wait_for_workers(1), or give the command "
-            f"later. {_STEP}"
+            "in a queue, wait for them first with client.wait_for_workers(1)."
         )
     paused = sorted(address for address, state in states.items() if state == "paused")
     which = f"{', '.join(paused[:3])}{' and others' if len(paused) > 3 else ''}"
     return (
         f"{cluster} has {len(states)} workers and none that takes tasks: {len(paused)} of them are "
         f"paused ({which}), as Dask does when 80 % of a worker's memory are in use. Give them more "
-        f"memory (--memory-limit), or end what else they hold. {_STEP}"
+        "memory (--memory-limit), or end what else they hold."
     )
 
 
 def require_same_code(client: Any, there: Mapping[str, str], package: str) -> None:
-    """Require that all workers have the software of this machine, and the scheduler the packages.
+    """Require that all workers have the software of this machine.
 
     Workers that join later are looked at before their first file.
 
@@ -120,24 +168,39 @@ def require_same_code(client: Any, there: Mapping[str, str], package: str) -> No
         ExportError: One lacks the packages or has others. It is named.
     """
     try:
-        client.run_on_scheduler(software, package)
-    except ImportError as error:
-        scheduler = f"The Dask scheduler at {client.scheduler.address}"
-        raise ExportError(_lacks(scheduler, error, there)) from None
-    try:
-        # A worker that computes does not always answer: it is looked at with its next file.
-        found = client.run(software, package, on_error="return", callback_timeout=_ANSWER_WITHIN)
-    except TimeoutError:
+        _ask_all(client, there, resolve_name, _SOFTWARE)
+        found = _ask_all(client, there, software, package)
+    except (
+        TimeoutError
+    ):  # a worker that computes may not answer: it is looked at with its next file
         _logger.debug("Not all workers tell what code they have.")
         return
-    for address, here in found.items():
-        who = f"The Dask worker at {address}"
-        if isinstance(here, (ImportError, AttributeError)):
-            raise ExportError(_lacks(who, here, there))
-        if isinstance(here, Mapping):
-            require_same(there, here, who)
-        elif not isinstance(here, OSError):  # else it is gone
-            raise here
+    for worker, here in found.items():
+        require_same(there, here, worker)
+
+
+def _ask_all(
+    client: Any, there: Mapping[str, str], function: Callable[..., Any], *arguments: str
+) -> dict[str, Any]:
+    """Call a function on all workers.
+
+    Returns:
+        How an error would name each worker -> what the function gave there.
+
+    Raises:
+        ExportError: A worker cannot import something.
+        TimeoutError: Not all of them answer.
+    """
+    answers = client.run(
+        function, *arguments, on_error="return", callback_timeout=_ANSWER_WITHIN
+    ).items()
+    found = {f"The Dask worker at {address}": answer for address, answer in answers}
+    for worker, answer in found.items():
+        if isinstance(answer, (ImportError, AttributeError)):
+            raise ExportError(_lacks(worker, answer, there))
+        if isinstance(answer, Exception) and not isinstance(answer, OSError):  # else it is gone
+            raise answer
+    return {who: answer for who, answer in found.items() if not isinstance(answer, Exception)}
 
 
 def _lacks(who: str, error: Exception, there: Mapping[str, str]) -> str:

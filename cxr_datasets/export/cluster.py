@@ -5,9 +5,12 @@ No other module imports Dask.
 
 from __future__ import annotations
 
+import io
 import logging
+import pickle
 import secrets
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -18,7 +21,7 @@ from distributed import Client, Future, KilledWorker, as_completed, get_worker
 from distributed.comm import CommClosedError
 
 from cxr_datasets.errors import CxrError, ExportError
-from cxr_datasets.export.agreement import require_same_code, require_workers
+from cxr_datasets.export.agreement import Watch, require_same_code, require_workers
 from cxr_datasets.export.encryption import require_encryption, scheduler_addresses, told_secrets
 from cxr_datasets.export.options import ExportOptions
 from cxr_datasets.export.progress import seldom
@@ -27,6 +30,9 @@ from cxr_datasets.storage.credentials import Handed
 
 _CONNECTING = 30
 """Seconds to reach a scheduler."""
+
+_LOOKS_EVERY = 0.05
+"""Seconds between two looks whether a file is done."""
 
 _TOPIC = "cxr-export"
 
@@ -54,7 +60,7 @@ def write_all(
         require_workers(client)
         require_same_code(client, tasks[0].software, tasks[0].reader.package)
         if told_secrets(options):
-            require_encryption(client.run_on_scheduler(scheduler_addresses), options)
+            require_encryption(scheduler_addresses(client), options)
         _run_tasks(client, tasks, done, progress)
 
 
@@ -94,7 +100,13 @@ def _run_tasks(
     A few kilobytes for each file go through the scheduler: the task, its progress, the outcome.
     """
     topic = f"{_TOPIC}-{secrets.token_hex(4)}"
-    client.subscribe_topic(topic, lambda event: progress(*event[1]))
+    watch = Watch(client)
+
+    def hear(event: Any) -> None:
+        watch.hear()
+        progress(*event[1])
+
+    client.subscribe_topic(topic, hear)
     attempts: Counter[str] = Counter()
     handed = Handed(tasks[0].options)
     running: dict[Future, Task] = {}
@@ -102,13 +114,20 @@ def _run_tasks(
     def begin(task: Task) -> Future:
         name = task.file.name
         attempts[name] += 1
-        future = client.submit(_run, task, handed, topic, key=f"{topic}-{name}-{attempts[name]}")
+        order = io.BytesIO(pickle.dumps(_Order(task, handed, topic)))
+        future = client.submit(pickle.load, order, key=f"{topic}-{name}-{attempts[name]}")
         running[future] = task
         return future
 
     try:
         waiting = as_completed([begin(task) for task in tasks])
-        for future in waiting:
+        while running:
+            if not waiting.has_ready():
+                watch.look()
+                time.sleep(_LOOKS_EVERY)
+                continue
+            future = next(waiting)
+            watch.hear()
             task = running.pop(future)
             is_last = attempts[task.file.name] >= LOST_WORKERS
             with _blaming_other_code(client, task):
@@ -159,6 +178,21 @@ def _blaming_other_code(client: Client, task: Task) -> Iterator[None]:
     except Exception:
         require_same_code(client, task.software, task.reader.package)
         raise
+
+
+class _Order:
+    """A file to write, once this is unpickled on a worker: that runs `_run`.
+
+    Dask drops a worker that cannot import what it is sent, without a word. So it is sent bytes, and
+    a function of the standard library: an import that fails is then an error like any other. Where
+    Dask logs its arguments, `BytesIO` shows none of these bytes.
+    """
+
+    def __init__(self, task: Task, handed: Handed, topic: str):
+        self._arguments = task, handed, topic
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _run, self._arguments
 
 
 def _run(task: Task, handed: Handed, topic: str) -> Outcome:

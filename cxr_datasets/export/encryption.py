@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pkgutil import resolve_name
 from typing import Any
 
 from cxr_datasets.errors import ExportError
@@ -59,9 +60,25 @@ def _is_protected(address: str) -> bool:
     return bool(separator) and protocol in _PROTECTED  # without one, Dask takes tcp
 
 
-def scheduler_addresses(dask_scheduler: Any) -> list[str]:
-    """List all addresses that a scheduler can be reached at; runs on it.
+def scheduler_addresses(client: Any) -> list[str]:
+    """List all addresses that a cluster's scheduler can be reached at.
 
-    It may offer a plain one beside the one of the client: workers take what they like.
+    It may offer a plain one beside the one of the client, and workers take what they like.
+
+    Raises:
+        ExportError: The scheduler cannot tell.
     """
+    try:
+        client.run_on_scheduler(resolve_name, f"{__name__}:_listening")
+    except (ImportError, AttributeError) as error:
+        raise ExportError(
+            f"The Dask scheduler at {client.scheduler.address} lacks cxr-datasets, or has another "
+            "version, and cannot tell whether all its connections are encrypted. Secrets go to its "
+            "workers only if they are. Install cxr-datasets there too, and start it anew."
+        ) from error
+    return client.run_on_scheduler(_listening)
+
+
+def _listening(dask_scheduler: Any) -> list[str]:
+    """Runs on the scheduler."""
     return [listener.contact_address for listener in dask_scheduler.listeners]
