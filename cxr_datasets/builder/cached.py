@@ -1,21 +1,25 @@
 """A dataset that `datasets` keeps in its cache: what its faults are called.
 
-Its files are those of `datasets`, which checks none of them. A cut one is noticed here when it is
-loaded. Whether a byte in the middle was changed is not looked at: that would mean to read all
-images at each start.
+Its files are those of `datasets`, which checks none of them. A cut or changed one is noticed here
+when it is loaded.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import datasets
-import pyarrow as pa
+from datasets.filesystems import is_remote_filesystem
+from datasets.utils._filelock import FileLock
 
+from cxr_datasets.builder.sums import changed_files
 from cxr_datasets.errors import CxrError, OptionError
+from cxr_datasets.storage import leftovers
 from cxr_datasets.storage.cache import cache_fault, damaged_in_cache
 
 _BROKEN_INFO = (ValueError, TypeError, KeyError, AttributeError)
@@ -42,17 +46,50 @@ def preparing(builder: Any, cache_dir: str | os.PathLike[str] | None = None) -> 
         raise damaged_in_cache(_folder(builder), _BROKEN) from error
 
 
-@contextmanager
-def loading(builder: Any) -> Iterator[None]:
-    """Turn faults of a dataset's files, met while they are opened, into a `CacheError`."""
-    try:
-        yield
-    except CxrError:
-        raise
-    except (OSError, pa.ArrowException) as error:
-        raise damaged_in_cache(_folder(builder), _CUT) from error
-    except _BROKEN_INFO as error:
-        raise damaged_in_cache(_folder(builder), _BROKEN) from error
+def clear_leftovers(builder: Any) -> None:
+    """Remove what killed builds of this dataset left in the cache.
+
+    That is what is in the folder that `datasets` is about to fill, for it would keep it; and the
+    unfinished folders of other configs, releases and versions, if nobody has locked them, or has
+    written to them for an hour.
+
+    Args:
+        builder: A builder whose own folder is locked, and unfinished.
+    """
+    if is_remote_filesystem(builder._fs):
+        return
+    leftovers.empty(builder._output_dir)
+    root = Path(builder._cache_dir_root)
+    for left in dataset_folder(builder).glob(f"*/*/*{leftovers.SUFFIX}"):
+        place = left.as_posix().removesuffix(leftovers.SUFFIX)
+        with suppress(OSError):
+            if leftovers.is_quiet(left):
+                with FileLock(str(root / f"{place.replace('/', '_')}.lock"), timeout=0):
+                    shutil.rmtree(left)
+
+
+def dataset_folder(builder: Any) -> Path:
+    """Give the folder in the cache that has all configs and versions of a dataset."""
+    root = Path(builder._cache_dir_root).absolute()
+    return root / Path(builder._cache_dir).absolute().relative_to(root).parts[0]
+
+
+def check_files(builder: Any) -> None:
+    """Require that the files of a built dataset are as they were written.
+
+    Args:
+        builder: The builder.
+
+    Raises:
+        CacheError: One is not.
+    """
+    folder = _folder(builder)
+    if not os.path.isdir(folder) or builder._file_format not in (None, "arrow"):
+        return  # `datasets` says that there is nothing to load
+    changed = changed_files(folder)
+    if changed:
+        names = ", ".join(changed)
+        raise damaged_in_cache(folder, f"{names} cannot be read or is not as it was written")
 
 
 @contextmanager
@@ -66,35 +103,11 @@ def choosing_splits() -> Iterator[None]:
         raise OptionError(f"split= names no rows: {error}") from None
 
 
-_CUT = "an Arrow file in it is not there, or was cut or changed"
 _BROKEN = f"its {datasets.config.DATASET_INFO_FILENAME} was cut or changed"
 _OF_A_SPLIT = ("Unknown split", "Bad split", "Split name", "Unrecognized instruction",
                "Requested slice", "Percent slice", "The from", "The unit", "Invalid",
                "No instructions", "It is forbidden")  # fmt: skip
 """How the texts begin that `datasets` has for a split, or a part of one, that does not exist."""
-
-
-def check_rows(builder: Any, loaded: Any) -> None:
-    """Require that each whole split has the rows that were written.
-
-    A file that is cut between two blocks reads as a shorter one.
-
-    Args:
-        builder: The builder.
-        loaded: What it loaded: a dataset, a dictionary or a list of them.
-
-    Raises:
-        CacheError: Rows are missing.
-    """
-    several = loaded.values() if isinstance(loaded, dict) else loaded
-    for rows in [loaded] if isinstance(loaded, datasets.Dataset) else several:
-        name = str(rows.split)
-        known = (builder.info.splits or {}).get(name)
-        if known is not None and known.num_examples != rows.num_rows:
-            raise damaged_in_cache(
-                _folder(builder),
-                f"split {name} has {rows.num_rows} rows, and {known.num_examples} were written",
-            )
 
 
 def _folder(builder: Any, cache_dir: str | os.PathLike[str] | None = None) -> str:

@@ -59,9 +59,10 @@ def open_files(
     name = protocol(address)
     if name in WEB and not rest:
         return open_web(address, options, connections), address
-    given = options.of(name)
     if rest:
+        given = _guarded(links(address)[-1], options) if name in WEB else options.of(name)
         return url_to_fs(address, **({name: given} if given else {}))
+    given = options.of(name)
     if name in ("gs", "gcs"):
         return _google_files(address, given)
     if name == "hf":
@@ -95,6 +96,12 @@ def open_web(address: str, options: StorageOptions, connections: int | None) -> 
     from cxr_datasets.storage.web import web_files  # aiohttp takes a tenth of a second to import
 
     return web_files(address, options, connections or FEW_CONNECTIONS)
+
+
+def _guarded(address: str, options: StorageOptions) -> dict[str, Any]:
+    from cxr_datasets.storage.web import guarded
+
+    return guarded(address, options)
 
 
 def _archive_files(

@@ -33,6 +33,7 @@ def options(form: str = "flat") -> dict[str, Any]:
 
 
 def in_environment(patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    patch.setenv("PHYSIONET_HOST", "127.0.0.1")
     patch.setenv("PHYSIONET_USERNAME", NAME)
     patch.setenv("PHYSIONET_PASSWORD", WORD)
     return {}
@@ -147,6 +148,7 @@ READ = """
 import os, pickle, sys, mimic_cxr_jpg
 from cxr_datasets.errors import StoreError
 
+os.environ["PHYSIONET_HOST"] = "127.0.0.1"
 file, os.environ["PHYSIONET_USERNAME"], password = sys.argv[1:]
 content = open(file, "rb").read()
 try:
