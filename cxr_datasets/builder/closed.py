@@ -45,6 +45,25 @@ def begin(builder: Any) -> None:
                 own.close(file)
 
 
+def check_beside(builder: Any, output_dir: Any = None) -> None:
+    """Require that no link is where `datasets` keeps its locks and what it has not finished.
+
+    Args:
+        builder: The builder.
+        output_dir: Where it builds; None: in the cache.
+
+    Raises:
+        CacheError: One is. It was not followed.
+    """
+    place = os.path.expanduser(str(output_dir or builder._cache_dir))
+    if not _is_local(place):
+        return
+    with in_cache(place):
+        own.check_folder(f"{place}.incomplete", may_be_link=False)
+        for lock in _locks_beside(Path(place)):
+            own.check_file(lock, writes=True)
+
+
 def begin_writing(builder: Any) -> None:
     """Close the empty folder that `datasets` is about to fill, and those above it."""
     if not _is_local(builder._output_dir) or not builder.is_credentialed():
@@ -92,11 +111,9 @@ def close_locks(builder: Any) -> None:
         return
     if _is_local(builder._cache_dir_root):
         own.close(_lock(builder))
-    output = Path(builder._output_dir)
-    if _is_local(builder._output_dir) and output.parent.is_dir():
-        for lock in output.parent.iterdir():
-            if lock.name.startswith(output.name) and lock.suffix == ".lock":
-                own.close(lock)
+    if _is_local(builder._output_dir):
+        for lock in _locks_beside(Path(builder._output_dir)):
+            own.close(lock)
 
 
 def _is_local(place: str) -> bool:
@@ -106,6 +123,12 @@ def _is_local(place: str) -> bool:
 def _dataset_folder(builder: Any) -> Path:
     root = Path(builder._cache_dir_root).absolute()
     return root / Path(builder._cache_dir).absolute().relative_to(root).parts[0]
+
+
+def _locks_beside(output: Path) -> list[Path]:
+    """The locks of `datasets` for a folder that it builds, and for the unfinished one."""
+    found = output.parent.iterdir() if output.parent.is_dir() else ()
+    return [file for file in found if file.suffix == ".lock" and file.name.startswith(output.name)]
 
 
 def _lock(builder: Any) -> str:

@@ -218,11 +218,12 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         # Not raised above: each would be the context of the other, and pickling would never end.
         raise cause from None
 
-    def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
+    def download_and_prepare(self, output_dir: Any = None, *args: Any, **kwargs: Any) -> None:
         """As in `datasets`; a cache that is full or closed is told in words."""
+        closed.check_beside(self, output_dir)
         try:
             with cached.preparing(self):
-                super().download_and_prepare(*args, **kwargs)
+                super().download_and_prepare(output_dir, *args, **kwargs)
         finally:
             closed.close_locks(self)
 

@@ -48,10 +48,12 @@ class Writer:
             self._writer.write_table(table, max_chunksize=max_chunksize)
 
     def close(self) -> None:
-        """Write what is left in memory."""
-        with self._held:
+        """Write what is left in memory; a second time nothing is."""
+        try:
             self._writer.close()
             self._file.close()
+        finally:
+            self._held.close()
 
 
 @contextmanager
