@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import datasets
+
+from cxr_datasets.builder.cached import dataset_folder
 from cxr_datasets.storage import own
 from cxr_datasets.storage.cache import in_cache
 from cxr_datasets.tables.index import SHARED
@@ -34,10 +37,11 @@ def begin(builder: Any) -> None:
     """
     if not _is_local(builder._cache_dir_root):
         return
-    folder = _dataset_folder(builder)
+    folder = dataset_folder(builder)
     with in_cache(folder):
         own.check_folder(folder)
         own.check_file(_lock(builder), writes=True)
+        own.check_file(Path(builder._cache_dir, datasets.config.DATASET_INFO_FILENAME))
         if builder.is_credentialed():
             own.keep_closed(folder)
             own.close_tree(folder, only_if_open=True)
@@ -68,7 +72,7 @@ def begin_writing(builder: Any) -> None:
     """Close the empty folder that `datasets` is about to fill, and those above it."""
     if not _is_local(builder._output_dir) or not builder.is_credentialed():
         return
-    folder, above = Path(builder._output_dir).absolute(), _dataset_folder(builder)
+    folder, above = Path(builder._output_dir).absolute(), dataset_folder(builder)
     own.close(folder)
     if above in folder.parents:
         for between in folder.parents[: folder.parents.index(above) + 1]:
@@ -118,11 +122,6 @@ def close_locks(builder: Any) -> None:
 
 def _is_local(place: str) -> bool:
     return "://" not in str(place)
-
-
-def _dataset_folder(builder: Any) -> Path:
-    root = Path(builder._cache_dir_root).absolute()
-    return root / Path(builder._cache_dir).absolute().relative_to(root).parts[0]
 
 
 def _locks_beside(output: Path) -> list[Path]:

@@ -2,12 +2,12 @@
 
 Whoever writes a file holds a lock on it. The system lets it go when the process ends, in whatever
 way. On some disks of clusters a lock holds on one machine alone, so the name of a file tells on
-which machine it is written; what another machine left is removed after a day.
+which machine it is written; what another machine left is removed when nothing was written to it for
+an hour.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shutil
@@ -16,6 +16,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from cxr_datasets.digests import short_digest
 from cxr_datasets.storage import own
 
 try:
@@ -24,7 +25,8 @@ except ImportError:  # Windows, where what a process has open cannot be removed
     fcntl = None  # type: ignore[assignment]
 
 SUFFIX = ".incomplete"
-_A_DAY = 24 * 60 * 60
+_QUIET = 60 * 60
+"""Seconds after which nobody goes on with a file that others may write to without a lock."""
 
 
 def unfinished_name(path: str) -> str:
@@ -57,6 +59,16 @@ def remove_unfinished(folder: str | os.PathLike[str]) -> None:
             _remove_unheld(path, is_ours=machine == _machine())
 
 
+def is_quiet(path: Path) -> bool:
+    """Whether nothing was written for an hour to a file, or to all files of a folder.
+
+    Raises:
+        OSError: It is not there, or the disk refuses to tell.
+    """
+    files = [path, *(path.rglob("*") if path.is_dir() else ())]
+    return time.time() - max(file.lstat().st_mtime for file in files) >= _QUIET
+
+
 def empty(folder: str | os.PathLike[str]) -> None:
     """Remove what is in a folder. What cannot be removed stays."""
     for entry in os.scandir(folder):
@@ -68,7 +80,7 @@ def empty(folder: str | os.PathLike[str]) -> None:
 
 
 def _remove_unheld(path: Path, is_ours: bool) -> None:
-    if not is_ours and time.time() - path.lstat().st_mtime < _A_DAY:
+    if not is_ours and not is_quiet(path):
         return
     if fcntl is None:
         path.unlink()
@@ -83,4 +95,4 @@ def _remove_unheld(path: Path, is_ours: bool) -> None:
 
 
 def _machine() -> str:
-    return hashlib.sha256(platform.node().encode(), usedforsecurity=False).hexdigest()[:8]
+    return short_digest(platform.node().encode(), 8)

@@ -48,12 +48,12 @@ class Writer:
             self._writer.write_table(table, max_chunksize=max_chunksize)
 
     def close(self) -> None:
-        """Write what is left in memory; a second time nothing is."""
-        try:
+        """Write what is left in memory; once."""
+        if self._held.closed:
+            return
+        with self._held:
             self._writer.close()
             self._file.close()
-        finally:
-            self._held.close()
 
 
 @contextmanager

@@ -156,10 +156,10 @@ def test_what_an_earlier_version_kept_beside_the_index_of_others_is_closed_and_t
             shutil.copyfile(file, shared / file.name)
         (shared / "0123456789abcdef-mimic-cxr-reports.zip").touch()
         load("mimic_cxr_jpg", release, tmp_path, streaming=True)
-    ours = {path: mode for path, mode in modes(tmp_path).items() if path not in theirs}
-    assert len(ours) > 6
-    assert too_open({path: ours[path] for path in ours if "cxr_index/" not in path[-10:]},
-                    0o750, 0o640) == {}  # fmt: skip
+    found = modes(shared)
+    ours = {path: mode for path, mode in found.items() if f"cxr_index/{path}" not in theirs}
+    assert len(ours) == 4
+    assert too_open(ours, 0o750, 0o640) == {}
     assert {modes(tmp_path)[path] for path in theirs} == {0o644}
 
 
