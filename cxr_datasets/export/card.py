@@ -18,8 +18,9 @@ from huggingface_hub import DatasetCard
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import PackageError
-from cxr_datasets.export.identity import PRESENT
+from cxr_datasets.export.identity import PRESENT, package_name
 from cxr_datasets.export.manifest import Manifest
+from cxr_datasets.export.seal import sealed
 from cxr_datasets.packages import package_folder
 
 CARD = "README.md"
@@ -79,7 +80,7 @@ def write_card(manifests: Sequence[Manifest]) -> str:
     text = "\n".join(
         [*_provenance(manifests, own.data.to_dict()["pretty_name"]), *_terms(own.text)]
     )
-    return f"---\n{head}---\n\n{text.rstrip()}\n"
+    return sealed(f"---\n{head}---\n\n{text.rstrip()}\n")
 
 
 def own_card(package: str) -> DatasetCard:
@@ -114,11 +115,6 @@ def _unfit(file: Path, why: str) -> PackageError:
         f"at its top: YAML between two lines of ---, with {' and '.join(_NEEDED)}; with license: "
         "other also license_link. Add what is missing."
     )
-
-
-def package_name(kind: type[CxrBuilder]) -> str:
-    """Return the import name of the package that a builder is from."""
-    return kind.__module__.partition(".")[0]
 
 
 def exported_package(manifests: Sequence[Manifest]) -> str:

@@ -76,7 +76,7 @@ def undisturbed(
     return made_once(tmp_path_factory, "undisturbed", make)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def slow_command(large_release: Path, export_cache: str) -> Callable[..., list[str]]:
     """Words of the command that writes the same export as `undisturbed` to another place."""
 
