@@ -13,6 +13,7 @@ from cxr_datasets.cli.parser import Parser, add_datasets, add_option
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.packages import builder_class
+from cxr_datasets.wording import safe
 
 _DESCRIPTION = (
     "Write a dataset to Parquet files that hold its images and load anywhere without this project. "
@@ -70,7 +71,7 @@ def _run(options: argparse.Namespace) -> None:
     for name in _FILES:
         if name in given:
             given[name] = _read_options(name, given[name])
-    print(export(given.pop("dataset"), given.pop("data_dir"), given.pop("out"), **given))
+    print(safe(str(export(given.pop("dataset"), given.pop("data_dir"), given.pop("out"), **given))))
 
 
 def _read_options(name: str, file: str) -> dict[str, Any]:

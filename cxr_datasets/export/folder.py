@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import fsspec
 
+from cxr_datasets import wording
 from cxr_datasets.errors import CxrError, ExportError, OptionError
 from cxr_datasets.export.sinks import Explaining, LocalSink, Sink, StoreSink
 from cxr_datasets.storage import addresses, durable
@@ -257,8 +258,8 @@ class Folder:
                 "credentials: out_options=, or the store's own default chain."
             )
         # The text of a store's error may quote a signed address.
-        reason = getattr(error, "strerror", None)
-        text = f": {reason}" if self.is_local and reason else ""
+        has_number = self.is_local and getattr(error, "errno", None)
+        text = f": {wording.said(error)}" if has_number else ""
         step = "Run the command again."
         if number in _IN_THE_WAY:
             step = "Remove what stands in the way there, or give another folder."

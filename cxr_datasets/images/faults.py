@@ -6,6 +6,7 @@ from typing import Any
 
 import PIL.Image
 
+from cxr_datasets import wording
 from cxr_datasets.images.whole import DamagedImage
 from cxr_datasets.storage.addresses import shown
 from cxr_datasets.storage.faults import NOT_THERE
@@ -39,11 +40,11 @@ def what_is_wrong(error: Exception) -> str:
     if isinstance(error, DamagedImage):
         return str(error)
     if isinstance(error, PIL.Image.DecompressionBombError):
-        said = str(error).rstrip(".")
-        return f"is refused by Pillow's limit PIL.Image.MAX_IMAGE_PIXELS: {said}"
+        return f"is refused by Pillow's limit PIL.Image.MAX_IMAGE_PIXELS: {wording.said(error)}"
     if isinstance(error, PIL.UnidentifiedImageError):
         return "is no image that Pillow knows"  # its own text names an object in memory
-    return f"does not decode: {type(error).__name__}: {str(error).rstrip('.')}"
+    kind, told = type(error).__name__, wording.said(error)
+    return f"does not decode: {kind}" + (f": {told}" if told != kind else "")
 
 
 def _advice(error: Exception) -> str:
