@@ -23,9 +23,7 @@ pairs, ends of lines."""
 
 _KNOWN = re.compile(
     r"""
-    neither\ bytes\ nor\ a\ path\ is\ given                        # our own
-  | a\ member\ of\ the\ archive\ is\ (damaged|encrypted)[\w\ ,.'-]*(?:\([\w\ -]+\))?
-  | the\ member\ [\w\ ]+
+    neither\ bytes\ nor\ a\ path\ is\ given                      # our own
   | File\ is\ not\ a\ zip\ file                                # zipfile
   | Bad\ magic\ number\ for\ (central\ directory|file\ header)
   | Bad\ CRC-32 | Truncated\ (file\ header|central\ directory)
@@ -47,6 +45,10 @@ _KNOWN = re.compile(
     re.VERBOSE,
 )
 """Wordings of other libraries, as far as they quote nothing. What stands behind them is cut."""
+
+
+class OwnWords:
+    """Beside `OSError`, the base of errors of this project whose text quotes nothing."""
 
 
 def safe(text: str) -> str:
@@ -87,6 +89,8 @@ def said(error: BaseException) -> str:
 
     Other libraries quote what they read: cells, headers, addresses with signatures.
     """
+    if isinstance(error, OwnWords):
+        return getattr(error, "strerror", None) or str(error)
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     found = _KNOWN.match(str(error))

@@ -38,5 +38,6 @@ for config in ("images", "reports"):
 duckdb.sql(COUNTS.format(args.export)).show()
 rows = duckdb.sql(FOUND.format(args.export)).fetchall()
 print(f"{len(rows)} images of moderately enlarged hearts")
-images = [PIL.Image.open(io.BytesIO(content)) for content, _ in rows]
+# Named formats only: others may start a program, such as Ghostscript for PostScript.
+images = [PIL.Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) for content, _ in rows]
 sheet(images, [" ".join(impression.split()) for _, impression in rows], args.out / "sql.png")

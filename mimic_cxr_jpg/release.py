@@ -144,7 +144,7 @@ def open_release(
     _say_without_labels(source, files)
     if reports is not None:
         check_open("reports", reports)
-    cache = cache or folder_in(None)
+    cache = cache or folder_in(None, credentialed="mimic_cxr_jpg")
     sample = Sample(source, files, cache)
     store = find_reports(source, reports, sample, cache)
     if store is None:

@@ -66,14 +66,16 @@ class CxrBuilder(DatasetsBuilder):
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
     RAW_VIEWS: ClassVar[tuple[str, ...]] = ()
     RAW_VIEW_COLUMN: ClassVar[str | None] = None
-    AGREEMENT: ClassVar[str | None] = None
     MEAN_IMAGE_BYTES: ClassVar[int] = 1_500_000
     IMAGE_SUFFIX: ClassVar[str] = ".jpg"
     IMAGE_FORMS: ClassVar[ImageForms | None] = None
 
     def __init__(self, cache_dir: str | None = None, **kwargs: Any):
         self._splits: dict[str, pa.Table] | None = None
-        self._index_folder = index_file.folder_in(cache_dir)
+        package = type(self).__module__.split(".")[-1]
+        self._index_folder = index_file.folder_in(
+            cache_dir, package if self.is_credentialed() else None
+        )
         self.pace = Pace()
         self.found: str | None = None
         self.left_out: dict[str, list[str]] = {}

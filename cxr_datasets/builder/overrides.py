@@ -20,7 +20,7 @@ from datasets.exceptions import DatasetGenerationError
 from datasets.filesystems import is_remote_filesystem
 
 from cxr_datasets._version import __version__
-from cxr_datasets.builder import cached
+from cxr_datasets.builder import cached, closed
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.sums import write_sums
 from cxr_datasets.builder.tally import Tallies, Tally, tallies
@@ -58,8 +58,14 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
     DEFAULT_WRITER_BATCH_SIZE = _ROWS_PER_RECORD_BATCH
 
     INFO: ClassVar[dict[str, str]] = {}
+    AGREEMENT: ClassVar[str | None] = None
 
     _tallies: Tallies
+
+    @classmethod
+    def is_credentialed(cls) -> bool:
+        """Whether only those who signed an agreement may have the data, or what comes of them."""
+        return bool(cls.AGREEMENT)
 
     # The steps that these methods call.
 
@@ -122,6 +128,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         self.options = StorageOptions(given, *places)
         with cached.preparing(self, cache_dir):
             super().__init__(cache_dir=cache_dir, hash=code_hash(package, hash), **kwargs)
+            closed.close_locks(self)
         self.token = None  # `datasets` would put it into every stream; it is in the options
 
     def _create_builder_config(
@@ -146,6 +153,12 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
             key.append(custom_features.to_dict())
         return config, f"{config.name}-{digest(key)}"
 
+    def _build_cache_dir(self) -> str:
+        """As in `datasets`, which opens a lock there next; see `closed`."""
+        self._cache_dir = super()._build_cache_dir()
+        closed.begin(self)
+        return self._cache_dir
+
     def _info(self) -> datasets.DatasetInfo:
         """Required of every builder."""
         return datasets.DatasetInfo(features=self.features(), **self.INFO)
@@ -166,6 +179,8 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
 
     def _download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """As in `datasets`; in the end count the images that are absent or damaged."""
+        cached.clear_leftovers(self)
+        closed.begin_writing(self)
         with tallies() as self._tallies:
             super()._download_and_prepare(*args, **kwargs)
             tally = self._tallies.together()
@@ -193,7 +208,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Raise our errors as they are; `datasets` hides them behind one that does not help."""
         try:
-            yield from super()._prepare_split_single(*args, **kwargs)
+            yield from closed.closing(self, super()._prepare_split_single(*args, **kwargs))
             return
         except DatasetGenerationError as error:
             cause = error.__cause__
@@ -206,8 +221,11 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """As in `datasets`; a cache that is full or closed is told in words."""
-        with cached.preparing(self):
-            super().download_and_prepare(*args, **kwargs)
+        try:
+            with cached.preparing(self):
+                super().download_and_prepare(*args, **kwargs)
+        finally:
+            closed.close_locks(self)
 
     def _save_info(self) -> None:
         """Write down what the files add up to, with the last of them."""
@@ -215,6 +233,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         if self._file_format == "arrow" and not is_remote_filesystem(self._fs):
             with in_cache(self._output_dir):
                 write_sums(self._output_dir)
+        closed.close_written(self)  # before the folder gets its name
 
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; decode errors of the result name the image."""

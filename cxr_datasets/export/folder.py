@@ -17,8 +17,9 @@ import fsspec
 
 from cxr_datasets import wording
 from cxr_datasets.errors import CxrError, ExportError, OptionError
+from cxr_datasets.export.disk import Disk
 from cxr_datasets.export.sinks import Explaining, LocalSink, Sink, StoreSink
-from cxr_datasets.storage import addresses, durable
+from cxr_datasets.storage import addresses, durable, own
 from cxr_datasets.storage.cache import NO_ROOM
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.faults import is_refusal
@@ -35,7 +36,7 @@ _WHOLE_OR_NOT_AT_ALL = frozenset(
 )
 """Stores that show a file only once its last byte has arrived."""
 
-_IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY)
+_IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP)
 
 
 class Folder:
@@ -46,9 +47,15 @@ class Folder:
     Attributes:
         root: Absolute local path, or fsspec address.
         options: Options of its store.
+        closed: Whether what is written to a disk is closed to other users of the machine.
     """
 
-    def __init__(self, out: str | os.PathLike[str], options: StorageOptions | None = None):
+    def __init__(
+        self,
+        out: str | os.PathLike[str],
+        options: StorageOptions | None = None,
+        closed: bool = False,
+    ):
         """Take an address; nothing is read or written.
 
         Raises:
@@ -57,6 +64,7 @@ class Folder:
         addresses.check_open("out", out)
         self.root = addresses.normalised(os.fspath(out))
         self.options = options or StorageOptions()
+        self.closed = closed
         self._held: dict[int, tuple[fsspec.AbstractFileSystem, str]] = {}
         protocol = addresses.protocol(self.root)
         if addresses.is_chain(self.root) or protocol in addresses.WEB:
@@ -120,7 +128,8 @@ class Folder:
         with self.explaining(name, "read"):
             try:
                 if self.is_local:
-                    return Path(self.place(name)).read_bytes()
+                    with self._disk.opened(self.place(name), "rb") as file:
+                        return file.read()
                 return self.files.cat_file(self.place(name))
             except (FileNotFoundError, NotADirectoryError):
                 return None
@@ -129,7 +138,7 @@ class Folder:
         """Open a file for reading at any place in it."""
         with self.explaining(name, "read"):
             if self.is_local:
-                return Path(self.place(name)).open("rb")
+                return self._disk.opened(self.place(name), "rb")
             return self.files.open(self.place(name), "rb")
 
     def write(self, name: str, content: bytes) -> None:
@@ -140,7 +149,7 @@ class Folder:
     def append(self, name: str, content: bytes) -> None:
         """Add to the end of a local file, all or nothing, and wait until it is on the disk."""
         with self.explaining(name, "written"):
-            durable.append(self.place(name), content)
+            self._disk.append(self.place(name), content)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -182,7 +191,7 @@ class Folder:
 
     def _created(self, place: str, explaining: Explaining) -> Sink:
         if self.is_local:
-            durable.make_folder(Path(place).parent)
+            self._disk.make_folder_of(place)
             return LocalSink(place, explaining)
         self.files.makedirs(posixpath.dirname(place), exist_ok=True)
         return StoreSink(self.files.open(place, "wb"), explaining)
@@ -190,11 +199,29 @@ class Folder:
     def _name(self, place: str, final: str) -> None:
         """Give a complete file its name."""
         if self.is_local:
-            durable.make_folder(Path(final).parent)
+            self._disk.make_folder_of(final)
             durable.rename(place, final)
         elif place != final:
             self.files.makedirs(posixpath.dirname(final), exist_ok=True)
             self.files.mv(place, final)
+
+    def open_lock(self, name: str) -> BinaryIO:
+        """Open a file on a disk that serves as a lock; it is made if it is not there.
+
+        It may have a second name, as in a folder that was copied by links.
+        """
+        with self.explaining(name, "written"):
+            self._disk.make_folder_of(self.place(name))
+            return self._disk.opened(self.place(name), "a+b", alone=False)
+
+    def close_to_others(self) -> None:
+        """Close what an earlier version or another umask left open, if it is to be closed."""
+        if self.is_local:
+            self._disk.close_to_others()
+
+    @property
+    def _disk(self) -> Disk:
+        return Disk(self.root, self.closed)
 
     def _forget(self, place: str) -> None:
         """Remove an unfinished file; some stores have none."""
@@ -209,8 +236,7 @@ class Folder:
         with self.explaining(folder, "listed"):
             try:
                 if self.is_local:
-                    with os.scandir(self.place(folder)) as found:
-                        return [(e.name, e.stat().st_size if e.is_file() else -1) for e in found]
+                    return self._disk.entries(self.place(folder))
                 self.files.invalidate_cache()
                 entries = self.files.ls(self.place(folder), detail=True)
             except (FileNotFoundError, NotADirectoryError):
@@ -245,7 +271,9 @@ class Folder:
             raise ExportError(self._explanation(name, done, error)) from error
 
     def _explanation(self, name: str, done: str, error: Exception) -> str:
-        where = addresses.shown(self.address(name))
+        # A folder above the file may be what is wrong.
+        stands = error.filename if isinstance(error, own.NotOurs) else self.address(name)
+        where = addresses.shown(stands)
         number = error.errno if isinstance(error, OSError) else None
         if number in NO_ROOM:
             return (
@@ -263,6 +291,8 @@ class Folder:
         step = "Run the command again."
         if number in _IN_THE_WAY:
             step = "Remove what stands in the way there, or give another folder."
+        if isinstance(error, own.NotOurs):
+            return f"{where} could not be {done}: {wording.said(error)}. {step}"
         return f"{where} could not be {done}: {type(error).__name__}{text}. {step}"
 
 

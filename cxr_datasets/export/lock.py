@@ -15,12 +15,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export.folder import PRIVATE, Folder
-from cxr_datasets.storage.durable import make_folder
 
 try:
     import fcntl
@@ -37,6 +35,9 @@ _SETTLING = 1.0
 """Seconds after which two exports that began together see each other's lock."""
 
 _NAME = f"{PRIVATE}/lock"
+
+_LONGEST = 10_000
+"""Bytes that no lock reaches."""
 
 
 @contextmanager
@@ -58,26 +59,43 @@ def locked(folder: Folder) -> Iterator[None]:
 @contextmanager
 def _locked_by_system(folder: Folder) -> Iterator[bool]:
     """Lock a local folder; gives False if its file system knows no locks."""
-    path = Path(folder.place(_NAME))
-    with folder.explaining(_NAME, "written"):
-        make_folder(path.parent)
-        file = path.open("a+b")
-    with file:
+    with folder.open_lock(_NAME) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise _in_use(folder, _owner(file.read())) from None
+            raise _in_use(folder, _owner(file.read(_LONGEST))) from None
         except OSError:  # some network file systems
             yield False
             return
+        is_alone = _is_alone(folder, file)
         with suppress(OSError):  # the disk is full; the lock holds without a name, too
-            file.truncate(0)
-            file.write(_signature(""))
-            file.flush()
+            if is_alone:
+                file.truncate(0)
+                file.write(_signature(""))
+                file.flush()
         yield True
         with suppress(OSError):
-            file.truncate(0)
+            if is_alone:
+                file.truncate(0)
+
+
+def _is_alone(folder: Folder, file: BinaryIO) -> bool:
+    """Whether a lock may be written to: it has no second name, under which it would change too.
+
+    Raises:
+        ExportError: It has one, and holds what no export wrote.
+    """
+    found = os.fstat(file.fileno())
+    if found.st_nlink <= 1:
+        return True
+    file.seek(0)
+    if found.st_size and not _owner(file.read(_LONGEST)):
+        raise ExportError(
+            f"{folder}/{_NAME} is another file (a hard link) and no lock of an export. Remove it, "
+            "or give another folder."
+        )
+    return False
 
 
 @contextmanager

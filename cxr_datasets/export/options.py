@@ -70,6 +70,13 @@ class ExportOptions:
             "metavar": "FOLDER",
         },
     )
+    verify: bool = field(
+        default=False,
+        metadata={
+            "help": "Read the files that are finished already again, and write those anew whose "
+            "sha256 is not the one that was noted. Without it their sizes are compared."
+        },
+    )
     progress: bool = field(default=True, metadata={"help": "Show a progress bar."})
 
     def check(self) -> None:

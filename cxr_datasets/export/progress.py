@@ -1,8 +1,9 @@
-"""The progress bar of an export."""
+"""The progress bars of an export and of its verification."""
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import datasets
 from tqdm import tqdm
@@ -23,12 +24,7 @@ class Bar:
             finished: How many an earlier run wrote; the rate leaves them out.
             shown: Whether there is a bar at all.
         """
-        disabled = datasets.are_progress_bars_disabled()  # by the user, for all of `datasets`
-        interval = 0.2 if sys.stderr.isatty() else 10.0  # a log file keeps every line
-        self._bar = tqdm(
-            total=total, initial=finished, unit=f" {unit}", disable=not shown or disabled,
-            mininterval=interval, dynamic_ncols=True, desc="export",
-        )  # fmt: skip
+        self._bar = _bar("export", shown, total=total, initial=finished, unit=f" {unit}")
         self._written: dict[str, int] = {}
 
     def __call__(self, name: str, images: int) -> None:
@@ -39,3 +35,22 @@ class Bar:
     def close(self) -> None:
         """Leave the bar on the screen as it is."""
         self._bar.close()
+
+
+def bar_of_bytes(done: str, total: int, shown: bool) -> tqdm:
+    """Show a bar over bytes.
+
+    Args:
+        done: What is done to them, for the beginning of the line.
+        total: How many there are.
+        shown: Whether there is a bar at all.
+    """
+    return _bar(done, shown, total=total, unit="B", unit_scale=True)
+
+
+def _bar(done: str, shown: bool, **what: Any) -> tqdm:
+    disabled = datasets.are_progress_bars_disabled()  # by the user, for all of `datasets`
+    interval = 0.2 if sys.stderr.isatty() else 10.0  # a log file keeps every line
+    return tqdm(
+        **what, desc=done, disable=not shown or disabled, mininterval=interval, dynamic_ncols=True
+    )

@@ -25,6 +25,7 @@ from cxr_datasets.export.options import ExportOptions, sort_options
 from cxr_datasets.export.plan import PlannedFile, plan_files, usual_bytes
 from cxr_datasets.export.problems import Unwritten, refuse_unwritten, save_problems
 from cxr_datasets.export.progress import Bar
+from cxr_datasets.export.proof import drop_wrong, tell_foreign
 from cxr_datasets.export.tasks import Outcome, Reader, Task
 from cxr_datasets.packages import builder_class
 from cxr_datasets.storage.credentials import StorageOptions
@@ -110,7 +111,9 @@ def export(
     kind = builder_class(dataset)
     own, given = sort_options(options, kind.BUILDER_CONFIG_CLASS)
     card.own_card(card.package_name(kind))  # a broken one is an error now, not after all files
-    folder = Folder(out, StorageOptions(own.out_options, os.fspath(out)))
+    folder = Folder(
+        out, StorageOptions(own.out_options, os.fspath(out)), closed=kind.is_credentialed()
+    )
     arguments = {
         "cache_dir": own.cache_dir, "config_name": config, "data_dir": os.fspath(data_dir),
         "embed": True, **given,
@@ -123,8 +126,11 @@ def export(
     reader = Reader(builder, index, arguments)
     header = _header(dataset, reader, planned, own.rows_per_file)
     with locked(folder):
-        manifest = open_manifest(folder, header, planned)
+        manifest = open_manifest(folder, header, planned, adopt=not own.verify)
+        folder.close_to_others()
         chosen = [file for file in planned if file.split in wanted]
+        if own.verify:
+            drop_wrong(folder, manifest, [file.name for file in chosen], own.progress)
         left = [file for file in chosen if file.name not in manifest.lines]
         _warn_if_there_is_no_room(folder, usual_bytes(left, builder))
         key = identity_key(header["identity"])
@@ -134,6 +140,7 @@ def export(
         _count_images(folder, manifest, chosen, builder)
         refuse_unwritten(folder, unwritten, chosen, manifest)
         _describe(folder, config)
+        tell_foreign(folder, manifest)
     return _summary(folder, manifest, chosen, len(left))
 
 

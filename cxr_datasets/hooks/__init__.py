@@ -74,6 +74,16 @@ HOOKS = (
         since="0.1.0",
         noticed_by=f"{_TESTS}/test_frames.py::test_a_column_holds_the_decoded_images",
     ),
+    Hook(
+        target="datasets.features.image.Image.decode_example",
+        what="Refuses PostScript, in columns of other datasets too, and reads a remote image of a "
+        "release that was loaded here by what it was loaded with. Every other image goes on as it "
+        "came.",
+        why="Pillow gives PostScript to Ghostscript, whatever the file is called, and datasets "
+        "makes plain features of ours: in concatenate_datasets, load_from_disk and exports.",
+        since="0.1.0",
+        noticed_by=f"{_TESTS}/test_images.py::test_a_plain_feature_starts_no_program",
+    ),
 )
 """Every change that an import of ours makes to another library."""
 

@@ -86,6 +86,7 @@ _NAMES = {
         "datasets.builder:DatasetBuilder.__init__(hash)",
         "datasets.builder:DatasetBuilder.__init__(storage_options)",
         "datasets.builder:DatasetBuilder.__init__(token)",
+        "datasets.builder:DatasetBuilder._build_cache_dir",
         "datasets.builder:DatasetBuilder._create_builder_config(config_name)",
         "datasets.builder:DatasetBuilder._create_builder_config(custom_features)",
         "datasets.builder:DatasetBuilder._download_and_prepare",
@@ -112,6 +113,7 @@ _NAMES = {
     ),
     "builder/cached.py": (
         "datasets.builder:DatasetBuilder._cache_dir",
+        "datasets.utils._filelock:FileLock",
         "datasets.builder:DatasetBuilder._output_dir",
         "datasets.config:DATASET_INFO_FILENAME",
         "datasets.info:DatasetInfo.from_directory",

@@ -19,6 +19,7 @@ import datasets.load
 
 from cxr_datasets.errors import ScriptError
 from cxr_datasets.hooks.frames import teach_polars
+from cxr_datasets.hooks.images import refuse_postscript
 from cxr_datasets.hooks.selection import teach_select_columns
 from cxr_datasets.packages import code_files, package_folder
 
@@ -37,6 +38,7 @@ def register(package: str) -> None:
     _registered.add(package)
     teach_select_columns()
     teach_polars()
+    refuse_postscript()
     # `datasets.inspect` (get_dataset_config_names and others) holds a reference of its own.
     for module in (datasets.load, datasets.inspect):
         factory = module.dataset_module_factory

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from io import BytesIO
 from typing import Any
 
 import datasets
 import numpy as np
+import PIL.ExifTags
+import PIL.Image
+import PIL.ImageOps
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.errors import ImageError, StoreError
 from cxr_datasets.images.faults import address_of, image_fault
-from cxr_datasets.storage.addresses import is_remote
+from cxr_datasets.images.opening import check_size, open_image
 from cxr_datasets.storage.source import read_address
 
 IMAGE_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
@@ -22,33 +26,41 @@ IMAGE_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 @dataclass
 class XrayImage(datasets.Image):
-    """`datasets.Image` whose decode errors name the file.
+    """`datasets.Image` that opens few formats only, and whose decode errors name the file.
 
-    Of a truncated file, Pillow and so `datasets` tell how many bytes were left over, but not which
-    file it is. This class tells. It is stored, compared and written as a plain `datasets.Image`, so
-    files and Hub repositories made from it need nothing of this project.
+    `datasets` lets Pillow open all that it knows, and Pillow gives PostScript to another program,
+    whatever the file is called. Of a truncated file both tell how many bytes were left over, but
+    not which file it is. This class opens what `cxr_datasets.images.opening` names, and tells. It
+    is stored, compared and written as a plain `datasets.Image`, so files and Hub repositories made
+    from it need nothing of this project.
     """
 
-    def decode_example(
-        self, value: dict[str, Any], token_per_repo_id: dict[str, Any] | None = None
-    ) -> Any:
+    def decode_example(self, value: Any, token_per_repo_id: dict[str, Any] | None = None) -> Any:
         """Decode one stored image.
 
         Args:
             value: `{"bytes": ..., "path": ...}` as stored.
-            token_per_repo_id: Passed on to `datasets`.
+            token_per_repo_id: Not used: a store is asked with what the release was loaded with.
 
         Returns:
             A `PIL.Image.Image`, upright by its EXIF orientation, in the mode of the file: `L` for
-            the releases this project reads.
+            the releases this project reads. What is decoded already is given back as it is.
 
         Raises:
-            ImageError: The file is absent, truncated or no image.
+            ImageError: The file is absent, truncated, no image of a format that is opened, or
+                beyond a limit; or the column is one with `decode=False`.
         """
+        if not self.decode:
+            raise ImageError(
+                "The column was cast to Image(decode=False), so its images are not decoded. Cast "
+                "it to Image() first."
+            )
+        if isinstance(value, str):
+            value = {"bytes": None, "path": value}
+        if not isinstance(value, Mapping):
+            return value  # as `datasets` does
         try:
-            if not isinstance(value, str) and _is_elsewhere(value):
-                value = {**value, "bytes": read_address(value["path"])}
-            return super().decode_example(value, token_per_repo_id=token_per_repo_id)
+            return _decoded(stored_file(value), self.mode)
         except StoreError:
             raise
         except Exception as error:  # Pillow, zlib and zipfile each have errors of their own
@@ -67,9 +79,32 @@ class XrayImage(datasets.Image):
         return f"Image(mode={self.mode!r}, decode={self.decode!r})"
 
 
-def _is_elsewhere(image: Mapping[str, Any]) -> bool:
-    """Whether a stored image is the address of a remote file."""
-    return image["bytes"] is None and "://" in (image["path"] or "") and is_remote(image["path"])
+def stored_file(image: Mapping[str, Any]) -> str | BytesIO:
+    """Give of a stored image what can be opened: the path of a local file, or the bytes.
+
+    Raises:
+        ValueError: It has neither bytes nor a path.
+        TooLargeError: Its bytes are more than an image may have.
+        StoreError: A store refuses it, or failed again and again.
+    """
+    content, path = image.get("bytes"), image.get("path")
+    if content is None:
+        if path is None:
+            raise ValueError("neither bytes nor a path is given")
+        if "://" not in path:
+            return path
+        content = read_address(path)
+    check_size(len(content))
+    return BytesIO(content)
+
+
+def _decoded(file: str | BytesIO, mode: str | None) -> PIL.Image.Image:
+    """Decode an image as `datasets` does: upright, and in a mode if one is asked for."""
+    image: PIL.Image.Image = open_image(file)
+    image.load()  # and so the file is closed
+    if image.getexif().get(PIL.ExifTags.Base.Orientation) is not None:
+        image = PIL.ImageOps.exif_transpose(image)
+    return image.convert(mode) if mode and mode != image.mode else image
 
 
 def name_images(feature: Any) -> Any:

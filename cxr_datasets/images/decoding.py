@@ -6,16 +6,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from io import BytesIO
 from operator import index
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from cxr_datasets.errors import ImageError, OptionError, StoreError
+from cxr_datasets.images.column import stored_file
 from cxr_datasets.images.faults import address_of, image_fault
 from cxr_datasets.images.resize import TRAINING_MARGIN, open_small
-from cxr_datasets.storage.source import read_address
 
 Pixels: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 """uint8, (height, width): 0 black to 255 white."""
@@ -124,7 +123,7 @@ def _decode_one(image: Any, size: int | None) -> Pixels:
         )
     try:
         # Copied, because torch wants arrays that can be written to.
-        return np.array(open_small(_file(image), size, TRAINING_MARGIN))
+        return np.array(open_small(stored_file(image), size, TRAINING_MARGIN))
     except StoreError:
         raise
     except Exception as error:
@@ -150,16 +149,6 @@ def _cells(column: Any) -> list[Any]:
     if not isinstance(column, np.ndarray) and not _is_list(column):
         raise _misuse("expected a list of undecoded images", column)
     return list(column)
-
-
-def _file(image: Mapping[str, Any]) -> str | BytesIO:
-    """Give Pillow what it can open: a local path, or the bytes."""
-    content, path = image.get("bytes"), image.get("path")
-    if content is not None:
-        return BytesIO(content)
-    if path is None:
-        raise ValueError("neither bytes nor a path is given")
-    return path if "://" not in path else BytesIO(read_address(path))
 
 
 def _check_size(size: int | None) -> None:

@@ -20,6 +20,9 @@ import PIL.Image
 _DIRECT = {"La": "LA", "RGBa": "RGBA", "HSV": "RGB"}
 """Modes that Pillow turns into grey by way of another one only."""
 
+_STRIP = 256
+"""Lines that are scaled at once: as floats an image takes eight times the memory."""
+
 
 def to_grey(image: PIL.Image.Image) -> PIL.Image.Image:
     """Give an image in mode `L`: one byte a pixel, 0 black to 255 white.
@@ -42,11 +45,25 @@ def to_grey(image: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def _scaled(image: PIL.Image.Image) -> PIL.Image.Image:
-    values = np.asarray(image).astype(np.float64)
-    finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    values = np.nan_to_num(np.clip(values, low, high), nan=low)
+    values = np.asarray(image)
+    strips = [values[row : row + _STRIP] for row in range(0, len(values), _STRIP)]
+    ranges = [_range(strip) for strip in strips]
+    low = min((low for low, _ in ranges), default=np.inf)
+    high = max((high for _, high in ranges), default=-np.inf)
+    if low > high:  # no value is a number
+        low, high = 0.0, 0.0
     factor = 255 / (high - low) if high > low else 0.0
-    grey = PIL.Image.fromarray(((values - low) * factor).round().astype(np.uint8))
+    scaled = np.empty(values.shape, np.uint8)
+    for number, strip in enumerate(strips):
+        numbers = np.nan_to_num(np.clip(strip.astype(np.float64), low, high), nan=low)
+        scaled[number * _STRIP :][:_STRIP] = ((numbers - low) * factor).round()
+    grey = PIL.Image.fromarray(scaled)
     grey.info = image.info.copy()  # with the orientation
     return grey
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    """The lowest and the highest of some values that are finite; (inf, -inf) if none is."""
+    numbers = values.astype(np.float64)
+    finite = numbers[np.isfinite(numbers)]
+    return (finite.min(), finite.max()) if finite.size else (np.inf, -np.inf)

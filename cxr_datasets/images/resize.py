@@ -26,6 +26,7 @@ import PIL.Image
 import PIL.ImageOps
 
 from cxr_datasets.images.grey import to_grey
+from cxr_datasets.images.opening import open_image
 
 JPEG = "jpeg"
 PNG = "png"
@@ -57,10 +58,10 @@ def open_small(
         EXIF orientation is applied. Its aspect is kept.
 
     Raises:
-        OSError: The file is truncated or no image.
+        OSError: The file is truncated, no image of a format that is opened, or beyond a limit.
         PIL.Image.DecompressionBombError: It has more pixels than Pillow's limit allows.
     """
-    image: PIL.Image.Image = PIL.Image.open(file)
+    image = open_image(file)
     is_turned = image.format == "TIFF"  # which Pillow itself turns, while it loads it
     whole = image.size
     # `draft` rounds up to whole squares of 8 pixels; the box says which part is image.
@@ -110,7 +111,7 @@ def reencode(content: bytes, size: int, image_format: str) -> bytes:
         with its EXIF orientation, because every new JPEG loses something.
 
     Raises:
-        OSError: The file is truncated or no image.
+        OSError: The file is truncated, no image of a format that is opened, or beyond a limit.
         PIL.Image.DecompressionBombError: It has more pixels than Pillow's limit allows.
     """
     image = open_small(BytesIO(content), size)

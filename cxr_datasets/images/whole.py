@@ -4,15 +4,14 @@ A file that was cut, or that is something else, shows at its two ends. To look t
 microseconds; to decode an image costs some ten thousand. The marks are those of the standards: for
 JPEG, ITU-T T.81, annex B (SOI, SOS, EOI); for PNG, ISO/IEC 15948, clauses 5.2 and 11.2.5.
 
-Files of other formats are decoded, as far as Pillow knows them.
+Files of the other formats that `cxr_datasets.images.opening` names are decoded.
 """
 
 from __future__ import annotations
 
 from io import BytesIO
 
-import PIL.Image
-
+from cxr_datasets.images.opening import check_size, open_image
 from cxr_datasets.storage.pages import page_kind
 
 PADDING = 4_096
@@ -47,9 +46,11 @@ def check_whole(content: bytes) -> None:
 
     Raises:
         DamagedImage: They are not.
-        OSError: It is an image of another format and does not decode.
+        TooLargeError: They are more than an image may have.
+        OSError: It is an image of another format and does not decode, or is not opened.
         PIL.Image.DecompressionBombError: It has more pixels than Pillow's limit allows.
     """
+    check_size(len(content))
     if content.startswith(_JPEG_START):
         _check_jpeg(content)
     elif content.startswith(_PNG_START):
@@ -99,5 +100,5 @@ def _check_other(content: bytes) -> None:
         raise DamagedImage(
             f"is a page of {page}, such as a server sends without a login, and no image"
         )
-    with PIL.Image.open(BytesIO(content)) as image:
+    with open_image(BytesIO(content)) as image:
         image.load()

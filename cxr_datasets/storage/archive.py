@@ -13,7 +13,13 @@ import numpy as np
 
 from cxr_datasets import wording
 from cxr_datasets.storage import addresses
-from cxr_datasets.storage.filesystems import MEMBER_DAMAGE, damaged_member, open_files, place_in
+from cxr_datasets.storage.filesystems import (
+    MEMBER_DAMAGE,
+    DamagedMember,
+    damaged_member,
+    open_files,
+    place_in,
+)
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.source import Info, Source, kind_of_source
 from cxr_datasets.storage.zip_members import count_repeats
@@ -118,7 +124,7 @@ def _told_damage() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # or a bit of a damaged one says so
-        raise OSError(
+        raise DamagedMember(
             "a member of the archive is encrypted, or compressed in a way not read here"
         ) from error
     except _DAMAGE as error:

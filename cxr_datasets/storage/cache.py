@@ -6,13 +6,13 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cxr_datasets import wording
 from cxr_datasets.errors import CacheError, CxrError
+from cxr_datasets.storage import own
 from cxr_datasets.storage.addresses import shown
 
 _WORD = 8
@@ -98,6 +98,6 @@ def sum_of_file(path: str, size: int) -> int:
         path: A local file.
         size: How many bytes.
     """
-    with Path(path).open("rb") as file:
+    with open(path, "rb", opener=own.open_file) as file:
         pieces = (file.read(min(_PIECE, size - at)) for at in range(0, size, _PIECE))
         return sum(map(sum_of, pieces)) % 2**64

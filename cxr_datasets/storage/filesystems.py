@@ -76,9 +76,13 @@ MEMBER_DAMAGE = (BadZipFile, zlib.error)
 """What `zipfile` raises where the bytes of a member do not fit its checksum, or each other."""
 
 
+class DamagedMember(wording.OwnWords, OSError):
+    """A member of an archive is damaged, or is not read here."""
+
+
 def damaged_member(error: Exception) -> OSError:
     """Build the error for a member of an archive that is damaged."""
-    return OSError(f"a member of the archive is damaged ({wording.said(error)})")
+    return DamagedMember(f"a member of the archive is damaged ({wording.said(error)})")
 
 
 def place_in(root: str, path: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import struct
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +15,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from cxr_datasets.errors import CacheError
+from cxr_datasets.storage import own
 from cxr_datasets.storage.cache import in_cache, sum_of_file
+from cxr_datasets.storage.leftovers import hold, remove_unfinished, unfinished_name
 
 _BUFFER = 2**20
 _SEAL = struct.Struct("<8sQQ")
@@ -32,7 +33,10 @@ class Writer:
     def __init__(self, path: str, unfinished: str, schema: pa.Schema):
         self._path = path
         with in_cache(path):
-            Path(unfinished).parent.mkdir(parents=True, exist_ok=True)
+            own.make_folder(Path(unfinished).parent)
+            # With its permissions, before anything is in it.
+            self._held = open(own.new_file(unfinished), "wb")  # noqa: SIM115  (closed by `close`)
+            hold(self._held.fileno())
             # Each column of each block is a few small pieces. Unbuffered, each would be a system
             # call.
             self._file = pa.output_stream(unfinished, compression=None, buffer_size=_BUFFER)
@@ -44,9 +48,12 @@ class Writer:
             self._writer.write_table(table, max_chunksize=max_chunksize)
 
     def close(self) -> None:
-        """Write what is left in memory."""
-        self._writer.close()
-        self._file.close()
+        """Write what is left in memory; once."""
+        if self._held.closed:
+            return
+        with self._held:
+            self._writer.close()
+            self._file.close()
 
 
 @contextmanager
@@ -56,7 +63,8 @@ def replacing(path: str, schema: pa.Schema) -> Iterator[Writer]:
     Raises:
         CacheError: There is no room, or the disk refuses it.
     """
-    unfinished = f"{path}.{uuid.uuid4().hex}.incomplete"
+    remove_unfinished(Path(path).parent)
+    unfinished = unfinished_name(path)
     writer: Writer | None = None
     try:
         writer = Writer(path, unfinished, schema)
@@ -82,13 +90,14 @@ def is_whole(path: str) -> bool:
         CacheError: The disk refuses to tell.
     """
     with in_cache(path):
-        if not Path(path).exists():
+        if not os.path.lexists(path):
             return False
+        own.check_file(path)
         found = Path(path).stat()
         version = (path, found.st_ino, found.st_size, found.st_mtime_ns)
         size = found.st_size - _SEAL.size
         if size > 0 and version not in _whole:
-            with Path(path).open("rb") as file:
+            with open(path, "rb", opener=own.open_file) as file:
                 file.seek(size)
                 seal = file.read()
             if seal == _SEAL.pack(_MARK, size, sum_of_file(path, size)):
@@ -106,6 +115,7 @@ def opened(path: str) -> Iterator[pa.RecordBatchFileReader]:
     # Bound here: a stream that is left open ends with the interpreter, when `pa` is gone.
     faults = (OSError, pa.ArrowException)
     try:
+        own.check_file(path)
         with pa.memory_map(path) as file:
             yield pa.ipc.open_file(file, footer_offset=file.size() - _SEAL.size)
     except faults as error:
@@ -118,5 +128,5 @@ def opened(path: str) -> Iterator[pa.RecordBatchFileReader]:
 def _seal(path: str) -> None:
     size = Path(path).stat().st_size
     total = sum_of_file(path, size)
-    with Path(path).open("ab") as file:
+    with open(path, "ab", opener=own.open_file) as file:
         file.write(_SEAL.pack(_MARK, size, total))

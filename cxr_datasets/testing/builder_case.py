@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from PIL import Image
 
 from cxr_datasets.builder import overrides
+from cxr_datasets.images.opening import open_image
 from cxr_datasets.packages import builder_class
 from cxr_datasets.testing.expected import CONFIGS, OF_AN_IMAGE, core_features
 from cxr_datasets.testing.formats import FORMATS, assert_passes, need_format
@@ -231,7 +231,7 @@ class BuilderCase:
                 paths = [row["path"]] if config == "images" else row["paths"]
                 for image, path in zip(images, paths, strict=True):
                     assert image.mode == self.mode
-                    with Image.open(loaded.release / path) as file:
+                    with open_image(loaded.release / path) as file:
                         np.testing.assert_array_equal(np.asarray(image), np.asarray(file))
 
     def test_nothing_missing_is_an_empty_string_or_nan(self, loaded: Loaded) -> None:

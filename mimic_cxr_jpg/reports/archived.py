@@ -43,9 +43,13 @@ class ArchivedReports(ReportStore):
         """Copy a remote archive into the cache; return the copy, or None for a local archive."""
         if not self.source.is_remote:
             return None
-        copy = fetched(self.source, self.path, cache)
+        copy = fetched(self.source, self.path, cache, self._agrees)
         self.held, self.held_path = open_place(copy.parent), copy.name
         return copy
+
+    @abstractmethod
+    def _agrees(self, copy: Path) -> bool:
+        """Whether all of a copy agrees with the checksums in it."""
 
     @abstractmethod
     def _listing(self) -> tuple[pa.Array, Links]:

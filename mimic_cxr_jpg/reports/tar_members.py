@@ -22,7 +22,7 @@ from cxr_datasets.storage.ahead import one_ahead
 from mimic_cxr_jpg.reports.archived import Bytes, check_inside, damaged, plain_names, segments
 from mimic_cxr_jpg.reports.members import Link, is_text
 
-_PIECE = 1 << 24
+PIECE = 1 << 24
 """Bytes read at once."""
 
 _BLOCK = 512
@@ -35,7 +35,7 @@ _LINKS = (tarfile.SYMTYPE, tarfile.LNKTYPE)
 _LARGEST_MEMBER = 1 << 32
 """Bytes; a report has a few thousand."""
 
-_DOES_NOT_DECOMPRESS = (OSError, EOFError, zlib.error)
+DOES_NOT_DECOMPRESS = (OSError, EOFError, zlib.error)
 _NO_TAR = (tarfile.TarError, ValueError, OverflowError, RecursionError)
 """What `tarfile` raises on a damaged header: its own errors, and those of reading numbers."""
 
@@ -68,8 +68,8 @@ def read_pieces(stream: BinaryIO) -> Iterator[tuple[pa.Array, pa.Array] | None]:
 def _pieces(stream: BinaryIO) -> Iterator[bytes | None]:
     """Read a stream in pieces, the next one while one is worked on; None where that fails."""
     try:
-        yield from one_ahead(iter(partial(stream.read, _PIECE), b""))
-    except _DOES_NOT_DECOMPRESS:
+        yield from one_ahead(iter(partial(stream.read, PIECE), b""))
+    except DOES_NOT_DECOMPRESS:
         yield None
 
 
@@ -163,9 +163,9 @@ def read_members(stream: BinaryIO, address: str) -> Iterator[Member]:
                     content = archive.extractfile(member)
                     assert content is not None
                     yield Member(member.name, content.read(), None)
-        while stream.read(_PIECE):
+        while stream.read(PIECE):
             pass  # what is compressed ends with its checksum
-    except _DOES_NOT_DECOMPRESS:
+    except DOES_NOT_DECOMPRESS:
         raise damaged(address, "it does not decompress to its end") from None
     except _NO_TAR:
         raise damaged(address, "it is no tar archive, breaks off, or a header is damaged") from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,9 @@ from mimic_cxr_jpg.reports.zip_directory import (
 _LOCAL_MARK = b"PK\x03\x04"
 _LOCAL = struct.Struct("<4s2xH6xL8x2H")
 _CHECKSUM_FOLLOWS = 1 << 3
+_AT_ONCE = 4_096
+"""Members in memory at once while all are checked."""
+
 _LARGEST_EMPTY = 2
 """Bytes that no byte takes when it is compressed."""
 
@@ -57,6 +61,10 @@ class ZippedReports(ArchivedReports):
             StoreError: It cannot be read.
         """
         self._hold(cache)
+
+    def _agrees(self, copy: Path) -> bool:
+        with pa.memory_map(str(copy)) as file:
+            return agrees(memoryview(file.read_buffer()), self.address)
 
     @property
     def _archive(self) -> memoryview:
@@ -168,6 +176,26 @@ def _inflate(
     except zlib.error:
         return None
     return contents if list(map(zlib.crc32, contents)) == crcs.tolist() else None
+
+
+def agrees(archive: memoryview, address: str) -> bool:
+    """Whether each member of an archive that is read here agrees with its checksum.
+
+    Args:
+        archive: The archive's bytes.
+        address: Where it is.
+    """
+    try:
+        places = read_directory(archive, address).places
+        ours = pc.is_in(
+            pc.struct_field(places, "method"), pa.array([STORED, DEFLATED], pa.uint16())
+        )
+        places = places.filter(ours)
+        for first in range(0, len(places), _AT_ONCE):
+            read_members(archive, places.slice(first, _AT_ONCE), address)
+    except ReportsError:
+        return False
+    return True
 
 
 def read_member(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import s3fs
 
-from cxr_datasets.export import ExportError, ExportSummary, export
+from cxr_datasets.export import ExportError, ExportSummary, export, verify
 from cxr_datasets.testing import files_under
 from tests.fakes.s3 import S3
 
@@ -89,3 +89,20 @@ def test_who_may_not_write_is_told_before_images_are_read(bucket: dict[str, Any]
         write(bucket, "s3://exports/mimic/out", out_options=bucket["storage_options"])
     assert bucket["storage_options"]["secret"] not in str(caught.value)
     assert not any(".jpg" in asked.path for asked in s3.requests if asked.method == "GET")
+
+
+def test_an_export_in_a_bucket_is_verified_and_mended(bucket: dict[str, Any], s3: S3) -> None:
+    out = "s3://exports/mimic/out"
+    summary = write(bucket, out)
+    options = bucket["out_options"]
+    assert verify(out, out_options=options, progress=False).bytes == summary.bytes
+    name, content = next(
+        (name, content) for name, content in stored(bucket, out).items() if "train" in name
+    )
+    changed = content[:500] + bytes([content[500] ^ 1]) + content[501:]
+    s3.place("exports", "mimic/out").put(name, changed)
+    with pytest.raises(ExportError, match=f"{name} holds other bytes") as caught:
+        verify(out, out_options=options, progress=False)
+    assert options["secret"] not in str(caught.value)
+    assert write(bucket, out, verify=True).written == 1
+    assert stored(bucket, out)[name] == content

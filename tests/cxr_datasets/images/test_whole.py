@@ -101,11 +101,14 @@ def test_other_formats_must_decode(name: str) -> None:
         (b"<!DOCTYPE html><title>Log in</title>", "is a page of HTML"),
         (b'{"error": "login required"}', "is a page of JSON"),
         (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "is a page of XML"),
-        (bytes(9_000), "is no image that Pillow knows"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "is no image that Pillow knows"),
+        (bytes(9_000), "is no image in a format that is opened here"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "is no image in a format that is opened here",
+        ),
         (b"\xff\xd8\xff\xd9", "in its header"),
-        (b"\xff\xd8 and no more", "is no image that Pillow knows"),
-        (b"x", "is no image that Pillow knows"),
+        (b"\xff\xd8 and no more", "is no image in a format that is opened here"),
+        (b"x", "is no image in a format that is opened here"),
     ],
 )
 def test_what_is_no_image_is_told_by_what_it_is(content: bytes, said: str) -> None:

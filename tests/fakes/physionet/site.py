@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.fakes.physionet.faults import (
     Fault,
+    Flip,
     NotFound,
     Page,
     Refuse,
@@ -141,6 +142,8 @@ class Site:
         if isinstance(fault, WholeBody) and answer.size is not None:
             answer.status, answer.start, answer.length = 200, 0, answer.size
             answer.size = None
+        if isinstance(fault, Flip):
+            answer.flip()
         if isinstance(fault, Truncate):
             answer.length = min(fault.length, max(answer.length - 1, 0))
         return answer, fault
