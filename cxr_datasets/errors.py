@@ -85,4 +85,10 @@ class ExportError(CxrError):
 
 
 class HubError(CxrError):
-    """A copy cannot be pushed to the Hub, must not be, or did not arrive as it was sent."""
+    """A copy cannot be pushed to the Hub, must not be, or did not arrive as it was sent.
+
+    Attributes:
+        conflict: Whether somebody else changed the repository in between.
+    """
+
+    conflict = False

@@ -116,7 +116,7 @@ def code_hash(package: str, script: str | None = None) -> str:
         16 hexadecimal digits.
     """
     major = version("datasets").partition(".")[0]
-    digest = hashlib.sha256(f"{script or ''} {major}".encode())
+    digest = hashlib.sha256(f"{script or ''} {major}".encode(), usedforsecurity=False)
     ours, own = package_folder("cxr_datasets"), package_folder(package)
     places = [(ours, ours / name) for name in _MAKE_ROWS]
     for folder, place in [*places, (own, own)]:

@@ -51,6 +51,7 @@ class CxrBuilder(DatasetsBuilder):
         RAW_VIEW_COLUMN: The column that holds them.
         INFO: Description, homepage, licence and citation, for `datasets.DatasetInfo`.
         AGREEMENT: Address of what everyone who is given the data must have signed; None: nothing.
+            All rows carry it in `info.license`.
         MEAN_IMAGE_BYTES: Mean size of the release's image files.
         IMAGE_SUFFIX: What their names end in; `image_size` puts the suffix of its format there.
         IMAGE_FORMS: The forms in which people have these files; None: with other suffixes.

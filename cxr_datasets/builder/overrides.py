@@ -9,7 +9,6 @@ by functions of its own, so none of them uses these: files are reached through `
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -22,9 +21,13 @@ from datasets.filesystems import is_remote_filesystem
 from cxr_datasets._version import __version__
 from cxr_datasets.builder import cached, closed
 from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.outputs import check_cache, check_output
 from cxr_datasets.builder.sums import write_sums
 from cxr_datasets.builder.tally import Tallies, Tally, tallies
+from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import CxrError
+from cxr_datasets.hooks.agreements import license_text
+from cxr_datasets.hooks.sending import check_address
 from cxr_datasets.hooks.streaming import ShardsAhead
 from cxr_datasets.images.column import name_images
 from cxr_datasets.packages import code_hash
@@ -42,7 +45,7 @@ _ROWS_PER_RECORD_BATCH = 5_000
 
 def digest(key: Any) -> str:
     """A short text that differs for different keys, made of lists, mappings and texts."""
-    return hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return short_digest(json.dumps(key, sort_keys=True, default=str).encode())
 
 
 class DatasetsBuilder(datasets.ArrowBasedBuilder):
@@ -118,6 +121,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         For a class from a package it makes no hash, so that changed code would find the old cache.
         """
         package = type(self).__module__.split(".")[-1]
+        check_cache(cache_dir)
         if kwargs.get("data_files") is not None:  # `datasets` would look for them first
             self.check_names(None, {"data_files": None})
         if kwargs.get("data_dir"):
@@ -161,7 +165,8 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
 
     def _info(self) -> datasets.DatasetInfo:
         """Required of every builder."""
-        return datasets.DatasetInfo(features=self.features(), **self.INFO)
+        license = license_text(self.INFO.get("license", ""), self.AGREEMENT)
+        return datasets.DatasetInfo(features=self.features(), **{**self.INFO, "license": license})
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         """Required of every builder. For `datasets`, each block in the list is a shard."""
@@ -220,7 +225,14 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         raise cause from None
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
-        """As in `datasets`; a cache that is full or closed is told in words."""
+        """As in `datasets`; a cache that is full or closed is told in words.
+
+        Raises:
+            HubError: It would be written to a place of the Hub that others can see.
+        """
+        given = dict(zip(("output_dir",), args, strict=False)) | kwargs
+        check_address(given.get("output_dir"), given.get("storage_options"), self.AGREEMENT)
+        check_output(*args, **kwargs)
         try:
             with cached.preparing(self):
                 super().download_and_prepare(*args, **kwargs)

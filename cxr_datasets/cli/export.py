@@ -41,7 +41,11 @@ def _add_options(dataset: str, command: Parser) -> None:
     from cxr_datasets.export.options import ExportOptions, dataset_options
 
     command.add_argument("--data-dir", required=True, help="Your copy of the release.")
-    command.add_argument("--out", required=True, help="Folder or address to write to.")
+    command.add_argument(
+        "--out",
+        required=True,
+        help="Folder or address to write to. Its bucket, or the folder above it, must be there.",
+    )
     command.add_argument(
         "--config", choices=CONFIGS, default=CONFIGS[0], help=f"Default: {CONFIGS[0]}."
     )

@@ -21,6 +21,7 @@ from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import PackageError
 from cxr_datasets.export.identity import PRESENT
 from cxr_datasets.export.manifest import Manifest
+from cxr_datasets.export.seal import sealed
 from cxr_datasets.packages import package_folder
 
 CARD = "README.md"
@@ -80,7 +81,7 @@ def write_card(manifests: Sequence[Manifest]) -> str:
     text = "\n".join(
         [*_provenance(manifests, own.data.to_dict()["pretty_name"]), *_terms(own.text)]
     )
-    return f"---\n{head}---\n\n{text.rstrip()}\n"
+    return sealed(f"---\n{head}---\n\n{text.rstrip()}\n")
 
 
 def own_card(package: str) -> DatasetCard:

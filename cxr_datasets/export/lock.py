@@ -47,6 +47,7 @@ def locked(folder: Folder) -> Iterator[None]:
     Raises:
         ExportError: Another export is writing into it.
     """
+    folder.make()
     if folder.is_local and fcntl is not None:
         with _locked_by_system(folder) as held:
             if held:

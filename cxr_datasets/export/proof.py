@@ -123,7 +123,7 @@ def wrong_files(folder: Folder, lines: Sequence[Line], progress: bool = False) -
         ExportError, StoreError: A file may not be read, or the store failed again and again.
     """
     configs = {_split_name(line.name)[0] for line in lines}
-    sizes = {config: folder.sizes(config) for config in configs}
+    sizes = {config: dict(folder.entries(config)) for config in configs}
     bar = bar_of_bytes("verify", sum(line.bytes for line in lines), progress)
     reading = _Reading(folder, bar.update)
     threads = _LOCAL_THREADS if folder.is_local else _REMOTE_THREADS
@@ -149,7 +149,7 @@ def files_beyond(folder: Folder, manifest: Manifest) -> list[str]:
     """
     return sorted(
         f"{manifest.config}/{name}"
-        for name in folder.sizes(manifest.config)
+        for name, _ in folder.entries(manifest.config)
         if name.endswith(_DATA) and f"{manifest.config}/{name}" not in manifest.lines
     )
 
@@ -211,6 +211,8 @@ class _Reading:
         """Say what is wrong with a file; None if nothing is."""
         if size is None:
             return "is not there"
+        if size < 0:
+            return "is no file: a link or a folder is in its place"
         if size != line.bytes:
             return f"has {size:,} bytes, and {line.bytes:,} were written"
         pieces = self._local_pieces if self._folder.is_local else self._remote_pieces

@@ -27,6 +27,7 @@ from cxr_datasets.export.problems import Unwritten, refuse_unwritten, save_probl
 from cxr_datasets.export.progress import Bar
 from cxr_datasets.export.proof import drop_wrong, tell_foreign
 from cxr_datasets.export.tasks import Outcome, Reader, Task
+from cxr_datasets.hooks.sending import check_address
 from cxr_datasets.packages import builder_class
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.wording import get_logger
@@ -82,7 +83,8 @@ def export(
         dataset: Name of the dataset, as `cxr export --help` lists it.
         data_dir: Your copy of its release.
         out: A folder, or the address of one that fsspec can write to. It must be empty, or hold
-            exports of the same release.
+            exports of the same release. It is made if it is not there; its bucket, or the folder
+            above it, is not.
         config: `images`, `studies` or `reports`. Several can be exported into one folder, one
             after another.
         split: One split or several; None: all. The others can follow later.
@@ -95,12 +97,14 @@ def export(
 
     Raises:
         OptionError: An option or a value does not exist.
-        ExportError: `out` holds something else, or an export of another release or with other
-            options; another export writes to it; there is no room; workers were lost. Or images
-            are absent or damaged, which options `missing` and `damaged` say is an error:
-            `.cxr/problems.csv` in `out` then lists all of them, every file without such an image
-            is finished, and the same call later does only what is left.
+        ExportError: The bucket of `out`, or the folder above it, is not there; `out` holds
+            something else, or an export of another release or with other options; another export
+            writes to it; there is no room; workers were lost. Or images are absent or damaged,
+            which options `missing` and `damaged` say is an error: `.cxr/problems.csv` in `out`
+            then lists all of them, every file without such an image is finished, and the same
+            call later does only what is left.
         PackageError: The dataset's package is broken, or its card lacks what an export needs.
+        HubError: `out` is a place of the Hub that others can see, and the data are credentialed.
         CxrError: The release is broken. Finished files are kept.
         KeyboardInterrupt: It was stopped, and the message says how to go on. Finished files are
             kept.
@@ -110,10 +114,12 @@ def export(
         raise OptionError.unknown("config", config, CONFIGS)
     kind = builder_class(dataset)
     own, given = sort_options(options, kind.BUILDER_CONFIG_CLASS)
+    check_address(out, own.out_options, kind.AGREEMENT)
     card.own_card(card.package_name(kind))  # a broken one is an error now, not after all files
     folder = Folder(
         out, StorageOptions(own.out_options, os.fspath(out)), closed=kind.is_credentialed()
     )
+    folder.check_above()
     arguments = {
         "cache_dir": own.cache_dir, "config_name": config, "data_dir": os.fspath(data_dir),
         "embed": True, **given,

@@ -166,8 +166,7 @@ class Task:
             left_out = listed.filter(pc.invert(pc.is_in(listed, value_set=there)))
             return {"skipped": left_out.to_pylist(), **counted}
 
-        features = builder.info.features
-        return write_file(self.folder, file.name, features, tables(), self.key, counts)
+        return write_file(self.folder, file.name, builder.info, tables(), self.key, counts)
 
     def _check_versions(self) -> None:
         changed = differences({"versions": self.versions}, {"versions": versions()})

@@ -157,7 +157,8 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
 
 def _beside(out: Folder, name: str) -> File:
     content = out.read(name) or b""
-    git = hashlib.sha1(b"blob %d\0" % len(content) + content)  # git's name for these bytes
+    named = b"blob %d\0" % len(content) + content
+    git = hashlib.sha1(named, usedforsecurity=False)  # git's name for these bytes
     return File(name, len(content), hashlib.sha256(content).hexdigest(), git.hexdigest())
 
 

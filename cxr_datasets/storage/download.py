@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import posixpath
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from filelock import FileLock
 
+from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import CxrError, StoreError
 from cxr_datasets.storage import own
 from cxr_datasets.storage.cache import in_cache, sum_of
@@ -74,7 +74,7 @@ def forget(copy: Path) -> None:
 
 
 def _short(key: object) -> str:
-    return hashlib.sha256(repr(key).encode(), usedforsecurity=False).hexdigest()[:8]
+    return short_digest(repr(key).encode(), 8)
 
 
 def _remove_other_versions(copy: Path, place: str) -> None:

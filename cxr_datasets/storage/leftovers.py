@@ -8,7 +8,6 @@ an hour.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shutil
@@ -17,6 +16,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from cxr_datasets.digests import short_digest
 from cxr_datasets.storage import own
 
 try:
@@ -95,4 +95,4 @@ def _remove_unheld(path: Path, is_ours: bool) -> None:
 
 
 def _machine() -> str:
-    return hashlib.sha256(platform.node().encode(), usedforsecurity=False).hexdigest()[:8]
+    return short_digest(platform.node().encode(), 8)

@@ -88,7 +88,7 @@ class LocalFolder(Source):
 
     def subfolder_stamp(self, path: str) -> str:
         """See `Source.subfolder_stamp`."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(usedforsecurity=False)
         for group in self.names(path):
             below = f"{path}/{group}"
             try:

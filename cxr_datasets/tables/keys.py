@@ -175,4 +175,5 @@ def number_ids(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _number_of(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & (2**63 - 1)
+    digest = hashlib.sha256(text.encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:8], "big") & (2**63 - 1)

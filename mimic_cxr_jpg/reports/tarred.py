@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice, starmap
@@ -12,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.digests import short_digest
 from cxr_datasets.storage.download import forget
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
@@ -55,7 +55,7 @@ class TarredReports(ArchivedReports):
             StoreError: A remote archive cannot be read.
         """
         made_of = [_TEXTS.names, *map(tuple, self.stamps())]
-        key = hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
+        key = short_digest(repr(made_of).encode())
         self.cached = f"{cache}/mimic-cxr-reports-{key}.arrow"
         if index_file.has_index(self.cached):
             return

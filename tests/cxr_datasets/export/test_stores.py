@@ -29,6 +29,7 @@ def memory() -> Iterator[Any]:
     """fsspec's file system in memory, emptied."""
     files = fsspec.filesystem("memory")
     files.rm("/", recursive=True)
+    files.mkdir("/bucket")
     yield files
     files.rm("/", recursive=True)
 
