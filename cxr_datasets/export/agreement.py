@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export.identity import differences, versions
 from cxr_datasets.packages import code_hash
+from cxr_datasets.wording import get_logger
 
 WORKERS_WITHIN = 20.0
 """Seconds in which a cluster must have a worker that takes tasks."""
@@ -33,7 +33,7 @@ _WRITES = ("export",)
 
 _STEP = "Then run the same command again: it goes on with the files that are not there yet."
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 def software(package: str) -> dict[str, str]:

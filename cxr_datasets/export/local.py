@@ -7,7 +7,6 @@ A pool of the standard library would end with the first process that is lost.
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import pickle
@@ -27,6 +26,7 @@ from cxr_datasets.errors import CxrError, ExportError
 from cxr_datasets.export.progress import seldom
 from cxr_datasets.export.tasks import LOST_WORKERS, Outcome, Progress, Task
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.wording import get_logger, said
 
 _READY, _WRITTEN, _DONE, _FAILED = "ready", "written", "done", "failed"
 """What a process says: it has begun, is so far in a file, is done with it, or cannot write it."""
@@ -34,7 +34,7 @@ _READY, _WRITTEN, _DONE, _FAILED = "ready", "written", "done", "failed"
 _SECONDS_TO_END = 3.0
 """How long a process may take to remove its unfinished file, before it is killed."""
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 def write_all(
@@ -110,7 +110,7 @@ class _Worker:
                 self._process.start()
         except OSError as error:
             raise ExportError(
-                f"The system starts no further process for num_proc: {error.strerror}. Give a "
+                f"The system starts no further process for num_proc: {said(error)}. Give a "
                 "smaller number, or end other programs, and run the same command again."
             ) from error
         finally:
