@@ -59,15 +59,15 @@ def write_all(
             crew.append(_Worker(options))
         while left:
             for worker in _heard_from(crew):
-                said = worker.hears()
-                if said is None:
+                heard = worker.hears()
+                if heard is None:
                     crew.remove(worker)
                     _note_loss(worker, lost, processes)
                     if worker.task is not None:
                         waiting.appendleft(worker.task)
                     crew.append(_Worker(options))
                     continue
-                what, result = said
+                what, result = heard
                 if what == _WRITTEN:
                     progress(*result)
                     continue
