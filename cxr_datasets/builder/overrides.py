@@ -21,6 +21,7 @@ from datasets.filesystems import is_remote_filesystem
 from cxr_datasets._version import __version__
 from cxr_datasets.builder import cached, closed
 from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.outputs import check_cache, check_output
 from cxr_datasets.builder.sums import write_sums
 from cxr_datasets.builder.tally import Tallies, Tally, tallies
 from cxr_datasets.digests import short_digest
@@ -120,6 +121,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         For a class from a package it makes no hash, so that changed code would find the old cache.
         """
         package = type(self).__module__.split(".")[-1]
+        check_cache(cache_dir)
         if kwargs.get("data_files") is not None:  # `datasets` would look for them first
             self.check_names(None, {"data_files": None})
         if kwargs.get("data_dir"):
@@ -230,6 +232,8 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         """
         given = dict(zip(("output_dir",), args, strict=False)) | kwargs
         check_address(given.get("output_dir"), given.get("storage_options"), self.AGREEMENT)
+        check_output(*args, **kwargs)
+        closed.check_beside(self, given.get("output_dir"))
         try:
             with cached.preparing(self):
                 super().download_and_prepare(*args, **kwargs)

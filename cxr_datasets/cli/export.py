@@ -9,6 +9,7 @@ from dataclasses import fields
 from cxr_datasets.cli.parser import Parser, add_datasets, add_option, read_options
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.packages import builder_class
+from cxr_datasets.wording import safe
 
 _DESCRIPTION = (
     "Write a dataset to Parquet files that hold its images and load anywhere without this project. "
@@ -40,7 +41,11 @@ def _add_options(dataset: str, command: Parser) -> None:
     from cxr_datasets.export.options import ExportOptions, dataset_options
 
     command.add_argument("--data-dir", required=True, help="Your copy of the release.")
-    command.add_argument("--out", required=True, help="Folder or address to write to.")
+    command.add_argument(
+        "--out",
+        required=True,
+        help="Folder or address to write to. Its bucket, or the folder above it, must be there.",
+    )
     command.add_argument(
         "--config", choices=CONFIGS, default=CONFIGS[0], help=f"Default: {CONFIGS[0]}."
     )
@@ -66,4 +71,4 @@ def _run(options: argparse.Namespace) -> None:
     for name in _FILES:
         if name in given:
             given[name] = read_options(name, given[name])
-    print(export(given.pop("dataset"), given.pop("data_dir"), given.pop("out"), **given))
+    print(safe(str(export(given.pop("dataset"), given.pop("data_dir"), given.pop("out"), **given))))

@@ -45,12 +45,23 @@ class Disk:
         self._check_folders(os.path.dirname(place))
         durable.append(place, content)
 
-    def make_folder_of(self, place: str) -> None:
-        """Make the folder that a file is to be in, and those above it that are not there.
+    def make(self) -> None:
+        """Make the folder of the export, in a folder that is there.
 
         Raises:
+            FileNotFoundError: That one is not there.
+        """
+        os.stat(os.path.dirname(self.root))
+        durable.make_folder(self.root, closed=self.closed or None)
+
+    def make_folder_of(self, place: str) -> None:
+        """Make the folder that a file is to be in, below that of the export, which is there.
+
+        Raises:
+            FileNotFoundError: It is not, as on a machine that does not share it.
             NotOurs: A link is in the place of one.
         """
+        os.stat(self.root)
         folder = os.path.dirname(place)
         self._check_folders(folder)
         durable.make_folder(folder, closed=self.closed or None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,8 +17,9 @@ from cxr_datasets.export.manifest import Line, Manifest, read_manifests
 from cxr_datasets.export.progress import bar_of_bytes
 from cxr_datasets.storage import open_place
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.wording import get_logger, said
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _DATA = ".parquet"
 
@@ -123,7 +123,7 @@ def wrong_files(folder: Folder, lines: Sequence[Line], progress: bool = False) -
         ExportError, StoreError: A file may not be read, or the store failed again and again.
     """
     configs = {_split_name(line.name)[0] for line in lines}
-    sizes = {config: folder.sizes(config) for config in configs}
+    sizes = {config: dict(folder.entries(config)) for config in configs}
     bar = bar_of_bytes("verify", sum(line.bytes for line in lines), progress)
     reading = _Reading(folder, bar.update)
     threads = _LOCAL_THREADS if folder.is_local else _REMOTE_THREADS
@@ -149,7 +149,7 @@ def files_beyond(folder: Folder, manifest: Manifest) -> list[str]:
     """
     return sorted(
         f"{manifest.config}/{name}"
-        for name in folder.sizes(manifest.config)
+        for name, _ in folder.entries(manifest.config)
         if name.endswith(_DATA) and f"{manifest.config}/{name}" not in manifest.lines
     )
 
@@ -211,6 +211,8 @@ class _Reading:
         """Say what is wrong with a file; None if nothing is."""
         if size is None:
             return "is not there"
+        if size < 0:
+            return "is no file: a link or a folder is in its place"
         if size != line.bytes:
             return f"has {size:,} bytes, and {line.bytes:,} were written"
         pieces = self._local_pieces if self._folder.is_local else self._remote_pieces
@@ -225,7 +227,7 @@ class _Reading:
         except FileNotFoundError:
             return "is not there"
         except OSError as error:  # of a disk: a store's are told by `StoreError`
-            return f"cannot be read ({error.strerror or type(error).__name__})"
+            return f"cannot be read ({said(error)})"
         return None if found.hexdigest() == line.sha256 else "holds other bytes than were written"
 
     def _local_pieces(self, line: Line) -> Iterable[memoryview]:

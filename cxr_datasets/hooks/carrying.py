@@ -6,7 +6,6 @@ That is in `to_iterable_dataset`, and in Parquet files: their schemas hold the f
 from __future__ import annotations
 
 import copy
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +21,9 @@ from datasets.builder import DatasetBuilder
 from datasets.io.parquet import ParquetDatasetWriter
 
 from cxr_datasets.hooks.agreements import agreements_in, license_in, noted
+from cxr_datasets.wording import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _LOOKS_ELSEWHERE = 4
 """Most Parquet files in other places than this machine that are looked at before a load."""

@@ -65,11 +65,17 @@ def replace_by_a_foreign_one(file: Path) -> None:
     rewrite(file, other.read_bytes())
 
 
+def link_elsewhere(file: Path) -> None:
+    file.rename(file.parents[2] / "elsewhere.parquet")
+    file.symlink_to(file.parents[2] / "elsewhere.parquet")
+
+
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "a flipped bit": (flip, "holds other bytes than were written"),
     "cut off": (cut, r"has [\d,]+ bytes, and [\d,]+ were written"),
     "foreign": (replace_by_a_foreign_one, "h.* bytes"),
     "gone": (Path.unlink, "is not there"),
+    "a link": (link_elsewhere, "is no file"),
 }
 
 
