@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from cxr_datasets.wording import OwnWords
+
 KIB: Final = 2**10
 MIB: Final = 2**20
 GIB: Final = 2**30
@@ -67,7 +69,7 @@ LARGEST_DIRECTORY: Final = 256 * MIB
 
 MOST_MEMBERS_IN_PLACE: Final = 1_000_000
 """Members of a zip in which a release is read in place, each of which takes about 2 KB of memory;
-Kaggle's archive has 7,472, and one of all files of MIMIC-CXR-JPG would have 670,000."""
+the smaller release has 7,472, and the larger one would have 670,000."""
 
 # --- servers --------------------------------------------------------------------------------------
 
@@ -87,7 +89,7 @@ LONGEST_RETRY: Final = 180.0
 longer wait, the request fails at once."""
 
 
-class TooLargeError(OSError):
+class TooLargeError(OwnWords, OSError):
     """A file, or what it unpacks to, is beyond a limit; the text says so after the file's name."""
 
 
