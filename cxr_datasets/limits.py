@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from cxr_datasets.wording import OwnWords
+
 KIB: Final = 2**10
 MIB: Final = 2**20
 GIB: Final = 2**30
@@ -87,7 +89,7 @@ LONGEST_RETRY: Final = 180.0
 longer wait, the request fails at once."""
 
 
-class TooLargeError(OSError):
+class TooLargeError(OwnWords, OSError):
     """A file, or what it unpacks to, is beyond a limit; the text says so after the file's name."""
 
 

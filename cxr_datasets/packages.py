@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
 from typing import Any
 
+from cxr_datasets import wording
 from cxr_datasets.errors import OptionError, PackageError
 
 _GROUP = "cxr_datasets"
@@ -57,8 +58,7 @@ def builder_class(dataset: str) -> type[Any]:
     try:
         builder = point.load()
     except Exception as error:  # whatever a package raises that is not whole
-        said = " ".join(str(error).split())
-        raise _unusable(point, f"does not load ({type(error).__name__}: {said})") from error
+        raise _unusable(point, f"does not load ({wording.said_of_import(error)})") from error
     if not isinstance(builder, type):
         raise _unusable(point, "names no class")
     return builder

@@ -6,7 +6,6 @@ absent. So does a file that gsutil is still fetching, until it renames it (from 
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +20,9 @@ from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import MissingImagesError
 from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.tables.keys import combined
+from cxr_datasets.wording import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 def are_present(sizes: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from dataclasses import fields
 from cxr_datasets.cli.parser import Parser, add_datasets, add_option, read_options
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.packages import builder_class
+from cxr_datasets.wording import safe
 
 _DESCRIPTION = (
     "Write a dataset to Parquet files that hold its images and load anywhere without this project. "
@@ -70,4 +71,4 @@ def _run(options: argparse.Namespace) -> None:
     for name in _FILES:
         if name in given:
             given[name] = read_options(name, given[name])
-    print(export(given.pop("dataset"), given.pop("data_dir"), given.pop("out"), **given))
+    print(safe(str(export(given.pop("dataset"), given.pop("data_dir"), given.pop("out"), **given))))

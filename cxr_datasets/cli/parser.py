@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from cxr_datasets.errors import OptionError
 from cxr_datasets.packages import known_datasets
+from cxr_datasets.wording import safe
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,6 +35,10 @@ class Parser(argparse.ArgumentParser):
         """
         super().__init__(*arguments, **options)
         self._fill = fill
+
+    def error(self, message: str) -> NoReturn:
+        """End with a message, which echoes words of the command line: without secrets."""
+        super().error(safe(message))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse words, as `ArgumentParser` does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import platform
 import time
@@ -170,9 +171,7 @@ def require_same_code(client: Any, there: Mapping[str, str], package: str) -> No
     try:
         _ask_all(client, there, resolve_name, _SOFTWARE)
         found = _ask_all(client, there, software, package)
-    except (
-        TimeoutError
-    ):  # a worker that computes may not answer: it is looked at with its next file
+    except (TimeoutError, asyncio.TimeoutError):  # one is at work: looked at with its next file
         _logger.debug("Not all workers tell what code they have.")
         return
     for worker, here in found.items():

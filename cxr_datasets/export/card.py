@@ -15,6 +15,7 @@ import datasets
 import yaml
 from huggingface_hub import DatasetCard
 
+from cxr_datasets import wording
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import PackageError
@@ -215,7 +216,10 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
     stamps: dict[str, str] = {}
     for manifest in manifests:
         stamps |= manifest.header["identity"]["release"]
-    text += [f"| `{file}` | {state} |" for file, state in stamps.items() if file != PRESENT]
+    text += [
+        f"| {wording.code(file)} | {wording.without_markup(str(state))} |"
+        for file, state in stamps.items() if file != PRESENT
+    ]  # fmt: skip
     text += ["", "| config | options | versions |", "|---|---|---|"]
     for manifest in manifests:
         text.append(f"| `{manifest.config}` | {_options(manifest)} | {_versions(manifest)} |")
@@ -235,7 +239,8 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
 
 def _options(manifest: Manifest) -> str:
     options = manifest.header["identity"]["options"]
-    return ", ".join(f"`{name}={value!r}`" for name, value in options.items() if value is not None)
+    given = {name: value for name, value in options.items() if value is not None}
+    return ", ".join(wording.code(f"{name}={value!r}") for name, value in given.items())
 
 
 def _versions(manifest: Manifest) -> str:

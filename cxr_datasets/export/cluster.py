@@ -86,7 +86,7 @@ def _connected(options: ExportOptions) -> Iterator[Client]:
             )
         raise ExportError(
             f"No Dask scheduler answers at {scheduler} ({type(error).__name__}). Check the "
-            f"address, such as tcp://host:8786, and that the cluster is up{certificates}."
+            f"address, such as tls://host:8786, and that the cluster is up{certificates}."
         ) from error
     with client:
         yield client

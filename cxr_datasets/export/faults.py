@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 
+from cxr_datasets import wording
 from cxr_datasets.storage import addresses, own
 from cxr_datasets.storage.cache import NO_ROOM
 from cxr_datasets.storage.faults import is_refusal
@@ -37,7 +38,7 @@ def told(root: str, address: str, done: str, error: Exception) -> str:
         )
     # The text of a store's error may quote a signed address.
     is_local = not addresses.is_remote(root)
-    reason = getattr(error, "strerror", None) if is_local else None
+    reason = wording.said(error) if is_local and number else ""
     if isinstance(error, own.NotOurs):
         what = reason
     else:

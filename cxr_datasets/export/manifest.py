@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -23,11 +22,12 @@ from cxr_datasets.export import notes
 from cxr_datasets.export.folder import PRIVATE, Folder
 from cxr_datasets.export.identity import PRESENT, differences, identity_key
 from cxr_datasets.export.plan import PlannedFile
+from cxr_datasets.wording import get_logger
 
 NOTE = b"cxr_export"
 """Name of the metadata in a Parquet file that says which export the file belongs to."""
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _SUFFIX = ".jsonl"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,8 +17,9 @@ from cxr_datasets.export.manifest import Line, Manifest, read_manifests
 from cxr_datasets.export.progress import bar_of_bytes
 from cxr_datasets.storage import open_place
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.wording import get_logger, said
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _DATA = ".parquet"
 
@@ -227,7 +227,7 @@ class _Reading:
         except FileNotFoundError:
             return "is not there"
         except OSError as error:  # of a disk: a store's are told by `StoreError`
-            return f"cannot be read ({error.strerror or type(error).__name__})"
+            return f"cannot be read ({said(error)})"
         return None if found.hexdigest() == line.sha256 else "holds other bytes than were written"
 
     def _local_pieces(self, line: Line) -> Iterable[memoryview]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import shutil
@@ -30,8 +29,9 @@ from cxr_datasets.export.proof import drop_wrong, tell_foreign
 from cxr_datasets.export.tasks import Outcome, Reader, Task
 from cxr_datasets.packages import builder_class
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.wording import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)

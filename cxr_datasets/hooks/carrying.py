@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +22,9 @@ from datasets.builder import DatasetBuilder
 from datasets.io.parquet import ParquetDatasetWriter
 
 from cxr_datasets.hooks.agreements import agreements_in, license_in, noted
+from cxr_datasets.wording import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _LOOKS_ELSEWHERE = 4
 """Most Parquet files in other places than this machine that are looked at before a load."""

@@ -8,7 +8,6 @@ Rows of other datasets go as before.
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,8 +19,9 @@ from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 
 from cxr_datasets.hooks.agreements import agreements_of
 from cxr_datasets.hooks.visibility import Place
+from cxr_datasets.wording import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _anywhere: ContextVar[list[str] | None] = ContextVar("anywhere", default=None)
 """Within `push_anywhere`: the places that were told of."""

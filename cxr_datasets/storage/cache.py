@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cxr_datasets import wording
 from cxr_datasets.errors import CacheError, CxrError
 from cxr_datasets.storage import own
 from cxr_datasets.storage.addresses import shown
@@ -46,7 +47,7 @@ def cache_fault(path: str | os.PathLike[str], error: OSError) -> CacheError:
         error: What the system says.
     """
     where = shown(os.fspath(error.filename or path) if _is_name(error.filename) else str(path))
-    reason = error.strerror or str(error) or type(error).__name__
+    reason = wording.said(error)
     if error.errno in NO_ROOM or "disk space" in reason:
         step = f"Make room, or {_ELSEWHERE}, and start again."
     elif error.errno in _REFUSED:

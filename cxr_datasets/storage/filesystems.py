@@ -12,6 +12,7 @@ import fsspec
 from fsspec.asyn import reset_lock
 from fsspec.core import url_to_fs
 
+from cxr_datasets import wording
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.addresses import WEB, cut, is_remote, links, protocol, shown
 from cxr_datasets.storage.credentials import StorageOptions
@@ -75,9 +76,13 @@ MEMBER_DAMAGE = (BadZipFile, zlib.error)
 """What `zipfile` raises where the bytes of a member do not fit its checksum, or each other."""
 
 
+class DamagedMember(wording.OwnWords, OSError):
+    """A member of an archive is damaged, or is not read here."""
+
+
 def damaged_member(error: Exception) -> OSError:
     """Build the error for a member of an archive that is damaged."""
-    return OSError(f"a member of the archive is damaged ({error})")
+    return DamagedMember(f"a member of the archive is damaged ({wording.said(error)})")
 
 
 def place_in(root: str, path: str) -> str:
@@ -172,5 +177,6 @@ def _unknown(address: str, name: str, error: Exception) -> str:
             f'pip install "cxr-datasets[{_EXTRAS[name]}]".'
         )
     if isinstance(error, ImportError):
-        return f"{where} needs a package that is not installed: {error}."
+        package = wording.said_of_import(error)
+        return f"{where} needs a package that is not installed: {package}."
     return f"{where} is of no protocol that fsspec knows. Check what comes before '://'."

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow.fs import LocalFileSystem as ArrowFiles
 
+from cxr_datasets import wording
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage import addresses
 from cxr_datasets.storage.source import MOST_NAMES, Info, Source, kind_of_source
@@ -155,7 +156,7 @@ class LocalFolder(Source):
         if is_folder or error.errno in _NOT_THERE:
             return FileNotFoundError(self.address(path))
         return StoreError(
-            f"{self.shown(path)} could not be read: {error.strerror or error}. Check the disk, or "
+            f"{self.shown(path)} could not be read: {wording.said(error)}. Check the disk, or "
             "the network that it is reached over, and start again."
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import netrc
 import os
 from base64 import b64encode
@@ -11,8 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cxr_datasets.storage.sites import Site, known_sites, site_of
+from cxr_datasets.wording import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, repr=False)

@@ -16,11 +16,12 @@ The umask is never changed: it is one for all threads of a process.
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+
+from cxr_datasets.wording import OwnWords, get_logger
 
 _FOLDER, _FILE = 0o750, 0o640
 """The most that a closed folder or file gives."""
@@ -46,7 +47,7 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
 )
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _closed: set[str] = set()
 """Folders that this process keeps closed, with all that is made in them."""
@@ -55,7 +56,7 @@ _told: set[str] = set()
 """Folders of which was said that they stay open."""
 
 
-class NotOurs(OSError):
+class NotOurs(OwnWords, OSError):
     """Something else stands where a file or folder of ours should be."""
 
     def __init__(self, path: str | os.PathLike[str], what: str):
@@ -101,7 +102,7 @@ def make_folder(path: str | os.PathLike[str], closed: bool | None = None) -> lis
             os.mkdir(folder, _FOLDER if is_closed else 0o777)
     check_folder(path)
     if not os.path.isdir(path):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(path))
     return missing
 
 

@@ -11,7 +11,6 @@ in its `pyproject.toml`, under the site's host, and under the variable that name
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,10 +19,11 @@ from importlib.metadata import EntryPoint, entry_points
 from urllib.parse import urlsplit
 
 from cxr_datasets.errors import OptionError
+from cxr_datasets.wording import get_logger
 
 _GROUP = "cxr_datasets.sites"
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)

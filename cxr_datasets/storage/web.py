@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import re
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -139,6 +139,15 @@ class WebFiles(HTTPFileSystem):
             get_client=session_opener(address, AGENT, cookies),
             **options,
         )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("An open file system holds a login, and is not pickled: pickle its source.")
+
+    def to_json(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse to write down the options, the login among them."""
+        raise TypeError("An open file system holds a login, and is not written as JSON.")
+
+    to_dict = to_json
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> Any:
         """List a folder, by the name with a final slash, which avoids a redirect."""

@@ -237,6 +237,6 @@ def test_a_file_that_cannot_be_written_is_named(
     large_release: Path, export_cache: str, tmp_path: Path
 ) -> None:
     (tmp_path / "out").write_text("a file, not a folder")
-    with pytest.raises(ExportError, match=r"out/\.cxr/lock could not be written: NotADirectory"):
+    with pytest.raises(ExportError, match="out could not be written: NotADirectory"):
         export("mimic-cxr-jpg", large_release, tmp_path / "out", progress=False,
                cache_dir=export_cache)  # fmt: skip
