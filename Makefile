@@ -52,14 +52,16 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 # machine of two cores busy. Each begins with a run of files and takes over what another has left, so
 # that few fixtures of a file are made twice.
 TEST_PROCESSES := 4
+PACKAGES := cxr_datasets indiana_cxr mimic_cxr_jpg
 BENCHMARKS := $(sort $(filter-out $(patsubst %,benchmarks/%.py,harness release rival),$(wildcard benchmarks/*.py)))
 
-.PHONY: help demo test test-all coverage environments lint docs gallery bench clean
+.PHONY: help demo test test-all audit coverage environments lint docs gallery bench clean
 
 help:
 	@echo "make demo    write invented releases of both datasets, load them, show what came out"
 	@echo "make test    run the tests; DATASETS=3.6.0 runs them with that version of datasets"
 	@echo "make test-all  all tests with each datasets, at the lower bounds, with each Python; an hour"
+	@echo "make audit   known weaknesses of what is installed, and kinds of mistakes that lead to new ones"
 	@echo "make coverage  which lines the tests run"
 	@echo "make lint    check style, types, and that rooms import only rooms below them"
 	@echo "make docs    write the tables of the pages anew, build the site into site/"
@@ -106,7 +108,7 @@ test: $(READY)
 # A Python that is not there is named and left out. Write into CHANGELOG.md when this has passed.
 # The first run compares thousands of releases with what a slow reader makes of them, and damages
 # thousands of files.
-test-all:
+test-all: audit
 	CXR_DIFFERENTIAL=1500 CXR_FUZZ=250 $(MAKE) test
 	$(MAKE) test DATASETS=3.6.0 ALL=1
 	$(MAKE) test DATASETS=4.8.5 ALL=1
@@ -120,6 +122,13 @@ test-all:
 			$(MAKE) test PYTHON="$$python" FIRST=".venv-python$$is" EXTRA=tests || exit 1; \
 		fi; \
 	done
+
+# Known weaknesses of what is installed, and the kinds of mistakes that lead to new ones. Where the
+# index of packages is a mirror that says nothing of weaknesses, pip-audit says that it asked in vain.
+audit: $(READY)
+	$(PY) -m pip $(INSTALL) --editable ".[audit]"
+	$(PY) -m bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
+	$(PY) -m pip_audit --progress-spinner off --skip-editable
 
 coverage: $(READY)
 	$(PYTEST) --cov --cov-report=term:skip-covered $(ARGS)

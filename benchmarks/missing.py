@@ -47,7 +47,7 @@ def second_load() -> float:
 
 def _paths() -> pa.Array:
     """Paths of all images, from the index of the build."""
-    newest = max((CACHE / "cxr_index").glob("*images*.arrow"), key=os.path.getmtime)
+    newest = max(CACHE.rglob("cxr_index/*images*.arrow"), key=os.path.getmtime)
     return read_column(str(newest), "path").combine_chunks()
 
 

@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cxr_datasets.wording import safe
+
 
 class CxrError(Exception):
-    """Base class of every error this project raises on purpose."""
+    """Base class of every error this project raises on purpose.
+
+    Its message is written by `wording.safe`: whatever name or address it quotes, nothing in it is a
+    secret of an address, and nothing makes a terminal act.
+    """
+
+    def __init__(self, *args: object):
+        super().__init__(*(safe(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 class OptionError(CxrError, ValueError):
@@ -76,4 +85,10 @@ class ExportError(CxrError):
 
 
 class HubError(CxrError):
-    """A copy cannot be pushed to the Hub, must not be, or did not arrive as it was sent."""
+    """A copy cannot be pushed to the Hub, must not be, or did not arrive as it was sent.
+
+    Attributes:
+        conflict: Whether somebody else changed the repository in between.
+    """
+
+    conflict = False

@@ -6,6 +6,8 @@ ends in an error that names the file, the limit and its constant here, and what 
 
 from __future__ import annotations
 
+from cxr_datasets.wording import OwnWords
+
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
 
@@ -27,7 +29,7 @@ class Limit(int):
         return limit
 
 
-class TooLargeError(OSError):
+class TooLargeError(OwnWords, OSError):
     """A file, or what it unpacks to, is beyond a limit; the text says so after the file's name."""
 
 
@@ -115,7 +117,7 @@ LARGEST_DIRECTORY = Limit(256 * MIB, "bytes of a zip's table of members")
 
 MOST_MEMBERS_IN_PLACE = Limit(1_000_000, "members of a zip")
 """Members of a zip in which a release is read in place, each of which takes about 2 KB of memory;
-Kaggle's archive has 7,472, and one of all files of MIMIC-CXR-JPG would have 670,000."""
+the smaller release has 7,472, and the larger one would have 670,000."""
 
 # --- servers --------------------------------------------------------------------------------------
 

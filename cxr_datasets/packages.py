@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points, version
 from pathlib import Path
 from typing import Any
 
+from cxr_datasets import wording
 from cxr_datasets.errors import OptionError, PackageError
 
 _GROUP = "cxr_datasets"
@@ -57,8 +58,7 @@ def builder_class(dataset: str) -> type[Any]:
     try:
         builder = point.load()
     except Exception as error:  # whatever a package raises that is not whole
-        said = " ".join(str(error).split())
-        raise _unusable(point, f"does not load ({type(error).__name__}: {said})") from error
+        raise _unusable(point, f"does not load ({wording.said_of_import(error)})") from error
     if not isinstance(builder, type):
         raise _unusable(point, "names no class")
     return builder
@@ -102,7 +102,7 @@ def code_files(place: Path) -> list[Path]:
 
 
 @cache
-def code_hash(package: str, script: str | None = None) -> str:
+def code_hash(package: str, script: str | None = None, also: tuple[str, ...] = ()) -> str:
     """Hash the code that makes a dataset's rows, and the major version of `datasets`.
 
     The version counts because `datasets` 3.6 cannot read what 4 writes into its cache.
@@ -111,14 +111,15 @@ def code_hash(package: str, script: str | None = None) -> str:
         package: The dataset's package.
         script: Hash of the script, where `datasets` 3.6 runs a copy of it because the package was
             not imported; else None.
+        also: Rooms of this package that count too.
 
     Returns:
         16 hexadecimal digits.
     """
     major = version("datasets").partition(".")[0]
-    digest = hashlib.sha256(f"{script or ''} {major}".encode())
+    digest = hashlib.sha256(f"{script or ''} {major}".encode(), usedforsecurity=False)
     ours, own = package_folder("cxr_datasets"), package_folder(package)
-    places = [(ours, ours / name) for name in _MAKE_ROWS]
+    places = [(ours, ours / name) for name in (*_MAKE_ROWS, *also)]
     for folder, place in [*places, (own, own)]:
         for file in code_files(place):
             name = file.relative_to(folder).as_posix()

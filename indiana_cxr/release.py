@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import posixpath
 from itertools import product
 
@@ -18,6 +17,7 @@ from cxr_datasets.storage.source import Source, Stamp
 from cxr_datasets.tables.keys import count_unused, find_rows
 from cxr_datasets.tables.reading import read_table
 from cxr_datasets.tables.table import Table
+from cxr_datasets.wording import get_logger
 from indiana_cxr.layouts import IMAGE_FOLDER, IMAGE_FORMS, PNG_SUFFIX
 from indiana_cxr.mesh import chexpert_labels, mesh_terms, problem_list
 from indiana_cxr.splits import SPLITTERS
@@ -39,7 +39,7 @@ _KAGGLEHUB = ("", *(f"{folder}chest-xrays-indiana-university/" for folder in (""
 _VERSIONS = (2, 1)
 """Where kagglehub puts the release below its own folders, and the versions that it has."""
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 class IndianaRelease(Release):

@@ -59,7 +59,7 @@ def hash_split(uids: pa.Array | pa.ChunkedArray) -> pa.StringArray:
 
 
 def _hash_split_of(uid: int) -> str:
-    digest = hashlib.sha256(f"indiana-cxr:{uid}".encode("ascii")).digest()
+    digest = hashlib.sha256(f"indiana-cxr:{uid}".encode("ascii"), usedforsecurity=False).digest()
     number = int.from_bytes(digest[:8], "big")
     # In whole numbers, so that rounding cannot move a study across a limit.
     if number * 10 < 7 * _HASH_RANGE:

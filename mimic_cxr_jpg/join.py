@@ -6,7 +6,6 @@ columns side by side, because one gzip file is decompressed by one thread.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from cxr_datasets.tables.keys import (
     take_struct,
 )
 from cxr_datasets.tables.table import Table
+from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.reports import ReportStore
 from mimic_cxr_jpg.views import normalised_views, view_ranks
@@ -32,7 +32,7 @@ from mimic_cxr_jpg.views import normalised_views, view_ranks
 UNLABELLED_STUDIES = 8
 """Studies of the whole release that its tables of labels leave out."""
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ PHYSIONET = Site(
     host="physionet.org",
     user_variable="PHYSIONET_USERNAME",
     password_variable="PHYSIONET_PASSWORD",
+    host_variable="PHYSIONET_HOST",
     refusal=(
         "PhysioNet answers so for two reasons. It does not know this program's User-Agent "
         "({agent}): it honours a login only from those on its list; ask its staff to add it, or "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from itertools import product
 
 import pyarrow as pa
@@ -15,6 +14,7 @@ from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source, Stamp
 from cxr_datasets.tables.index import folder_in
 from cxr_datasets.tables.keys import combined, numbered
+from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.join import TableReads, read_index
 from mimic_cxr_jpg.layouts import IMAGE_FORMS
@@ -36,7 +36,7 @@ _PROJECT_FOLDERS = (
 
 _NEWEST_FIRST = tables.VERSIONS[::-1]
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 class MimicRelease(Release):
@@ -144,7 +144,7 @@ def open_release(
     _say_without_labels(source, files)
     if reports is not None:
         check_open("reports", reports)
-    cache = cache or folder_in(None)
+    cache = cache or folder_in(None, credentialed="mimic_cxr_jpg")
     sample = Sample(source, files, cache)
     store = find_reports(source, reports, sample, cache)
     if store is None:

@@ -7,12 +7,12 @@ read ahead of the index, which is then to be made anyway.
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
 
+from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import CacheError
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import index as index_file
@@ -73,7 +73,7 @@ class Sample:
     @property
     def _file(self) -> str:
         made_of = [SAMPLE, self._source.root, tuple(self._source.stamp(self._files["split"]))]
-        key = hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
+        key = short_digest(repr(made_of).encode())
         return f"{self._cache}/sample-{key}.arrow"
 
     def _kept(self) -> Studies | None:

@@ -5,7 +5,6 @@ The split table is the spine: it has a row for every image, and `join` joins the
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -17,8 +16,9 @@ from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.tables.keys import numbered
 from cxr_datasets.tables.reading import read_table
 from cxr_datasets.tables.table import Table
+from cxr_datasets.wording import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 SPLIT_NAMES = {"train": "train", "validate": "validation", "test": "test"}
 """Name in the split table -> one of `cxr_datasets.columns.SPLITS`."""

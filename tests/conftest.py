@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.certificate import trust
 from tests.helpers import made_once
+
+trust()  # before aiohttp is imported, which reads once whom to trust
 
 # The releases are made once in a run, for all processes of it: they are read only.
 

@@ -1,6 +1,6 @@
 """What a disk may hold after a power cut: a recorder of what is synced, and the states it allows.
 
-    with PowerCuts(disk, keep) as cuts:
+    with PowerCuts(disk) as cuts:
         ...  # writes into the folder `disk`
     for state in cuts.states():
         state.write_to(elsewhere)
@@ -77,14 +77,15 @@ class PowerCuts:
         moments: How many operations were about to begin when it looked.
     """
 
-    def __init__(self, disk: Path, keep: Path) -> None:
-        """Take a folder, empty so far, and one beside it that keeps the numbers of files in use."""
-        self._root, self._keep = disk, keep
+    def __init__(self, disk: Path) -> None:
+        """Take a folder that is empty so far."""
+        self._root = disk
         self._patch = pytest.MonkeyPatch()
         self._lock = threading.RLock()
         self._synced = _Disk({disk.stat().st_ino: {}})
         self._found: list[tuple[str, _Disk, _Disk]] = []
-        self._kept: set[int] = set()
+        self._kept: dict[int, int] = {}
+        """Number of a file -> a descriptor: the system gives no other file this number now."""
         self._folders: set[int] = set()
 
     @property
@@ -100,6 +101,8 @@ class PowerCuts:
     def __exit__(self, *error: object) -> None:
         self._patch.undo()
         self._look("the end")
+        for descriptor in self._kept.values():
+            os.close(descriptor)
 
     def states(self, alike: Collection[str] = ()) -> Iterator[State]:
         """Give each state once.
@@ -163,9 +166,8 @@ class PowerCuts:
             self._folders.add(place.stat().st_ino)
             for name in files:
                 number = there[name]
-                if number not in self._kept:  # the system must not give it to another file
-                    os.link(place / name, self._keep / str(number))
-                    self._kept.add(number)
+                if number not in self._kept:
+                    self._kept[number] = os.open(place / name, os.O_RDONLY)
                 now.bytes[number] = (place / name).read_bytes()
         self._found.append((when, now, self._synced.copy()))
 

@@ -51,6 +51,7 @@ class CxrBuilder(DatasetsBuilder):
         RAW_VIEW_COLUMN: The column that holds them.
         INFO: Description, homepage, licence and citation, for `datasets.DatasetInfo`.
         AGREEMENT: Address of what everyone who is given the data must have signed; None: nothing.
+            All rows carry it in `info.license`.
         MEAN_IMAGE_BYTES: Mean size of the release's image files.
         IMAGE_SUFFIX: What their names end in; `image_size` puts the suffix of its format there.
         IMAGE_FORMS: The forms in which people have these files; None: with other suffixes.
@@ -66,14 +67,16 @@ class CxrBuilder(DatasetsBuilder):
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
     RAW_VIEWS: ClassVar[tuple[str, ...]] = ()
     RAW_VIEW_COLUMN: ClassVar[str | None] = None
-    AGREEMENT: ClassVar[str | None] = None
     MEAN_IMAGE_BYTES: ClassVar[int] = 1_500_000
     IMAGE_SUFFIX: ClassVar[str] = ".jpg"
     IMAGE_FORMS: ClassVar[ImageForms | None] = None
 
     def __init__(self, cache_dir: str | None = None, **kwargs: Any):
         self._splits: dict[str, pa.Table] | None = None
-        self._index_folder = index_file.folder_in(cache_dir)
+        package = type(self).__module__.split(".")[-1]
+        self._index_folder = index_file.folder_in(
+            cache_dir, package if self.is_credentialed() else None
+        )
         self.pace = Pace()
         self.found: str | None = None
         self.left_out: dict[str, list[str]] = {}

@@ -7,14 +7,19 @@ when it is loaded.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import datasets
+from datasets.filesystems import is_remote_filesystem
+from datasets.utils._filelock import FileLock
 
 from cxr_datasets.builder.sums import changed_files
 from cxr_datasets.errors import CxrError, OptionError
+from cxr_datasets.storage import leftovers
 from cxr_datasets.storage.cache import cache_fault, damaged_in_cache
 
 _BROKEN_INFO = (ValueError, TypeError, KeyError, AttributeError)
@@ -39,6 +44,34 @@ def preparing(builder: Any, cache_dir: str | os.PathLike[str] | None = None) -> 
         if not _is_info_broken(builder):
             raise
         raise damaged_in_cache(_folder(builder), _BROKEN) from error
+
+
+def clear_leftovers(builder: Any) -> None:
+    """Remove what killed builds of this dataset left in the cache.
+
+    That is what is in the folder that `datasets` is about to fill, for it would keep it; and the
+    unfinished folders of other configs, releases and versions, if nobody has locked them, or has
+    written to them for an hour.
+
+    Args:
+        builder: A builder whose own folder is locked, and unfinished.
+    """
+    if is_remote_filesystem(builder._fs):
+        return
+    leftovers.empty(builder._output_dir)
+    root = Path(builder._cache_dir_root)
+    for left in dataset_folder(builder).glob(f"*/*/*{leftovers.SUFFIX}"):
+        place = left.as_posix().removesuffix(leftovers.SUFFIX)
+        with suppress(OSError):
+            if leftovers.is_quiet(left):
+                with FileLock(str(root / f"{place.replace('/', '_')}.lock"), timeout=0):
+                    shutil.rmtree(left)
+
+
+def dataset_folder(builder: Any) -> Path:
+    """Give the folder in the cache that has all configs and versions of a dataset."""
+    root = Path(builder._cache_dir_root).absolute()
+    return root / Path(builder._cache_dir).absolute().relative_to(root).parts[0]
 
 
 def check_files(builder: Any) -> None:

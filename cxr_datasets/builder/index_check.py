@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import wording
 from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.release import Release
 from cxr_datasets.columns import LABELS, SPLITS, VIEWS
@@ -24,7 +25,6 @@ _NEEDED = (*_FILLED, "labels", "split")
 
 _LABEL_TYPE = pa.struct(dict.fromkeys(LABELS, pa.int8()))
 _IDS = ("study_id", "subject_id")
-_LONGEST_VALUE = 60
 
 
 def check_index(release: Release, index: Any, own: Iterable[Column]) -> None:
@@ -111,7 +111,7 @@ def _check_values(release: Release, index: pa.Table) -> None:
             raise _fault(
                 release,
                 f"{choices}, or null for an image of no split, in column 'split'",
-                f"{_shown(split)} in {rows} rows",
+                f"{wording.cell(split)} in {rows} rows",
                 "Map the release's own names to these",
             )
 
@@ -119,7 +119,7 @@ def _check_values(release: Release, index: pa.Table) -> None:
 def _refuse_repeats(release: Release, index: pa.Table) -> None:
     counts = pc.value_counts(combined(index["image_id"]))
     twice = counts.filter(pc.greater(counts.field("counts"), 1))
-    found = f"{_shown(twice[0]['values'].as_py())} in {twice[0]['counts']} rows"
+    found = f"{wording.cell(twice[0]['values'].as_py())} in {twice[0]['counts']} rows"
     if len(twice) > 1:
         found += f", and {len(twice) - 1} more that repeat"
     raise _fault(
@@ -151,8 +151,3 @@ def _fault(
 
 def _listed(rows: pa.Table) -> str:
     return "only " + ", ".join(map(repr, rows.column_names))
-
-
-def _shown(value: str) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."

@@ -6,8 +6,6 @@ absent. So does a file that gsutil is still fetching, until it renames it (from 
 
 from __future__ import annotations
 
-import hashlib
-import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +16,13 @@ from cxr_datasets.builder.absent import nothing_there
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.places import ImagePlace, spread
 from cxr_datasets.builder.tally import tell_absent
+from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import MissingImagesError
 from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.tables.keys import combined
+from cxr_datasets.wording import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 def are_present(sizes: np.ndarray) -> np.ndarray:
@@ -135,7 +135,7 @@ def keep_present(images: pa.Table, place: ImagePlace, config: CxrConfig) -> Foun
 
 def _key(found: np.ndarray) -> str:
     """A short key of the files found, for the cache: a finished download is a new dataset."""
-    return hashlib.sha256(found.tobytes()).hexdigest()[:16]
+    return short_digest(found.tobytes())
 
 
 def _ids_by_split(images: pa.Table) -> dict[str, list[str]]:

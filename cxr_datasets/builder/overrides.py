@@ -9,7 +9,6 @@ by functions of its own, so none of them uses these: files are reached through `
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -20,11 +19,15 @@ from datasets.exceptions import DatasetGenerationError
 from datasets.filesystems import is_remote_filesystem
 
 from cxr_datasets._version import __version__
-from cxr_datasets.builder import cached
+from cxr_datasets.builder import cached, closed
 from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.outputs import check_cache, check_output
 from cxr_datasets.builder.sums import write_sums
 from cxr_datasets.builder.tally import Tallies, Tally, tallies
+from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import CxrError
+from cxr_datasets.hooks.agreements import license_text
+from cxr_datasets.hooks.sending import check_address
 from cxr_datasets.hooks.streaming import ShardsAhead
 from cxr_datasets.images.column import name_images
 from cxr_datasets.packages import code_hash
@@ -42,7 +45,7 @@ _ROWS_PER_RECORD_BATCH = 5_000
 
 def digest(key: Any) -> str:
     """A short text that differs for different keys, made of lists, mappings and texts."""
-    return hashlib.sha256(json.dumps(key, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return short_digest(json.dumps(key, sort_keys=True, default=str).encode())
 
 
 class DatasetsBuilder(datasets.ArrowBasedBuilder):
@@ -58,8 +61,14 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
     DEFAULT_WRITER_BATCH_SIZE = _ROWS_PER_RECORD_BATCH
 
     INFO: ClassVar[dict[str, str]] = {}
+    AGREEMENT: ClassVar[str | None] = None
 
     _tallies: Tallies
+
+    @classmethod
+    def is_credentialed(cls) -> bool:
+        """Whether only those who signed an agreement may have the data, or what comes of them."""
+        return bool(cls.AGREEMENT)
 
     # The steps that these methods call.
 
@@ -112,15 +121,18 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         For a class from a package it makes no hash, so that changed code would find the old cache.
         """
         package = type(self).__module__.split(".")[-1]
+        check_cache(cache_dir)
         if kwargs.get("data_files") is not None:  # `datasets` would look for them first
             self.check_names(None, {"data_files": None})
         if kwargs.get("data_dir"):
             check_open("data_dir", kwargs["data_dir"])
         # Kept here and not handed on: `datasets` would write into them.
         given = kwargs.pop("storage_options", None)
-        self.options = StorageOptions(given, kwargs.get("data_dir"))
+        places = (kwargs.get(name) for name in ("data_dir", "images", "reports"))
+        self.options = StorageOptions(given, *places)
         with cached.preparing(self, cache_dir):
             super().__init__(cache_dir=cache_dir, hash=code_hash(package, hash), **kwargs)
+            closed.close_locks(self)
         self.token = None  # `datasets` would put it into every stream; it is in the options
 
     def _create_builder_config(
@@ -145,9 +157,16 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
             key.append(custom_features.to_dict())
         return config, f"{config.name}-{digest(key)}"
 
+    def _build_cache_dir(self) -> str:
+        """As in `datasets`, which opens a lock there next; see `closed`."""
+        self._cache_dir = super()._build_cache_dir()
+        closed.begin(self)
+        return self._cache_dir
+
     def _info(self) -> datasets.DatasetInfo:
         """Required of every builder."""
-        return datasets.DatasetInfo(features=self.features(), **self.INFO)
+        license = license_text(self.INFO.get("license", ""), self.AGREEMENT)
+        return datasets.DatasetInfo(features=self.features(), **{**self.INFO, "license": license})
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         """Required of every builder. For `datasets`, each block in the list is a shard."""
@@ -165,6 +184,8 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
 
     def _download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
         """As in `datasets`; in the end count the images that are absent or damaged."""
+        cached.clear_leftovers(self)
+        closed.begin_writing(self)
         with tallies() as self._tallies:
             super()._download_and_prepare(*args, **kwargs)
             tally = self._tallies.together()
@@ -192,7 +213,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """Raise our errors as they are; `datasets` hides them behind one that does not help."""
         try:
-            yield from super()._prepare_split_single(*args, **kwargs)
+            yield from closed.closing(self, super()._prepare_split_single(*args, **kwargs))
             return
         except DatasetGenerationError as error:
             cause = error.__cause__
@@ -204,9 +225,20 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         raise cause from None
 
     def download_and_prepare(self, *args: Any, **kwargs: Any) -> None:
-        """As in `datasets`; a cache that is full or closed is told in words."""
-        with cached.preparing(self):
-            super().download_and_prepare(*args, **kwargs)
+        """As in `datasets`; a cache that is full or closed is told in words.
+
+        Raises:
+            HubError: It would be written to a place of the Hub that others can see.
+        """
+        given = dict(zip(("output_dir",), args, strict=False)) | kwargs
+        check_address(given.get("output_dir"), given.get("storage_options"), self.AGREEMENT)
+        check_output(*args, **kwargs)
+        closed.check_beside(self, given.get("output_dir"))
+        try:
+            with cached.preparing(self):
+                super().download_and_prepare(*args, **kwargs)
+        finally:
+            closed.close_locks(self)
 
     def _save_info(self) -> None:
         """Write down what the files add up to, with the last of them."""
@@ -214,6 +246,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         if self._file_format == "arrow" and not is_remote_filesystem(self._fs):
             with in_cache(self._output_dir):
                 write_sums(self._output_dir)
+        closed.close_written(self)  # before the folder gets its name
 
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; decode errors of the result name the image."""

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets import limits
+from cxr_datasets import limits, wording
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.forms import Form
 from cxr_datasets.builder.tally import Found, Tally, choice
@@ -229,8 +229,8 @@ class Pixels:
                 return _caused(ImageError(image_fault(address, error)), error)
             # A fault of the disk says nothing about the file.
             raise StoreError(
-                f"image {address} could not be read: {error.strerror}. Check its permissions and "
-                "the disk it is on, and start again."
+                f"image {address} could not be read: {wording.said(error)}. Check its permissions "
+                "and the disk it is on, and start again."
             ) from error
         return self._checked(content, address)
 

@@ -5,7 +5,6 @@ Both are found from a sample of the paths that the tables list. No folder is lis
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from cxr_datasets.storage.addresses import check_open
 from cxr_datasets.storage.source import EMPTY, Problem, Source, open_place
 from cxr_datasets.tables.index import spread_places
 from cxr_datasets.tables.keys import combined
+from cxr_datasets.wording import get_logger
 
 _FIRST_PROBES = 16
 _FIRST_REMOTE_PROBES = 4
@@ -28,7 +28,7 @@ _FIRST_REMOTE_PROBES = 4
 Sampler = Callable[[int], pa.Array]
 """Gives so many paths of images in the release, spread over all."""
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _PROBLEMS: dict[Problem, str] = {
     "closed": "may not be read: permission denied. Check the permissions of the folder.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 
 import pyarrow as pa
@@ -11,12 +10,13 @@ from cxr_datasets.errors import ReleaseError
 from cxr_datasets.storage.addresses import is_archive
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Problem, Source, Stamp, open_place, told_names
+from cxr_datasets.wording import get_logger
 
 _MOST_FOLDERS_AROUND = 3
 _OF_MACOS = "__MACOSX"
 """The folder that macOS adds to the archives it writes."""
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 class Release(ABC):

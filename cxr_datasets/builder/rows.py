@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Sequence
 
 import pyarrow as pa
@@ -13,8 +12,9 @@ from cxr_datasets.columns import SPLITS, VIEWS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.tables.keys import combined
 from cxr_datasets.tables.studies import group_by_study
+from cxr_datasets.wording import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 def wanted_images(index: pa.Table, config: CxrConfig, raw_view_column: str | None) -> pa.Table:

@@ -15,6 +15,7 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 
+from cxr_datasets.storage import own
 from cxr_datasets.storage.cache import sum_of
 
 NAME = "cxr_sums.json"
@@ -35,7 +36,8 @@ def write_sums(folder: str) -> None:
     """
     files = [*Path(folder).glob("*.arrow"), Path(folder, _INFO)]
     sums = {path.name: _sum(path) for path in files}
-    Path(folder, NAME).write_text(json.dumps(sums, sort_keys=True), "utf-8")
+    with open(Path(folder, NAME), "w", encoding="utf-8", opener=own.open_file) as file:
+        json.dump(sums, file, sort_keys=True)
 
 
 def changed_files(folder: str) -> list[str]:
@@ -71,8 +73,9 @@ def _sum_once(path: Path) -> int:
 
 def _sum(path: Path) -> int:
     if path.name == _INFO:
-        return sum_of(path.read_bytes())
-    with path.open("rb") as file:
+        with open(path, "rb", opener=own.open_file) as file:
+            return sum_of(file.read())
+    with open(path, "rb", opener=own.open_file) as file:
         # Left to be closed with the last view of it: an error holds one.
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     total = len(mapped)

@@ -7,7 +7,6 @@ the work ends: one line then says N of M.
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +22,10 @@ from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.places import ImagePlace, Sampler
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError
 from cxr_datasets.images.faults import what_is_wrong
+from cxr_datasets.storage import own
+from cxr_datasets.wording import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 Found = bytes | CxrError | None
 """What came of an image: its bytes, why it is absent or damaged, or nothing: not looked for."""
@@ -177,7 +178,9 @@ class Tallies:
     def keep(self, tally: Tally) -> None:
         """Keep the tally of some work that has ended."""
         counts = asdict(tally)
-        Path(self.folder, uuid.uuid4().hex).write_text(json.dumps(counts), encoding="utf-8")
+        place = Path(self.folder, uuid.uuid4().hex)
+        with open(place, "w", encoding="utf-8", opener=own.open_file) as file:
+            json.dump(counts, file)
 
     def together(self) -> Tally:
         """Put together all that were kept."""

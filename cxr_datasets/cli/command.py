@@ -18,6 +18,7 @@ from cxr_datasets.errors import CxrError
 _VERBS = {
     "synthesize": "write a small invented release",
     "export": "write a dataset to Parquet",
+    "verify": "check that an export is as it was written",
     "push": "send an export to a private Hub repository",
 }
 """Verb -> its line in the help. Its module in this room adds its arguments."""

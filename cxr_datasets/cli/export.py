@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import typing
 from dataclasses import fields
-from pathlib import Path
-from typing import Any
 
-from cxr_datasets.cli.parser import Parser, add_datasets, add_option
+from cxr_datasets.cli.parser import Parser, add_datasets, add_option, read_options
 from cxr_datasets.columns import CONFIGS
-from cxr_datasets.errors import OptionError
 from cxr_datasets.packages import builder_class
+from cxr_datasets.wording import safe
 
 _DESCRIPTION = (
     "Write a dataset to Parquet files that hold its images and load anywhere without this project. "
@@ -44,7 +41,11 @@ def _add_options(dataset: str, command: Parser) -> None:
     from cxr_datasets.export.options import ExportOptions, dataset_options
 
     command.add_argument("--data-dir", required=True, help="Your copy of the release.")
-    command.add_argument("--out", required=True, help="Folder or address to write to.")
+    command.add_argument(
+        "--out",
+        required=True,
+        help="Folder or address to write to. Its bucket, or the folder above it, must be there.",
+    )
     command.add_argument(
         "--config", choices=CONFIGS, default=CONFIGS[0], help=f"Default: {CONFIGS[0]}."
     )
@@ -69,18 +70,5 @@ def _run(options: argparse.Namespace) -> None:
     given = {name: value for name, value in vars(options).items() if name not in ("run", "command")}
     for name in _FILES:
         if name in given:
-            given[name] = _read_options(name, given[name])
-    print(export(given.pop("dataset"), given.pop("data_dir"), given.pop("out"), **given))
-
-
-def _read_options(name: str, file: str) -> dict[str, Any]:
-    """Read storage options from a file: everybody on the machine can see a command line."""
-    option = f"--{name.replace('_', '-')}"
-    try:
-        read = json.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        # The text of the error may quote the file.
-        raise OptionError(f"{option}={file} cannot be read: {type(error).__name__}.") from None
-    if not isinstance(read, dict):
-        raise OptionError(f"{option}={file} must hold a JSON object of options.")
-    return read
+            given[name] = read_options(name, given[name])
+    print(safe(str(export(given.pop("dataset"), given.pop("data_dir"), given.pop("out"), **given))))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import Field
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
+from cxr_datasets.errors import OptionError
 from cxr_datasets.packages import known_datasets
+from cxr_datasets.wording import safe
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,6 +35,10 @@ class Parser(argparse.ArgumentParser):
         """
         super().__init__(*arguments, **options)
         self._fill = fill
+
+    def error(self, message: str) -> NoReturn:
+        """End with a message, which echoes words of the command line: without secrets."""
+        super().error(safe(message))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse words, as `ArgumentParser` does."""
@@ -84,3 +92,16 @@ def add_option(group: Any, option: Field[Any], hint: Any) -> None:
         said["metavar"] = option.metadata["metavar"]
     flag = f"--{option.name.replace('_', '-')}"
     group.add_argument(flag, help=text.replace("%", "%%"), **said)
+
+
+def read_options(name: str, file: str) -> dict[str, Any]:
+    """Read storage options from a file: everybody on the machine can see a command line."""
+    option = f"--{name.replace('_', '-')}"
+    try:
+        read = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        # The text of the error may quote the file.
+        raise OptionError(f"{option}={file} cannot be read: {type(error).__name__}.") from None
+    if not isinstance(read, dict):
+        raise OptionError(f"{option}={file} must hold a JSON object of options.")
+    return read

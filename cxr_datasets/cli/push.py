@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cxr_datasets.cli.parser import Parser
+from cxr_datasets.wording import safe
 
 _DESCRIPTION = (
     "Send a finished export to a private dataset repository on the Hugging Face Hub, which is made "
@@ -51,4 +52,4 @@ def _run(options: argparse.Namespace) -> None:
     from cxr_datasets.push import push
 
     given = {name: value for name, value in vars(options).items() if name not in ("run", "command")}
-    print(push(given.pop("folder"), given.pop("repo"), **given))
+    print(safe(str(push(given.pop("folder"), given.pop("repo"), **given))))

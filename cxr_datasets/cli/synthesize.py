@@ -6,6 +6,7 @@ import argparse
 from inspect import Parameter, signature
 
 from cxr_datasets.cli.parser import Parser, add_datasets
+from cxr_datasets.wording import safe
 
 _DESCRIPTION = (
     "Write a small, wholly invented release of a dataset: its real layout, tables and quirks, "
@@ -43,4 +44,4 @@ def _run(options: argparse.Namespace) -> None:
     from cxr_datasets.synthetic import synthesize
 
     given = {name: value for name, value in vars(options).items() if name not in ("run", "command")}
-    print(synthesize(given.pop("dataset"), given.pop("out"), **given))
+    print(safe(str(synthesize(given.pop("dataset"), given.pop("out"), **given))))

@@ -15,11 +15,13 @@ import datasets
 import yaml
 from huggingface_hub import DatasetCard
 
+from cxr_datasets import wording
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import PackageError
-from cxr_datasets.export.identity import PRESENT
+from cxr_datasets.export.identity import PRESENT, package_name
 from cxr_datasets.export.manifest import Manifest
+from cxr_datasets.export.seal import sealed
 from cxr_datasets.packages import package_folder
 
 CARD = "README.md"
@@ -79,7 +81,7 @@ def write_card(manifests: Sequence[Manifest]) -> str:
     text = "\n".join(
         [*_provenance(manifests, own.data.to_dict()["pretty_name"]), *_terms(own.text)]
     )
-    return f"---\n{head}---\n\n{text.rstrip()}\n"
+    return sealed(f"---\n{head}---\n\n{text.rstrip()}\n")
 
 
 def own_card(package: str) -> DatasetCard:
@@ -114,11 +116,6 @@ def _unfit(file: Path, why: str) -> PackageError:
         f"at its top: YAML between two lines of ---, with {' and '.join(_NEEDED)}; with license: "
         "other also license_link. Add what is missing."
     )
-
-
-def package_name(kind: type[CxrBuilder]) -> str:
-    """Return the import name of the package that a builder is from."""
-    return kind.__module__.partition(".")[0]
 
 
 def exported_package(manifests: Sequence[Manifest]) -> str:
@@ -219,7 +216,10 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
     stamps: dict[str, str] = {}
     for manifest in manifests:
         stamps |= manifest.header["identity"]["release"]
-    text += [f"| `{file}` | {state} |" for file, state in stamps.items() if file != PRESENT]
+    text += [
+        f"| {wording.code(file)} | {wording.without_markup(str(state))} |"
+        for file, state in stamps.items() if file != PRESENT
+    ]  # fmt: skip
     text += ["", "| config | options | versions |", "|---|---|---|"]
     for manifest in manifests:
         text.append(f"| `{manifest.config}` | {_options(manifest)} | {_versions(manifest)} |")
@@ -239,7 +239,8 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
 
 def _options(manifest: Manifest) -> str:
     options = manifest.header["identity"]["options"]
-    return ", ".join(f"`{name}={value!r}`" for name, value in options.items() if value is not None)
+    given = {name: value for name, value in options.items() if value is not None}
+    return ", ".join(wording.code(f"{name}={value!r}") for name, value in given.items())
 
 
 def _versions(manifest: Manifest) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import posixpath
 import threading
@@ -16,25 +15,21 @@ from typing import Any, BinaryIO
 import fsspec
 
 from cxr_datasets.errors import CxrError, ExportError, OptionError
+from cxr_datasets.export.disk import Disk
+from cxr_datasets.export.faults import told
 from cxr_datasets.export.sinks import Explaining, LocalSink, Sink, StoreSink
 from cxr_datasets.storage import addresses, durable
-from cxr_datasets.storage.cache import NO_ROOM
+from cxr_datasets.storage.clocks import time_of_change
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.faults import is_refusal
 from cxr_datasets.storage.filesystems import open_files
+from cxr_datasets.storage.parents import BUCKETS, missing_above, told_missing
 from cxr_datasets.storage.threads import ONE_THREAD_EACH
 
 PRIVATE = ".cxr"
 """Folder in the export for what its readers do not need: manifests, lock, unfinished files."""
 
 UNFINISHED_FOLDER = f"{PRIVATE}/unfinished"
-
-_WHOLE_OR_NOT_AT_ALL = frozenset(
-    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "r2"}
-)
-"""Stores that show a file only once its last byte has arrived."""
-
-_IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY)
 
 
 class Folder:
@@ -45,9 +40,15 @@ class Folder:
     Attributes:
         root: Absolute local path, or fsspec address.
         options: Options of its store.
+        closed: Whether what is written to a disk is closed to other users of the machine.
     """
 
-    def __init__(self, out: str | os.PathLike[str], options: StorageOptions | None = None):
+    def __init__(
+        self,
+        out: str | os.PathLike[str],
+        options: StorageOptions | None = None,
+        closed: bool = False,
+    ):
         """Take an address; nothing is read or written.
 
         Raises:
@@ -56,14 +57,21 @@ class Folder:
         addresses.check_open("out", out)
         self.root = addresses.normalised(os.fspath(out))
         self.options = options or StorageOptions()
+        self.closed = closed
         self._held: dict[int, tuple[fsspec.AbstractFileSystem, str]] = {}
         protocol = addresses.protocol(self.root)
+        if protocol == "hf":
+            raise OptionError(
+                f"out={self} is on the Hub, where an export might be public before anybody looks. "
+                "Export to a folder on a disk, and send that by `cxr push`, which sends to private "
+                "repositories only."
+            )
         if addresses.is_chain(self.root) or protocol in addresses.WEB:
             raise OptionError(
                 f"out={self} cannot be written to. Give a folder, or the address of one in a store "
                 "that can be written to, such as s3://bucket/folder."
             )
-        self._in_place = protocol in _WHOLE_OR_NOT_AT_ALL
+        self._in_place = protocol in BUCKETS
         self._is_for_one_thread = protocol in ONE_THREAD_EACH
 
     def __str__(self) -> str:
@@ -102,24 +110,58 @@ class Folder:
         root = self._opened[1].rstrip("/")
         return f"{root}/{name}" if name else root
 
+    def check_above(self) -> None:
+        """Require what this folder is in; nothing is made.
+
+        Raises:
+            ExportError: The bucket, the container, or the folder above it is not there; or the
+                store refuses the login.
+        """
+        with self.explaining("", "read"):
+            missing = missing_above(self.root, lambda: self._opened)
+        if missing:
+            raise ExportError(told_missing("out", self.root, missing))
+
+    def make(self) -> None:
+        """Make this folder, in one that is there. Stores make it with the first file."""
+        if self.is_local:
+            with self.explaining("", "written"):
+                self._disk.make()
+
     def sizes(self, folder: str = "") -> dict[str, int]:
         """List the files in one folder, without the folders in it.
 
         Returns:
             Name -> size in bytes; empty if the folder is not there.
         """
-        return {name: size for name, size in self._entries(folder) if size >= 0}
+        return {name: size for name, size in self.entries(folder) if size >= 0}
 
-    def names(self) -> list[str]:
-        """List all files and folders at the top, sorted."""
-        return sorted(name for name, _ in self._entries(""))
+    def names(self, folder: str = "") -> list[str]:
+        """List all that is in one folder, files or not, sorted."""
+        return sorted(name for name, _ in self.entries(folder))
+
+    def changed(self, name: str) -> float | None:
+        """When a file was last written, by the clock of the disk or store; None if it is not told.
+
+        Returns:
+            Seconds since 1970.
+        """
+        with self.explaining(name, "looked at"):
+            try:
+                if self.is_local:
+                    return os.lstat(self.place(name)).st_mtime
+                self.files.invalidate_cache()
+                return time_of_change(self.files, self.place(name))
+            except FileNotFoundError:
+                return None
 
     def read(self, name: str) -> bytes | None:
         """Read all bytes of a file; None if it is not there."""
         with self.explaining(name, "read"):
             try:
                 if self.is_local:
-                    return Path(self.place(name)).read_bytes()
+                    with self._disk.opened(self.place(name), "rb") as file:
+                        return file.read()
                 return self.files.cat_file(self.place(name))
             except (FileNotFoundError, NotADirectoryError):
                 return None
@@ -128,7 +170,7 @@ class Folder:
         """Open a file for reading at any place in it."""
         with self.explaining(name, "read"):
             if self.is_local:
-                return Path(self.place(name)).open("rb")
+                return self._disk.opened(self.place(name), "rb")
             return self.files.open(self.place(name), "rb")
 
     def write(self, name: str, content: bytes) -> None:
@@ -139,15 +181,16 @@ class Folder:
     def append(self, name: str, content: bytes) -> None:
         """Add to the end of a local file, all or nothing, and wait until it is on the disk."""
         with self.explaining(name, "written"):
-            durable.append(self.place(name), content)
+            self._disk.append(self.place(name), content)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
-        if self.is_local:
-            durable.remove(self.place(name))
-            return
-        with suppress(FileNotFoundError):
-            self.files.rm_file(self.place(name))
+        with self.explaining(name, "removed"):
+            if self.is_local:
+                durable.remove(self.place(name))
+                return
+            with suppress(FileNotFoundError):
+                self.files.rm_file(self.place(name))
 
     def remove_unfinished(self) -> None:
         """Remove the unfinished files that killed exports left."""
@@ -181,19 +224,38 @@ class Folder:
 
     def _created(self, place: str, explaining: Explaining) -> Sink:
         if self.is_local:
-            durable.make_folder(Path(place).parent)
+            self._disk.make_folder_of(place)
             return LocalSink(place, explaining)
-        self.files.makedirs(posixpath.dirname(place), exist_ok=True)
+        if not self._in_place:  # where it is one, this might make a bucket
+            self.files.makedirs(posixpath.dirname(place), exist_ok=True)
         return StoreSink(self.files.open(place, "wb"), explaining)
 
     def _name(self, place: str, final: str) -> None:
         """Give a complete file its name."""
         if self.is_local:
-            durable.make_folder(Path(final).parent)
+            self._disk.make_folder_of(final)
             durable.rename(place, final)
         elif place != final:
             self.files.makedirs(posixpath.dirname(final), exist_ok=True)
             self.files.mv(place, final)
+
+    def open_lock(self, name: str) -> BinaryIO:
+        """Open a file on a disk that serves as a lock; it is made if it is not there.
+
+        It may have a second name, as in a folder that was copied by links.
+        """
+        with self.explaining(name, "written"):
+            self._disk.make_folder_of(self.place(name))
+            return self._disk.opened(self.place(name), "a+b", alone=False)
+
+    def close_to_others(self) -> None:
+        """Close what an earlier version or another umask left open, if it is to be closed."""
+        if self.is_local:
+            self._disk.close_to_others()
+
+    @property
+    def _disk(self) -> Disk:
+        return Disk(self.root, self.closed)
 
     def _forget(self, place: str) -> None:
         """Remove an unfinished file; some stores have none."""
@@ -203,13 +265,12 @@ class Folder:
             with suppress(Exception):
                 self.files.rm_file(place)
 
-    def _entries(self, folder: str) -> list[tuple[str, int]]:
-        """List what is in a folder, with the sizes of files; -1 for folders."""
+    def entries(self, folder: str) -> list[tuple[str, int]]:
+        """List what is in a folder, with the sizes of files; -1 for what is none."""
         with self.explaining(folder, "listed"):
             try:
                 if self.is_local:
-                    with os.scandir(self.place(folder)) as found:
-                        return [(e.name, e.stat().st_size if e.is_file() else -1) for e in found]
+                    return self._disk.entries(self.place(folder))
                 self.files.invalidate_cache()
                 entries = self.files.ls(self.place(folder), detail=True)
             except (FileNotFoundError, NotADirectoryError):
@@ -237,32 +298,11 @@ class Folder:
         except OSError as error:
             if isinstance(error, FileNotFoundError) and done == "read":
                 raise
-            raise ExportError(self._explanation(name, done, error)) from error
+            raise ExportError(told(self.root, self.address(name), done, error)) from error
         except Exception as error:
             if not is_refusal(error):  # a bug here or in a library
                 raise
-            raise ExportError(self._explanation(name, done, error)) from error
-
-    def _explanation(self, name: str, done: str, error: Exception) -> str:
-        where = addresses.shown(self.address(name))
-        number = error.errno if isinstance(error, OSError) else None
-        if number in NO_ROOM:
-            return (
-                f"{where} could not be {done}: {os.strerror(number or 0)}. Make room and run "
-                "the same command again: it goes on with the files that are not there yet."
-            )
-        if is_refusal(error):
-            return (
-                f"{where} may not be {done}: permission denied. Check the permissions, or the "
-                "credentials: out_options=, or the store's own default chain."
-            )
-        # The text of a store's error may quote a signed address.
-        reason = getattr(error, "strerror", None)
-        text = f": {reason}" if self.is_local and reason else ""
-        step = "Run the command again."
-        if number in _IN_THE_WAY:
-            step = "Remove what stands in the way there, or give another folder."
-        return f"{where} could not be {done}: {type(error).__name__}{text}. {step}"
+            raise ExportError(told(self.root, self.address(name), done, error)) from error
 
 
 def _aside(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import posixpath
 import re
@@ -13,9 +12,10 @@ from typing import Any
 
 from cxr_datasets._version import __version__
 from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.digests import short_digest
 from cxr_datasets.storage.addresses import last_part
 
-FORMAT = 3
+FORMAT = 4
 """Raise this when the same rows become other bytes: other row groups, encodings or names."""
 
 FORM = "form of the images"
@@ -26,6 +26,11 @@ PRESENT = "image files that are there"
 
 _PARTS = {"dataset": "", "config": "", "options": "", "release": "release, ", "versions": ""}
 """Parts of an identity, and what comes before a name of each in a message."""
+
+
+def package_name(kind: type[CxrBuilder]) -> str:
+    """Return the import name of the package that a builder is from."""
+    return kind.__module__.partition(".")[0]
 
 
 def versions() -> dict[str, str]:
@@ -68,7 +73,7 @@ def identity(dataset: str, builder: CxrBuilder, rows_per_file: int | None) -> di
 
 def identity_key(identity: Mapping[str, Any]) -> str:
     """Return a short key of an identity, as the files of the export hold it."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    return short_digest(json.dumps(identity, sort_keys=True).encode())
 
 
 def _told_state(changed: str) -> str:

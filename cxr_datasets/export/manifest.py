@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -23,15 +22,19 @@ from cxr_datasets.export import notes
 from cxr_datasets.export.folder import PRIVATE, Folder
 from cxr_datasets.export.identity import PRESENT, differences, identity_key
 from cxr_datasets.export.plan import PlannedFile
+from cxr_datasets.wording import get_logger
 
 NOTE = b"cxr_export"
 """Name of the metadata in a Parquet file that says which export the file belongs to."""
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 _SUFFIX = ".jsonl"
 
 _READ_AT_ONCE = 1 << 24
+
+_NOT_STRANGE = (PRIVATE, "lost+found", ".DS_Store")
+"""What an empty folder may hold: our own, and what a new disk and the window of a Mac bring."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class DamagedManifest(ExportError):
 
 def configs_in(folder: Folder) -> list[str]:
     """The configs that have a manifest in a folder, sorted."""
-    names = folder.sizes(PRIVATE)
+    names = folder.names(PRIVATE)  # what is no file is told when it is read
     return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
 
 
@@ -157,7 +160,7 @@ def read_manifests(folder: Folder) -> list[Manifest]:
 
 
 def open_manifest(
-    folder: Folder, header: dict[str, Any], planned: Iterable[PlannedFile]
+    folder: Folder, header: dict[str, Any], planned: Iterable[PlannedFile], adopt: bool = True
 ) -> Manifest:
     """Find out which files of an export are finished, and write its manifest.
 
@@ -165,6 +168,8 @@ def open_manifest(
         folder: The folder of the export; locked.
         header: Header of the manifest.
         planned: All files of the export.
+        adopt: Whether to take files for finished that say they are of this export and are not
+            noted. What nothing is noted of cannot be proven.
 
     Returns:
         The manifest, with the files that are there and have the size they had.
@@ -185,13 +190,23 @@ def open_manifest(
     for file in planned:
         size = sizes.get(file.name.rpartition("/")[2])
         line = manifest.lines.get(file.name)
-        if line is None and size is not None:
+        if line is None and size is not None and adopt:
             line = _adopted(folder, file.name, size, identity_key(identity))
         if line is not None and line.bytes == size:
             found[file.name] = line
+    _tell_lost(folder, manifest.lines, found)
     manifest = Manifest(identity["config"], header, found)
     manifest.save(folder)
     return manifest
+
+
+def _tell_lost(folder: Folder, noted: Mapping[str, Line], found: Mapping[str, Line]) -> None:
+    lost = [name for name in noted if name not in found]
+    if lost:
+        _logger.warning(
+            "%d of %d finished files in %s are gone or have another size, such as %s: they count "
+            "as not written", len(lost), len(noted), folder, lost[0],
+        )  # fmt: skip
 
 
 def _read_own(folder: Folder, header: Mapping[str, Any]) -> Manifest | None:
@@ -219,7 +234,7 @@ def _read_own(folder: Folder, header: Mapping[str, Any]) -> Manifest | None:
 def _check_others(folder: Folder, identity: Mapping[str, Any]) -> None:
     """Require that a folder is empty or holds exports of the same release."""
     configs = configs_in(folder)
-    strangers = [name for name in folder.names() if not name.startswith((".", "lost+found"))]
+    strangers = [name for name in folder.names() if name not in _NOT_STRANGE]
     if strangers and not configs:
         raise ExportError(
             f"{folder} is not empty (it holds {', '.join(strangers[:3])}), and no export began it. "

@@ -34,8 +34,8 @@ class ExportOptions:
         default=None,
         metadata={
             "help": "Address of the scheduler of a Dask cluster that writes, such as "
-            "tcp://host:8786. Its workers must see the release and the folder to write to under "
-            "the same names.",
+            "tls://host:8786. Its workers must have the same code, and see the release and the "
+            "folder to write to under the same names. Secrets go to them over TLS only.",
             "metavar": "ADDRESS",
         },
     )
@@ -68,6 +68,13 @@ class ExportOptions:
         metadata={
             "help": "Folder that keeps the index. Default: the cache of datasets.",
             "metavar": "FOLDER",
+        },
+    )
+    verify: bool = field(
+        default=False,
+        metadata={
+            "help": "Read the files that are finished already again, and write those anew whose "
+            "sha256 is not the one that was noted. Without it their sizes are compared."
         },
     )
     progress: bool = field(default=True, metadata={"help": "Show a progress bar."})

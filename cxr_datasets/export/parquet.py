@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.manifest import NOTE, Line
 from cxr_datasets.export.sinks import Sink
+from cxr_datasets.hooks.agreements import noted
 from cxr_datasets.storage.ahead import one_ahead
 
 GROUP_BYTES = 32_000_000
@@ -42,7 +43,7 @@ _VALUES_A_BATCH = 1
 def write_file(
     folder: Folder,
     name: str,
-    features: datasets.Features,
+    info: datasets.DatasetInfo,
     tables: Iterable[pa.Table],
     key: str,
     counts: Callable[[], dict[str, Any]] = dict,
@@ -52,7 +53,7 @@ def write_file(
     Args:
         folder: The folder of the export.
         name: The file's place in it.
-        features: Features of the rows.
+        info: Features and licence of the rows.
         tables: The rows, in tables of a few dozen MB at most; taken one at a time.
         key: Key of the export that the file belongs to.
         counts: Gives what else its line says, once all tables are taken: `skipped`, `absent`,
@@ -64,7 +65,7 @@ def write_file(
     Raises:
         ExportError: There is no room, or the store refuses the file.
     """
-    schema = portable_schema(features)
+    schema = portable_schema(info)
     rows = memory = 0
     with folder.writing(name) as sink, _explained_writer(folder, name, sink, schema) as writer:
         for group in row_groups(one_ahead(tables)):
@@ -123,13 +124,15 @@ def _pieces(table: pa.Table) -> Iterator[pa.Table]:
         yield table.slice(start, step)
 
 
-def portable_schema(features: datasets.Features) -> pa.Schema:
+def portable_schema(info: datasets.DatasetInfo) -> pa.Schema:
     """Return the schema of features, with a note that every version of `datasets` understands.
 
-    `datasets` 4 and later call a list `List`, which 3.6 does not know; both know it as `[...]`.
+    `datasets` 4 and later call a list `List`, which 3.6 does not know; both know it as `[...]`. The
+    note names the licence too, so that rows which are loaded again carry it.
     """
-    note = {"info": {"features": _with_plain_lists(features.to_dict())}}
-    return features.arrow_schema.with_metadata({"huggingface": json.dumps(note)})
+    note = {"info": {"features": _with_plain_lists(info.features.to_dict())}}
+    metadata = noted({b"huggingface": json.dumps(note).encode()}, info.license)
+    return info.features.arrow_schema.with_metadata(metadata)
 
 
 def _with_plain_lists(feature: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import shutil
@@ -17,20 +16,22 @@ from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import CxrError, OptionError
-from cxr_datasets.export import card, croissant, workers
+from cxr_datasets.export import agreement, card, croissant, workers
 from cxr_datasets.export.folder import Folder
-from cxr_datasets.export.identity import identity, identity_key, versions
+from cxr_datasets.export.identity import identity, identity_key, package_name, versions
 from cxr_datasets.export.lock import locked
 from cxr_datasets.export.manifest import Line, Manifest, open_manifest, read_manifests
 from cxr_datasets.export.options import ExportOptions, sort_options
 from cxr_datasets.export.plan import PlannedFile, plan_files, usual_bytes
 from cxr_datasets.export.problems import Unwritten, refuse_unwritten, save_problems
 from cxr_datasets.export.progress import Bar
+from cxr_datasets.export.proof import drop_wrong, tell_foreign
 from cxr_datasets.export.tasks import Outcome, Reader, Task
 from cxr_datasets.packages import builder_class
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.wording import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def export(
         dataset: Name of the dataset, as `cxr export --help` lists it.
         data_dir: Your copy of its release.
         out: A folder, or the address of one that fsspec can write to. It must be empty, or hold
-            exports of the same release.
+            exports of the same release. It is made if it is not there; its bucket, or the folder
+            above it, is not.
         config: `images`, `studies` or `reports`. Several can be exported into one folder, one
             after another.
         split: One split or several; None: all. The others can follow later.
@@ -94,11 +96,12 @@ def export(
 
     Raises:
         OptionError: An option or a value does not exist.
-        ExportError: `out` holds something else, or an export of another release or with other
-            options; another export writes to it; there is no room; workers were lost. Or images
-            are absent or damaged, which options `missing` and `damaged` say is an error:
-            `.cxr/problems.csv` in `out` then lists all of them, every file without such an image
-            is finished, and the same call later does only what is left.
+        ExportError: The bucket of `out`, or the folder above it, is not there; `out` holds
+            something else, or an export of another release or with other options; another export
+            writes to it; there is no room; workers were lost. Or images are absent or damaged,
+            which options `missing` and `damaged` say is an error: `.cxr/problems.csv` in `out`
+            then lists all of them, every file without such an image is finished, and the same
+            call later does only what is left.
         PackageError: The dataset's package is broken, or its card lacks what an export needs.
         CxrError: The release is broken. Finished files are kept.
         KeyboardInterrupt: It was stopped, and the message says how to go on. Finished files are
@@ -109,8 +112,12 @@ def export(
         raise OptionError.unknown("config", config, CONFIGS)
     kind = builder_class(dataset)
     own, given = sort_options(options, kind.BUILDER_CONFIG_CLASS)
-    card.own_card(card.package_name(kind))  # a broken one is an error now, not after all files
-    folder = Folder(out, StorageOptions(own.out_options, os.fspath(out)))
+    workers.check(own)
+    card.own_card(package_name(kind))  # a broken one is an error now, not after all files
+    folder = Folder(
+        out, StorageOptions(own.out_options, os.fspath(out)), closed=kind.is_credentialed()
+    )
+    folder.check_above()
     arguments = {
         "cache_dir": own.cache_dir, "config_name": config, "data_dir": os.fspath(data_dir),
         "embed": True, **given,
@@ -123,17 +130,22 @@ def export(
     reader = Reader(builder, index, arguments)
     header = _header(dataset, reader, planned, own.rows_per_file)
     with locked(folder):
-        manifest = open_manifest(folder, header, planned)
+        manifest = open_manifest(folder, header, planned, adopt=not own.verify)
+        folder.close_to_others()
         chosen = [file for file in planned if file.split in wanted]
+        if own.verify:
+            drop_wrong(folder, manifest, [file.name for file in chosen], own.progress)
         left = [file for file in chosen if file.name not in manifest.lines]
         _warn_if_there_is_no_room(folder, usual_bytes(left, builder))
         key = identity_key(header["identity"])
-        tasks = [Task(reader, folder, file, key, versions()) for file in left]
+        here = agreement.software(reader.package)
+        tasks = [Task(reader, folder, file, key, here) for file in left]
         unwritten = _write(tasks, folder, manifest, chosen, own)
         manifest.save(folder)  # in order, whatever the order in which files were finished
         _count_images(folder, manifest, chosen, builder)
         refuse_unwritten(folder, unwritten, chosen, manifest)
         _describe(folder, config)
+        tell_foreign(folder, manifest)
     return _summary(folder, manifest, chosen, len(left))
 
 

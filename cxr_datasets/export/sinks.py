@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from cxr_datasets.storage import own
 from cxr_datasets.storage.durable import sync
 
 _PIECES_AHEAD = 4
@@ -87,8 +88,13 @@ class LocalSink(Sink):
     """
 
     def __init__(self, place: str, explaining: Explaining):
-        self._file = pa.OSFile(place, "wb")
-        self._written = open(place, "r+b", buffering=0)  # noqa: SIM115
+        # Made with its permissions first, and only if nothing has this name; pyarrow then opens it.
+        self._written = open(place, "x+b", buffering=0, opener=own.open_file)  # noqa: SIM115
+        try:
+            self._file = pa.OSFile(place, "wb")
+        except BaseException:
+            self._written.close()
+            raise
         self._hashed = self._synced = 0
         self._part = memoryview(bytearray(_READ_AT_ONCE))
         super().__init__(explaining)

@@ -20,6 +20,7 @@ class Hook:
         why: What does not work without it.
         since: The version of this project that brought it.
         noticed_by: The test that fails when a new version of the library breaks it.
+        versions: The versions of `datasets` that have it, such as `>=4`; empty: all we support.
     """
 
     target: str
@@ -27,9 +28,29 @@ class Hook:
     why: str
     since: str
     noticed_by: str
+    versions: str = ""
 
 
 _TESTS = "tests/cxr_datasets/hooks"
+
+
+def _looks(target: str, noticed_by: str, versions: str = "") -> Hook:
+    """Describe the look before a call that may write to the Hub."""
+    return Hook(
+        target=target,
+        what="Where rows carry an agreement and go to the Hub, looks first who can see them there, "
+        "and refuses a public or gated place, or one about to be made public. All else goes on as "
+        "it came.",
+        why="Credentialed data would become public: private=True counts only for a repository that "
+        "the call makes.",
+        since="0.1.0",
+        noticed_by=f"{_TESTS}/test_sending.py::{noticed_by}",
+        versions=versions,
+    )
+
+
+_PUSHED = "test_a_push_to_a_place_that_others_see_is_refused_before_anything_is_sent"
+_WRITTEN = "test_a_file_for_a_place_that_others_see_is_refused_before_anything_is_sent"
 
 HOOKS = (
     Hook(
@@ -83,6 +104,56 @@ HOOKS = (
         "makes plain features of ours: in concatenate_datasets, load_from_disk and exports.",
         since="0.1.0",
         noticed_by=f"{_TESTS}/test_images.py::test_a_plain_feature_starts_no_program",
+    ),
+    Hook(
+        target="datasets.arrow_dataset.Dataset.to_iterable_dataset",
+        what="Gives the stream the licence of the rows, if it names an agreement.",
+        why="The stream has an empty info, so that the look before a push would not know its rows.",
+        since="0.1.0",
+        noticed_by=f"{_TESTS}/test_carrying.py::test_rows_keep_their_agreement",
+    ),
+    Hook(
+        target="datasets.io.parquet.ParquetDatasetWriter.__init__",
+        what="Notes the licence in the schema of the file, if it names an agreement.",
+        why="The schema holds the features alone.",
+        since="0.1.0",
+        noticed_by=f"{_TESTS}/test_carrying.py"
+        "::test_parquet_files_keep_the_agreement_for_those_who_load_them",
+    ),
+    Hook(
+        target="datasets.iterable_dataset.IterableDataset.to_parquet",
+        what="Hands the licence of the stream on to the file, as above; and looks first who can "
+        "see it, as below.",
+        why="The stream becomes a table first, which has no licence.",
+        since="0.1.0",
+        noticed_by=f"{_TESTS}/test_carrying.py"
+        "::test_parquet_files_keep_the_agreement_for_those_who_load_them",
+        versions=">=4",
+    ),
+    *(
+        Hook(
+            target=f"datasets.builder.DatasetBuilder.{name}",
+            what="Reads the licence from the schema of Parquet files that are loaded, of one in "
+            "each folder. One that names an agreement becomes that of the rows.",
+            why="datasets reads the features alone, so that an export loaded again would not say "
+            "that it is credentialed.",
+            since="0.1.0",
+            noticed_by=f"{_TESTS}/test_carrying.py::test_an_export_loaded_again_has_its_agreement",
+        )
+        for name in ("as_dataset", "as_streaming_dataset")
+    ),
+    _looks("datasets.arrow_dataset.Dataset.push_to_hub", _PUSHED),
+    _looks("datasets.dataset_dict.DatasetDict.push_to_hub", _PUSHED),
+    _looks("datasets.iterable_dataset.IterableDataset.push_to_hub", _PUSHED, ">=4"),
+    _looks("datasets.dataset_dict.IterableDatasetDict.push_to_hub", _PUSHED, ">=4"),
+    *(
+        _looks(f"datasets.arrow_dataset.Dataset.{name}", _WRITTEN)
+        for name in ("to_csv", "to_json", "to_parquet", "save_to_disk")
+    ),
+    _looks("datasets.dataset_dict.DatasetDict.save_to_disk", _WRITTEN),
+    *(
+        _looks(f"datasets.iterable_dataset.IterableDataset.{name}", _WRITTEN, ">=4")
+        for name in ("to_csv", "to_json")
     ),
 )
 """Every change that an import of ours makes to another library."""

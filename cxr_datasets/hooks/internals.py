@@ -24,6 +24,21 @@ class Internal:
     versions: str = ""
 
 
+_PUSHES = tuple(
+    f"datasets.{kind}.push_to_hub({parameter})"
+    for kind in ("arrow_dataset:Dataset", "dataset_dict:DatasetDict")
+    for parameter in ("repo_id", "private", "token")
+)
+_PUSHES_OF_STREAMS = tuple(
+    f"datasets.{kind}.push_to_hub({parameter})"
+    for kind in ("iterable_dataset:IterableDataset", "dataset_dict:IterableDatasetDict")
+    for parameter in ("repo_id", "private", "token")
+)
+_WRITERS_OF_STREAMS = tuple(
+    f"datasets.iterable_dataset:IterableDataset.{name}(path_or_buf)"
+    for name in ("to_csv", "to_json", "to_parquet")
+)
+
 _NAMES = {
     "hooks/loading.py": (
         "datasets.load:dataset_module_factory(path)",
@@ -52,6 +67,24 @@ _NAMES = {
         "datasets.iterable_dataset:StepExamplesIterable.ex_iterable",
         "datasets.iterable_dataset:TakeExamplesIterable.ex_iterable",
     ),
+    "hooks/carrying.py": (
+        "datasets.arrow_dataset:Dataset._info",
+        "datasets.builder:DatasetBuilder.storage_options",
+        "datasets.features.features:Features.copy",
+        "datasets.io.parquet:ParquetDatasetWriter.__init__(dataset)",
+        "datasets.io.parquet:ParquetDatasetWriter.dataset",
+    ),
+    "hooks/sending.py": (
+        *_PUSHES,
+        *_PUSHES_OF_STREAMS,
+        "datasets.arrow_dataset:Dataset.save_to_disk(dataset_path)",
+        "datasets.arrow_dataset:Dataset.to_csv(path_or_buf)",
+        "datasets.arrow_dataset:Dataset.to_json(path_or_buf)",
+        "datasets.arrow_dataset:Dataset.to_parquet(path_or_buf)",
+        "datasets.dataset_dict:DatasetDict.save_to_disk(dataset_dict_path)",
+        *_WRITERS_OF_STREAMS,
+    ),
+    "hooks/visibility.py": ("datasets.config:HF_ENDPOINT",),
     "hooks/streaming.py": (
         "datasets.iterable_dataset:ArrowExamplesIterable.__init__(generate_tables_fn)",
         "datasets.iterable_dataset:ArrowExamplesIterable.__init__(kwargs)",
@@ -86,6 +119,7 @@ _NAMES = {
         "datasets.builder:DatasetBuilder.__init__(hash)",
         "datasets.builder:DatasetBuilder.__init__(storage_options)",
         "datasets.builder:DatasetBuilder.__init__(token)",
+        "datasets.builder:DatasetBuilder._build_cache_dir",
         "datasets.builder:DatasetBuilder._create_builder_config(config_name)",
         "datasets.builder:DatasetBuilder._create_builder_config(custom_features)",
         "datasets.builder:DatasetBuilder._download_and_prepare",
@@ -112,6 +146,7 @@ _NAMES = {
     ),
     "builder/cached.py": (
         "datasets.builder:DatasetBuilder._cache_dir",
+        "datasets.utils._filelock:FileLock",
         "datasets.builder:DatasetBuilder._output_dir",
         "datasets.config:DATASET_INFO_FILENAME",
         "datasets.info:DatasetInfo.from_directory",
@@ -140,6 +175,7 @@ _SOME_VERSIONS = {
     "datasets.builder:DatasetBuilder._save_infos": "<4",
     "datasets.iterable_dataset:ArrowExamplesIterable.reshard_data_sources": ">=4.6.1",
     "datasets.iterable_dataset:InterleavedShardsExamplesIterable.ex_iterable": ">=5.1",
+    **dict.fromkeys([*_PUSHES_OF_STREAMS, *_WRITERS_OF_STREAMS], ">=4"),
 }
 
 INTERNALS = tuple(

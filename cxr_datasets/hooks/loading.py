@@ -18,9 +18,11 @@ import datasets.inspect
 import datasets.load
 
 from cxr_datasets.errors import ScriptError
+from cxr_datasets.hooks.carrying import teach_agreements_to_stay
 from cxr_datasets.hooks.frames import teach_polars
 from cxr_datasets.hooks.images import refuse_postscript
 from cxr_datasets.hooks.selection import teach_select_columns
+from cxr_datasets.hooks.sending import teach_push_to_look
 from cxr_datasets.packages import code_files, package_folder
 
 _HUB_NAME = r"[A-Za-z0-9][\w.-]*/[\w.-]+/?"
@@ -38,6 +40,8 @@ def register(package: str) -> None:
     _registered.add(package)
     teach_select_columns()
     teach_polars()
+    teach_agreements_to_stay()
+    teach_push_to_look()
     refuse_postscript()
     # `datasets.inspect` (get_dataset_config_names and others) holds a reference of its own.
     for module in (datasets.load, datasets.inspect):

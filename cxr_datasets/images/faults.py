@@ -6,7 +6,7 @@ from typing import Any
 
 import PIL.Image
 
-from cxr_datasets import limits
+from cxr_datasets import limits, wording
 from cxr_datasets.images.opening import FORMATS
 from cxr_datasets.images.whole import DamagedImage
 from cxr_datasets.limits import TooLargeError
@@ -47,11 +47,11 @@ def what_is_wrong(error: Exception) -> str:
     if isinstance(error, (DamagedImage, TooLargeError)):
         return str(error)
     if isinstance(error, PIL.Image.DecompressionBombError):
-        said = str(error).rstrip(".")
-        return f"is refused by Pillow's limit PIL.Image.MAX_IMAGE_PIXELS: {said}"
+        return f"is refused by Pillow's limit PIL.Image.MAX_IMAGE_PIXELS: {wording.said(error)}"
     if isinstance(error, PIL.UnidentifiedImageError):
         return f"is no image in a format that is opened here ({', '.join(FORMATS)})"
-    return f"does not decode: {type(error).__name__}: {str(error).rstrip('.')}"
+    kind, told = type(error).__name__, wording.said(error)
+    return f"does not decode: {kind}" + (f": {told}" if told != kind else "")
 
 
 def _advice(error: Exception) -> str:

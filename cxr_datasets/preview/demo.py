@@ -38,6 +38,7 @@ from cxr_datasets.preview.figures import (
 from cxr_datasets.preview.sheet import contact_sheet, pick_pairs
 from cxr_datasets.preview.text import WIDTH, print_table, print_title
 from cxr_datasets.synthetic import synthesize
+from cxr_datasets.wording import escaped
 
 _NOTE_BEGINS = "Everything in this folder is invented by `python -m cxr_datasets.preview`"
 _NOTE = f"""\
@@ -221,7 +222,7 @@ def _show_study(study: dict[str, Any]) -> None:
     if study["report"] is None:
         print("  | no report")
     for line in (study["report"] or "").splitlines():
-        for part in textwrap.wrap(line, WIDTH - 4, drop_whitespace=False) or [""]:
+        for part in textwrap.wrap(escaped(line), WIDTH - 4, drop_whitespace=False) or [""]:
             print(f"  | {part}".rstrip())
     for meaning, value in VALUES.items():
         head = f"  {meaning:<13}  "

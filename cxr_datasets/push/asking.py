@@ -26,6 +26,9 @@ _LOGIN = (
     "Log in with `hf auth login`, or set HF_TOKEN, which comes first, to a token that may write "
     f"({TOKENS})."
 )
+_CONFLICTS = (409, 412)
+"""What the Hub answers where another commit is being made, or was made since."""
+
 _CLIENTS = ("huggingface_hub", "httpx", "httpx2")
 
 
@@ -88,6 +91,14 @@ def hub_error(repo: str, doing: str, error: Exception) -> HubError:
             f"{where}: the Hub does not find it (404), or does not show it to this token. Check "
             "the name and what the token may see."
         )
+    if answer in _CONFLICTS:
+        conflict = HubError(
+            f"{where} again and again: other commits came in between ({answer}). Somebody else, or "
+            f"another run of this command, writes into {repo} too. Nothing of theirs was "
+            f"overwritten. Let them finish, and look at its commits. {_AGAIN}"
+        )
+        conflict.conflict = True
+        return conflict
     if answer is not None and is_passing(error):
         why = "too many requests" if answer == 429 else "an error of the Hub itself"
         return HubError(f"{where} again and again: {why} ({answer}). Wait a while. {_AGAIN}")

@@ -76,7 +76,7 @@ def _exposure(contents: Contents, there: Repository, state: State) -> str:
     except HubError as error:
         closed, why = False, f" ({error})"
     return (
-        f"{there.name} WAS MADE PUBLIC while files were sent: it was private before, then "
+        f"{there.name} WAS MADE PUBLIC meanwhile: it was private before, then "
         f"{state}{_holding(contents, there)}. Nothing more was sent. "
         + (
             "It has been set private again. "

@@ -23,6 +23,8 @@ _CACHES = (
     "HF_DATASETS_CACHE", "HF_MODULES_CACHE",
 )  # fmt: skip
 
+_CLOSED = 0o077
+
 _PROGRAM = Path(__file__).with_name("loading.py")
 
 
@@ -50,6 +52,7 @@ def load_back(repo: str, configs: list[str]) -> dict[str, dict[str, int]]:
             input=json.dumps(asked),  # everybody can see a command line
             env=_environment(folder),
             cwd=folder,
+            umask=_CLOSED,  # what it fetches is closed to others, not only the folder around it
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # may hold signed addresses
             text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +28,13 @@ class State:
         id: Its name now; the address of a renamed repository leads to the new one.
         private: Whether only its owner, or the members of the organization that owns it, can.
         gated: How a public repository gives out its files: `auto`, `manual`, or False: freely.
+        commit: Name of its newest commit.
     """
 
     id: str
     private: bool
     gated: str | bool
+    commit: str | None = None
 
     def __str__(self) -> str:
         if self.private:
@@ -121,7 +124,7 @@ class Repository:
                 info = self._api.dataset_info(self.name)
             except RepositoryNotFoundError:
                 return None
-            return State(info.id, info.private is True, info.gated or False)
+            return State(info.id, info.private is True, info.gated or False, info.sha)
 
         return ask(self.name, "looking at it", look)
 
@@ -155,9 +158,29 @@ class Repository:
 
         return ask(self.name, "listing its files", listed)
 
-    def upload(self, folder: Path, names: Sequence[str], message: str) -> None:
-        """Send files of a folder, except those that have arrived already."""
-        ask(
+    def read(self, name: str) -> bytes:
+        """Read a small file of it."""
+
+        def fetched() -> bytes:
+            with tempfile.TemporaryDirectory(prefix="cxr-push-") as folder:
+                path = self._api.hf_hub_download(**self._repo, filename=name, local_dir=folder)
+                return Path(path).read_bytes()
+
+        return ask(self.name, f"reading {name}", fetched)
+
+    def upload(self, folder: Path, names: Sequence[str], message: str, parent: str | None) -> str:
+        """Send files of a folder, except those that have arrived already, in one commit.
+
+        Args:
+            folder: The folder.
+            names: Their names in it, and in the repository.
+            message: Title of the commit.
+            parent: The commit that must be the newest one still; None: any.
+
+        Returns:
+            Name of the commit; of the newest one if all had arrived.
+        """
+        done = ask(
             self.name,
             "sending files",
             lambda: self._api.upload_folder(
@@ -165,5 +188,7 @@ class Repository:
                 folder_path=folder,
                 allow_patterns=list(names),
                 commit_message=message,
+                parent_commit=parent,
             ),
         )
+        return done.oid

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cxr_datasets._version import __version__
 from cxr_datasets.errors import HubError
 from cxr_datasets.push.asking import without_signatures
+from cxr_datasets.push.commits import send_files
 from cxr_datasets.push.contents import Contents, Rows, Stored, read_contents
+from cxr_datasets.push.others import check_only_ours
 from cxr_datasets.push.privacy import check_private_before, check_still_private
 from cxr_datasets.push.reading import load_back
 from cxr_datasets.push.repository import Repository
@@ -69,11 +70,12 @@ def push(
     """Send a finished export to a private dataset repository on the Hugging Face Hub.
 
     The repository is made as a private one, or must be private already. This is checked before
-    anything is sent, before every commit, and after the last one. If the repository became public
-    meanwhile, nothing more is sent, it is set private again, and the error says so. Only what the
-    export wrote is sent. If a push is stopped, the same call goes on with it: nothing that has
-    arrived is sent twice. The token is the one that `huggingface_hub` finds: `HF_TOKEN`, or the
-    one that `hf auth login` stored.
+    anything is sent, before every commit, and once more when the copy has been loaded back. If the
+    repository became public meanwhile, nothing more is sent, it is set private again, and the error
+    says so. Only what the export wrote is sent, and only if its bytes are those that were noted.
+    What others wrote into the repository is not overwritten. If a push is stopped, the same call
+    goes on with it: nothing that has arrived is sent twice. The token is the one that
+    `huggingface_hub` finds: `HF_TOKEN`, or the one that `hf auth login` stored.
 
     Args:
         folder: The `out` of `export`, on a disk of this machine.
@@ -118,13 +120,12 @@ def _push(
     members = None
     if is_organization and contents.agreement:
         members = _check_readers(contents, there, organization)
-    present = _open(contents, there)
-    sent = _send(contents, there, present, commit_message)
+    present, seen = _open(contents, there)
+    message = commit_message or f"{contents.dataset}, exported by cxr-datasets {__version__}"
+    sent = send_files(contents, there, present, seen, message)
+    _check_copy(contents, there, verify)
     if is_organization and contents.agreement:
         _check_members(contents, there, members)
-    _check_arrived(contents, there)
-    if verify:
-        _check_rows(contents, there)
     return PushSummary(
         repo=there.name,
         url=there.url,
@@ -172,11 +173,11 @@ def _check_members(contents: Contents, there: Repository, before: int | None) ->
         )
 
 
-def _open(contents: Contents, there: Repository) -> dict[str, Stored]:
+def _open(contents: Contents, there: Repository) -> tuple[dict[str, Stored], str | None]:
     """Make the repository, or require that the existing one may take the export.
 
     Returns:
-        Its files by name.
+        Its files by name, and the commit at which it was looked at.
     """
     state = there.look()
     if state is None:
@@ -190,35 +191,21 @@ def _open(contents: Contents, there: Repository) -> dict[str, Stored]:
     if state.id.lower() != there.name.lower():
         raise HubError(f"{there.name} has moved to {state.id}. Nothing was sent. Name that one.")
     check_private_before(contents, there, state)
-    names = {file.name for file in contents.files}
     present = there.files()
-    strange = [name for name in present if name.endswith(".parquet") and name not in names]
-    if strange:
-        raise HubError(
-            f"{there.name} holds other data than this export: {', '.join(strange[:3])}"
-            f"{f' and {len(strange) - 3:,} more' if len(strange) > 3 else ''}. Nothing was sent: "
-            "load_dataset would mix them. Name another repository, or remove these files."
-        )
-    return present
+    check_only_ours(contents, there, present)
+    return present, state.commit
 
 
-def _send(
-    contents: Contents, there: Repository, present: Mapping[str, Stored], message: str | None
-) -> int:
-    """Send the files that are not there yet; gives their number."""
-    message = message or f"{contents.dataset}, exported by cxr-datasets {__version__}"
-    batches = contents.batches(present)
+def _check_copy(contents: Contents, there: Repository, load: bool) -> None:
+    """Require that the copy is whole and, after all, still private."""
     try:
-        for number, batch in enumerate(batches, 1):
-            check_still_private(contents, there)
-            part = f" ({number} of {len(batches)})" if len(batches) > 1 else ""
-            there.upload(contents.folder, [file.name for file in batch], message + part)
+        _check_arrived(contents, there)
+        if load:
+            _check_rows(contents, there)
     except HubError as error:
-        # Whatever ended the upload, what has arrived must not be public.
         check_still_private(contents, there, error)
         raise
     check_still_private(contents, there)
-    return sum(map(len, batches))
 
 
 def _check_arrived(contents: Contents, there: Repository) -> None:

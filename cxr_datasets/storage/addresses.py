@@ -10,9 +10,16 @@ import os
 import posixpath
 import re
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from cxr_datasets.errors import OptionError
+from cxr_datasets.redaction import BETWEEN_LINKS, CHAIN, holds_secret, shown, shown_in
+
+__all__ = [
+    "ARCHIVE", "WEB", "check_characters", "check_open", "cut", "has_host", "inside", "is_archive",
+    "is_chain", "is_remote", "joined", "last_part", "links", "normalised", "protocol", "server_of",
+    "shown", "shown_in",
+]  # fmt: skip
 
 WEB = ("http", "https")
 
@@ -20,10 +27,6 @@ ARCHIVE = ".zip"
 """The suffix of an archive that is read in place, in small letters or capitals."""
 
 _LOCAL = ("file", "local")
-_CHAIN = "::"
-_BETWEEN_LINKS = re.compile(r"::(?![^\[\]/]*\])")
-"""`::`, but for that of a number in brackets: `http://[::1]:8080/data` is one link."""
-
 _STORES = {
     "hf": r"(datasets/|spaces/|buckets/)?[^/]+/[^/]+",
     "s3": r"arn:[^/]+:(outpost/[^/]+/)?accesspoint/[^/]+|[^/]*",
@@ -33,18 +36,18 @@ _STORES = {
 
 def cut(address: str) -> tuple[str, str, str]:
     """Cut an address behind its first link: that link, `::` or nothing, and the rest."""
-    link, *rest = _BETWEEN_LINKS.split(address, maxsplit=1)
-    return (link, _CHAIN, rest[0]) if rest else (link, "", "")
+    link, *rest = BETWEEN_LINKS.split(address, maxsplit=1)
+    return (link, CHAIN, rest[0]) if rest else (link, "", "")
 
 
 def links(address: str) -> list[str]:
     """Give the links of an address; one if it is no chain."""
-    return _BETWEEN_LINKS.split(address)
+    return BETWEEN_LINKS.split(address)
 
 
 def is_chain(address: str) -> bool:
     """Whether an address has several links."""
-    return _BETWEEN_LINKS.search(address) is not None
+    return BETWEEN_LINKS.search(address) is not None
 
 
 def normalised(address: str) -> str:
@@ -124,35 +127,12 @@ def is_archive(address: str) -> bool:
 
 def inside(address: str) -> str:
     """The address that the files of a place begin with. In an archive it is a chain."""
-    return f"zip://{_CHAIN}{address}" if is_archive(address) else address
+    return f"zip://{CHAIN}{address}" if is_archive(address) else address
 
 
 def has_host(link: str) -> bool:
     """Whether the first part of a link's path names a server, bucket or repository."""
     return link.partition("://")[0] not in (*_LOCAL, "zip", "memory", "")
-
-
-def shown(address: str) -> str:
-    """Write an address as it may be printed: without user, password and signature.
-
-    A local path stays as it is.
-    """
-    return _CHAIN.join(
-        _without_query(re.sub("://[^/]*@", "://", link)) if "://" in link else link
-        for link in links(address)
-    )
-
-
-def shown_in(text: str) -> str:
-    """Write a line of a log as it may be printed: every address in it as `shown` writes it.
-
-    Some libraries log the path without the server. Its query is cut too.
-    """
-    return re.sub(r"[^\s'\"]+", lambda word: _without_query(shown(word[0])), text)
-
-
-def _without_query(link: str) -> str:
-    return re.sub(r"\?.+", "?...", link, flags=re.DOTALL)
 
 
 def last_part(address: str) -> str:
@@ -170,16 +150,17 @@ def check_open(option: str, address: str | os.PathLike[str]) -> None:
         raise OptionError(f"{option}={address!r} is no path and no address. Give one as text.")
     address = os.fspath(address)
     check_characters(option, address)
+    if holds_secret(address):
+        raise OptionError(
+            f"{option}={shown(address)} holds a password, a token or a signature, or looks as if "
+            "it did; it would be stored with the dataset. Give the plain address, and the "
+            "credentials as storage_options=, in ~/.netrc, or as the store's own tools take them. "
+            "In a path write @ as %40, ? as %3F and # as %23; before the name of a local folder "
+            "put ./."
+        )
     for link in links(address):
-        if not has_host(link) or "://" not in link:
-            continue
-        parts = _split(option, address, link)
-        if parts.password is not None or (link.split("://")[0] in WEB and parts.query):
-            raise OptionError(
-                f"{option}={shown(address)} holds a password or a signature, which would be stored "
-                "with the dataset. Give the plain address, and the credentials as "
-                "storage_options=, in ~/.netrc, or as the store's own tools take them."
-            )
+        if has_host(link) and "://" in link:
+            _check_server(option, address, link)
 
 
 def check_characters(option: str, address: str) -> None:
@@ -199,15 +180,15 @@ def check_characters(option: str, address: str) -> None:
         )
 
 
-def _split(option: str, address: str, link: str) -> SplitResult:
-    """Cut a link into its parts."""
+def _check_server(option: str, address: str, link: str) -> None:
+    """Refuse a link whose host or port is none."""
     try:
         parts = urlsplit(link)
         if protocol(link) not in _STORES:  # a bucket is no host, and its name may hold colons
             _ = parts.port  # looked at for its error only
-    except ValueError as error:
+    except ValueError:  # its text quotes the address
         raise OptionError(
-            f"{option}={shown(address)} is no address: {error}. Give scheme://host:port/path; "
-            "a host that is a number with colons stands in brackets, as in http://[::1]:8080/data."
+            f"{option}={shown(address)} is no address: its host or port cannot be read. Give "
+            "scheme://host:port/path; a host that is a number with colons stands in brackets, as "
+            "in http://[::1]:8080/data."
         ) from None
-    return parts

@@ -11,10 +11,16 @@ from zipfile import BadZipFile
 import fsspec
 import numpy as np
 
-from cxr_datasets import limits
+from cxr_datasets import limits, wording
 from cxr_datasets.limits import Limit
 from cxr_datasets.storage import addresses
-from cxr_datasets.storage.filesystems import MEMBER_DAMAGE, damaged_member, open_files, place_in
+from cxr_datasets.storage.filesystems import (
+    MEMBER_DAMAGE,
+    DamagedMember,
+    damaged_member,
+    open_files,
+    place_in,
+)
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.source import Info, Source, kind_of_source
 from cxr_datasets.storage.zip_members import count_repeats, read_member
@@ -47,7 +53,7 @@ class Archive(Source):
             try:
                 return open_files(self._inside, self.options)
             except _DAMAGE as error:
-                raise BadZipFile(str(error)) from error
+                raise BadZipFile(wording.said(error)) from error
 
         return sessions.own(self, opened)
 
@@ -118,8 +124,8 @@ def _told_damage() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # or a bit of a damaged one says so
-        raise OSError(
-            f"a member of the archive is encrypted, or compressed in a way not read here ({error})"
+        raise DamagedMember(
+            "a member of the archive is encrypted, or compressed in a way not read here"
         ) from error
     except _DAMAGE as error:
         raise damaged_member(error) from error

@@ -6,12 +6,13 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cxr_datasets import wording
 from cxr_datasets.errors import CacheError, CxrError
+from cxr_datasets.storage import own
 from cxr_datasets.storage.addresses import shown
 
 _WORD = 8
@@ -46,7 +47,7 @@ def cache_fault(path: str | os.PathLike[str], error: OSError) -> CacheError:
         error: What the system says.
     """
     where = shown(os.fspath(error.filename or path) if _is_name(error.filename) else str(path))
-    reason = error.strerror or str(error) or type(error).__name__
+    reason = wording.said(error)
     if error.errno in NO_ROOM or "disk space" in reason:
         step = f"Make room, or {_ELSEWHERE}, and start again."
     elif error.errno in _REFUSED:
@@ -97,6 +98,6 @@ def sum_of_file(path: str, size: int) -> int:
         path: A local file.
         size: How many bytes.
     """
-    with Path(path).open("rb") as file:
+    with open(path, "rb", opener=own.open_file) as file:
         pieces = (file.read(min(_PIECE, size - at)) for at in range(0, size, _PIECE))
         return sum(map(sum_of, pieces)) % 2**64

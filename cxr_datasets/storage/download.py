@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import posixpath
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,25 +13,37 @@ import numpy as np
 from filelock import FileLock
 
 from cxr_datasets import limits
-from cxr_datasets.errors import StoreError
+from cxr_datasets.digests import short_digest
+from cxr_datasets.errors import CxrError, StoreError
 from cxr_datasets.limits import Limit, check_limit
+from cxr_datasets.storage import own
 from cxr_datasets.storage.cache import in_cache, sum_of
+from cxr_datasets.storage.leftovers import SUFFIX
 from cxr_datasets.storage.source import Source
 
 PIECE = 8 * 2**20
 """Bytes of one request, and so the most that is lost when a copy breaks off."""
 
 
-def fetched(source: Source, path: str, folder: str, limit: Limit = limits.LARGEST_ARCHIVE) -> Path:
+def fetched(
+    source: Source,
+    path: str,
+    folder: str,
+    agrees: Callable[[Path], bool] = lambda copy: True,
+    limit: Limit = limits.LARGEST_ARCHIVE,
+) -> Path:
     """Copy a file into a folder, unless this version of the file is already there.
 
     A copy that broke off is continued, and one that was changed since is made anew. Two processes
-    that want the same file make one copy.
+    that want the same file make one copy. What is left of a copy of another version is removed.
 
     Args:
         source: Where the file is.
         path: Its path within the source.
         folder: Local folder. It is made if it does not exist.
+        agrees: Says whether a copy that was just made agrees with the checksums in it. If it does
+            not, the way from the store may have changed it, and the file is copied once more.
+            What comes then is kept: the store has it so.
         limit: How many bytes it may have.
 
     Returns:
@@ -44,24 +57,61 @@ def fetched(source: Source, path: str, folder: str, limit: Limit = limits.LARGES
     """
     stamp = source.stamp(path)
     check_limit(stamp.size, limit)
-    key = hashlib.sha256(repr((source.root, tuple(stamp))).encode()).hexdigest()[:16]
-    copy = Path(folder) / f"{key}-{posixpath.basename(path)}"
+    place, version = _short((source.root, path)), _short(tuple(stamp))
+    copy = Path(folder) / f"{place}{version}-{posixpath.basename(path)}"
     if _is_whole(copy):
         return copy
+    with _locked(copy):
+        if not _is_whole(copy):
+            unfinished = copy.with_name(f"{copy.name}{SUFFIX}")
+            _complete(source, path, stamp.size, unfinished)
+            if not agrees(unfinished):
+                unfinished.unlink()
+                _complete(source, path, stamp.size, unfinished)
+            with in_cache(copy):
+                with open(_seal_of(copy), "w", opener=own.open_file) as file:
+                    file.write(_seal(unfinished))
+                os.replace(unfinished, copy)
+            _remove_other_versions(copy, place)
+    return copy
+
+
+def forget(copy: Path) -> None:
+    """Remove a copy that is not needed any more."""
+    for file in (copy, _seal_of(copy)):
+        file.unlink(missing_ok=True)  # another process may have been faster
+
+
+def _short(key: object) -> str:
+    return short_digest(repr(key).encode(), 8)
+
+
+def _remove_other_versions(copy: Path, place: str) -> None:
+    """Remove what killed runs left of other versions of a file, which nobody goes on with."""
+    for left in copy.parent.glob(f"{place}*-*{SUFFIX}"):
+        other = Path(str(left).removesuffix(SUFFIX))
+        with suppress(OSError, CxrError), _locked(other, wait=False):
+            left.unlink()
+
+
+@contextmanager
+def _locked(copy: Path, wait: bool = True) -> Iterator[None]:
+    """Let nobody else make a copy meanwhile.
+
+    Raises:
+        CacheError: The disk refuses it; or somebody does, and this should not wait.
+    """
     lock = FileLock(f"{copy}.lock")
     with in_cache(copy):
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        own.make_folder(copy.parent)
+        # Made and looked at before `filelock` opens it, which follows links and cuts it off.
+        os.close(own.open_file(lock.lock_file, os.O_RDWR | os.O_CREAT))
+        lock.acquire(timeout=-1 if wait else 0)
+        own.close_as_folder(lock.lock_file)  # it sets permissions of its own
     try:
-        if not _is_whole(copy):
-            unfinished = copy.with_name(f"{copy.name}.incomplete")
-            _complete(source, path, stamp.size, unfinished)
-            with in_cache(copy):
-                _seal_of(copy).write_text(_seal(unfinished))
-                os.replace(unfinished, copy)
+        yield
     finally:
         lock.release()
-    return copy
 
 
 def _seal_of(copy: Path) -> Path:
@@ -77,16 +127,18 @@ def _seal(file: Path) -> str:
 def _is_whole(copy: Path) -> bool:
     """Whether a copy is there, and no byte of it is missing or changed."""
     with in_cache(copy):
-        if not copy.is_file() or not _seal_of(copy).is_file():
-            return False
+        for file in (copy, _seal_of(copy)):
+            own.check_file(file)
+            if not file.is_file():
+                return False
         return _seal_of(copy).read_bytes() == _seal(copy).encode()
 
 
 def _complete(source: Source, path: str, size: int, unfinished: Path) -> None:
     """Read what an unfinished copy lacks."""
-    with in_cache(unfinished):
-        file = unfinished.open("ab")
-    with file:
+    with ExitStack() as opened:
+        with in_cache(unfinished):
+            file = opened.enter_context(open(unfinished, "ab", opener=own.open_file))
         for piece in source.pieces(path, file.tell(), size, PIECE):
             with in_cache(unfinished):
                 _append(file, piece)

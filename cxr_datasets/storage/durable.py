@@ -12,7 +12,10 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+
+from cxr_datasets.storage import own
 
 _CANNOT = frozenset(
     {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM}
@@ -54,18 +57,12 @@ def sync_folder(path: str | os.PathLike[str]) -> None:
         os.close(descriptor)
 
 
-def make_folder(path: str | os.PathLike[str]) -> None:
-    """Make a folder, and those above it that are not there."""
+def make_folder(path: str | os.PathLike[str], closed: bool | None = None) -> None:
+    """Make a folder, and those above it that are not there, as `own.make_folder` does."""
     if os.path.isdir(path):
         return
-    above = Path(path).parent
-    make_folder(above)
-    try:
-        os.mkdir(path)
-    except FileExistsError:
-        if not os.path.isdir(path):  # another process did not make it: a file is in the way
-            raise
-    sync_folder(above)
+    for folder in own.make_folder(path, closed):
+        sync_folder(Path(folder).parent)
 
 
 def rename(path: str | os.PathLike[str], name: str | os.PathLike[str]) -> None:
@@ -90,9 +87,11 @@ def append(path: str | os.PathLike[str], content: bytes) -> None:
     """Add to the end of a file, all of it or nothing.
 
     Raises:
-        OSError: There is no room, or the disk failed. The file is as it was.
+        OSError: There is no room, the disk failed, or the file is none of ours (`own.NotOurs`). It
+            is as it was.
     """
-    with open(path, "ab", buffering=0) as file:
+    # A second name does no harm: whoever appends has made the file anew before.
+    with open(path, "ab", buffering=0, opener=partial(own.open_file, alone=False)) as file:
         before = file.tell()
         try:
             left = memoryview(content)

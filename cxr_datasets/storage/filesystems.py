@@ -12,7 +12,7 @@ import fsspec
 from fsspec.asyn import reset_lock
 from fsspec.core import url_to_fs
 
-from cxr_datasets import limits
+from cxr_datasets import limits, wording
 from cxr_datasets.errors import StoreError
 from cxr_datasets.limits import Limit, TooLargeError, check_limit
 from cxr_datasets.storage.addresses import WEB, cut, is_remote, links, protocol, shown
@@ -63,9 +63,10 @@ def open_files(
     name = protocol(address)
     if name in WEB and not rest:
         return open_web(address, options, connections), address
-    given = options.of(name)
     if rest:
+        given = _guarded(links(address)[-1], options) if name in WEB else options.of(name)
         return url_to_fs(address, **({name: given} if given else {}))
+    given = options.of(name)
     if name in ("gs", "gcs"):
         return _google_files(address, given)
     if name == "hf":
@@ -78,9 +79,13 @@ MEMBER_DAMAGE = (BadZipFile, zlib.error)
 """What `zipfile` raises where the bytes of a member do not fit its checksum, or each other."""
 
 
+class DamagedMember(wording.OwnWords, OSError):
+    """A member of an archive is damaged, or is not read here."""
+
+
 def damaged_member(error: Exception) -> OSError:
     """Build the error for a member of an archive that is damaged."""
-    return OSError(f"a member of the archive is damaged ({error})")
+    return DamagedMember(f"a member of the archive is damaged ({wording.said(error)})")
 
 
 def place_in(root: str, path: str) -> str:
@@ -128,6 +133,12 @@ def open_web(address: str, options: StorageOptions, connections: int | None) -> 
     from cxr_datasets.storage.web import web_files  # aiohttp takes a tenth of a second to import
 
     return web_files(address, options, connections or FEW_CONNECTIONS)
+
+
+def _guarded(address: str, options: StorageOptions) -> dict[str, Any]:
+    from cxr_datasets.storage.web import guarded
+
+    return guarded(address, options)
 
 
 def _archive_files(
@@ -203,5 +214,6 @@ def _unknown(address: str, name: str, error: Exception) -> str:
             f'pip install "cxr-datasets[{_EXTRAS[name]}]".'
         )
     if isinstance(error, ImportError):
-        return f"{where} needs a package that is not installed: {error}."
+        package = wording.said_of_import(error)
+        return f"{where} needs a package that is not installed: {package}."
     return f"{where} is of no protocol that fsspec knows. Check what comes before '://'."

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow.fs import LocalFileSystem as ArrowFiles
 
-from cxr_datasets import limits
+from cxr_datasets import limits, wording
 from cxr_datasets.errors import StoreError
 from cxr_datasets.limits import Limit, TooLargeError, check_limit
 from cxr_datasets.storage import addresses
@@ -98,7 +98,7 @@ class LocalFolder(Source):
 
     def subfolder_stamp(self, path: str) -> str:
         """See `Source.subfolder_stamp`."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(usedforsecurity=False)
         for group in self.names(path):
             below = f"{path}/{group}"
             try:
@@ -172,7 +172,7 @@ class LocalFolder(Source):
         if is_folder or error.errno in _NOT_THERE:
             return FileNotFoundError(self.address(path))
         return StoreError(
-            f"{self.shown(path)} could not be read: {error.strerror or error}. Check the disk, or "
+            f"{self.shown(path)} could not be read: {wording.said(error)}. Check the disk, or "
             "the network that it is reached over, and start again."
         )
 

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from cxr_datasets import limits
 from cxr_datasets.storage.faults import is_passing, retry_after
@@ -62,7 +62,7 @@ def retried(call: Callable[[], _T], final: Final, patience: Patience | None = No
     Args:
         call: The function.
         final: Returns the error to raise in the end. Its `__cause__` is shown to the user. Where
-            it has none, the library's own error is hidden, which may quote signed addresses.
+            it has none, the library's own error is gone, which may hold signed addresses.
         patience: How often to try. None: as often as a request to a store.
 
     Returns:
@@ -73,9 +73,9 @@ def retried(call: Callable[[], _T], final: Final, patience: Patience | None = No
         try:
             return call()
         except Exception as error:
-            wait = patience.wait(error)
-            if wait is None:
-                _give_up(error, final(error, patience.tries))
+            failed, wait = error, patience.wait(error)
+        if wait is None:
+            raise final(failed, patience.tries)  # out here, so that it drags no other error along
         time.sleep(wait)
 
 
@@ -88,13 +88,7 @@ async def retried_async(
         try:
             return await call()
         except Exception as error:
-            wait = patience.wait(error)
-            if wait is None:
-                _give_up(error, final(error, patience.tries))
+            failed, wait = error, patience.wait(error)
+        if wait is None:
+            raise final(failed, patience.tries)
         await asyncio.sleep(wait)
-
-
-def _give_up(error: Exception, told: Exception) -> NoReturn:
-    if told is error:
-        raise error
-    raise told from told.__cause__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import re
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -14,10 +14,12 @@ from fsspec.implementations.http import HTTPFileSystem
 
 from cxr_datasets import limits
 from cxr_datasets._version import __version__
-from cxr_datasets.storage.answers import LimitedAnswer
-from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.errors import StoreError
+from cxr_datasets.storage.addresses import shown
+from cxr_datasets.storage.credentials import StorageOptions, tells_user
 from cxr_datasets.storage.faults import status
-from cxr_datasets.storage.logins import Login, find_login, ways_to_log_in
+from cxr_datasets.storage.logins import Login, find_login, host_of, ways_to_log_in
+from cxr_datasets.storage.origins import session_opener
 from cxr_datasets.storage.pages import A_PAGE, PageError, refuse_page
 from cxr_datasets.storage.requests import answer_limit
 from cxr_datasets.storage.sessions import sessions
@@ -47,10 +49,48 @@ def web_files(address: str, options: StorageOptions, connections: int) -> WebFil
     parts = urlsplit(address)
     proxy = _proxy(parts.scheme, parts.hostname or "")
     given = {**proxy, **options.of_web(address)}
-    login = find_login(parts.hostname or "", given)
+    login = find_login(parts.netloc, given)
+    _require_encrypted(address, login, given)
     return sessions.shared(
         ("web", parts.scheme, parts.netloc, *proxy.values(), options.key, connections, login),
-        lambda: WebFiles(parts.hostname or "", login, connections, **given),
+        lambda: WebFiles(address, login, connections, **given),
+    )
+
+
+def guarded(address: str, options: StorageOptions) -> dict[str, Any]:
+    """Options for fsspec's own files on a web server, as it opens them itself within a chain.
+
+    Args:
+        address: Any address on the server.
+        options: Storage options.
+    """
+    parts = urlsplit(address)
+    given = {**_proxy(parts.scheme, parts.hostname or ""), **options.of_web(address)}
+    login = find_login(parts.netloc, given) if "username" in given else None
+    _require_encrypted(address, login, given)
+    headers = {"Authorization": login.header()} if login else {}
+    own = {"User-Agent": AGENT, **headers, **given.pop("headers", {})}
+    opener = session_opener(address, AGENT, given.pop("cookies", None))
+    return {**given, "headers": own, "get_client": opener, "skip_instance_cache": True}
+
+
+def _require_encrypted(address: str, login: Login | None, given: dict[str, Any]) -> None:
+    """Require https where a login of a site would be sent.
+
+    Raises:
+        StoreError: It would be sent over http, where all who are on the way can read it.
+    """
+    parts = urlsplit(address)
+    site = site_of(parts.netloc)
+    if site is None or parts.scheme == "https":
+        return
+    if login is None and not tells_user(given):
+        return
+    found = login.found if login else "storage_options"
+    raise StoreError(
+        f"{shown(address)} is asked over http, where others can read along, so the login from "
+        f"{found} is not sent: a login of {site.name} goes only over https. Give the address as "
+        f"https://{parts.netloc}/...; a tunnel must end in https, too."
     )
 
 
@@ -65,21 +105,22 @@ class WebFiles(HTTPFileSystem):
 
     cachable = False  # an instance holds a login
 
-    def __init__(self, host: str, login: Login | None, connections: int, **options: Any):
+    def __init__(self, address: str, login: Login | None, connections: int, **options: Any):
         """Prepare for one server.
 
         Args:
-            host: The name of the server.
+            address: Any address on the server.
             login: The login to send.
             connections: Most requests at once. Callers wait for the semaphore `free`.
             **options: Options of fsspec's `HTTPFileSystem`.
         """
         client = options.pop("client_kwargs", {})
         self.free = asyncio.Semaphore(connections)
-        self._host = host
-        self._has_own_auth = "auth" in client
+        self._server = urlsplit(address).netloc
+        self._host = host_of(self._server)
+        self._has_own_auth = "auth" in client or "auth" in options
         self._login = None if self._has_own_auth else login
-        site = site_of(host)
+        site = site_of(self._server)
         # Identity: a table named .csv.gz must arrive as it is.
         own = {"User-Agent": AGENT, "Accept-Encoding": "identity"}
         if self._login:
@@ -88,13 +129,29 @@ class WebFiles(HTTPFileSystem):
         # the user's headers replace ours.
         given = {**client.get("headers", {}), **options.get("headers", {})}
         options["headers"] = {**own, **{name.title(): given[name] for name in given}}
-        defaults = {
-            "timeout": aiohttp.ClientTimeout(
-                total=limits.LONGEST_REQUEST, sock_connect=30, sock_read=SILENCE
-            ),
-            "cookies": dict(site.cookies) if site and self._login else {},
+        timeout = aiohttp.ClientTimeout(
+            total=limits.LONGEST_REQUEST, sock_connect=30, sock_read=SILENCE
+        )
+        cookies = {
+            **(site.cookies if site and self._login else {}),
+            **client.get("cookies", {}),
+            **options.pop("cookies", {}),
         }
-        super().__init__(client_kwargs={**defaults, **client}, get_client=_client, **options)
+        client = {name: client[name] for name in client if name not in ("headers", "cookies")}
+        super().__init__(
+            client_kwargs={"timeout": timeout, **client},
+            get_client=session_opener(address, AGENT, cookies),
+            **options,
+        )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("An open file system holds a login, and is not pickled: pickle its source.")
+
+    def to_json(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse to write down the options, the login among them."""
+        raise TypeError("An open file system holds a login, and is not written as JSON.")
+
+    to_dict = to_json
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> Any:
         """List a folder, by the name with a final slash, which avoids a redirect."""
@@ -136,11 +193,11 @@ class WebFiles(HTTPFileSystem):
         if answer == 403:
             return self._refusal_advice()
         if isinstance(error, PageError):
-            return ways_to_log_in(self._host)
+            return ways_to_log_in(self._server)
         return ""
 
     def _login_advice(self) -> str:
-        ways = ways_to_log_in(self._host)
+        ways = ways_to_log_in(self._server)
         if self._login:
             return f"The login from {self._login.found} is not accepted. Correct it there. {ways}"
         if self._has_own_auth:
@@ -148,7 +205,7 @@ class WebFiles(HTTPFileSystem):
         return f"No login was sent: none was found for {self._host}. {ways}"
 
     def _refusal_advice(self) -> str:
-        site, agent = site_of(self._host), repr(self.kwargs["headers"]["User-Agent"])
+        site, agent = site_of(self._server), repr(self.kwargs["headers"]["User-Agent"])
         if site:
             return site.refusal.replace("{agent}", agent)
         if self._login:
@@ -156,20 +213,9 @@ class WebFiles(HTTPFileSystem):
         elif self._has_own_auth:
             user = "the login in storage_options' client_kwargs may not read it: ask its owners."
         else:
-            user = f"it wants a login, and no login was sent. {ways_to_log_in(self._host)}"
+            user = f"it wants a login, and no login was sent. {ways_to_log_in(self._server)}"
         return (
             f"{self._host} may have two reasons. Either {user} Or it does not serve this program, "
             f"which it knows by its User-Agent ({agent}): set another, "
             'storage_options={"headers": {"User-Agent": ...}}.'
         )
-
-
-async def _client(**kwargs: Any) -> aiohttp.ClientSession:
-    kwargs.pop("loop", None)
-    # Some sites remember a login by a cookie, instead of checking it with every file. `unsafe`
-    # keeps cookies of servers that have a number and no name, too.
-    return aiohttp.ClientSession(
-        cookie_jar=aiohttp.CookieJar(unsafe=True),
-        requote_redirect_url=False,
-        **{"response_class": LimitedAnswer, **kwargs},
-    )

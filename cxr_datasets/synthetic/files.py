@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 
 from cxr_datasets.errors import OptionError
+from cxr_datasets.storage.addresses import is_remote, shown
 
 # The oldest time that a zip archive can hold. Any fixed time would do.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -23,8 +24,14 @@ def new_root(out: str | os.PathLike[str]) -> Path:
     """Make the folder `out`, which must be empty or not be there yet.
 
     Raises:
-        OptionError: `out` is a file or holds something. Nothing is ever overwritten.
+        OptionError: `out` is a file, an address in a store, or holds something. Nothing is ever
+            overwritten.
     """
+    if is_remote(os.fspath(out)):
+        raise OptionError(
+            f"{shown(os.fspath(out))} is no folder on a disk of this machine, and a release is "
+            "written to no other place. Give a folder, and copy it to the store."
+        )
     root = Path(out)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise OptionError(

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from cxr_datasets import wording
 from cxr_datasets.errors import OptionError, PackageError
 from cxr_datasets.packages import package_of
 
@@ -26,10 +27,9 @@ def release_writer(dataset: str) -> Callable[..., Path]:
     try:
         return importlib.import_module(module).write_release
     except Exception as error:  # whatever a package raises that is not whole
-        said = " ".join(str(error).split())
         raise PackageError(
             f"The dataset {dataset} has no invented release: {module}.write_release does not load "
-            f"({type(error).__name__}: {said}). Install another version of its package, or choose "
+            f"({wording.said_of_import(error)}). Install another version of its package, or choose "
             "another dataset."
         ) from error
 

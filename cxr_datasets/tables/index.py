@@ -2,7 +2,7 @@
 
 It is made once from the tables, and mapped by whoever needs a block of it: all that a worker is
 sent of a block is the file's name and a number. The file lies in the cache of `datasets`, under the
-same key as the dataset itself; `sealed` says how it is kept whole.
+same key as the dataset itself; `sealed` says how it is kept whole, and `own` who may read it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.storage import own
 from cxr_datasets.tables.sealed import is_whole, opened, replacing
 
 LARGEST_BLOCK = 256
@@ -25,6 +26,9 @@ SMALLEST_BLOCK = 16
 
 WANTED_BLOCKS = 1024
 """Blocks of one split, as far as their size allows: more than enough for 64 nodes of 8 workers."""
+
+SHARED = "cxr_index"
+"""Folder in the cache of `datasets`, or in a closed dataset's own folder there."""
 
 _SPLITS = b"cxr_splits"
 
@@ -42,12 +46,23 @@ class SplitBlocks:
     rows: int
 
 
-def folder_in(cache_dir: str | None) -> str:
-    """The folder of index files in a cache of `datasets`; local, because they are mapped."""
+def folder_in(cache_dir: str | None, credentialed: str | None = None) -> str:
+    """The folder of index files in a cache of `datasets`; local, because they are mapped.
+
+    Args:
+        cache_dir: The cache; None: the usual one.
+        credentialed: Name of the dataset, if it has an agreement. Its index is then in its own
+            folder, which is closed to other users of the machine from now on: the folder of the
+            others must stay open to those who share a cache.
+    """
     root = str(cache_dir or datasets.config.HF_DATASETS_CACHE)
     if "://" in root:  # a dataset may be built into a bucket
         root = str(datasets.config.HF_DATASETS_CACHE)
-    return str(Path(root).expanduser() / "cxr_index")
+    cache = Path(root).expanduser()
+    if credentialed is None:
+        return str(cache / SHARED)
+    own.keep_closed(cache / credentialed)
+    return str(cache / credentialed / SHARED)
 
 
 def write_index(path: str, splits: Mapping[str, pa.Table]) -> None:

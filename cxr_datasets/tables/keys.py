@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import wording
 from cxr_datasets.errors import TableError
 from cxr_datasets.tables.table import Table
 
@@ -165,11 +166,14 @@ def number_ids(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
         first = owners.setdefault(_number_of(text), text)
         if first != text:
             raise TableError(
-                f"The ids {first!r} and {text!r} both get the number {_number_of(text)}. Make "
+                f"Two ids, {wording.cell(first)} and {wording.cell(text)}, in rows "
+                f"{pc.index(combined(ids), first).as_py() + 1} and "
+                f"{pc.index(combined(ids), text).as_py() + 1}, get the same number. Make "
                 "numbers of the ids of this release in another way than by number_ids."
             )
     return pa.array(list(owners), pa.int64()).take(encoded.indices)
 
 
 def _number_of(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & (2**63 - 1)
+    digest = hashlib.sha256(text.encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:8], "big") & (2**63 - 1)

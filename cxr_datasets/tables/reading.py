@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from cxr_datasets import limits
+from cxr_datasets import limits, wording
 from cxr_datasets.errors import TableError
 from cxr_datasets.limits import Limit, TooLargeError, check_limit, too_large
 from cxr_datasets.storage.metered import Metered
@@ -38,6 +38,8 @@ _STEP = 61
 
 _CELL = re.compile(r"In CSV column #(\d+): CSV conversion error to (\w+): (.*)", re.DOTALL)
 """What pyarrow says of a cell that is not of its column's type."""
+
+_UTF8 = re.compile("invalid UTF8 data")
 
 
 def read_table(
@@ -84,7 +86,7 @@ def read_table(
     except KeyError:  # the names could not be read beforehand
         raise _missing_columns(address, header, columns) from None
     except (pa.ArrowInvalid, OSError, EOFError) as error:
-        raise _unreadable(address, header, error) from None  # its text quotes the file
+        raise _unreadable(address, header, columns, error) from None  # its text quotes the file
     if rows is not None and rows.num_rows:
         rows = undo(address, rows.combine_chunks(), columns, exact)
     if rows is None or not rows.num_rows:
@@ -204,10 +206,13 @@ def _check_header(address: str, file: _Opened, columns: Mapping[str, pa.DataType
         if header:
             raise _missing_columns(address, header, columns)
     # An empty name is that of an index which pandas wrote.
-    twice = [repr(name) for name, count in Counter(header).items() if count > 1 and name]
+    twice = [
+        _told_column(header.index(name), name, columns)
+        for name, count in Counter(header).items() if count > 1 and name
+    ]  # fmt: skip
     if twice:
         raise TableError(
-            f"{address} has column {', '.join(twice)} more than once, and it cannot be told which "
+            f"{address} has {', '.join(twice)} more than once, and it cannot be told which "
             "counts. Use the release's own file, or remove all but the right one."
         )
 
@@ -222,18 +227,38 @@ def _missing_columns(
             f"{address} does not begin with a header that has {', '.join(map(repr, columns))}. "
             "Use the release's own file, with its header unchanged."
         )
+    # Of the others only what is spelt otherwise is shown: they may be cells, too.
+    alike = {_plain(name): name for name in missing}
+    other = [name for name in header if name not in columns]
+    told = [repr(name) for name in header if name in columns or _plain(name) in alike]
+    more = sum(_plain(name) not in alike for name in other)
     return TableError(
-        f"{address} has no column {', '.join(map(repr, missing))}. It has: "
-        f"{', '.join(map(repr, header))}. Use the release's own file, with its header unchanged."
+        f"{address} has no column {', '.join(map(repr, missing))}. It has: {', '.join(told)}"
+        f"{f' and {more} more' if more else ''}. Use the release's own file, with its header "
+        "unchanged."
     )
 
 
-def _unreadable(address: str, header: Sequence[str], error: Exception) -> TableError:
+def _plain(name: str) -> str:
+    """A name of a column without what is often written in another way."""
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def _told_column(place: int, name: str, columns: Collection[str]) -> str:
+    """Name a column by its place, if it was not asked for: it may be a patient's cell."""
+    return f"column {name!r}" if name in columns else f"column number {place + 1}"
+
+
+def _unreadable(
+    address: str, header: Sequence[str], columns: Collection[str], error: Exception
+) -> TableError:
     cell = _CELL.search(str(error))
-    if cell and header:
+    if cell and int(cell[1]) < len(header):
+        at = int(cell[1])
+        said = _UTF8.match(cell[3])
         return TableError(
-            f"{address}: column {header[int(cell[1])]!r} holds a cell that is not of type "
-            f"{cell[2]} ({_without_text(cell[3])}). Correct the cell or fetch the file again."
+            f"{address}: {_told_column(at, header[at], columns)} holds a cell that is not of type "
+            f"{cell[2]}{f' ({said[0]})' if said else ''}. Correct the cell or fetch the file again."
         )
     if isinstance(error, PermissionError):
         return TableError(
@@ -248,9 +273,4 @@ def _unreadable(address: str, header: Sequence[str], error: Exception) -> TableE
         )
     if "Empty CSV" in str(error):
         return TableError(f"{address} is empty. {DAMAGED}")
-    return TableError(f"{address} cannot be read: {_without_text(str(error))}. {DAMAGED}")
-
-
-def _without_text(message: str) -> str:
-    """Drop what pyarrow quotes of the file, which may be a patient's report."""
-    return re.sub(r"(Expected \d+ columns, got \d+).*", r"\1", message, flags=re.DOTALL)
+    return TableError(f"{address} cannot be read: {wording.said(error)}. {DAMAGED}")

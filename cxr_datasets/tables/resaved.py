@@ -7,7 +7,6 @@ notation or a date in another form has lost digits, or may mean several things: 
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Collection, Mapping
 
@@ -15,8 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import wording
 from cxr_datasets.errors import TableError
 from cxr_datasets.tables.keys import combined
+from cxr_datasets.wording import get_logger
 
 _EMPTY_TEXTS = ("nan", "NaN", "<NA>")
 """How pandas writes an empty cell as text. `None` and `NA` are words that a report may hold."""
@@ -51,7 +52,6 @@ _FORMS = {
     b"PK\x03\x04": "is a zip archive, or a workbook of a spreadsheet,",
 }
 
-_SHOWN = r"[\w.+-]{1,24}|[\d.,:/+' eE-]{1,24}|#[A-Z/0]*[?!#]*"
 _SHOWN_COLUMNS = 3
 
 _ADVICE = (
@@ -59,7 +59,7 @@ _ADVICE = (
     "its place."
 )
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 def undo(
@@ -225,15 +225,13 @@ def _refuse_others(
         return
     row = others[0].as_py()
     value = given[row].as_py()
-    # What may be a patient's report is not shown; a number is, and one short word.
-    found = repr(value) if re.fullmatch(_SHOWN, value) else "text"
     changed = next((what for form, what in _CHANGED.items() if re.match(form, value)), None)
     advice = f"This is {changed}. {_ADVICE}" if changed else (
         "Correct the cell or fetch the file again."
     )  # fmt: skip
     raise TableError(
-        f"{address}: column {name!r} holds a cell that is not of type {kind} (found {found} in row "
-        f"{row + 1}, and {len(others) - 1} more such cells). {advice}"
+        f"{address}: column {name!r} holds a cell that is not of type {kind} (found "
+        f"{wording.cell(value)} in row {row + 1}, and {len(others) - 1} more such cells). {advice}"
     )
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import struct
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
 
 from cxr_datasets.errors import CacheError
+from cxr_datasets.storage import own
 from cxr_datasets.storage.cache import in_cache, sum_of_file
+from cxr_datasets.storage.leftovers import remove_unfinished, unfinished_file
 
 _BUFFER = 2**20
 _SEAL = struct.Struct("<8sQQ")
@@ -31,12 +32,9 @@ class Writer:
 
     def __init__(self, path: str, unfinished: str, schema: pa.Schema):
         self._path = path
-        with in_cache(path):
-            Path(unfinished).parent.mkdir(parents=True, exist_ok=True)
-            # Each column of each block is a few small pieces. Unbuffered, each would be a system
-            # call.
-            self._file = pa.output_stream(unfinished, compression=None, buffer_size=_BUFFER)
-            self._writer = pa.ipc.new_file(self._file, schema)
+        # Each column of each block is a few small pieces. Unbuffered, each would be a system call.
+        self._file = pa.output_stream(unfinished, compression=None, buffer_size=_BUFFER)
+        self._writer = pa.ipc.new_file(self._file, schema)
 
     def write_table(self, table: pa.Table, max_chunksize: int | None = None) -> None:
         """Write a table, in blocks of at most so many rows."""
@@ -56,21 +54,22 @@ def replacing(path: str, schema: pa.Schema) -> Iterator[Writer]:
     Raises:
         CacheError: There is no room, or the disk refuses it.
     """
-    unfinished = f"{path}.{uuid.uuid4().hex}.incomplete"
-    writer: Writer | None = None
-    try:
-        writer = Writer(path, unfinished, schema)
-        yield writer
+    with ExitStack() as opened_files:
+        with in_cache(path):
+            own.make_folder(Path(path).parent)
+            remove_unfinished(Path(path).parent)
+            unfinished = opened_files.enter_context(unfinished_file(path))
+            writer = Writer(path, unfinished, schema)
+        try:
+            yield writer
+        except BaseException:
+            with suppress(OSError, pa.ArrowException):  # the error that ended it matters more
+                writer.close()
+            raise
         with in_cache(path):
             writer.close()
             _seal(unfinished)
             os.replace(unfinished, path)
-    finally:
-        with suppress(OSError, pa.ArrowException):  # the error that ended it matters more
-            if writer is not None:
-                writer.close()
-        with suppress(OSError):
-            Path(unfinished).unlink(missing_ok=True)
 
 
 def is_whole(path: str) -> bool:
@@ -82,13 +81,14 @@ def is_whole(path: str) -> bool:
         CacheError: The disk refuses to tell.
     """
     with in_cache(path):
-        if not Path(path).exists():
+        if not os.path.lexists(path):
             return False
+        own.check_file(path)
         found = Path(path).stat()
         version = (path, found.st_ino, found.st_size, found.st_mtime_ns)
         size = found.st_size - _SEAL.size
         if size > 0 and version not in _whole:
-            with Path(path).open("rb") as file:
+            with open(path, "rb", opener=own.open_file) as file:
                 file.seek(size)
                 seal = file.read()
             if seal == _SEAL.pack(_MARK, size, sum_of_file(path, size)):
@@ -106,6 +106,7 @@ def opened(path: str) -> Iterator[pa.RecordBatchFileReader]:
     # Bound here: a stream that is left open ends with the interpreter, when `pa` is gone.
     faults = (OSError, pa.ArrowException)
     try:
+        own.check_file(path)
         with pa.memory_map(path) as file:
             yield pa.ipc.open_file(file, footer_offset=file.size() - _SEAL.size)
     except faults as error:
@@ -118,5 +119,5 @@ def opened(path: str) -> Iterator[pa.RecordBatchFileReader]:
 def _seal(path: str) -> None:
     size = Path(path).stat().st_size
     total = sum_of_file(path, size)
-    with Path(path).open("ab") as file:
+    with open(path, "ab", opener=own.open_file) as file:
         file.write(_SEAL.pack(_MARK, size, total))

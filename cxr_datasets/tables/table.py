@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import wording
 from cxr_datasets.errors import TableError
 
 DAMAGED = (
@@ -58,10 +59,14 @@ class Table:
             return self
         counts = pc.value_counts(self[column])
         twice = counts.filter(pc.greater(counts.field("counts"), 1))
+        value = twice[0]["values"]
+        rows = pc.indices_nonzero(pc.equal(self[column], value)) if value.is_valid else ()
+        where = " and ".join(str(row.as_py() + 1) for row in rows[:2])
         raise TableError(
             f"{self.address}: column {column!r} must not repeat a value, but {len(twice)} stand "
-            f"more than once, first {twice[0]['values'].as_py()!r} "
-            f"({twice[0]['counts'].as_py()} rows). Remove the extra rows or fetch the file again."
+            f"more than once, first {wording.cell(value.as_py())} ({twice[0]['counts']} rows"
+            f"{f', such as {where}' if where else ''}). Remove the extra rows or fetch the file "
+            "again."
         )
 
     def check_pattern(self, column: str, pattern: str, example: str) -> Table:
@@ -73,7 +78,7 @@ class Table:
             example: An invented value of the right form, for the error.
 
         Raises:
-            TableError: A value does not match; the error shows it.
+            TableError: A value does not match; the error names its row.
         """
         self.require(
             column, pc.match_substring_regex(self[column], rf"\A(?:{pattern})\z"), f"like {example}"
@@ -110,14 +115,14 @@ class Table:
             expected: How a right cell looks, for the error.
 
         Raises:
-            TableError: It does not hold for a cell; the error shows the first.
+            TableError: It does not hold for a cell; the error names the row of the first.
         """
         broken = pc.indices_nonzero(pc.invert(pc.fill_null(holds, True)))
         if len(broken):
             row = broken[0].as_py()
-            value = str(self[column][row].as_py())[:60]
+            value = wording.cell(self[column][row].as_py())
             raise TableError(
-                f"{self.address}: column {column!r} holds {value!r} in row "
+                f"{self.address}: column {column!r} holds {value} in row "
                 f"{row + 1} (and {len(broken) - 1} more such cells); expected {expected}. "
                 "Correct the cell or fetch the file again."
             )

@@ -69,7 +69,7 @@ def datasets_under(cache: str | Path) -> list[str]:
     return [
         file
         for file in files_under(cache)
-        if not file.startswith("cxr_index/") and not file.endswith(".lock")
+        if "cxr_index" not in Path(file).parts and not file.endswith(".lock")
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from abc import abstractmethod
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.storage.download import fetched
 from cxr_datasets.storage.source import Source, open_place
+from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg.reports.members import FILES, Links, Texts, find_texts
 from mimic_cxr_jpg.reports.store import TEXT_PATH, ReportStore, permitted
 
@@ -24,7 +24,7 @@ Numbers = npt.NDArray[np.int64]
 OUTSIDE = r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)"
 """Pattern of a member's name that is absolute, names a drive, or climbs out of the archive."""
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 class ArchivedReports(ReportStore):
@@ -44,9 +44,13 @@ class ArchivedReports(ReportStore):
         if not self.source.is_remote:
             return None
         with permitted(self.address):
-            copy = fetched(self.source, self.path, cache)
+            copy = fetched(self.source, self.path, cache, self._agrees)
         self.held, self.held_path = open_place(copy.parent), copy.name
         return copy
+
+    @abstractmethod
+    def _agrees(self, copy: Path) -> bool:
+        """Whether all of a copy agrees with the checksums in it."""
 
     @abstractmethod
     def _listing(self) -> tuple[pa.Array, Links]:

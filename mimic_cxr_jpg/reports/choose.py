@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg.reports.store import ReportStore, Studies
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 def choose(stores: Sequence[ReportStore], sample: Callable[[], Studies], cache: str) -> ReportStore:

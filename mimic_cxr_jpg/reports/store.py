@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +10,14 @@ from typing import NamedTuple, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import wording
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.limits import TooLargeError
 from cxr_datasets.storage.source import Source, Stamp
 from cxr_datasets.tables.index import spread_places
+from cxr_datasets.wording import get_logger
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 TEXT_PATH = "files/p1x/p1xxxxxxx/s5xxxxxxx.txt"
 """Form of a report's path. It lies beside the folder of its study's images, not in it."""
@@ -198,8 +199,8 @@ def permitted(address: str) -> Iterator[None]:
         raise too_large_reports(address, error) from error
     except OSError as error:  # such as a damaged member of an archive that holds the release
         raise ReportsError(
-            f"{address} cannot be read: {error}. Fetch it again and compare it with the release's "
-            "checksums."
+            f"{address} cannot be read: {wording.said(error)}. Fetch it again and compare it with "
+            "the release's checksums."
         ) from error
 
 

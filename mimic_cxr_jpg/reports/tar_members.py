@@ -26,7 +26,7 @@ from mimic_cxr_jpg.reports.archived import Bytes, check_inside, damaged, plain_n
 from mimic_cxr_jpg.reports.members import Link, is_text
 from mimic_cxr_jpg.reports.store import too_large_reports
 
-_PIECE = 1 << 24
+PIECE = 1 << 24
 """Bytes read at once."""
 
 _BLOCK = 512
@@ -41,7 +41,7 @@ _LARGEST_MEMBER = 1 << 32
 
 _MOST_GLOBAL_HEADERS = 1_000
 
-_DOES_NOT_DECOMPRESS = (OSError, EOFError, zlib.error)
+DOES_NOT_DECOMPRESS = (OSError, EOFError, zlib.error)
 _NO_TAR = (tarfile.TarError, ValueError, OverflowError, RecursionError)
 """What `tarfile` raises on a damaged header: its own errors, and those of reading numbers."""
 
@@ -77,7 +77,7 @@ def _without_zeros(rest: bytes) -> bytes:
 
     What is left of a piece is else the beginning of one member, which is no longer than a report.
     """
-    if len(rest) > _PIECE and not rest.strip(b"\0"):
+    if len(rest) > PIECE and not rest.strip(b"\0"):
         return rest[: _BLOCK + len(rest) % _BLOCK]
     return rest
 
@@ -85,10 +85,10 @@ def _without_zeros(rest: bytes) -> bytes:
 def _pieces(stream: Metered) -> Iterator[bytes | None]:
     """Read a stream in pieces, the next one while one is worked on; None where that fails."""
     try:
-        yield from one_ahead(iter(partial(stream.read, _PIECE), b""))
+        yield from one_ahead(iter(partial(stream.read, PIECE), b""))
     except TooLargeError:
         raise
-    except _DOES_NOT_DECOMPRESS:
+    except DOES_NOT_DECOMPRESS:
         yield None
 
 
@@ -184,11 +184,11 @@ def read_members(stream: Metered, address: str) -> Iterator[Member]:
                     yield Member(member.name, b"", Link(member.linkname, is_hard))
                 elif _is_file(member, address):
                     yield Member(member.name, _content(archive, member, address), None)
-        while stream.read(_PIECE):
+        while stream.read(PIECE):
             pass  # what is compressed ends with its checksum
     except TooLargeError:
         raise
-    except _DOES_NOT_DECOMPRESS:
+    except DOES_NOT_DECOMPRESS:
         raise damaged(address, "it does not decompress to its end") from None
     except _NO_TAR:
         raise damaged(address, "it is no tar archive, breaks off, or a header is damaged") from None

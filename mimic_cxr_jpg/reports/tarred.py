@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice, starmap
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets import limits
+from cxr_datasets.digests import short_digest
 from cxr_datasets.limits import check_limit
+from cxr_datasets.storage.download import forget
 from cxr_datasets.storage.metered import Metered
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
 from mimic_cxr_jpg.reports.archived import ArchivedReports, damaged
 from mimic_cxr_jpg.reports.members import Link, Links
 from mimic_cxr_jpg.reports.store import decoded, permitted
-from mimic_cxr_jpg.reports.tar_members import Member, read_members, read_pieces
+from mimic_cxr_jpg.reports.tar_members import (
+    DOES_NOT_DECOMPRESS,
+    PIECE,
+    Member,
+    read_members,
+    read_pieces,
+)
 
 _TEXTS = pa.schema(
     {"name": pa.string(), "text": pa.string(), "link": pa.string(), "is_hard": pa.bool_()}
@@ -50,14 +58,14 @@ class TarredReports(ArchivedReports):
             StoreError: A remote archive cannot be read.
         """
         made_of = [_TEXTS.names, *map(tuple, self.stamps())]
-        key = hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
+        key = short_digest(repr(made_of).encode())
         self.cached = f"{cache}/mimic-cxr-reports-{key}.arrow"
         if index_file.has_index(self.cached):
             return
         copy = self._hold(cache)
         index_file.write_tables(self.cached, _TEXTS, self._tables())
         if copy:
-            copy.unlink(missing_ok=True)  # another process may have been faster
+            forget(copy)
 
     def _tables(self) -> Iterator[pa.Table]:
         """Read the names and texts of all members, piece by piece."""
@@ -86,15 +94,19 @@ class TarredReports(ArchivedReports):
 
     @contextmanager
     def _stream(self) -> Iterator[Any]:
-        with permitted(self.address), self._file() as file:
-            is_packed = file.read(len(_GZIP)) == _GZIP
-        with permitted(self.address), self._file() as file:
-            # Unlike gzip's own, this one goes on where one compressed stream follows another.
-            stream = pa.CompressedInputStream(file, "gzip") if is_packed else file
-            yield Metered(stream, limits.LARGEST_UNPACKED)
+        with (
+            permitted(self.address),
+            self.held.arrow_file(self.held_path, limits.LARGEST_ARCHIVE) as file,
+        ):
+            yield Metered(_unpacked(file), limits.LARGEST_UNPACKED)
 
-    def _file(self) -> pa.NativeFile:
-        return self.held.arrow_file(self.held_path, limits.LARGEST_ARCHIVE)
+    def _agrees(self, copy: Path) -> bool:
+        with pa.OSFile(str(copy)) as file, suppress(*DOES_NOT_DECOMPRESS):
+            stream = Metered(_unpacked(file), limits.LARGEST_UNPACKED)
+            while stream.read(PIECE):
+                pass
+            return True
+        return False
 
     def _listing(self) -> tuple[pa.Array, Links]:
         name, link, is_hard = (
@@ -117,6 +129,13 @@ class TarredReports(ArchivedReports):
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`."""
         return index_file.take_rows(self.cached, "text", places)
+
+
+def _unpacked(file: pa.NativeFile) -> pa.NativeFile:
+    is_packed = file.read(len(_GZIP)) == _GZIP
+    file.seek(0)
+    # Unlike gzip's own, this one goes on where one compressed stream follows another.
+    return pa.CompressedInputStream(file, "gzip") if is_packed else file
 
 
 def _table(members: Iterable[Member]) -> pa.Table:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ _LOCAL = struct.Struct("<4s2xH6xL8x2H")
 _CHECKSUM_FOLLOWS = 1 << 3
 _MOST_INFLATED = 1_032
 """How many times as large as itself what is deflated can become."""
+_AT_ONCE = 4_096
+"""Members in memory at once while all are checked."""
 
 _LARGEST_EMPTY = 2
 """Bytes that no byte takes when it is compressed."""
@@ -62,6 +65,10 @@ class ZippedReports(ArchivedReports):
             StoreError: It cannot be read.
         """
         self._hold(cache)
+
+    def _agrees(self, copy: Path) -> bool:
+        with pa.memory_map(str(copy)) as file:
+            return agrees(memoryview(file.read_buffer()), self.address)
 
     @property
     def _archive(self) -> memoryview:
@@ -203,6 +210,26 @@ def inflated(data: memoryview) -> bytes:
     if not inflating.eof:
         raise zlib.error("incomplete")
     return content
+
+
+def agrees(archive: memoryview, address: str) -> bool:
+    """Whether each member of an archive that is read here agrees with its checksum.
+
+    Args:
+        archive: The archive's bytes.
+        address: Where it is.
+    """
+    try:
+        places = read_directory(archive, address).places
+        ours = pc.is_in(
+            pc.struct_field(places, "method"), pa.array([STORED, DEFLATED], pa.uint16())
+        )
+        places = places.filter(ours)
+        for first in range(0, len(places), _AT_ONCE):
+            read_members(archive, places.slice(first, _AT_ONCE), address)
+    except ReportsError:
+        return False
+    return True
 
 
 def read_member(

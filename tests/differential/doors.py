@@ -36,6 +36,7 @@ def streamed(package: str, config: str, scratch: Path, **options: Any) -> Splits
 
 def exported(package: str, config: str, scratch: Path, **options: Any) -> Splits:
     """Read the rows from the Parquet files of an export."""
+    scratch.mkdir(exist_ok=True)
     out = scratch / "export"
     data_dir = options.pop("data_dir")
     options.pop("embed", None)  # an export always holds the images

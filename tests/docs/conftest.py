@@ -62,7 +62,10 @@ def stores(desk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
     bucket = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     folders = {f"files/{path.relative_to(projects)}": path for path in projects.glob("*/*")}
     users = {"you": Account("hf_you", orgs=("our-lab",))}
-    with PhysioNet(folders, agents=("cxr-datasets/",)) as physionet, Hub(users) as hub:
+    with (
+        PhysioNet(folders, agents=("cxr-datasets/",), encrypted=True) as physionet,
+        Hub(users) as hub,
+    ):
         bucket.start()
         url = "http://{}:{}".format(*bucket.get_host_and_port())
         files = S3FileSystem(key="invented", secret="invented", endpoint_url=url)
@@ -73,11 +76,9 @@ def stores(desk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
             **hub.environment(token="hf_you", home=own / "home"),
             **keys,
             "AWS_ENDPOINT_URL": url,
-            "HTTP_PROXY": physionet.url,
-            "http_proxy": physionet.url,
+            "PHYSIONET_HOST": physionet.url.removeprefix("https://"),
             "PHYSIONET_USERNAME": USER, "PHYSIONET_PASSWORD": PASSWORD,
             "PATH": f"{write_slurm(own / 'slurm')}:{os.environ['PATH']}",
             "DASK_JOBQUEUE__SLURM__INTERFACE": "lo",
-            "DASK_JOBQUEUE__SLURM__SCHEDULER_OPTIONS": "{'dashboard_address': ':0'}",
         }  # fmt: skip
         bucket.stop()

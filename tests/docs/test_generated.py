@@ -52,7 +52,7 @@ def test_a_table_that_is_old_is_named_and_then_mended(
 
 def test_every_command_and_option_is_listed(generate: ModuleType) -> None:
     text = generate.commands()
-    for heading in ("cxr synthesize DATASET", "cxr export DATASET", "cxr push"):
+    for heading in ("cxr synthesize DATASET", "cxr export DATASET", "cxr verify", "cxr push"):
         assert f"## {heading}\n" in text
     for option in ("--patients PATIENTS", "--data-dir DATA_DIR", "--i-have-signed-the-dua"):
         assert f"| `{option}` |" in text

@@ -19,6 +19,7 @@ from cxr_datasets.testing import files_under
 from tests.helpers import pip, run_python
 
 CHECKOUT = Path(cxr_datasets.__file__).parents[1]
+OF_DATASETS_3 = "ignore:To copy construct from a tensor:UserWarning:datasets"
 EXAMPLE = CHECKOUT / "examples" / "chexpert_small"
 
 
@@ -61,7 +62,7 @@ def run(code: str, cwd: Path, installed: Path) -> str:
 def test_it_passes_its_own_tests(source: Path, installed: Path, tmp_path: Path) -> None:
     # Away from the sources, so that what is tested is what was installed.
     shutil.copytree(source / "tests", tmp_path / "tests")
-    words = ["-q", "-p", "no:cacheprovider", "--rootdir", ".", "tests"]
+    words = ["-q", "-p", "no:cacheprovider", "--rootdir", ".", "-W", OF_DATASETS_3, "tests"]
     said = run(f"import sys, pytest; sys.exit(pytest.main({words}))", tmp_path, installed)
     passed = re.search(r"^(\d+) passed(.*) in ", said, re.MULTILINE)
     assert passed is not None, said

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -15,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
+
+from tests.fakes.certificate import server_context
 
 T = TypeVar("T", bound="Loopback")
 
@@ -29,6 +33,7 @@ class Loopback:
     """
 
     connection: ClassVar[type[Connection]]
+    encrypted = False  # whether it is asked over https
 
     def __init__(self) -> None:
         self.port = 0
@@ -38,8 +43,13 @@ class Loopback:
 
     @property
     def url(self) -> str:
-        """`http://127.0.0.1:PORT`, with no slash at its end."""
-        return f"http://127.0.0.1:{self.port}"
+        """`http://127.0.0.1:PORT`, or `https:`, with no slash at its end."""
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    @property
+    def scheme(self) -> str:
+        """How it is asked: `http` or `https`."""
+        return "https" if self.encrypted else "http"
 
     def bind(self) -> None:
         """Take the port, so that the address is known, and answer nothing yet."""
@@ -91,6 +101,14 @@ class _Server(ThreadingHTTPServer):
         TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
+    def get_request(self) -> tuple[Any, Any]:
+        request, address = super().get_request()
+        if self.owner.encrypted:  # the handshake is made by the connection's own thread
+            request = server_context().wrap_socket(
+                request, server_side=True, do_handshake_on_connect=False
+            )
+        return request, address
+
     def process_request(self, request: Any, client_address: Any) -> None:
         self.connections.add(request)
         super().process_request(request, client_address)
@@ -102,7 +120,7 @@ class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
         # A client that goes away is no defect; all else is kept for the end of the test.
-        if error is not None and not isinstance(error, ConnectionError):
+        if error is not None and not isinstance(error, (ConnectionError, ssl.SSLError)):
             self.owner.defects.append(error)
 
     def stop(self) -> None:
@@ -181,6 +199,8 @@ class Connection(BaseHTTPRequestHandler):
 
     def is_gone(self) -> bool:
         """Whether the client has closed the connection."""
+        if isinstance(self.connection, ssl.SSLSocket):  # which does not peek; a client that waits
+            return bool(select.select([self.connection], [], [], 0)[0])  # says nothing but goodbye
         try:
             return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:

@@ -197,8 +197,9 @@ KINDS = {
         is_mended=True,
     ),
     "texts of a tar": Kind(
-        with_a_cache(mimic_with_a_tar), "cache/cxr_index/mimic-cxr-reports-*.arrow", use_streamed,
-        (damage.changed,), is_mended=True,
+        with_a_cache(mimic_with_a_tar),
+        "cache/mimic_cxr_jpg/cxr_index/mimic-cxr-reports-*.arrow", use_streamed, (damage.changed,),
+        is_mended=True,
     ),
     "locked index": Kind(
         with_a_cache(indiana), "cache/cxr_index/*.arrow", use_streamed, (damage.locked,)

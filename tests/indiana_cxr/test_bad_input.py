@@ -216,7 +216,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(
 ) -> None:
     edit_table(release / table, lambda rows: rows.rename(columns={column: f"old {column}"}))
     refused(
-        release, cache, TableError, str(release / table), f"no column '{column}'", f"'old {column}'"
+        release, cache, TableError, str(release / table), f"no column '{column}'", " more. Use"
     )  # fmt: skip
 
 
@@ -247,10 +247,9 @@ def test_a_table_without_its_header_is_an_error(release: Path, cache: str) -> No
 # Cells.
 
 
-def test_an_image_listed_twice_is_an_error_that_names_it(release: Path, cache: str) -> None:
+def test_an_image_listed_twice_is_an_error_that_names_its_rows(release: Path, cache: str) -> None:
     edit_table(release / PROJECTIONS, lambda rows: pd.concat([rows, rows.iloc[[7]]]))
-    twice = read_table(release / PROJECTIONS).filename[7]
-    refused(release, cache, TableError, PROJECTIONS, "'filename'", twice)
+    refused(release, cache, TableError, PROJECTIONS, "'filename'", "(2 rows, such as 8 and ")
 
 
 def test_a_uid_with_two_reports_is_an_error_that_names_it(release: Path, cache: str) -> None:
@@ -260,13 +259,13 @@ def test_a_uid_with_two_reports_is_an_error_that_names_it(release: Path, cache: 
 
 
 @pytest.mark.parametrize("value", ["Oblique", "frontal", "PA", " Frontal"])
-def test_a_projection_out_of_range_is_an_error_that_shows_it(
+def test_a_projection_out_of_range_is_an_error_that_names_its_row(
     release: Path, cache: str, value: str
 ) -> None:
     edit_table(release / PROJECTIONS, set_cell("projection", value))
     refused(
-        release, cache, TableError, PROJECTIONS, "'projection'", repr(value), "row 6",
-        "'Frontal', 'Lateral'",
+        release, cache, TableError, PROJECTIONS, "'projection'",
+        f"a text of {len(value)} characters in row 6", "'Frontal', 'Lateral'",
     )  # fmt: skip
 
 
@@ -293,7 +292,7 @@ def test_a_file_name_of_another_form_is_an_error_and_no_path(
 ) -> None:
     edit_table(release / PROJECTIONS, set_cell("filename", name))
     error = refused(release, cache, TableError, PROJECTIONS, "'filename'", "row 6", "_IM-")
-    assert repr(name)[1:10] in error
+    assert name not in error
 
 
 def test_a_file_of_another_uid_is_an_error_that_names_both(release: Path, cache: str) -> None:
@@ -317,7 +316,8 @@ def test_a_uid_that_is_no_whole_number_is_an_error_that_shows_it(
     release: Path, cache: str, table: str, value: str
 ) -> None:
     edit_table(release / table, set_cell("uid", value))
-    refused(release, cache, TableError, str(release / table), "'uid'", value)
+    shown = "a text of 3 characters" if value == "x12" else value
+    refused(release, cache, TableError, str(release / table), "'uid'", shown)
 
 
 @pytest.mark.parametrize("column", ["uid", "filename", "projection"])

@@ -65,7 +65,7 @@ def streamed(package: str, release: Path, cache: str, **options: Any) -> list[An
 
 
 def index_of(cache: str) -> Path:
-    (file,) = Path(cache, "cxr_index").glob("*cxr*-*.arrow")
+    (file,) = Path(cache).rglob("cxr_index/*cxr*-*.arrow")
     return file
 
 
@@ -116,7 +116,7 @@ def test_changed_texts_of_a_tar_are_read_again(tmp_path: Path, cache: str, chang
 
     release = write_release(tmp_path / "release", patients=3, reports="tar.gz", scale=1 / 64)
     rows = streamed("mimic_cxr_jpg", release, cache)
-    (texts,) = Path(cache, "cxr_index").glob("mimic-cxr-reports-*.arrow")
+    (texts,) = Path(cache).rglob("cxr_index/mimic-cxr-reports-*.arrow")
     whole = texts.read_bytes()
     rewrite(texts, CHANGES[change](whole))
     assert streamed("mimic_cxr_jpg", release, cache) == rows
@@ -166,8 +166,9 @@ def test_a_cache_that_cannot_be_written_to_is_told(
 def test_a_file_in_the_place_of_a_folder_of_the_cache_is_told(
     package: str, release: Path, cache: str, is_ours: bool
 ) -> None:
-    name = "cxr_index" if is_ours else package
-    Path(cache).mkdir()
+    index = "cxr_index" if package == "indiana_cxr" else f"{package}/cxr_index"
+    name = index if is_ours else package
+    Path(cache, name).parent.mkdir(parents=True)
     Path(cache, name).write_text("")
     with pytest.raises(CacheError, match=f"The cache cannot be used: .*{name}"):
         load_dataset(package, data_dir=str(release), cache_dir=cache)

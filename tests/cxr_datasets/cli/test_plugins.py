@@ -53,11 +53,11 @@ def cxr(words: list[str], installed: Path) -> subprocess.CompletedProcess[str]:
     [
         (["export", "absent-cxr", "--help"], ["absent-cxr", "absent_cxr.absent_cxr:AbsentCxr"]),
         (["export", "absent-cxr", "--data-dir", "a", "--out", "b"], ["ModuleNotFoundError"]),
-        (["export", "failing-cxr", "--help"], ["failing_cxr:FailingCxr", "no room for this"]),
+        (["export", "failing-cxr", "--help"], ["failing_cxr:FailingCxr", "OSError"]),
         (["export", "no-class-cxr", "--help"], ["no_class_cxr", "names no class"]),
         (["synthesize", "absent-cxr", "out"], ["absent-cxr", "absent_cxr.synthetic"]),
         (["synthesize", "bare-cxr", "--help"], ["bare-cxr", "bare_cxr.synthetic"]),
-        (["synthesize", "failing-cxr", "out"], ["failing-cxr", "no room for this"]),
+        (["synthesize", "failing-cxr", "out"], ["failing-cxr", "RuntimeError"]),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
 )

@@ -110,6 +110,19 @@ def test_it_names_no_place_of_this_machine(
     assert "reports='mimic-cxr-reports.zip'" in body(tmp_path / "out")
 
 
+def test_a_name_with_markup_is_none_in_the_card(
+    mimic_release: Path, export_cache: str, tmp_path: Path
+) -> None:
+    name = "a|<b>`x`[y](z).zip"
+    (tmp_path / name).symlink_to(mimic_release / "mimic-cxr-reports.zip")
+    export("mimic-cxr-jpg", mimic_release, tmp_path / "out", config="reports", progress=False,
+           reports=tmp_path / name, cache_dir=export_cache)  # fmt: skip
+    text = body(tmp_path / "out")
+    assert "<b>" not in text
+    assert "[y](z)" not in text
+    assert text.count("a&#124;&#60;b&#62;&#96;x&#96;&#91;y&#93;(z).zip") == 2
+
+
 def test_a_release_in_a_folder_named_by_its_version_says_so(
     mimic_release: Path, export_cache: str, tmp_path: Path
 ) -> None:

@@ -38,9 +38,8 @@ def whole(write: Write, tmp_path_factory: pytest.TempPathFactory) -> dict[str, s
 
 @pytest.fixture
 def cuts(tmp_path: Path) -> PowerCuts:
-    for name in ("disk", "keep"):
-        (tmp_path / name).mkdir()
-    return PowerCuts(tmp_path / "disk", tmp_path / "keep")
+    (tmp_path / "disk").mkdir()
+    return PowerCuts(tmp_path / "disk")
 
 
 def after(state: State, disk: Path, write: Write) -> tuple[dict[str, str], ExportSummary, int]:

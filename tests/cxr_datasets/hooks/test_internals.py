@@ -55,12 +55,13 @@ print(*sorted(name for name in before if before[name] is not after.get(name)), s
 def test_the_table_lists_exactly_what_an_import_changes(tmp_path: Path) -> None:
     done = run_python(CHANGED_BY_THE_IMPORT, cwd=tmp_path, pythonpath=ROOT)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == sorted(hook.target for hook in HOOKS)
+    expected = [hook for hook in HOOKS if datasets.__version__ in SpecifierSet(hook.versions)]
+    assert done.stdout.split() == sorted(hook.target for hook in expected)
 
 
 @pytest.mark.parametrize("hook", HOOKS, ids=lambda hook: hook.target)
 def test_a_row_of_the_table_is_complete_and_its_test_exists(hook: Any) -> None:
-    assert all(vars(hook).values())
+    assert all(value for name, value in vars(hook).items() if name != "versions")
     file, _, test = hook.noticed_by.partition("::")
     assert re.search(rf"^def {test}\(", (ROOT / file).read_text(), re.MULTILINE)
 

@@ -154,10 +154,10 @@ def test_data_that_anybody_may_have_need_no_signature_and_no_organization(
 def test_an_existing_private_repository_is_filled_and_stays_private(
     hub: Hub, pusher: Pusher, indiana_export: Path
 ) -> None:
-    repo = hub.create("alice/empty", private=True, files={"README.md": b"# To be filled\n"})
+    repo = hub.create("alice/empty", private=True, files={"README.md": b"\n", "a.txt": b"mine"})
     assert pusher(indiana_export, "alice/empty", commit_message="All of it").error is None
     assert repo.private
-    assert data(repo) == exported(indiana_export)
+    assert data(repo) == {**exported(indiana_export), "a.txt": b"mine"}
     assert {commit.title.partition(" (")[0] for commit in repo.commits[2:]} == {"All of it"}
     assert not hub.asked("alice/empty/settings")
 
@@ -184,6 +184,22 @@ def test_a_split_exported_by_itself_is_pushed_and_the_others_follow(
     assert list(done.summary["rows"]["reports"]) == ["train", "validation", "test"]
     assert done.summary["sent"] == 4  # two splits, the card and the Croissant description
     assert data(hub.repos["alice/growing"]) == exported(out)
+
+
+def test_an_export_of_an_earlier_format_is_pushed_too(
+    hub: Hub, pusher: Pusher, indiana_export: Path, tmp_path: Path
+) -> None:
+    folder = copied(indiana_export, tmp_path / "out")
+    manifest = folder / ".cxr" / "studies.jsonl"
+    header, *lines = manifest.read_bytes().splitlines(keepends=True)
+    record = notes.decoded(header)
+    record["identity"]["versions"]["format"] = "3"
+    rewrite(manifest, b"".join([notes.encoded(record), *lines]))
+    card = (folder / "README.md").read_text()
+    rewrite(folder / "README.md", card.partition("\n<!-- Written by cxr export")[0].encode())
+    for sent in (len(exported(folder)), 0):
+        assert pusher(folder, "alice/earlier").summary["sent"] == sent
+    assert data(hub.repos["alice/earlier"]) == exported(folder)
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -447,7 +463,7 @@ def test_a_member_who_joined_meanwhile_is_noticed(
     hub: Hub, pusher: Pusher, mimic_export: Path
 ) -> None:
     held = hub.fail("lab/joined/commit/", after=1, hold=True)
-    number = pusher.start(mimic_export, "lab/joined", organization="lab", **SIGNED)
+    number = pusher.start(mimic_export, "lab/joined", organization="lab", verify=False, **SIGNED)
     assert held.reached.wait(30)
     hub.users["carol"] = Account("hf_carol", orgs=("lab",))
     held.release()
@@ -456,6 +472,113 @@ def test_a_member_who_joined_meanwhile_is_noticed(
     assert done.error == "HubError"
     for words in ("had 2 members", "has 3 members now", TERMS):
         assert words in done.text
+
+
+@pytest.mark.parametrize("load", [True, False])
+def test_a_repository_made_public_after_the_last_commit_is_noticed(
+    hub: Hub, pusher: Pusher, mimic_export: Path, load: bool
+) -> None:
+    name = f"alice/late-{load}"
+    # The first listing is before the upload; the second compares what has arrived.
+    place = f"{name}/resolve/main/README.md" if load else f"{name}/tree/main"
+    held = hub.fail(place, after=0 if load else 1, hold=True)
+    number = pusher.start(mimic_export, name, verify=load, **SIGNED)
+    assert held.reached.wait(60)
+    hub.repos[name].private = False
+    held.release()
+    done = pusher.outcome(number)
+    assert done.error == "HubError"
+    for words in ("WAS MADE PUBLIC", "set private again", TERMS, name):
+        assert words in done.text
+    assert hub.repos[name].private
+
+
+# --- others write there, too ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda card: b"# Our films\n\nRead this first.\n",
+        lambda card: b"---\nlicense: mit\n---\n",
+        lambda card: card + b"\n## Our notes\n\nFilm 7 is upside down.\n",
+        lambda card: card.replace(b"The terms", b"All terms"),
+        lambda card: card.replace(b"\n", b"\r\n"),
+        lambda card: b"x" * 10_000_001,
+        lambda card: b"\xff\xfe",
+    ],
+    ids=["theirs", "theirs, a head", "added to", "changed", "other line ends", "long", "no text"],
+)
+def test_a_readme_that_somebody_wrote_or_changed_is_not_overwritten(
+    change: Callable[[bytes], bytes], hub: Hub, pusher: Pusher, indiana_export: Path, request: Any
+) -> None:
+    name = f"alice/readme-{request.node.callspec.id.replace(' ', '').replace(',', '-')}"
+    card = change((indiana_export / "README.md").read_bytes())
+    hub.create(name, private=True, files={"README.md": card})
+    since = len(hub.requests)
+    done = pusher(indiana_export, name)
+    assert done.error == "HubError"
+    for words in (f"{name}/README.md", f"{len(card):,} bytes", "another repository", "/tree/main"):
+        assert words in done.text
+    assert "upside down" not in done.text
+    assert changing(hub, since) == []
+    assert hub.repos[name].files["README.md"] == card
+
+
+def test_a_readme_that_an_earlier_export_wrote_is_replaced(
+    hub: Hub, pusher: Pusher, indiana_export: Path, mimic_export: Path
+) -> None:
+    earlier = (mimic_export / "README.md").read_bytes()
+    hub.create("alice/again", private=True, files={"README.md": earlier})
+    assert pusher(indiana_export, "alice/again").error is None
+    assert data(hub.repos["alice/again"]) == exported(indiana_export)
+
+
+def test_a_readme_that_is_changed_while_files_are_sent_is_not_overwritten(
+    hub: Hub, pusher: Pusher, indiana_export: Path
+) -> None:
+    hub.create("alice/edited", private=True)
+    held = hub.fail("alice/edited/preupload/", hold=True)
+    number = pusher.start(indiana_export, "alice/edited", verify=False)
+    assert held.reached.wait(30)
+    hub.put("alice/edited", {"README.md": b"Theirs"})
+    held.release()
+    done = pusher.outcome(number)
+    assert done.error == "HubError"
+    assert "alice/edited/README.md (6 bytes) is not as an export wrote it" in done.text
+    assert data(hub.repos["alice/edited"]) == {"README.md": b"Theirs"}
+
+
+def test_a_commit_of_others_in_between_is_waited_for_and_kept(
+    hub: Hub, pusher: Pusher, mimic_export: Path
+) -> None:
+    # Once refused in either way, and once because there really is a newer commit.
+    faults = [hub.fail("alice/shared/commit/", status=status) for status in (409, 412)]
+    held = hub.fail("alice/shared/preupload/", after=3, hold=True)
+    number = pusher.start(mimic_export, "alice/shared", verify=False, **SIGNED)
+    assert held.reached.wait(30)
+    hub.put("alice/shared", {"notes.txt": b"Theirs"})
+    held.release()
+    done = pusher.outcome(number)
+    assert done.error is None, done.text
+    assert [fault.met for fault in faults] == [1, 1]
+    statuses = {asked.status for asked in hub.asked("alice/shared/commit/")}
+    assert statuses == {200, 409, 412}
+    assert data(hub.repos["alice/shared"]) == {**exported(mimic_export), "notes.txt": b"Theirs"}
+
+
+def test_data_of_others_that_come_in_between_end_the_push(
+    hub: Hub, pusher: Pusher, mimic_export: Path
+) -> None:
+    held = hub.fail("alice/mixed/preupload/", after=1, hold=True)
+    number = pusher.start(mimic_export, "alice/mixed", verify=False, **SIGNED)
+    assert held.reached.wait(30)
+    hub.put("alice/mixed", {"data/theirs.parquet": b"Theirs"})
+    held.release()
+    done = pusher.outcome(number)
+    assert done.error == "HubError"
+    assert "data/theirs.parquet" in done.text
+    assert "mix" in done.text
 
 
 # --- interrupted ----------------------------------------------------------------------------------
@@ -556,7 +679,8 @@ def test_passing_faults_are_met_with_patience(
         ({"drop_upload_after": 0}, ["again and again", "no answer", "connection"]),
         ({"status": 403}, ["refuses it (403", "right to write", "room"]),
         ({"status": 401}, ["does not know the token (401)", "hf auth login"]),
-        ({"status": 409}, ["answers 409"]),
+        ({"status": 409}, ["again and again", "other commits came in between (409)", "Let them"]),
+        ({"status": 412}, ["again and again", "other commits came in between (412)", "Let them"]),
     ],
 )
 def test_lasting_faults_are_told_with_what_to_do_next(
@@ -581,17 +705,59 @@ def test_a_client_that_is_told_to_stay_offline_says_so(
         push(indiana_export, "alice/films")
 
 
-def test_a_damaged_file_is_noticed_when_it_has_arrived(
+def flip(file: Path) -> None:
+    """Change one bit in the middle of a file."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    rewrite(file, bytes(content))
+
+
+def test_a_file_that_was_changed_is_named_and_not_sent(
     hub: Hub, pusher: Pusher, indiana_export: Path, tmp_path: Path
 ) -> None:
     folder = copied(indiana_export, tmp_path / "out")
     (file,) = folder.glob("studies/*.parquet")
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    rewrite(file, bytes(content))
+    flip(file)
     done = pusher(folder, "alice/damaged")
     assert done.error == "HubError"
-    for words in ("alice/damaged/studies/train-00000-of-00001.parquet", "sha256", "cxr export"):
+    for words in (str(file), "holds other bytes than were written", "cxr export", "--verify"):
+        assert words in done.text
+    assert not hub.repos["alice/damaged"].objects  # none of its bytes
+    assert not [name for name in data(hub.repos["alice/damaged"]) if name.endswith(".parquet")]
+    # What is told mends it.
+    rewrite(file, (indiana_export / "studies" / file.name).read_bytes())
+    assert pusher(folder, "alice/damaged").error is None
+    assert data(hub.repos["alice/damaged"]) == exported(indiana_export)
+
+
+def test_a_file_that_is_changed_while_others_are_sent_is_named_and_not_sent(
+    hub: Hub, pusher: Pusher, mimic_export: Path, tmp_path: Path
+) -> None:
+    folder = copied(mimic_export, tmp_path / "out")
+    held = hub.fail("alice/flipped/commit/", hold=True)  # of the card
+    number = pusher.start(folder, "alice/flipped", verify=False, **SIGNED)
+    assert held.reached.wait(30)
+    last = folder / "reports" / "test-00000-of-00001.parquet"
+    flip(last)
+    held.release()
+    done = pusher.outcome(number)
+    assert done.error == "HubError"
+    assert str(last) in done.text
+    assert "reports/test-00000-of-00001.parquet" not in hub.repos["alice/flipped"].files
+
+
+def test_a_file_that_arrived_as_other_bytes_is_told(
+    hub: Hub, pusher: Pusher, indiana_export: Path
+) -> None:
+    name = "studies/train-00000-of-00001.parquet"
+    held = hub.fail("alice/other-bytes/tree/main", after=1, hold=True)  # of what has arrived
+    number = pusher.start(indiana_export, "alice/other-bytes", verify=False)
+    assert held.reached.wait(30)
+    hub.put("alice/other-bytes", {name: b"other"})
+    held.release()
+    done = pusher.outcome(number)
+    assert done.error == "HubError"
+    for words in (f"alice/other-bytes/{name}", "sha256", "cxr export"):
         assert words in done.text
 
 

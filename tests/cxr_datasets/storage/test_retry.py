@@ -70,7 +70,7 @@ def test_the_tries_end_and_are_counted(form: Any, waits: list[float]) -> None:
         form(failing(*[TimeoutError("secret")] * 9), final)
     assert len(waits) == retry.MOST_TRIES - 1
     assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
 
 
 @FORMS

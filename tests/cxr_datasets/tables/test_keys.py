@@ -166,11 +166,11 @@ def test_the_number_is_the_documented_one_for_ever() -> None:
     assert number_ids(pa.nulls(2, TEXT)).to_pylist() == [None, None]
 
 
-def test_two_ids_of_one_number_are_an_error_that_names_both(
+def test_two_ids_of_one_number_are_an_error_that_names_their_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("cxr_datasets.tables.keys._number_of", lambda text: len(text))
-    with pytest.raises(TableError, match=r"'bb' and 'cc'.* number 2.*another way"):
+    with pytest.raises(TableError, match=r"Two ids.*in rows 2 and 4,.*another way"):
         number_ids(pa.array(["a", "bb", "a", "cc"]))
 
 

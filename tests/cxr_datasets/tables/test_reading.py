@@ -78,7 +78,10 @@ def test_a_header_alone_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_column_is_named_among_those_there_are(tmp_path: Path) -> None:
-    refused(tmp_path, "a,b\n1,2\n", {"a": TEXT, "c": TEXT}, "no column 'c'", "'a', 'b'")
+    refused(tmp_path, "a,b\n1,2\n", {"a": TEXT, "c": TEXT}, "no column 'c'", "'a' and 1 more")
+    # What is spelt in another way is shown; what may be a cell is not.
+    header = f"a,{MARKER},D_icom Id"
+    refused(tmp_path, f"{header}\n1,2,3\n", {"a": TEXT, "dicom_id": TEXT}, "'a', 'D_icom Id' and 1")
 
 
 def test_an_optional_column_is_read_where_it_is_and_left_out_where_not(tmp_path: Path) -> None:
@@ -93,7 +96,7 @@ def test_an_optional_column_is_read_where_it_is_and_left_out_where_not(tmp_path:
 def test_a_column_that_stands_twice_is_refused_and_named(tmp_path: Path) -> None:
     for header in ("a,b,a", "a,a,b", 'a,"a",b', "\ufeffa,b,a"):
         refused(tmp_path, f"{header}\n1,2,3\n", {"a": TEXT}, "has column 'a' more than once")
-    refused(tmp_path, "a,b,b\n1,2,3\n", {"a": TEXT}, "has column 'b' more than once")
+    refused(tmp_path, "a,b,b\n1,2,3\n", {"a": TEXT}, "has column number 2 more than once")
     assert read(tmp_path, ",,a\n1,2,3\n", {"a": NUMBER})["a"].to_pylist() == [3]
 
 

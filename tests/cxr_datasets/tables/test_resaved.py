@@ -132,7 +132,8 @@ def test_what_lost_digits_or_may_mean_several_things_is_an_error_that_blames_the
     with pytest.raises(TableError) as caught:
         read(tmp_path, rows.to_csv(index=False))
     message = str(caught.value)
-    for part in (f"{tmp_path}/t.csv: column '{column}'", repr(value), "row 2", "Re-saving", "Put"):
+    found = f"found a text of {len(value)} characters"
+    for part in (f"{tmp_path}/t.csv: column '{column}'", found, "row 2", "Re-saving", "Put"):
         assert part in message
     assert "etch" not in message
 

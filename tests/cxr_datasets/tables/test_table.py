@@ -33,7 +33,7 @@ def test_an_empty_cell_is_counted_and_placed() -> None:
 
 
 def test_a_value_that_stands_twice_is_named_with_its_count() -> None:
-    with fails(r"'a' must not repeat .* 2 stand more than once, first 'x' \(3 rows\)"):
+    with fails(r"'a' must not repeat .* 2 stand more than once, .*\(3 rows, such as 1 and 3\)"):
         table(a=["x", "y", "x", "z", "z", "x"]).check_unique("a")
 
 
@@ -45,7 +45,7 @@ def test_a_pattern_must_match_the_whole_value(value: str) -> None:
 
 @pytest.mark.parametrize("pattern", [r"a|b", r"a\d"])
 def test_alternatives_of_a_pattern_are_each_whole(pattern: str) -> None:
-    with fails("'a' holds 'bx'"):
+    with fails("'a' holds a text of 2 characters in row 1"):
         table(a=["bx"]).check_pattern("a", pattern, "a")
 
 
@@ -57,13 +57,13 @@ def test_bounds_are_both_included(value: int) -> None:
 
 
 def test_values_must_be_among_those_allowed() -> None:
-    with fails(r"'a' holds 'dev' in row 2 \(and 1 more such cells\); expected one of 'x', 'y'"):
+    with fails(r"holds a text of 3 characters in row 2 \(and 1 more such cells\); .* 'x', 'y'"):
         table(a=["x", "dev", None, "test"]).check_values("a", ["x", "y"])
-    with fails("'a' holds 'nan' in row 1"):
+    with fails("'a' holds a value of type float in row 1"):
         table(a=[float("nan")]).check_values("a", [1.0])
 
 
-def test_a_long_value_is_cut() -> None:
+def test_a_long_value_is_not_shown() -> None:
     with pytest.raises(TableError) as caught:
         table(a=["x" * 5000]).check_values("a", ["y"])
     assert len(str(caught.value)) < 300

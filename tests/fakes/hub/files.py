@@ -68,6 +68,8 @@ class Files:
             value = line["value"]
             if line["key"] == "header":
                 title = value["summary"]
+                if value.get("parentCommit") not in (None, repo.commits[-1].sha):
+                    raise Refusal(412, "A commit has happened since. Please refresh and try again.")
             elif line["key"] == "file":
                 put[value["path"]] = Blob(base64.b64decode(value["content"]), False)
             elif line["key"] == "lfsFile" and self.storage.holds(repo, value["oid"]):

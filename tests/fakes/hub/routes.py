@@ -35,12 +35,14 @@ class Routes:
         users: Accounts by name.
         files: Answers what is about files.
         repos: Repositories by id.
+        buckets: Whether a bucket is private, by its id; nothing can be put into one.
     """
 
     url: str
     users: dict[str, Account]
     files: Files
     repos: dict[str, Repo] = field(default_factory=dict)
+    buckets: dict[str, bool] = field(default_factory=dict)
 
     def caller(self, parts: tuple[str, ...], authorization: str | None) -> Caller:
         """Whose token came with a request; addresses of the storage are for whoever has them.
@@ -75,6 +77,8 @@ class Routes:
                 return Reply.json({"errors": [], "warnings": []})
             case "POST", ("api", "repos", "create"):
                 return self._create(incoming.json(), caller)
+            case "GET", ("api", "buckets", owner, name):
+                return self._bucket(f"{owner}/{name}")
             case _, ("api", "datasets", owner, name, *rest):
                 operation, arguments = (rest[0], rest[1:]) if rest else ("", [])
                 repo = self._repo(f"{owner}/{name}", caller)
@@ -85,6 +89,8 @@ class Routes:
             case (("GET" | "HEAD"), ("datasets", owner, name, "resolve", revision, *path)):
                 repo = self._repo(f"{owner}/{name}", caller)
                 return self.files.resolve(repo, revision, "/".join(path), incoming)
+            case "GET", ("api", "datasets", _):  # without an owner, as a few old ones are named
+                raise Refusal(404, "Repository not found", "RepoNotFound")
         raise Refusal(404, f"There is nothing at {incoming.path}")
 
     def _operation(self, incoming: Incoming, name: str) -> Callable[..., Reply]:
@@ -97,6 +103,13 @@ class Routes:
         if (incoming.method, name) not in known:
             raise Refusal(404, f"There is nothing at {incoming.path}")
         return known[incoming.method, name]
+
+    def _bucket(self, id: str) -> Reply:
+        if id not in self.buckets:
+            raise Refusal(404, "Bucket not found", "RepoNotFound")
+        made = "2026-01-01T00:00:00.000Z"
+        known = {"id": id, "private": self.buckets[id], "createdAt": made}
+        return Reply.json({**known, "size": 0, "totalFiles": 0})
 
     def _organisation(self, name: str) -> Reply:
         members = [user for user, account in self.users.items() if name in account.orgs]

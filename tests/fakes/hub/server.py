@@ -78,6 +78,11 @@ class Hub(Loopback):
         return self._routes.repos
 
     @property
+    def buckets(self) -> dict[str, bool]:
+        """Whether a bucket is private, by its id."""
+        return self._routes.buckets
+
+    @property
     def requests(self) -> list[Asked]:
         """What was asked so far, in the order of the answers.
 

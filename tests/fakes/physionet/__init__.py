@@ -2,6 +2,7 @@
 
 from tests.fakes.physionet.faults import (
     Fault,
+    Flip,
     NotFound,
     Page,
     Refuse,
@@ -17,6 +18,6 @@ from tests.fakes.physionet.server import PhysioNet
 from tests.fakes.physionet.site import AGENTS, HOST, PASSWORD, USER
 
 __all__ = [
-    "AGENTS", "HOST", "PASSWORD", "USER", "Fault", "NotFound", "Page", "PhysioNet", "Refuse",
-    "Request", "Reset", "Short", "Stall", "Status", "Truncate", "WholeBody",
+    "AGENTS", "HOST", "PASSWORD", "USER", "Fault", "Flip", "NotFound", "Page", "PhysioNet",
+    "Refuse", "Request", "Reset", "Short", "Stall", "Status", "Truncate", "WholeBody",
 ]  # fmt: skip

@@ -66,6 +66,14 @@ class Truncate(Fault):
 
 
 @dataclass(frozen=True)
+class Flip(Fault):
+    """Changes a bit in the middle of the body, and says nothing of it."""
+
+    def can_meet(self, request: Request) -> bool:
+        return request.method == "GET"
+
+
+@dataclass(frozen=True)
 class InBody(Fault):
     """Goes wrong after so many bytes of the body, at the latest before its last byte."""
 

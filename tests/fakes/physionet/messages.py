@@ -49,6 +49,14 @@ class Answer:
     length: int
     size: int | None = None
 
+    def flip(self) -> None:
+        """Change a bit in the middle."""
+        with self.file:
+            self.file.seek(self.start)
+            body = bytearray(self.file.read(self.length))
+        body[len(body) // 2] ^= 4
+        self.file, self.start = io.BytesIO(bytes(body)), 0
+
     def all_headers(self) -> dict[str, str]:
         headers = {**self.headers, "Content-Length": str(self.length)}
         if self.size is not None:

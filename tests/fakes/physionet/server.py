@@ -39,9 +39,18 @@ class PhysioNet(Site, Loopback):
 
     connection = Connection
 
-    def __init__(self, folders: Mapping[str, Path], **options: Any) -> None:
-        """Take what `Site` takes; `start` (or `with`) serves it."""
+    def __init__(
+        self, folders: Mapping[str, Path], *, encrypted: bool = False, **options: Any
+    ) -> None:
+        """Take what `Site` takes; `start` (or `with`) serves it.
+
+        Args:
+            folders: What is served, by path.
+            encrypted: Whether it is asked over https, with a certificate that tests trust.
+            **options: As for `Site`.
+        """
         Loopback.__init__(self)
+        self.encrypted = encrypted
         Site.__init__(self, folders, **options)
         self._requests: list[Request] = []
         self._in_service = 0

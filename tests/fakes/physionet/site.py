@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.fakes.physionet.faults import (
     Fault,
+    Flip,
     NotFound,
     Page,
     Refuse,
@@ -35,6 +36,7 @@ class Site:
     """Folders behind PhysioNet's rules, and the faults that requests for them shall meet."""
 
     port: int
+    scheme: str
 
     def __init__(
         self,
@@ -140,6 +142,8 @@ class Site:
         if isinstance(fault, WholeBody) and answer.size is not None:
             answer.status, answer.start, answer.length = 200, 0, answer.size
             answer.size = None
+        if isinstance(fault, Flip):
+            answer.flip()
         if isinstance(fault, Truncate):
             answer.length = min(fault.length, max(answer.length - 1, 0))
         return answer, fault
@@ -202,7 +206,7 @@ class Site:
         if place.is_dir():
             raw, mark, query = target.partition("?")
             if not raw.endswith("/"):
-                return page(301, {"Location": f"http://{request.host}{raw}/{mark}{query}"})
+                return page(301, {"Location": f"{self.scheme}://{request.host}{raw}/{mark}{query}"})
             return index_page(place, request.path) if self.listing else page(403)
         if request.path.endswith("/") or not place.is_file():
             return page(404)

@@ -209,7 +209,7 @@ def test_with_an_archive_no_folder_of_patients_is_listed(
 
 
 def kept(cache: str) -> list[Path]:
-    return sorted((Path(cache) / "cxr_index").glob("sample-*.arrow"))
+    return sorted(Path(cache, "mimic_cxr_jpg", "cxr_index").glob("sample-*.arrow"))
 
 
 def test_a_second_load_reads_no_table_to_compare_the_places(

@@ -191,7 +191,7 @@ def through_the_cache(content: bytes, folder: Path) -> Members:
 def test_an_ordinary_tar_is_read_whatever_the_size_of_the_pieces(
     form: int, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tar_members, "_PIECE", piece)
+    monkeypatch.setattr(tar_members, "PIECE", piece)
     members = members_in_blocks()
     assert in_pieces(tar_bytes([FOLDER, *members], form)) == members
 
@@ -224,7 +224,7 @@ def test_a_tar_with_an_unusual_member_is_read_too(
 def test_members_after_an_odd_one_are_read_once_and_none_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tar_members, "_PIECE", 8_192)
+    monkeypatch.setattr(tar_members, "PIECE", 8_192)
     members = [(f"files/{number}.txt", b"%d" % number * 300) for number in range(200)]
     members.insert(150, ("b" * 150 + ".txt", b"odd"))
     content = tar_bytes([FOLDER, *members], tarfile.GNU_FORMAT)

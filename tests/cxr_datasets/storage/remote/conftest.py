@@ -30,13 +30,14 @@ def no_logins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let no login of this machine's user be found."""
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("NETRC", "PHYSIONET_USERNAME", "PHYSIONET_PASSWORD"):
+    for name in ("NETRC", "PHYSIONET_USERNAME", "PHYSIONET_PASSWORD", "PHYSIONET_HOST"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
 def login(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Log in by the environment."""
+    """Log in by the environment, to a PhysioNet that ends on this machine."""
+    monkeypatch.setenv("PHYSIONET_HOST", "127.0.0.1")
     monkeypatch.setenv("PHYSIONET_USERNAME", USER)
     monkeypatch.setenv("PHYSIONET_PASSWORD", PASSWORD)
 
@@ -60,7 +61,7 @@ def indiana(indiana_release: Path, tmp_path: Path) -> Path:
 def server(mimic: Path, indiana: Path, tmp_path: Path) -> Iterator[PhysioNet]:
     """A PhysioNet that knows our agent and gives sessions as the real one does."""
     folders = {MIMIC: mimic, MIMIC_REPORTS: tmp_path / "reports", INDIANA: indiana}
-    with PhysioNet(folders, agents=AGENTS, tests_cookies=True) as running:
+    with PhysioNet(folders, agents=AGENTS, tests_cookies=True, encrypted=True) as running:
         yield running
 
 

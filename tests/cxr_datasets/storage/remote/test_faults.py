@@ -307,7 +307,7 @@ def test_a_damaged_member_of_a_remote_archive_is_no_fault_of_the_store(
     content = bytearray(archive.read_bytes())
     content[entry.header_offset + 30 + len(entry.filename) + entry.compress_size // 2] ^= 255
     archive.write_bytes(content)
-    with PhysioNet({"data": archive.parent}, open_access=True) as server:
+    with PhysioNet({"data": archive.parent}, open_access=True, encrypted=True) as server:
         address = server.address("data/archive.zip")
         with pytest.raises(expected, match="a member of the archive is damaged"):
             datasets.load_dataset("indiana_cxr", data_dir=address, cache_dir=cache)

@@ -38,7 +38,7 @@ def served(package: str, copy: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def images(served: Path) -> Iterator[PhysioNet]:
-    with PhysioNet({IMAGES: served}, agents=("cxr-datasets/",)) as server:
+    with PhysioNet({IMAGES: served}, agents=("cxr-datasets/",), encrypted=True) as server:
         yield server
 
 

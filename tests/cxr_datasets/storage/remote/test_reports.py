@@ -16,12 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from cxr_datasets.errors import CacheError, OptionError, ReportsError, StoreError
 from cxr_datasets.storage import download
 from cxr_datasets.storage.source import open_place
 from cxr_datasets.testing import rewrite
-from tests.fakes.physionet import PhysioNet, Reset, Stall
+from tests.fakes.physionet import Flip, PhysioNet, Reset, Stall
 from tests.remote import MIMIC_REPORTS, Remote, rows_of
 
 pytestmark = pytest.mark.usefixtures("login")
@@ -80,7 +81,7 @@ def test_reports_may_be_at_another_address(
 ) -> None:
     file = form(folder)
     del remote_mimic.server.folders[MIMIC_REPORTS]
-    with PhysioNet({"elsewhere": folder}, open_access=True) as other:
+    with PhysioNet({"elsewhere": folder}, open_access=True, encrypted=True) as other:
         for reports in {f"elsewhere/{file}", "elsewhere"}:
             address = other.address(reports)
             assert rows_of(remote_mimic.load("reports", reports=address)) == expected
@@ -127,7 +128,7 @@ def test_of_a_remote_tree_a_sample_tells_how_many_studies_have_no_report(
     as_tree(folder)
     remote_mimic.load("reports")
     (line,) = [r.getMessage() for r in caplog.records if "have no report" in r.getMessage()]
-    assert re.match(r"1 of \d+ studies that were looked for have no report in http://", line)
+    assert re.match(r"1 of \d+ studies that were looked for have no report in https://", line)
 
 
 def test_a_folder_in_a_remote_archive_holds_reports(
@@ -185,7 +186,7 @@ def test_a_copy_that_was_changed_in_the_cache_is_fetched_again(
     remote_mimic: Remote, folder: Path, expected: object, cache: str, change: str
 ) -> None:
     remote_mimic.load("reports")
-    (copy,) = Path(remote_mimic.cache, "cxr_index").glob(f"*-{ZIP}")
+    (copy,) = Path(remote_mimic.cache, "mimic_cxr_jpg", "cxr_index").glob(f"*-{ZIP}")
     content = bytearray(copy.read_bytes())
     if change == "no sum":
         Path(f"{copy}.sum").unlink()
@@ -197,6 +198,49 @@ def test_a_copy_that_was_changed_in_the_cache_is_fetched_again(
     rows = remote_mimic.load("reports", download_mode="force_redownload")
     assert rows_of(rows) == expected
     assert len(remote_mimic.asked(ZIP)) == 2
+
+
+@pytest.mark.parametrize("form", [as_zip, as_tar])
+def test_an_archive_that_the_way_changed_is_fetched_once_more(
+    remote_mimic: Remote, folder: Path, expected: object, form: Callable[[Path], str]
+) -> None:
+    file = form(folder)
+    remote_mimic.server.fail(re.escape(file), Flip())
+    assert rows_of(remote_mimic.load("reports")) == expected
+    assert len(remote_mimic.asked(file)) == 2
+
+
+@pytest.mark.parametrize("form", [as_zip, as_tar])
+def test_an_archive_that_the_store_has_damaged_is_fetched_twice_and_never_again(
+    remote_mimic: Remote, folder: Path, form: Callable[[Path], str]
+) -> None:
+    file = form(folder)
+    content = bytearray((folder / file).read_bytes())
+    content[len(content) // 2] ^= 4
+    rewrite(folder / file, bytes(content))
+    for _ in range(3):
+        with pytest.raises(ReportsError, match=rf"{file}.*Fetch the reports again"):
+            remote_mimic.load("reports")
+        assert len(remote_mimic.asked(file)) == 2
+
+
+def test_what_is_left_of_a_copy_of_another_version_is_removed_unless_somebody_makes_it(
+    remote_mimic: Remote, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "PIECE", PIECE)
+    for age in (1, 2):  # two versions, of which neither is fetched to its end
+        os.utime(folder / ZIP, (10**9 + age, 10**9 + age))
+        remote_mimic.server.fail(r"\.zip$", Reset(10), times=None, after=3)
+        with pytest.raises(StoreError, match=ZIP):
+            remote_mimic.load("reports", connections=1)
+        remote_mimic.server.heal()
+    index = next(Path(remote_mimic.cache).rglob("cxr_index"))
+    first, second = sorted(index.glob("*.zip.incomplete"), key=lambda file: file.stat().st_mtime)
+    os.utime(folder / ZIP, (10**9, 10**9))
+    with FileLock(str(second).replace(".incomplete", ".lock")):
+        remote_mimic.load("reports")
+    assert not first.exists()
+    assert second.exists()
 
 
 def test_a_cache_without_room_for_the_archive_is_told(remote_mimic: Remote) -> None:
@@ -242,7 +286,7 @@ def test_a_process_that_is_killed_leaves_what_the_next_one_goes_on_with(
     remote_mimic.server.fail(r"\.zip$", Stall(10, seconds=60), times=None, after=4)
     program = [sys.executable, "-c", PROGRAM, remote_mimic.address, remote_mimic.cache, str(PIECE)]
     process = subprocess.Popen(program, cwd=Path(__file__).parents[4])
-    index = Path(remote_mimic.cache) / "cxr_index"
+    index = Path(remote_mimic.cache, "mimic_cxr_jpg", "cxr_index")
     try:
         until = time.monotonic() + 30
         while not sum(file.stat().st_size for file in index.glob("*.zip.incomplete")):

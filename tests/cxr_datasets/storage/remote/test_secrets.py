@@ -19,6 +19,8 @@ import pytest
 from datasets.utils._dill import dumps as dill_dumps
 
 from cxr_datasets.errors import CxrError, OptionError
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.web import web_files
 from tests.fakes.physionet import Reset, Status
 from tests.remote import Remote, rows_of
 
@@ -33,6 +35,7 @@ def options(form: str = "flat") -> dict[str, Any]:
 
 
 def in_environment(patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    patch.setenv("PHYSIONET_HOST", "127.0.0.1")
     patch.setenv("PHYSIONET_USERNAME", NAME)
     patch.setenv("PHYSIONET_PASSWORD", WORD)
     return {}
@@ -137,6 +140,16 @@ def test_no_pickle_has_a_login(remote: Remote, form: str) -> None:
     assert_open(builder.cache_dir)
 
 
+def test_an_open_file_system_is_not_written_down() -> None:
+    address = "https://films.example.net/a"
+    files = web_files(address, StorageOptions(options(), address), 8)
+    for write in (pickle.dumps, dill_dumps, lambda files: files.to_json()):
+        with pytest.raises(TypeError, match="holds a login") as caught:
+            write(files)
+        assert_open(str(caught.value))
+    assert_open(f"{files!r} {files}")
+
+
 def test_a_pickle_is_read_on_in_this_process(remote: Remote) -> None:
     stream = remote.stream(storage_options=options())
     again = pickle.loads(pickle.dumps(stream))
@@ -147,6 +160,7 @@ READ = """
 import os, pickle, sys, mimic_cxr_jpg
 from cxr_datasets.errors import StoreError
 
+os.environ["PHYSIONET_HOST"] = "127.0.0.1"
 file, os.environ["PHYSIONET_USERNAME"], password = sys.argv[1:]
 content = open(file, "rb").read()
 try:

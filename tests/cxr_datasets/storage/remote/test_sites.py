@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from cxr_datasets.errors import StoreError
+from cxr_datasets.errors import OptionError, StoreError
 from cxr_datasets.storage import sites
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.sites import Site, register_site, site_of
 from cxr_datasets.storage.source import open_place
+from tests.fakes.recorder import Answer, Recorder
 from tests.helpers import run_python
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -114,28 +115,67 @@ def test_a_403_of_another_server_tells_which_login_and_agent_it_refused(
 
 @pytest.mark.usefixtures("no_sites")
 def test_a_registered_site_has_its_own_variables_cookies_and_words(
-    proxy: type[Refusing], monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    url = "http://data.example.org/release"
-    assert "EXAMPLE_USER" not in refusal(url)
-    register_site(site(cookies={"a": "b"}))
-    message = refusal(url, {**LOGIN, "headers": {"User-Agent": "Own/1"}})
-    assert message.endswith("Sign the agreement, 'Own/1'.")
-    assert proxy.cookies[-1] == "a=b"
-    proxy.status = 401
-    assert "or EXAMPLE_USER and EXAMPLE_WORD into the environment" in refusal(url)
-    monkeypatch.setenv("EXAMPLE_USER", "reader")
-    monkeypatch.setenv("EXAMPLE_WORD", "word")
-    assert "The login from EXAMPLE_USER and EXAMPLE_WORD is not accepted" in refusal(url)
+    register_site(site(cookies={"a": "b"}, host_variable="EXAMPLE_HOST"))
+    monkeypatch.setenv("EXAMPLE_HOST", "localhost")
+    with Recorder(lambda asked: Answer(403), encrypted=True) as server:
+        url = f"https://localhost:{server.port}/release"
+        message = refusal(url, {**LOGIN, "headers": {"User-Agent": "Own/1"}})
+        assert message.endswith("Sign the agreement, 'Own/1'.")
+        assert server.asked[-1].headers["Cookie"] == "a=b"
+        server.answer = lambda asked: Answer(401)
+        assert "or EXAMPLE_USER and EXAMPLE_WORD into the environment" in refusal(url)
+        monkeypatch.setenv("EXAMPLE_USER", "reader")
+        monkeypatch.setenv("EXAMPLE_WORD", "word")
+        assert "The login from EXAMPLE_USER and EXAMPLE_WORD is not accepted" in refusal(url)
 
 
 @pytest.mark.usefixtures("no_sites")
-def test_a_site_is_its_host_those_below_it_and_a_tunnel_that_ends_here() -> None:
-    register_site(site())
-    for host in ("example.org", "data.example.org", "localhost", "127.0.0.1", "::1"):
-        assert site_of(host) == site()
-    for host in ("notexample.org", "example.org.example.net", "127.0.0.2", "org", ""):
+def test_a_site_is_its_host_and_those_below_it() -> None:
+    register_site(site(host_variable="EXAMPLE_HOST"))
+    for host in ("example.org", "data.example.org", "data.example.org:8443"):
+        assert site_of(host) == site(host_variable="EXAMPLE_HOST")
+    for host in (
+        "notexample.org", "example.org.example.net", "localhost", "127.0.0.1", "[::1]:80", "org",
+        "example.org@evil.example", "",
+    ):  # fmt: skip
         assert site_of(host) is None
+
+
+@pytest.mark.usefixtures("no_sites")
+@pytest.mark.parametrize(
+    ("value", "servers", "others"),
+    [
+        ("localhost", ["localhost", "localhost:8443", "LOCALHOST"], ["127.0.0.1", "a.localhost"]),
+        ("localhost:8443", ["localhost:8443"], ["localhost", "localhost:443", "127.0.0.1:8443"]),
+        ("Tunnel.example.net:443", ["tunnel.example.net"], ["tunnel.example.net:80"]),
+        ("[::1]:8443", ["[::1]:8443"], ["[::1]", "[::2]:8443"]),
+        ("::1", ["[::1]:8443", "[::1]"], ["localhost"]),
+        (" ", [], ["localhost", ""]),
+    ],
+)
+def test_the_variable_of_a_site_names_one_more_host(
+    value: str, servers: list[str], others: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_site(site(host_variable="EXAMPLE_HOST"))
+    monkeypatch.setenv("EXAMPLE_HOST", value)
+    assert all(site_of(server) for server in [*servers, "example.org"])
+    assert not any(site_of(server) for server in others)
+
+
+@pytest.mark.usefixtures("no_sites")
+@pytest.mark.parametrize(
+    "value", ["http://localhost", "localhost/path", "a:b@localhost", "localhost:port", "a b"]
+)
+def test_a_variable_that_names_no_host_is_told_and_not_shown(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_site(site(host_variable="EXAMPLE_HOST"))
+    monkeypatch.setenv("EXAMPLE_HOST", value)
+    with pytest.raises(OptionError, match="EXAMPLE_HOST is no name of a host") as caught:
+        open_place("https://localhost/release").read("table.csv")
+    assert value not in str(caught.value)
 
 
 @pytest.mark.usefixtures("no_sites")

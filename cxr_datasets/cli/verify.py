@@ -1,0 +1,46 @@
+"""`cxr verify`: the options of `verify` as words of a command line."""
+
+from __future__ import annotations
+
+import argparse
+
+from cxr_datasets.cli.parser import Parser, read_options
+
+_DESCRIPTION = (
+    "Read the files of an export again and compare their sha256 with what the export noted. The "
+    "release is not needed, and nothing is written. Exit code 1 if a file is gone or was changed, "
+    "or if a Parquet file lies there that is not of the export."
+)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the arguments of the command.
+
+    Args:
+        parser: Parser of the verb.
+    """
+    parser.description = _DESCRIPTION
+    parser.add_argument(
+        "out", metavar="OUT", help="The folder that `cxr export` wrote, or its address."
+    )
+    parser.add_argument(
+        "--out-options",
+        metavar="FILE",
+        help="Options of the store, as its fsspec file system takes them. Give a JSON file of "
+        "them: others on the machine see a command line.",
+    )
+    parser.add_argument(
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="Show a progress bar.",
+    )
+    parser.set_defaults(run=_run, command=parser)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from cxr_datasets.export import verify
+
+    file = options.out_options
+    store = None if file is None else read_options("out_options", file)
+    print(verify(options.out, out_options=store, progress=options.progress))
