@@ -144,14 +144,7 @@ _NAMES = {
         "datasets.splits:SplitGenerator.split_info",
         "datasets.splits:SplitInfo.num_examples",
     ),
-    "builder/closed.py": (
-        "datasets.builder:DatasetBuilder._build_cache_dir",
-        "datasets.builder:DatasetBuilder._cache_dir",
-        "datasets.builder:DatasetBuilder._cache_dir_root",
-        "datasets.builder:DatasetBuilder._output_dir",
-        "datasets.builder:DatasetBuilder._save_info",
-        "datasets.config:DATASET_INFO_FILENAME",
-    ),
+    "builder/closed.py": ("datasets.builder:DatasetBuilder._cache_dir_root",),
     "builder/cached.py": (
         "datasets.builder:DatasetBuilder._cache_dir",
         "datasets.utils._filelock:FileLock",
