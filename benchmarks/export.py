@@ -56,8 +56,8 @@ def with_processes(count: int) -> float:
     """Export resized images by processes that are up already."""
     from distributed import Client, LocalCluster
 
-    with LocalCluster(n_workers=count, threads_per_worker=1, memory_limit=0,
-                      dashboard_address=":0") as cluster, Client(cluster) as client:  # fmt: skip
+    alone = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=count, **alone) as cluster, Client(cluster) as client:
         client.run(__import__, "cxr_datasets.export.tasks")
         return ours(RESIZED_PATIENTS, image_size=512, rows_per_file=32, client=client)
 

@@ -69,7 +69,7 @@ LARGEST_DIRECTORY: Final = 256 * MIB
 
 MOST_MEMBERS_IN_PLACE: Final = 1_000_000
 """Members of a zip in which a release is read in place, each of which takes about 2 KB of memory;
-Kaggle's archive has 7,472, and one of all files of MIMIC-CXR-JPG would have 670,000."""
+the smaller release has 7,472, and the larger one would have 670,000."""
 
 # --- servers --------------------------------------------------------------------------------------
 

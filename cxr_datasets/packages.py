@@ -102,7 +102,7 @@ def code_files(place: Path) -> list[Path]:
 
 
 @cache
-def code_hash(package: str, script: str | None = None) -> str:
+def code_hash(package: str, script: str | None = None, also: tuple[str, ...] = ()) -> str:
     """Hash the code that makes a dataset's rows, and the major version of `datasets`.
 
     The version counts because `datasets` 3.6 cannot read what 4 writes into its cache.
@@ -111,6 +111,7 @@ def code_hash(package: str, script: str | None = None) -> str:
         package: The dataset's package.
         script: Hash of the script, where `datasets` 3.6 runs a copy of it because the package was
             not imported; else None.
+        also: Rooms of this package that count too.
 
     Returns:
         16 hexadecimal digits.
@@ -118,7 +119,7 @@ def code_hash(package: str, script: str | None = None) -> str:
     major = version("datasets").partition(".")[0]
     digest = hashlib.sha256(f"{script or ''} {major}".encode(), usedforsecurity=False)
     ours, own = package_folder("cxr_datasets"), package_folder(package)
-    places = [(ours, ours / name) for name in _MAKE_ROWS]
+    places = [(ours, ours / name) for name in (*_MAKE_ROWS, *also)]
     for folder, place in [*places, (own, own)]:
         for file in code_files(place):
             name = file.relative_to(folder).as_posix()

@@ -16,7 +16,12 @@ from shared import arguments, save
 if __name__ == "__main__":  # worker processes import this file again
     args = arguments(__doc__, data_dir="practice/mimic", export="practice/dask", workers=2)
     with (
-        LocalCluster(n_workers=args.workers, threads_per_worker=1, dashboard_address=":0") as here,
+        LocalCluster(
+            n_workers=args.workers,
+            threads_per_worker=1,
+            security=True,
+            dashboard_address="127.0.0.1:0",  # nobody else can talk to the workers
+        ) as here,
         Client(here) as client,
         get_task_stream(client) as stream,
     ):

@@ -19,9 +19,17 @@ from shared import arguments
 if __name__ == "__main__":
     args = arguments(__doc__, data_dir="practice/mimic", export="practice/slurm", jobs=2)
     with (
-        SLURMCluster(cores=1, memory="2GB", walltime="01:00:00") as cluster,
+        SLURMCluster(
+            cores=1,
+            memory="2GB",
+            walltime="01:00:00",
+            security=True,
+            shared_temp_directory=".",  # TLS: nobody else can talk to the workers
+            scheduler_options={"dashboard_address": "127.0.0.1:0"},
+        ) as cluster,
         Client(cluster) as client,
     ):
         print(cluster.job_script())
         cluster.scale(jobs=args.jobs)
+        client.wait_for_workers(1)
         print(export("mimic-cxr-jpg", args.data_dir, args.export, image_size=160, client=client))

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import datasets
+
 from cxr_datasets.builder.cached import dataset_folder
 from cxr_datasets.storage import own
 from cxr_datasets.storage.cache import in_cache
@@ -39,11 +41,31 @@ def begin(builder: Any) -> None:
     with in_cache(folder):
         own.check_folder(folder)
         own.check_file(_lock(builder), writes=True)
+        own.check_file(Path(builder._cache_dir, datasets.config.DATASET_INFO_FILENAME))
         if builder.is_credentialed():
             own.keep_closed(folder)
             own.close_tree(folder, only_if_open=True)
             for file in _of_older_versions(builder):
                 own.close(file)
+
+
+def check_beside(builder: Any, output_dir: Any = None) -> None:
+    """Require that no link is where `datasets` keeps its locks and what it has not finished.
+
+    Args:
+        builder: The builder.
+        output_dir: Where it builds; None: in the cache.
+
+    Raises:
+        CacheError: One is. It was not followed.
+    """
+    place = os.path.expanduser(str(output_dir or builder._cache_dir))
+    if not _is_local(place):
+        return
+    with in_cache(place):
+        own.check_folder(f"{place}.incomplete", may_be_link=False)
+        for lock in _locks_beside(Path(place)):
+            own.check_file(lock, writes=True)
 
 
 def begin_writing(builder: Any) -> None:
@@ -93,15 +115,19 @@ def close_locks(builder: Any) -> None:
         return
     if _is_local(builder._cache_dir_root):
         own.close(_lock(builder))
-    output = Path(builder._output_dir)
-    if _is_local(builder._output_dir) and output.parent.is_dir():
-        for lock in output.parent.iterdir():
-            if lock.name.startswith(output.name) and lock.suffix == ".lock":
-                own.close(lock)
+    if _is_local(builder._output_dir):
+        for lock in _locks_beside(Path(builder._output_dir)):
+            own.close(lock)
 
 
 def _is_local(place: str) -> bool:
     return "://" not in str(place)
+
+
+def _locks_beside(output: Path) -> list[Path]:
+    """The locks of `datasets` for a folder that it builds, and for the unfinished one."""
+    found = output.parent.iterdir() if output.parent.is_dir() else ()
+    return [file for file in found if file.suffix == ".lock" and file.name.startswith(output.name)]
 
 
 def _lock(builder: Any) -> str:

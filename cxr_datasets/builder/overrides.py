@@ -233,6 +233,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         given = dict(zip(("output_dir",), args, strict=False)) | kwargs
         check_address(given.get("output_dir"), given.get("storage_options"), self.AGREEMENT)
         check_output(*args, **kwargs)
+        closed.check_beside(self, given.get("output_dir"))
         try:
             with cached.preparing(self):
                 super().download_and_prepare(*args, **kwargs)

@@ -19,7 +19,7 @@ from cxr_datasets import wording
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import PackageError
-from cxr_datasets.export.identity import PRESENT
+from cxr_datasets.export.identity import PRESENT, package_name
 from cxr_datasets.export.manifest import Manifest
 from cxr_datasets.export.seal import sealed
 from cxr_datasets.packages import package_folder
@@ -116,11 +116,6 @@ def _unfit(file: Path, why: str) -> PackageError:
         f"at its top: YAML between two lines of ---, with {' and '.join(_NEEDED)}; with license: "
         "other also license_link. Add what is missing."
     )
-
-
-def package_name(kind: type[CxrBuilder]) -> str:
-    """Return the import name of the package that a builder is from."""
-    return kind.__module__.partition(".")[0]
 
 
 def exported_package(manifests: Sequence[Manifest]) -> str:

@@ -19,6 +19,7 @@ from cxr_datasets.export.disk import Disk
 from cxr_datasets.export.faults import told
 from cxr_datasets.export.sinks import Explaining, LocalSink, Sink, StoreSink
 from cxr_datasets.storage import addresses, durable
+from cxr_datasets.storage.clocks import time_of_change
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.faults import is_refusal
 from cxr_datasets.storage.filesystems import open_files
@@ -135,9 +136,24 @@ class Folder:
         """
         return {name: size for name, size in self.entries(folder) if size >= 0}
 
-    def names(self) -> list[str]:
-        """List all files and folders at the top, sorted."""
-        return sorted(name for name, _ in self.entries(""))
+    def names(self, folder: str = "") -> list[str]:
+        """List all that is in one folder, files or not, sorted."""
+        return sorted(name for name, _ in self.entries(folder))
+
+    def changed(self, name: str) -> float | None:
+        """When a file was last written, by the clock of the disk or store; None if it is not told.
+
+        Returns:
+            Seconds since 1970.
+        """
+        with self.explaining(name, "looked at"):
+            try:
+                if self.is_local:
+                    return os.lstat(self.place(name)).st_mtime
+                self.files.invalidate_cache()
+                return time_of_change(self.files, self.place(name))
+            except FileNotFoundError:
+                return None
 
     def read(self, name: str) -> bytes | None:
         """Read all bytes of a file; None if it is not there."""

@@ -28,6 +28,11 @@ _PARTS = {"dataset": "", "config": "", "options": "", "release": "release, ", "v
 """Parts of an identity, and what comes before a name of each in a message."""
 
 
+def package_name(kind: type[CxrBuilder]) -> str:
+    """Return the import name of the package that a builder is from."""
+    return kind.__module__.partition(".")[0]
+
+
 def versions() -> dict[str, str]:
     """Versions of the software that has a say in the bytes of a file."""
     return {"cxr-datasets": __version__, "pyarrow": version("pyarrow"), "pillow": version("pillow")}

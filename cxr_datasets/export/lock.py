@@ -2,11 +2,13 @@
 
 On a local disk, or one mounted as such, the operating system keeps the lock (`flock`): it ends with
 the process that holds it, however that ends. Elsewhere the lock is an object. Its owner writes it
-anew every few seconds, and an export that finds it old takes it over.
+anew every few seconds, and an export that finds it old takes it over. How old it is, the store
+tells: both times that are compared are the store's own.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -15,10 +17,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from cxr_datasets.errors import ExportError
-from cxr_datasets.export.folder import PRIVATE, Folder
+from cxr_datasets.export.folder import PRIVATE, UNFINISHED_FOLDER, Folder
 
 try:
     import fcntl
@@ -121,37 +124,86 @@ def _locked_by_object(folder: Folder) -> Iterator[None]:
 def _beat(folder: Folder, token: str, stop: threading.Event) -> None:
     while not stop.wait(HEARTBEAT):
         with suppress(Exception):  # the next sign of life may come through
+            if _owner(folder.read(_NAME) or b"").get("token", token) != token:
+                return  # taken over, as while this machine slept
             folder.write(_NAME, _signature(token))
 
 
 def _refuse_if_alive(folder: Folder, token: str) -> None:
-    owner = _owner(folder.read(_NAME) or b"")
-    if owner and owner.get("token") != token and _is_alive(owner):
+    content = folder.read(_NAME) or b""
+    owner = _owner(content)
+    if owner and owner["token"] != token and _is_alive(folder, owner, content):
         raise _in_use(folder, owner)
 
 
-def _is_alive(owner: dict[str, Any]) -> bool:
-    if owner["host"] == socket.gethostname() and owner["pid"] != os.getpid():
+def _is_alive(folder: Folder, owner: dict[str, Any], content: bytes) -> bool:
+    if owner["machine"] == _machine() and owner["pid"] != os.getpid():
         try:
             os.kill(owner["pid"], 0)
         except ProcessLookupError:
             return False
         except OSError:
             pass
-    return time.time() - owner["time"] < DEAD_AFTER
+    written, now = folder.changed(_NAME), _time_of_store(folder)
+    if written is None or now is None:
+        return _is_written_anew(folder, content)
+    return now - written < DEAD_AFTER
+
+
+def _time_of_store(folder: Folder) -> float | None:
+    """What a store takes for the time; None if it does not say.
+
+    The clock of this machine may be wrong by hours, and so may that of the owner of a lock.
+    """
+    name = f"{UNFINISHED_FOLDER}/clock.{secrets.token_hex(8)}"
+    folder.write(name, b"?")
+    try:
+        return folder.changed(name)
+    finally:
+        folder.remove(name)
+
+
+def _is_written_anew(folder: Folder, content: bytes) -> bool:
+    """Wait for a sign of life of the owner of a lock, where a store does not tell times."""
+    end = time.monotonic() + DEAD_AFTER
+    while time.monotonic() < end:
+        time.sleep(HEARTBEAT / 5)
+        now = folder.read(_NAME)
+        if now is None:  # it ended
+            return False
+        if now != content:
+            return True
+    return False
 
 
 def _signature(token: str) -> bytes:
-    owner = {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time(), "token": token}
+    """Who holds a lock, in other bytes each time."""
+    owner = {
+        "host": socket.gethostname(), "machine": _machine(), "pid": os.getpid(), "token": token,
+        "sign": secrets.token_hex(4),
+    }  # fmt: skip
     return json.dumps(owner).encode()
+
+
+def _machine() -> str:
+    """A text that is the same for processes that can see each other by their numbers.
+
+    Machines of a cluster, and containers, may share the name of the host.
+    """
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+    with suppress(OSError):
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return hashlib.sha256(repr(parts).encode(), usedforsecurity=False).hexdigest()[:16]
 
 
 def _owner(content: bytes) -> dict[str, Any]:
     """Read who wrote a lock; empty if nobody did, or its owner was stopped while it wrote."""
     try:
         owner = json.loads(content)
-        known = {"host": str(owner["host"]), "pid": int(owner["pid"]), "time": float(owner["time"])}
-        return {**known, "token": str(owner["token"])}
+        texts = {name: str(owner[name]) for name in ("host", "machine", "token")}
+        return {**texts, "pid": int(owner["pid"])}
     except (ValueError, KeyError, TypeError, OverflowError):
         return {}
 

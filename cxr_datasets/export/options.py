@@ -34,8 +34,8 @@ class ExportOptions:
         default=None,
         metadata={
             "help": "Address of the scheduler of a Dask cluster that writes, such as "
-            "tcp://host:8786. Its workers must see the release and the folder to write to under "
-            "the same names.",
+            "tls://host:8786. Its workers must have the same code, and see the release and the "
+            "folder to write to under the same names. Secrets go to them over TLS only.",
             "metavar": "ADDRESS",
         },
     )

@@ -1,12 +1,33 @@
-"""The progress bars of an export and of its verification."""
+"""The progress bars of an export and of its verification, and how often they are told."""
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import datasets
 from tqdm import tqdm
+
+_SECONDS_BETWEEN_SIGNS = 1.0
+
+
+def seldom(tell: Callable[[str, int], object]) -> Callable[[str, int], None]:
+    """Let a worker say how far it is about once a second: each time costs a message.
+
+    Args:
+        tell: Takes the name of a file and the number of its images written so far.
+    """
+    said = 0.0
+
+    def tell_seldom(name: str, images: int) -> None:
+        nonlocal said
+        if time.monotonic() - said >= _SECONDS_BETWEEN_SIGNS:
+            said = time.monotonic()
+            tell(name, images)
+
+    return tell_seldom
 
 
 class Bar:

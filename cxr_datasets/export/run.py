@@ -16,9 +16,9 @@ from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import CxrError, OptionError
-from cxr_datasets.export import card, croissant, workers
+from cxr_datasets.export import agreement, card, croissant, workers
 from cxr_datasets.export.folder import Folder
-from cxr_datasets.export.identity import identity, identity_key, versions
+from cxr_datasets.export.identity import identity, identity_key, package_name, versions
 from cxr_datasets.export.lock import locked
 from cxr_datasets.export.manifest import Line, Manifest, open_manifest, read_manifests
 from cxr_datasets.export.options import ExportOptions, sort_options
@@ -27,7 +27,6 @@ from cxr_datasets.export.problems import Unwritten, refuse_unwritten, save_probl
 from cxr_datasets.export.progress import Bar
 from cxr_datasets.export.proof import drop_wrong, tell_foreign
 from cxr_datasets.export.tasks import Outcome, Reader, Task
-from cxr_datasets.hooks.sending import check_address
 from cxr_datasets.packages import builder_class
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.wording import get_logger
@@ -104,7 +103,6 @@ def export(
             then lists all of them, every file without such an image is finished, and the same
             call later does only what is left.
         PackageError: The dataset's package is broken, or its card lacks what an export needs.
-        HubError: `out` is a place of the Hub that others can see, and the data are credentialed.
         CxrError: The release is broken. Finished files are kept.
         KeyboardInterrupt: It was stopped, and the message says how to go on. Finished files are
             kept.
@@ -114,8 +112,8 @@ def export(
         raise OptionError.unknown("config", config, CONFIGS)
     kind = builder_class(dataset)
     own, given = sort_options(options, kind.BUILDER_CONFIG_CLASS)
-    check_address(out, own.out_options, kind.AGREEMENT)
-    card.own_card(card.package_name(kind))  # a broken one is an error now, not after all files
+    workers.check(own)
+    card.own_card(package_name(kind))  # a broken one is an error now, not after all files
     folder = Folder(
         out, StorageOptions(own.out_options, os.fspath(out)), closed=kind.is_credentialed()
     )
@@ -140,7 +138,8 @@ def export(
         left = [file for file in chosen if file.name not in manifest.lines]
         _warn_if_there_is_no_room(folder, usual_bytes(left, builder))
         key = identity_key(header["identity"])
-        tasks = [Task(reader, folder, file, key, versions()) for file in left]
+        here = agreement.software(reader.package)
+        tasks = [Task(reader, folder, file, key, here) for file in left]
         unwritten = _write(tasks, folder, manifest, chosen, own)
         manifest.save(folder)  # in order, whatever the order in which files were finished
         _count_images(folder, manifest, chosen, builder)

@@ -17,12 +17,14 @@ from cxr_datasets.builder.pixels import Pace
 from cxr_datasets.builder.tally import Problem, Tally
 from cxr_datasets.columns import plural
 from cxr_datasets.errors import ExportError
+from cxr_datasets.export.agreement import require_same, software
 from cxr_datasets.export.folder import Folder
-from cxr_datasets.export.identity import differences, versions
+from cxr_datasets.export.identity import package_name
 from cxr_datasets.export.manifest import Line
 from cxr_datasets.export.parquet import write_file
 from cxr_datasets.export.plan import PlannedFile
 from cxr_datasets.export.problems import Unwritten
+from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.faults import is_passing
 from cxr_datasets.storage.retry import Patience, retried
 from cxr_datasets.tables import index as index_file
@@ -30,6 +32,9 @@ from cxr_datasets.tables.keys import combined
 
 ATTEMPTS_A_FILE = 4
 """How often a file is begun when a network or a store fails meanwhile."""
+
+LOST_WORKERS = 10
+"""How many workers may be lost while they write one file, before the file itself is to blame."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 2.0, 60.0
 _WHOLE_AT_ONCE = {"images": 16, "studies": 8}
@@ -55,6 +60,11 @@ class Reader:
     builder: CxrBuilder
     index: str
     arguments: dict[str, Any]
+
+    @property
+    def package(self) -> str:
+        """The dataset's package."""
+        return package_name(type(self.builder))
 
     def rows(self, first: int, end: int, threads: int | None, tally: Tally) -> Iterator[pa.Table]:
         """Read rows with their images, as `CxrBuilder.read_rows` gives them.
@@ -104,21 +114,27 @@ class Task:
         folder: The folder of the export.
         file: The file to write.
         key: Key of the export that the file belongs to.
-        versions: Versions of the software where the export began.
+        software: Versions and code where the export began, as `agreement.software` tells them.
     """
 
     reader: Reader
     folder: Folder
     file: PlannedFile
     key: str
-    versions: dict[str, str]
+    software: dict[str, str]
 
-    def run(self, progress: Progress, threads: int | None = 1) -> Outcome:
+    @property
+    def options(self) -> tuple[StorageOptions, StorageOptions]:
+        """Options of the stores that it reads and writes."""
+        return self.reader.builder.options, self.folder.options
+
+    def run(self, progress: Progress, threads: int | None = 1, who: str | None = None) -> Outcome:
         """Write the file.
 
         Args:
             progress: Is called with the number of images written so far.
             threads: Threads that decode images; None: one for each core.
+            who: What errors call the worker; None: by the name of its machine.
 
         Returns:
             Its line of the manifest; or which of its images are absent or damaged, if the options
@@ -127,7 +143,7 @@ class Task:
         Raises:
             CxrError: The file cannot be written.
         """
-        self._check_versions()
+        require_same(self.software, software(self.reader.package), who or socket.gethostname())
         patience = Patience(
             most_tries=ATTEMPTS_A_FILE, first_wait=_FIRST_WAIT, longest_wait=_LONGEST_WAIT,
             longest_in_all=math.inf, passes=_passes,
@@ -167,14 +183,6 @@ class Task:
             return {"skipped": left_out.to_pylist(), **counted}
 
         return write_file(self.folder, file.name, builder.info, tables(), self.key, counts)
-
-    def _check_versions(self) -> None:
-        changed = differences({"versions": self.versions}, {"versions": versions()})
-        if changed:
-            raise ExportError(
-                f"{socket.gethostname()} would write other bytes than the machine that began the "
-                f"export. {'; '.join(changed)}. Give all workers the same environment."
-            )
 
 
 class _ProblemsError(Exception):

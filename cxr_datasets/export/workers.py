@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Sequence
 
-from cxr_datasets.errors import ExportError, OptionError
+from cxr_datasets.errors import OptionError
+from cxr_datasets.export import local
+from cxr_datasets.export.encryption import require_encryption
 from cxr_datasets.export.options import ExportOptions
 from cxr_datasets.export.tasks import Outcome, Progress, Task
 
@@ -29,27 +31,35 @@ def write_all(
     """
     if not tasks:
         return
-    if options.dask is None and options.client is None and (options.num_proc or 1) == 1:
+    if options.client is not None or options.dask is not None:
+        from cxr_datasets.export import cluster
+
+        cluster.write_all(tasks, done, progress, options)
+    elif (options.num_proc or 1) > 1:
+        local.write_all(tasks, done, progress, options.num_proc or 1)
+    else:
         for task in tasks:
             done(task.run(progress, threads=options.num_proc))
+
+
+def check(options: ExportOptions) -> None:
+    """Check, before anything is read or written, that a cluster can and may be used.
+
+    Raises:
+        OptionError: Dask is not installed.
+        ExportError: Secrets would go to the cluster without encryption.
+    """
+    if options.client is None and options.dask is None:
         return
     try:
-        from cxr_datasets.export import cluster
+        import distributed  # noqa: F401
     except ImportError as error:
-        raise ExportError(
-            f"num_proc, dask and client need a package that is not installed ({error.name}). "
-            'Install it: pip install "cxr-datasets[dask]".'
+        raise OptionError(
+            f"dask and client need a package that is not installed ({error.name}). Install it: "
+            'pip install "cxr-datasets[dask]". num_proc needs none.'
         ) from error
-    if options.client is not None:
-        cluster.run_tasks(options.client, tasks, done, progress)
-    elif options.dask is not None:
-        with cluster.connected(options.dask) as client:
-            cluster.run_tasks(client, tasks, done, progress)
-    else:
-        stores = [tasks[0].reader.builder.options, tasks[0].folder.options]
-        processes = min(options.num_proc or 1, len(tasks))
-        with cluster.local_cluster(processes, stores) as client:
-            cluster.run_tasks(client, tasks, done, progress)
+    address = options.dask or options.client.scheduler.address
+    require_encryption([address], options)
 
 
 def refuse_in_a_starting_process() -> None:

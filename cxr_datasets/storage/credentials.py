@@ -3,13 +3,13 @@
 The options stay in memory: in the process that they were given to, and in those that it forks or
 starts. A pickle holds only a key, by which these processes find the options. There is one
 exception: a process that is being started gets the options themselves, through a pipe. A pickle
-that is written to a file, sent to another machine or hashed never holds them.
+that is written to a file, sent to another machine or hashed never holds them, but for `Handed`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -106,6 +106,25 @@ class StorageOptions:
         self.key, self._server = state["key"], state["server"]
         if state["given"]:
             sessions.keep_options(state["given"], self.key)
+
+
+class Handed:
+    """Storage options on their way to another process: a pickle of this holds them.
+
+    It must go where nobody can read it, such as over TLS. To unpickle it makes the options known.
+    """
+
+    def __init__(self, options: Sequence[StorageOptions]):
+        """Take the options that are to arrive."""
+        self._given = {each.key: each._given for each in options if each.key}
+
+    def __repr__(self) -> str:
+        return "Handed(...)"
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for key, given in self._given.items():
+            sessions.keep_options(given, key)
 
 
 def tells_user(options: Mapping[str, Any]) -> bool:

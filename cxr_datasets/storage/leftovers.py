@@ -13,7 +13,8 @@ import platform
 import shutil
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cxr_datasets.digests import short_digest
@@ -29,20 +30,38 @@ _QUIET = 60 * 60
 """Seconds after which nobody goes on with a file that others may write to without a lock."""
 
 
-def unfinished_name(path: str) -> str:
-    """Name a file that is to become another one. The name is used once.
+@contextmanager
+def unfinished_file(path: str) -> Iterator[str]:
+    """Make a file that is to become another one. What is left of it at the end is removed.
 
     Args:
         path: The other file.
+
+    Yields:
+        The path of the new file, which is empty.
     """
-    return f"{path}.{uuid.uuid4().hex}.{_machine()}{SUFFIX}"
+    name, descriptor = _new_file(path)
+    if fcntl is None:
+        os.close(descriptor)  # an open file could not be renamed
+    try:
+        yield name
+    finally:
+        with suppress(OSError):
+            os.unlink(name)
+        if fcntl is not None:
+            os.close(descriptor)
 
 
-def hold(descriptor: int) -> None:
-    """Mark a file as one that is being written, as long as it is open."""
-    if fcntl is not None:
-        with suppress(OSError):  # a disk without locks: what is left on it stays
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _new_file(path: str) -> tuple[str, int]:
+    while True:
+        name = f"{path}.{uuid.uuid4().hex}.{_machine()}{SUFFIX}"
+        descriptor = own.new_file(name)
+        if fcntl is not None:
+            with suppress(OSError):  # a disk without locks: what is left on it stays
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink or fcntl is None:
+            return name, descriptor
+        os.close(descriptor)  # another process took it for a left-over before it was locked
 
 
 def remove_unfinished(folder: str | os.PathLike[str]) -> None:

@@ -102,7 +102,7 @@ def make_folder(path: str | os.PathLike[str], closed: bool | None = None) -> lis
             os.mkdir(folder, _FOLDER if is_closed else 0o777)
     check_folder(path)
     if not os.path.isdir(path):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(path))
     return missing
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ import pyarrow as pa
 from cxr_datasets.errors import CacheError
 from cxr_datasets.storage import own
 from cxr_datasets.storage.cache import in_cache, sum_of_file
-from cxr_datasets.storage.leftovers import hold, remove_unfinished, unfinished_name
+from cxr_datasets.storage.leftovers import remove_unfinished, unfinished_file
 
 _BUFFER = 2**20
 _SEAL = struct.Struct("<8sQQ")
@@ -32,15 +32,9 @@ class Writer:
 
     def __init__(self, path: str, unfinished: str, schema: pa.Schema):
         self._path = path
-        with in_cache(path):
-            own.make_folder(Path(unfinished).parent)
-            # With its permissions, before anything is in it.
-            self._held = open(own.new_file(unfinished), "wb")  # noqa: SIM115  (closed by `close`)
-            hold(self._held.fileno())
-            # Each column of each block is a few small pieces. Unbuffered, each would be a system
-            # call.
-            self._file = pa.output_stream(unfinished, compression=None, buffer_size=_BUFFER)
-            self._writer = pa.ipc.new_file(self._file, schema)
+        # Each column of each block is a few small pieces. Unbuffered, each would be a system call.
+        self._file = pa.output_stream(unfinished, compression=None, buffer_size=_BUFFER)
+        self._writer = pa.ipc.new_file(self._file, schema)
 
     def write_table(self, table: pa.Table, max_chunksize: int | None = None) -> None:
         """Write a table, in blocks of at most so many rows."""
@@ -48,12 +42,9 @@ class Writer:
             self._writer.write_table(table, max_chunksize=max_chunksize)
 
     def close(self) -> None:
-        """Write what is left in memory; once."""
-        if self._held.closed:
-            return
-        with self._held:
-            self._writer.close()
-            self._file.close()
+        """Write what is left in memory."""
+        self._writer.close()
+        self._file.close()
 
 
 @contextmanager
@@ -63,22 +54,22 @@ def replacing(path: str, schema: pa.Schema) -> Iterator[Writer]:
     Raises:
         CacheError: There is no room, or the disk refuses it.
     """
-    remove_unfinished(Path(path).parent)
-    unfinished = unfinished_name(path)
-    writer: Writer | None = None
-    try:
-        writer = Writer(path, unfinished, schema)
-        yield writer
+    with ExitStack() as opened_files:
+        with in_cache(path):
+            own.make_folder(Path(path).parent)
+            remove_unfinished(Path(path).parent)
+            unfinished = opened_files.enter_context(unfinished_file(path))
+            writer = Writer(path, unfinished, schema)
+        try:
+            yield writer
+        except BaseException:
+            with suppress(OSError, pa.ArrowException):  # the error that ended it matters more
+                writer.close()
+            raise
         with in_cache(path):
             writer.close()
             _seal(unfinished)
             os.replace(unfinished, path)
-    finally:
-        with suppress(OSError, pa.ArrowException):  # the error that ended it matters more
-            if writer is not None:
-                writer.close()
-        with suppress(OSError):
-            Path(unfinished).unlink(missing_ok=True)
 
 
 def is_whole(path: str) -> bool:

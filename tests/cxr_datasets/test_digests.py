@@ -15,6 +15,7 @@ PACKAGES = ("cxr_datasets", "indiana_cxr", "mimic_cxr_jpg")
 PROVE = {
     "cxr_datasets/export/manifest.py": "a file of an export that another run wrote",
     "cxr_datasets/export/proof.py": "a file of an export",
+    "cxr_datasets/export/seal.py": "the card of an export, which others may have changed",
     "cxr_datasets/export/sinks.py": "a file of an export, while it is written",
     "cxr_datasets/push/contents.py": "what is sent to the Hub",
     "mimic_cxr_jpg/synthetic/release.py": "the files of an invented release",

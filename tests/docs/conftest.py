@@ -80,6 +80,5 @@ def stores(desk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
             "PHYSIONET_USERNAME": USER, "PHYSIONET_PASSWORD": PASSWORD,
             "PATH": f"{write_slurm(own / 'slurm')}:{os.environ['PATH']}",
             "DASK_JOBQUEUE__SLURM__INTERFACE": "lo",
-            "DASK_JOBQUEUE__SLURM__SCHEDULER_OPTIONS": "{'dashboard_address': ':0'}",
         }  # fmt: skip
         bucket.stop()

@@ -15,13 +15,16 @@ import json
 import threading
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import boto3
 from botocore.config import Config
+from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.utilities.utils import get_partition
 from werkzeug.serving import make_server
 
 REGION = "us-east-1"
@@ -170,6 +173,12 @@ class S3Place:
     def remove(self, path: str) -> None:
         """Remove a file."""
         self._client.delete_object(Bucket=self._bucket, Key=f"{self._prefix}/{path}")
+
+    def let_pass(self, path: str, seconds: float) -> None:
+        """Let a file have been written so much earlier."""
+        backend = s3_backends[ACCOUNT][get_partition(REGION)]
+        key = backend.buckets[self._bucket].keys[f"{self._prefix}/{path}"]
+        key.last_modified -= timedelta(seconds=seconds)
 
     def reads(self) -> Iterator[str]:
         """Paths whose bytes were asked for, in order; by their whole key."""

@@ -6,16 +6,19 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cxr_datasets.export import export
 from cxr_datasets.testing import files_under
 from tests.helpers import made_once
+
+if TYPE_CHECKING:
+    from tests.fakes.s3 import S3
 
 CONFIGS = ("images", "studies", "reports")
 ROWS = 40
@@ -77,6 +80,33 @@ def undisturbed(
 
 
 @pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
+    """S3, and no login for it in the environment."""
+    from tests.fakes.s3 import S3
+
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with S3() as s3:
+        yield s3
+
+
+@pytest.fixture
+def bucket(s3: S3, small_release: Path, tmp_path: Path) -> dict[str, Any]:
+    """Arguments of an export: its two buckets, and a login for each."""
+    release = s3.place("releases", "mimic", small_release)
+    s3.place("exports", "mimic")
+    reader = s3.user("reader", read=["releases"])
+    writer = s3.user("writer", allow=["arn:aws:s3:::exports", "arn:aws:s3:::exports/*"])
+    return {
+        "data_dir": release.url,
+        "storage_options": {"endpoint_url": s3.url, **reader},
+        "out_options": {"endpoint_url": s3.url, **writer},
+        "cache_dir": str(tmp_path / "cache"),
+    }
+
+
+@pytest.fixture(scope="session")
 def slow_command(large_release: Path, export_cache: str) -> Callable[..., list[str]]:
     """Words of the command that writes the same export as `undisturbed` to another place."""
 

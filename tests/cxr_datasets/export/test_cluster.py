@@ -1,4 +1,4 @@
-"""Several processes and clusters: the same bytes, and no file lost with a worker."""
+"""Clusters: the same bytes, and no file lost with a worker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,17 +18,19 @@ import pytest
 from distributed import Client, LocalCluster
 
 from cxr_datasets.export import ExportError, ExportSummary, export
-from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.testing import edit_table
 from tests.cxr_datasets.export.conftest import SLOW, contents, finished
-from tests.helpers import run_python
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
     """Two worker processes of some cluster, which know nothing of the test."""
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, memory_limit=0, dashboard_address=":0"
+        n_workers=2,
+        threads_per_worker=1,
+        processes=True,
+        memory_limit=0,
+        dashboard_address="127.0.0.1:0",
     ) as cluster:
         yield cluster
 
@@ -248,61 +249,3 @@ def test_workers_that_see_another_release_are_refused(
     with pytest.raises(ExportError, match="sees another release"):
         export("mimic-cxr-jpg", release, tmp_path / "out", client=client, progress=False,
                cache_dir=cache)  # fmt: skip
-
-
-def _token(options: StorageOptions) -> str:
-    """Give the token that a worker finds in the options sent to it."""
-    return options.of("s3").get("token", "unknown")
-
-
-def test_credentials_reach_the_processes_started_here_and_no_scheduler() -> None:
-    from cxr_datasets.export.cluster import local_cluster
-
-    options = StorageOptions({"token": "0badf00d"}, "s3://bucket")
-    assert b"0badf00d" not in pickle.dumps(options)
-    with local_cluster(1, [options]) as local:
-        assert local.submit(_token, options, pure=False).result() == "0badf00d"
-        local.restart()  # as after a worker was lost
-        assert local.submit(_token, options, pure=False).result() == "0badf00d"
-
-
-def test_a_script_without_a_guard_is_told_of_it(
-    small_release: Path, export_cache: str, tmp_path: Path
-) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(
-        textwrap.dedent(
-            f"""
-            from cxr_datasets.export import export
-
-            export("mimic-cxr-jpg", {str(small_release)!r}, "out", num_proc=2, progress=False,
-                   cache_dir={export_cache!r})
-            """
-        )
-    )
-    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True,
-                          timeout=60)  # fmt: skip
-    assert done.returncode == 1
-    assert 'if __name__ == "__main__":' in done.stderr
-
-
-def test_without_dask_it_says_what_to_install_and_one_process_needs_none(
-    small_release: Path, export_cache: str, tmp_path: Path
-) -> None:
-    done = run_python(
-        textwrap.dedent(
-            f"""
-            import sys
-            sys.modules["dask"] = sys.modules["distributed"] = None
-            from cxr_datasets.cli import main
-
-            words = ["export", "mimic-cxr-jpg", "--data-dir", {str(small_release)!r}, "--cache-dir",
-                     {export_cache!r}, "--out", "out"]
-            print(main([*words, "--num-proc", "2"]), main(words))
-            """
-        ),
-        cwd=tmp_path,
-        pythonpath=Path(__file__).parents[3],
-    )
-    assert done.stdout.splitlines()[-1] == "1 0", done.stderr
-    assert 'pip install "cxr-datasets[dask]"' in done.stderr

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +15,7 @@ import s3fs
 from cxr_datasets.export import ExportError, ExportSummary, export, verify
 from cxr_datasets.testing import files_under
 from tests.fakes.s3 import S3
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
-    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with S3() as s3:
-        yield s3
-
-
-@pytest.fixture
-def bucket(s3: S3, small_release: Path, tmp_path: Path) -> dict[str, Any]:
-    """Arguments of an export: its two buckets, and a login for each."""
-    release = s3.place("releases", "mimic", small_release)
-    s3.place("exports", "mimic")
-    reader = s3.user("reader", read=["releases"])
-    writer = s3.user("writer", allow=["arn:aws:s3:::exports", "arn:aws:s3:::exports/*"])
-    return {
-        "data_dir": release.url,
-        "storage_options": {"endpoint_url": s3.url, **reader},
-        "out_options": {"endpoint_url": s3.url, **writer},
-        "cache_dir": str(tmp_path / "cache"),
-    }
+from tests.processes import descendants
 
 
 def write(bucket: dict[str, Any], out: str | Path, **more: Any) -> ExportSummary:
@@ -49,11 +29,34 @@ def stored(bucket: dict[str, Any], out: str) -> dict[str, bytes]:
     return {name.removeprefix(f"{root}/"): files.cat_file(name) for name in files.find(root)}
 
 
+@contextmanager
+def others_look(shown: dict[str, bytes]) -> Iterator[None]:
+    """Note the words and the environment of all processes that are started in the block."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.1):
+            for child in descendants(os.getpid()):
+                for name in (f"/proc/{child}/cmdline", f"/proc/{child}/environ"):
+                    with suppress(OSError):
+                        shown[name] = Path(name).read_bytes()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_two_processes_write_into_a_bucket_what_one_writes_on_a_disk(
     bucket: dict[str, Any], tmp_path: Path
 ) -> None:
     out = "s3://exports/mimic/out"
-    summary = write(bucket, out, num_proc=2)
+    shown: dict[str, bytes] = {}
+    with others_look(shown):
+        summary = write(bucket, out, num_proc=2)
     assert summary.written == summary.files > 3
     write(bucket, tmp_path / "out", out_options=None)
     local = {
@@ -64,7 +67,9 @@ def test_two_processes_write_into_a_bucket_what_one_writes_on_a_disk(
     found = stored(bucket, out)
     assert found == local
     secrets = [bucket[name]["secret"].encode() for name in ("storage_options", "out_options")]
-    assert not any(secret in content for content in found.values() for secret in secrets)
+    assert len([name for name in shown if name.endswith("cmdline")]) >= 2
+    contents = [*found.values(), *shown.values()]
+    assert not any(secret in content for content in contents for secret in secrets)
     assert write(bucket, out).written == 0
 
 

@@ -23,11 +23,13 @@ def test_jobs_of_slurm_write_the_same_bytes(
     with (
         SLURMCluster(
             cores=1, memory="2GB", walltime="00:10:00", interface="lo", local_directory=tmp_path,
-            scheduler_options={"dashboard_address": ":0"},
+            scheduler_options={"dashboard_address": "127.0.0.1:0"}, security=True,
+            shared_temp_directory=str(tmp_path),
         ) as cluster,
         Client(cluster) as client,
     ):  # fmt: skip
         cluster.scale(jobs=2)
+        client.wait_for_workers(1, timeout=60)
         summary = export("mimic-cxr-jpg", large_release, tmp_path / "out", client=client,
                          progress=False, cache_dir=export_cache, **SLOW)  # type: ignore[arg-type]  # fmt: skip
     assert summary.written == summary.files

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def test_other_options_are_refused_in_a_store_too(
 
 
 def left_lock(memory: Any, **owner: Any) -> None:
-    known = {"host": "elsewhere", "pid": 4, "time": time.time(), "token": "1"}
+    known = {"host": "elsewhere", "machine": "another", "pid": 4, "token": "1"}
     memory.pipe_file("/bucket/out/.cxr/lock", json.dumps({**known, **owner}).encode())
 
 
@@ -129,11 +129,12 @@ def test_the_lock_of_a_dead_owner_is_taken_over(
 ) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    for owner in (
-        {"time": time.time() - lock.DEAD_AFTER - 1},  # no sign of life from elsewhere
-        {"host": socket.gethostname(), "pid": dead.pid},  # known to be dead
+    for owner, age in (
+        ({}, lock.DEAD_AFTER + 1),  # no sign of life from elsewhere
+        ({"machine": lock._machine(), "pid": dead.pid}, 0),  # known to be dead
     ):
         left_lock(memory, **owner)
+        memory.store["/bucket/out/.cxr/lock"].modified -= timedelta(seconds=age)
         write(small_release, "memory://bucket/out", export_cache)
         assert not memory.exists("/bucket/out/.cxr/lock")
 
@@ -145,7 +146,7 @@ def test_an_owner_at_work_gives_signs_of_life(memory: Any, monkeypatch: pytest.M
         first = json.loads(memory.cat_file("/bucket/out/.cxr/lock"))
         time.sleep(0.2)
         later = json.loads(memory.cat_file("/bucket/out/.cxr/lock"))
-    assert later["time"] > first["time"]
+    assert later["sign"] != first["sign"]
     assert later["token"] == first["token"]
     assert first["pid"] == os.getpid()
     assert not memory.exists("/bucket/out/.cxr/lock")

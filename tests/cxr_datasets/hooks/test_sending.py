@@ -91,7 +91,6 @@ FILES = {
     "save_to_disk of splits": "splits.save_to_disk('hf://datasets/alice/public/folder')",
     "to_csv with a token":
         "rows.to_csv('hf://datasets/bob/public/a.csv', storage_options={'token': bob})",
-    "an export": "export(*credentialed, 'hf://datasets/alice/public/out', config='reports')",
     "a builder": "built.download_and_prepare('hf://datasets/alice/public/built')",
     "a builder, by name": "built.download_and_prepare("
         "output_dir='hf://datasets/alice/public', file_format='parquet')",
@@ -107,7 +106,6 @@ SETTING = """
 import datasets, logging
 import indiana_cxr, mimic_cxr_jpg
 from cxr_datasets.errors import CxrError
-from cxr_datasets.export import export
 
 options = dict(data_dir=release, cache_dir="cache")
 splits = datasets.load_dataset("mimic_cxr_jpg", "reports", **options)
@@ -123,7 +121,6 @@ things = dict(
     Dataset=rows, DatasetDict=splits, IterableDataset=stream, IterableDatasetDict=streams
 )
 
-credentialed = ("mimic-cxr-jpg", release)
 built = datasets.load_dataset_builder("mimic_cxr_jpg", "reports", **options)
 
 def saved(rows):

@@ -7,65 +7,77 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from cxr_datasets.storage.leftovers import SUFFIX, hold, remove_unfinished, unfinished_name
+from cxr_datasets.storage.leftovers import SUFFIX, remove_unfinished, unfinished_file
+from cxr_datasets.testing import files_under
 
-HOLD = """
+WRITE = """
 import sys
-from cxr_datasets.storage.leftovers import hold
+from pathlib import Path
+from cxr_datasets.storage.leftovers import unfinished_file
 
-file = open(sys.argv[1], "xb")
-hold(file.fileno())
-file.write(b"a report")
-file.flush()
-print("held", flush=True)
-sys.stdin.read()
+with unfinished_file(sys.argv[1]) as name:
+    Path(name).write_bytes(b"a report")
+    print(name, flush=True)
+    sys.stdin.read()
 """
 
 
 @pytest.fixture
-def unfinished(tmp_path: Path) -> Path:
-    return Path(unfinished_name(str(tmp_path / "texts.arrow")))
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "texts.arrow")
 
 
-@pytest.fixture
-def writer(unfinished: Path) -> Iterator[subprocess.Popen[str]]:
-    program = [sys.executable, "-c", HOLD, str(unfinished)]
+def test_what_a_living_process_writes_stays_and_what_a_killed_one_left_goes(path: str) -> None:
     with subprocess.Popen(
-        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        yield process
-        process.kill()
-
-
-def test_what_a_living_process_writes_stays_and_what_a_killed_one_left_goes(
-    writer: subprocess.Popen[str], unfinished: Path
-) -> None:
-    remove_unfinished(unfinished.parent)
-    assert unfinished.read_bytes() == b"a report"
-    writer.send_signal(signal.SIGKILL)
-    writer.wait()
+        [sys.executable, "-c", WRITE, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    ) as writer:  # fmt: skip
+        assert writer.stdout is not None
+        unfinished = Path(writer.stdout.readline().strip())
+        remove_unfinished(unfinished.parent)
+        assert unfinished.read_bytes() == b"a report"
+        writer.send_signal(signal.SIGKILL)
     remove_unfinished(unfinished.parent)
     assert not unfinished.exists()
 
 
-def test_what_this_process_writes_stays(unfinished: Path) -> None:
-    with unfinished.open("xb") as file:
-        hold(file.fileno())
-        remove_unfinished(unfinished.parent)
-        assert unfinished.exists()
+def test_what_this_process_writes_stays_until_it_has_its_name(path: str) -> None:
+    with unfinished_file(path) as name:
+        Path(name).write_bytes(b"a report")
+        remove_unfinished(Path(name).parent)
+        os.replace(name, path)
+    assert Path(path).read_bytes() == b"a report"
+    assert files_under(Path(path).parent) == ["texts.arrow"]
 
 
-def test_what_another_machine_left_stays_for_an_hour(unfinished: Path) -> None:
+def test_what_was_given_up_is_removed_at_once(path: str) -> None:
+    with pytest.raises(KeyboardInterrupt), unfinished_file(path):
+        raise KeyboardInterrupt
+    assert files_under(Path(path).parent) == []
+
+
+def test_many_may_write_and_clear_at_the_same_moment(path: str) -> None:
+    def write(number: int) -> None:
+        for _ in range(50):
+            remove_unfinished(Path(path).parent)
+            with unfinished_file(path) as name:
+                os.replace(name, path)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert files_under(Path(path).parent) == ["texts.arrow"]
+
+
+def test_what_another_machine_left_stays_for_an_hour(path: str) -> None:
     """A lock may hold on one machine alone."""
-    first, _, last = unfinished.name.rpartition(SUFFIX)[0].rpartition(".")
-    other = unfinished.with_name(f"{first}.{last[::-1]}{SUFFIX}")
+    with unfinished_file(path) as name:
+        first, _, last = name.removesuffix(SUFFIX).rpartition(".")
+    other = Path(f"{first}.{last[::-1]}{SUFFIX}")
     for minutes, stays in ((0, True), (59, True), (61, False)):
         other.write_bytes(b"a report")
         then = time.time() - 60 * minutes

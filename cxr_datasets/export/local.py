@@ -1,0 +1,276 @@
+"""Files written by processes of this machine, which are told what to do through pipes.
+
+No socket is opened, so no other user of the machine can reach a process. That is why processes are
+spawned: a fork server listens on a socket, which in some versions of Python everybody can reach.
+A pool of the standard library would end with the first process that is lost.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from cxr_datasets.errors import CxrError, ExportError
+from cxr_datasets.export.progress import seldom
+from cxr_datasets.export.tasks import LOST_WORKERS, Outcome, Progress, Task
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.wording import get_logger, said
+
+_READY, _WRITTEN, _DONE, _FAILED = "ready", "written", "done", "failed"
+"""What a process says: it has begun, is so far in a file, is done with it, or cannot write it."""
+
+_SECONDS_TO_END = 3.0
+"""How long a process may take to remove its unfinished file, before it is killed."""
+
+_logger = get_logger(__name__)
+
+
+def write_all(
+    tasks: Sequence[Task], done: Callable[[Outcome], None], progress: Progress, processes: int
+) -> None:
+    """Let processes of one thread each write files; start them, and end them after the last file.
+
+    Args:
+        tasks: One for each file. Options of their stores go to the processes through a pipe.
+        done: Is called with what came of each file.
+        progress: Is called with the name of a file and the number of its images written so far.
+        processes: How many are started.
+
+    Raises:
+        CxrError: A file cannot be written.
+        ExportError: Processes cannot be started, or many were lost while they wrote one file.
+    """
+    waiting, left, lost = deque(tasks), len(tasks), Counter[str]()
+    options = tasks[0].options
+    with _crew() as crew:
+        for _ in range(min(processes, len(tasks))):
+            crew.append(_Worker(options))
+        while left:
+            for worker in _heard_from(crew):
+                heard = worker.hears()
+                if heard is None:
+                    crew.remove(worker)
+                    _note_loss(worker, lost, processes)
+                    if worker.task is not None:
+                        waiting.appendleft(worker.task)
+                    crew.append(_Worker(options))
+                    continue
+                what, result = heard
+                if what == _WRITTEN:
+                    progress(*result)
+                    continue
+                if what == _FAILED:
+                    error, told = result
+                    raise error from told
+                if what == _DONE:
+                    left -= 1
+                    done(result)
+                worker.is_ready = True
+                worker.begin(waiting.popleft() if waiting else None)
+
+
+class _Worker:
+    """A process, the pipe that its tasks go into, and the pipe that it answers through.
+
+    Each process has pipes of its own: one that is killed in the middle of a word blocks no other.
+
+    Attributes:
+        task: The file it is writing.
+        is_ready: Whether it has begun.
+    """
+
+    def __init__(self, options: Sequence[StorageOptions]):
+        """Start it.
+
+        Raises:
+            ExportError: The system gives no more processes or no memory for one.
+        """
+        self.task: Task | None = None
+        self.is_ready = False
+        context = multiprocessing.get_context("spawn")
+        inbox, self._inbox = context.Pipe(duplex=False)
+        self.answers, answers = context.Pipe(duplex=False)
+        self._process = context.Process(
+            target=_serve, args=(inbox, answers, tuple(options)), daemon=True, name="cxr-export"
+        )
+        try:
+            with _ctrl_c_waits():
+                self._process.start()
+        except OSError as error:
+            raise ExportError(
+                f"The system starts no further process for num_proc: {said(error)}. Give a "
+                "smaller number, or end other programs, and run the same command again."
+            ) from error
+        finally:
+            inbox.close()
+            answers.close()
+
+    def begin(self, task: Task | None) -> None:
+        """Give it a file to write; None: there is nothing more to do."""
+        self.task = task
+        if task is None:
+            self._inbox.close()
+        else:
+            with suppress(BrokenPipeError):  # it was lost just now, which its answers will tell
+                self._inbox.send(task)
+
+    def hears(self) -> tuple[str, Any] | None:
+        """Wait for what it says next; None: it ended."""
+        try:
+            return self.answers.recv()
+        except (EOFError, OSError):  # the pipe ends between two words or within one
+            return None
+
+    def interrupt(self) -> None:
+        """Ask it to end at once and to remove its unfinished file."""
+        with suppress(OSError):
+            self._inbox.close()
+        self._process.terminate()
+
+    def end(self, limit: float) -> str:
+        """Wait until it has ended, and kill it if it does not.
+
+        Args:
+            limit: When it is killed, as `time.monotonic` counts.
+
+        Returns:
+            How it ended: `signal 9`, `exit code 1`.
+        """
+        self._process.join(max(0, limit - time.monotonic()))
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self.answers.close()
+        code = self._process.exitcode or 0
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+@contextmanager
+def _crew() -> Iterator[list[_Worker]]:
+    """Give a list for the processes; those in it are ended with the block, whatever ends it."""
+    crew: list[_Worker] = []
+    try:
+        yield crew
+    except BaseException:
+        for worker in crew:
+            worker.interrupt()
+        raise
+    finally:
+        limit = time.monotonic() + _SECONDS_TO_END
+        for worker in crew:
+            worker.end(limit)
+
+
+def _heard_from(crew: Sequence[_Worker]) -> list[_Worker]:
+    """Wait until some processes said something or ended."""
+    by_pipe = {worker.answers: worker for worker in crew if worker.task or not worker.is_ready}
+    return [by_pipe[pipe] for pipe in wait(list(by_pipe))]  # type: ignore[index]
+
+
+def _note_loss(worker: _Worker, lost: Counter[str], processes: int) -> None:
+    """Count a process that ended before its time.
+
+    Raises:
+        ExportError: Nothing says that another one would do better.
+    """
+    how = worker.end(time.monotonic() + _SECONDS_TO_END)
+    if not worker.is_ready and how.startswith("exit"):
+        raise ExportError(
+            f"A process that num_proc={processes} started ended before it could write ({how}). Its "
+            "own error stands above. Mend that, or run the same command without num_proc."
+        )
+    what = worker.task.file.name if worker.task else "its first file"
+    lost[what] += 1
+    if lost[what] >= LOST_WORKERS:
+        raise ExportError(
+            f"{what} was given up: {LOST_WORKERS} processes that began it were lost, the last one "
+            f"by {how}. The machine may lack memory: each process needs up to 700 MB. Run the same "
+            "command again, with a smaller num_proc: it goes on with the files that are not there "
+            "yet."
+        )
+    _logger.warning(
+        "1 of %d processes was lost (%s) while it wrote %s. Another one writes it.",
+        processes, how, what,
+    )  # fmt: skip
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Let processes that are started in the block not see Ctrl-C, from their first moment on.
+
+    A terminal sends it to all processes; the one that started the others ends them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # to start it would end the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(inbox: Connection, answers: Connection, options: Sequence[StorageOptions]) -> None:
+    """Write one file after another; what a started process does.
+
+    Args:
+        inbox: Gives the tasks, until it is closed.
+        answers: Takes what is to be said.
+        options: Storage options; to unpickle them was enough.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows; elsewhere it is blocked already
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    threading.Thread(target=_end_with_parent, daemon=True, name="cxr-parent").start()
+    answers.send((_READY, None))
+    tell = seldom(lambda *written: answers.send((_WRITTEN, written)))
+    while True:
+        try:
+            received = inbox.recv_bytes()
+        except EOFError:
+            return
+        try:
+            answer: tuple[str, Any] = (_DONE, pickle.loads(received).run(tell))
+        except Exception as error:
+            answer = (_FAILED, _portable(error))
+        answers.send(answer)
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone, even if that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+class _ToldError(Exception):
+    """Where in another process an error was raised; the text is a traceback."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+def _portable(error: Exception) -> tuple[Exception, _ToldError | None]:
+    """Make of an error what can be sent: ours as it is, a fault in code with its traceback."""
+    if isinstance(error, CxrError):
+        told = None
+    else:
+        told = _ToldError("".join(traceback.format_exception(error)))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__} in a process of num_proc"), told
+    return error, told

@@ -1,0 +1,205 @@
+"""Processes of `num_proc`: no door for others, no file lost with one, none left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cxr_datasets.errors import OptionError
+from cxr_datasets.export import ExportError, local
+from tests.cxr_datasets.export.conftest import contents, finished, started
+from tests.processes import descendants, doors, is_running
+
+WITHOUT_DASK = """
+import sys
+sys.modules["dask"] = sys.modules["distributed"] = None
+from cxr_datasets.cli import main
+sys.exit(main())
+"""
+
+
+@dataclass
+class Watched:
+    """What was seen of an export by two processes, one of which was killed meanwhile."""
+
+    out: Path
+    code: int = -1
+    said: str = ""
+    processes: set[int] = field(default_factory=set)
+    doors: set[str] = field(default_factory=set)
+    killed: int = 0
+
+
+def workers(pid: int) -> list[int]:
+    """The processes that write; there is one more, which looks after what they share."""
+    found = []
+    for child in descendants(pid):
+        with suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+    return found
+
+
+@pytest.fixture(scope="module")
+def watched(
+    large_release: Path, export_cache: str, tmp_path_factory: pytest.TempPathFactory,
+    slow_command: Callable[..., list[str]],
+) -> Watched:  # fmt: skip
+    found = Watched(tmp_path_factory.mktemp("watched") / "out")
+    words = slow_command(found.out, "--num-proc", "2", "--no-progress")[1:]
+    process = started([sys.executable, "-c", WITHOUT_DASK, *words])
+    while process.poll() is None:
+        tree = [process.pid, *descendants(process.pid)]
+        found.processes |= set(tree)
+        found.doors |= doors(tree)
+        if not found.killed and finished(found.out):
+            found.killed = workers(process.pid)[0]
+            os.kill(found.killed, signal.SIGKILL)
+        time.sleep(0.1)
+    found.said, found.code = process.communicate()[1], process.returncode
+    return found
+
+
+def test_no_socket_listens_while_processes_write_and_dask_is_not_needed(watched: Watched) -> None:
+    assert watched.code == 0, watched.said
+    assert watched.doors == set()
+    assert len(watched.processes) >= 4  # the command, two that write, one in place of the killed
+
+
+LISTENERS = {
+    "tcp": "socket.socket(socket.AF_INET); s.bind(('127.0.0.1', 0)); s.listen()",
+    "tcp6": "socket.socket(socket.AF_INET6); s.bind(('::1', 0)); s.listen()",
+    "udp": "socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 0))",
+    "unix": "socket.socket(socket.AF_UNIX); s.bind('door'); s.listen()",
+    "unix @": "socket.socket(socket.AF_UNIX); s.bind(f'\\0cxr-{os.getpid()}'); s.listen()",
+}
+
+
+@pytest.mark.parametrize("kind", LISTENERS)
+def test_a_socket_that_others_can_reach_would_be_seen(kind: str, tmp_path: Path) -> None:
+    if kind == "tcp6":
+        try:
+            socket.socket(socket.AF_INET6).bind(("::1", 0))
+        except OSError:
+            pytest.skip("no IPv6 on this machine")
+    code = f"import os, socket, sys; s = {LISTENERS[kind]}; print(); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", code], cwd=tmp_path, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        (door,) = doors([process.pid])
+        process.communicate(b"")
+    assert door.startswith(kind)
+
+
+def test_a_killed_process_loses_no_file_and_is_told(watched: Watched, undisturbed: Path) -> None:
+    assert watched.killed
+    assert contents(watched.out) == contents(undisturbed)
+    assert "1 of 2 processes was lost (signal 9) while it wrote images/" in watched.said
+    assert "Traceback" not in watched.said
+
+
+def test_no_process_is_left(watched: Watched) -> None:
+    assert [pid for pid in watched.processes if is_running(pid)] == []
+
+
+class Odd:
+    """Stands for a task; its process does something odd in place of writing a file."""
+
+    file = SimpleNamespace(name="images/odd.parquet")
+    options = ()
+
+    def __init__(self, what: str):
+        self.what = what
+
+    def run(self, tell: Callable[[str, int], None]) -> Any:
+        class NowhereElseError(Exception):
+            """Cannot be pickled: its class is in no module."""
+
+        if self.what == "dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.what == "raises":
+            raise NowhereElseError("something")
+        tell(self.file.name, 3)
+        return self.what
+
+
+def results(*tasks: Odd) -> Iterator[Any]:
+    found: list[Any] = []
+    local.write_all(tasks, found.append, lambda *written: found.append(written), 1)  # type: ignore[arg-type]
+    yield from found
+
+
+def test_a_file_that_takes_its_process_down_again_and_again_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert local.LOST_WORKERS == 10
+    monkeypatch.setattr(local, "LOST_WORKERS", 2)
+    with pytest.raises(ExportError, match=r"odd\.parquet was given up: 2 processes .* signal 9"):
+        next(results(Odd("dies")))
+    assert [record.message for record in caplog.records] == [
+        "1 of 1 processes was lost (signal 9) while it wrote images/odd.parquet. Another one "
+        "writes it."
+    ]
+
+
+def test_a_fault_in_a_process_is_told_with_its_traceback_and_progress_arrives() -> None:
+    with pytest.raises(RuntimeError, match="NowhereElseError in a process") as caught:
+        next(results(Odd("raises")))
+    assert "in run" in str(caught.value.__cause__)
+    assert list(results(Odd("writes"))) == [("images/odd.parquet", 3), "writes"]
+
+
+def test_a_system_that_starts_no_process_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.util.spawnv_passfds", refuse)
+    with pytest.raises(ExportError, match=r"no further process for num_proc: Resource temporarily"):
+        next(results(Odd("writes")))
+
+
+def test_a_script_without_a_guard_is_told_of_it(
+    small_release: Path, export_cache: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            from cxr_datasets.export import export
+
+            export("mimic-cxr-jpg", {str(small_release)!r}, "out", num_proc=2, rows_per_file=10,
+                   progress=False, cache_dir={export_cache!r})
+            """
+        )
+    )
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=60)  # fmt: skip
+    assert done.returncode == 1
+    assert 'if __name__ == "__main__":' in done.stderr
+    assert "num_proc=2 started ended before it could write (exit code 1)" in done.stderr
+
+
+def test_a_missing_dask_is_an_option_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cxr_datasets.export import workers
+    from cxr_datasets.export.options import ExportOptions
+
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(OptionError, match=r"pip install \"cxr-datasets\[dask\]\""):
+        workers.check(ExportOptions(dask="tls://host:8786"))
+    workers.check(ExportOptions(num_proc=2))

@@ -1,0 +1,78 @@
+"""Workers of a Dask cluster, each a program of its own, with other code or none if need be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+_BEGIN = """
+import os, sys, time
+from distributed.cli.dask_worker import main
+
+class Missing:
+    def find_spec(self, name, *_):
+        if name in {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+if "cxr_datasets" not in {missing!r}:
+    import cxr_datasets.export
+while {gate!r} and not os.path.exists({gate!r}):
+    time.sleep(0.02)
+sys.exit(main())
+"""
+
+
+class Worker:
+    """A worker of one thread; it ends with the block.
+
+    Attributes:
+        process: The program.
+    """
+
+    def __init__(
+        self,
+        *words: str,
+        folder: Path,
+        code: Path | None = None,
+        missing: tuple[str, ...] = (),
+        gate: Path | None = None,
+        **environment: str,
+    ):
+        """Start it.
+
+        Args:
+            *words: Of the command `dask worker`: the scheduler's address, and more.
+            folder: For its files.
+            code: A checkout whose packages it imports; None: those of the tests.
+            missing: Packages that it lacks.
+            gate: A file; it joins when this is there.
+            **environment: Variables it has beyond ours.
+        """
+        program = _BEGIN.format(missing=missing, gate=str(gate) if gate else "")
+        quiet = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60",
+                 "--local-directory", str(folder)]  # fmt: skip
+        variables = {**os.environ, **environment}
+        if code is not None:
+            variables["PYTHONPATH"] = str(code)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", program, *words, *quiet], cwd=folder, env=variables,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
