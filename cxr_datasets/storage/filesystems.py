@@ -214,6 +214,8 @@ def _unknown(address: str, name: str, error: Exception) -> str:
             f'pip install "cxr-datasets[{_EXTRAS[name]}]".'
         )
     if isinstance(error, ImportError):
-        package = wording.said_of_import(error)
+        # fsspec's own list says what to install.
+        listed = fsspec.registry.known_implementations.get(name, {}).get("err")
+        package = listed or wording.said_of_import(error)
         return f"{where} needs a package that is not installed: {package}."
     return f"{where} is of no protocol that fsspec knows. Check what comes before '://'."
