@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import fsspec
 from fsspec.asyn import reset_lock
 from fsspec.core import url_to_fs
+from fsspec.registry import known_implementations
 
 from cxr_datasets import wording
 from cxr_datasets.errors import StoreError
@@ -178,7 +179,7 @@ def _unknown(address: str, name: str, error: Exception) -> str:
         )
     if isinstance(error, ImportError):
         # fsspec's own list says what to install.
-        listed = fsspec.registry.known_implementations.get(name, {}).get("err")
+        listed = known_implementations.get(name, {}).get("err")
         package = listed or wording.said_of_import(error)
         return f"{where} needs a package that is not installed: {package}."
     return f"{where} is of no protocol that fsspec knows. Check what comes before '://'."

@@ -53,7 +53,7 @@ def cxr(words: list[str], installed: Path) -> subprocess.CompletedProcess[str]:
     [
         (["export", "absent-cxr", "--help"], ["absent-cxr", "absent_cxr.absent_cxr:AbsentCxr"]),
         (["export", "absent-cxr", "--data-dir", "a", "--out", "b"], ["ModuleNotFoundError"]),
-        (["export", "failing-cxr", "--help"], ["failing_cxr:FailingCxr", "OSError"]),
+        (["export", "failing-cxr", "--help"], ["failing_cxr:FailingCxr", "RuntimeError"]),
         (["export", "no-class-cxr", "--help"], ["no_class_cxr", "names no class"]),
         (["synthesize", "absent-cxr", "out"], ["absent-cxr", "absent_cxr.synthetic"]),
         (["synthesize", "bare-cxr", "--help"], ["bare-cxr", "bare_cxr.synthetic"]),
