@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext
 from typing import Any
 
 from cxr_datasets.errors import CxrError, ExportError
@@ -99,23 +100,22 @@ class _Worker:
         """
         self.task: Task | None = None
         self.is_ready = False
-        context = multiprocessing.get_context("spawn")
-        inbox, self._inbox = context.Pipe(duplex=False)
-        self.answers, answers = context.Pipe(duplex=False)
-        self._process = context.Process(
-            target=_serve, args=(inbox, answers, tuple(options)), daemon=True, name="cxr-export"
-        )
         try:
-            with _ctrl_c_waits():
-                self._process.start()
+            self._start(multiprocessing.get_context("spawn"), tuple(options))
         except OSError as error:
             raise ExportError(
                 f"The system starts no further process for num_proc: {said(error)}. Give a "
                 "smaller number, or end other programs, and run the same command again."
             ) from error
-        finally:
-            inbox.close()
-            answers.close()
+
+    def _start(self, context: SpawnContext, options: tuple[StorageOptions, ...]) -> None:
+        inbox, self._inbox = context.Pipe(duplex=False)
+        self.answers, answers = context.Pipe(duplex=False)
+        self._process = context.Process(
+            target=_serve, args=(inbox, answers, options), daemon=True, name="cxr-export"
+        )
+        with inbox, answers, _ctrl_c_waits():  # these ends are the process's
+            self._process.start()
 
     def begin(self, task: Task | None) -> None:
         """Give it a file to write; None: there is nothing more to do."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from cxr_datasets.errors import OptionError
 from cxr_datasets.export import local
@@ -46,7 +47,7 @@ def check(options: ExportOptions) -> None:
     """Check, before anything is read or written, that a cluster can and may be used.
 
     Raises:
-        OptionError: Dask is not installed.
+        OptionError: Dask is not installed, or the client is none.
         ExportError: Secrets would go to the cluster without encryption.
     """
     if options.client is None and options.dask is None:
@@ -58,8 +59,13 @@ def check(options: ExportOptions) -> None:
             f"dask and client need a package that is not installed ({error.name}). Install it: "
             'pip install "cxr-datasets[dask]". num_proc needs none.'
         ) from error
-    address = options.dask or options.client.scheduler.address
-    require_encryption([address], options)
+    scheduler: Any = getattr(options.client, "scheduler", None)
+    if options.client is not None and scheduler is None:
+        raise OptionError(
+            f"client={type(options.client).__name__} is no Dask client that is connected. Give a "
+            "distributed.Client that is open, or the address of its scheduler as dask=."
+        )
+    require_encryption([options.dask or scheduler.address], options)
 
 
 def refuse_in_a_starting_process() -> None:

@@ -12,6 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from fsspec.implementations.http import HTTPFileSystem
 
+from cxr_datasets import limits
 from cxr_datasets._version import __version__
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.addresses import shown
@@ -20,6 +21,7 @@ from cxr_datasets.storage.faults import status
 from cxr_datasets.storage.logins import Login, find_login, host_of, ways_to_log_in
 from cxr_datasets.storage.origins import session_opener
 from cxr_datasets.storage.pages import A_PAGE, PageError, refuse_page
+from cxr_datasets.storage.requests import answer_limit
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.sites import site_of
 
@@ -127,7 +129,9 @@ class WebFiles(HTTPFileSystem):
         # the user's headers replace ours.
         given = {**client.get("headers", {}), **options.get("headers", {})}
         options["headers"] = {**own, **{name.title(): given[name] for name in given}}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=SILENCE)
+        timeout = aiohttp.ClientTimeout(
+            total=limits.LONGEST_REQUEST, sock_connect=30, sock_read=SILENCE
+        )
         cookies = {
             **(site.cookies if site and self._login else {}),
             **client.get("cookies", {}),
@@ -151,6 +155,7 @@ class WebFiles(HTTPFileSystem):
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> Any:
         """List a folder, by the name with a final slash, which avoids a redirect."""
+        answer_limit.set(limits.LARGEST_PAGE)
         found = await super()._ls(f"{url.rstrip('/')}/", detail, **kwargs)
         if detail:
             return [{**entry, "name": unquote(entry["name"])} for entry in found]

@@ -19,7 +19,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from cxr_datasets import limits
 from cxr_datasets.errors import ReportsError
+from cxr_datasets.limits import TooLargeError, check_limit
+from cxr_datasets.storage.zip_members import Guarded
 from mimic_cxr_jpg.reports.archived import (
     Bytes,
     Numbers,
@@ -94,8 +97,10 @@ def read_directory(archive: memoryview, address: str) -> Directory:
     Raises:
         ReportsError: It is no zip archive, is truncated, is one part of several, or a member's
             name leads outside it.
+        TooLargeError: Its directory is beyond a limit.
     """
     end = _find_end(archive, address)
+    check_limit(end.size, limits.LARGEST_DIRECTORY)
     entries = archive[end.directory : end.directory + end.size]
     columns = read_entries(entries, end.entries, end.before)
     if columns is None:
@@ -212,6 +217,7 @@ def read_entries(directory: memoryview, count: int, before: int = 0) -> dict[str
     """
     found = (match.start() for match in re.finditer(re.escape(_ENTRY_MARK), directory))
     starts = np.fromiter(found, np.int64)
+    check_limit(len(starts), limits.MOST_MEMBERS)
     data = np.frombuffer(directory, np.uint8)
     if _differ(len(starts), count) or len(starts) == 0 or starts[-1] + _ENTRY_SIZE > len(data):
         return None
@@ -257,8 +263,10 @@ def _by_zipfile(archive: memoryview, end: _End, address: str) -> dict[str, pa.Ar
     # Without the comment, in which it would look for the end, and without what follows it.
     record = bytes(archive[end.at : end.at + _END.size - 2]) + bytes(2)
     try:
-        with zipfile.ZipFile(io.BytesIO(b"".join([archive[: end.at], record]))) as file:
+        with zipfile.ZipFile(Guarded(_Joined(archive[: end.at], record))) as file:
             infos = file.infolist()
+    except TooLargeError:
+        raise
     except _DAMAGE:
         raise damaged(address, "its table of members is damaged") from None
     if _differ(len(infos), end.entries):
@@ -278,6 +286,36 @@ def _by_zipfile(archive: memoryview, end: _End, address: str) -> dict[str, pa.Ar
         return {name: pa.array(values, kind) for name, values, kind in columns}
     except (pa.ArrowInvalid, OverflowError):
         raise damaged(address, "its table of members is damaged") from None
+
+
+class _Joined(io.RawIOBase):
+    """The bytes of an archive and an end of our own, as one file, without a copy of the archive."""
+
+    def __init__(self, archive: memoryview, end: bytes):
+        self._archive, self._end, self._at = archive, end, 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        whole = len(self._archive) + len(self._end)
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: whole}[whence]
+        if start + offset < 0:
+            raise OSError("before the beginning")
+        self._at = start + offset
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        whole = len(self._archive) + len(self._end)
+        stop = whole if size < 0 else min(whole, self._at + size)
+        border = len(self._archive)
+        content = bytes(self._archive[self._at : stop])
+        content += self._end[max(0, self._at - border) : max(0, stop - border)]
+        self._at += len(content)
+        return content
 
 
 def _is_link(info: zipfile.ZipInfo) -> bool:

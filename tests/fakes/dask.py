@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster, each a program of its own, with other code or none if need be."""
+"""Workers and schedulers of Dask, each a program of its own, with other code or none if need be."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import TracebackType
 
 _BEGIN = """
 import os, sys, time
-from distributed.cli.dask_worker import main
+from distributed.cli.dask_{command} import main
 
 class Missing:
     def find_spec(self, name, *_):
@@ -34,6 +34,9 @@ class Worker:
         process: The program.
     """
 
+    COMMAND = "worker"
+    WORDS = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60")
+
     def __init__(
         self,
         *words: str,
@@ -53,14 +56,14 @@ class Worker:
             gate: A file; it joins when this is there.
             **environment: Variables it has beyond ours.
         """
-        program = _BEGIN.format(missing=missing, gate=str(gate) if gate else "")
-        quiet = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60",
-                 "--local-directory", str(folder)]  # fmt: skip
+        program = _BEGIN.format(
+            command=self.COMMAND, missing=missing, gate=str(gate) if gate else ""
+        )
         variables = {**os.environ, **environment}
         if code is not None:
             variables["PYTHONPATH"] = str(code)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", program, *words, *quiet], cwd=folder, env=variables,
+            [sys.executable, "-c", program, *words, *self.WORDS], cwd=folder, env=variables,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -76,3 +79,10 @@ class Worker:
         with suppress(ProcessLookupError):
             self.process.kill()
         self.process.wait()
+
+
+class Scheduler(Worker):
+    """A scheduler; it writes its address into a file that `--scheduler-file` names."""
+
+    COMMAND = "scheduler"
+    WORDS = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard")

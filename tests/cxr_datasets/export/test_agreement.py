@@ -162,6 +162,42 @@ def test_a_cluster_without_workers_or_with_paused_ones_is_told(
     assert files(out) == []
 
 
+def test_workers_that_are_all_gone_are_waited_for_with_a_line(
+    client: Client,
+    large_release: Path,
+    undisturbed: Path,
+    export_cache: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(agreement, "WORKERS_WITHIN", 0.5)
+    monkeypatch.setattr(agreement, "_QUIET", 0.1)
+    out, gate, scheduler = tmp_path / "out", tmp_path / "gate", client.scheduler.address
+    with (
+        Worker(scheduler, folder=tmp_path) as first,
+        Worker(scheduler, folder=tmp_path, gate=gate),
+    ):
+        address(client)
+
+        def replace() -> None:
+            while not finished(out):
+                time.sleep(0.01)
+            first.process.kill()
+            while "waits for workers" not in caplog.text:
+                time.sleep(0.05)
+            gate.touch()
+
+        thread = threading.Thread(target=replace)
+        thread.start()
+        write(large_release, out, export_cache, client, **SLOW)
+        thread.join()
+    told = [record.message for record in caplog.records if "waits for" in record.message]
+    assert len(told) == 1
+    assert "had no workers" in told[0]
+    assert contents(out) == contents(undisturbed)
+
+
 def test_a_cluster_that_starts_workers_for_tasks_gets_one(
     cluster: LocalCluster, client: Client, small_release: Path, export_cache: str, tmp_path: Path
 ) -> None:

@@ -15,9 +15,9 @@ from cxr_datasets.testing import copy_release, rewrite
 from tests.modes import CREDENTIALED, Watch, modes, too_open, umask
 
 KINDS = (
-    "out/images/train-00000-", "out/.cxr/images.jsonl", "out/.cxr/lock", "out/.cxr/problems.csv",
-    "out/.cxr/unfinished/", "out/.cxr/unfinished/images--", "out/.cxr/unfinished/README.md",
-    "out/README.md", "out/croissant.json", "cache/mimic_cxr_jpg/cxr_index/mimic_cxr_jpg-",
+    "out/images/", "out/.cxr/images.jsonl", "out/.cxr/lock", "out/.cxr/problems.csv",
+    "out/.cxr/unfinished/", "out/.cxr/unfinished/images--", "skip/.cxr/unfinished/README.md",
+    "skip/README.md", "skip/croissant.json", "cache/mimic_cxr_jpg/cxr_index/mimic_cxr_jpg-",
 )  # fmt: skip
 """Parts of paths; each kind of file that is written has one of them."""
 

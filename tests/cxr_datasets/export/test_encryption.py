@@ -6,6 +6,7 @@ import datetime
 import logging
 import pickle
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from distributed import Client, LocalCluster, Security
 from cxr_datasets.export import ExportError, encryption, export
 from cxr_datasets.export.options import ExportOptions
 from cxr_datasets.storage.credentials import Handed, StorageOptions
-from tests.fakes.dask import Worker
+from tests.fakes.dask import Scheduler, Worker
 from tests.fakes.s3 import S3
 
 OUT = "s3://exports/mimic/out"
@@ -167,6 +168,18 @@ def test_a_plain_door_beside_the_encrypted_one_counts(certificates: tuple[str, s
             encryption.require_encryption(found, secret)
     encryption.require_encryption(found[:1], secret)
     encryption.require_encryption(["inproc://1/2/3"], secret)
+
+
+def test_a_scheduler_that_cannot_tell_its_doors_gets_no_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "scheduler.json"
+    with Scheduler("--scheduler-file", str(file), folder=tmp_path, missing=("cxr_datasets",)):
+        while not file.exists():
+            time.sleep(0.05)
+        with (
+            Client(scheduler_file=str(file), timeout=60) as client,
+            pytest.raises(ExportError, match="lacks cxr-datasets, or has another version"),
+        ):
+            encryption.scheduler_addresses(client)
 
 
 def test_what_is_handed_over_is_shown_nowhere() -> None:

@@ -189,7 +189,7 @@ def test_a_script_without_a_guard_is_told_of_it(
         )
     )
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True,
-                          timeout=60)  # fmt: skip
+                          timeout=120)  # fmt: skip
     assert done.returncode == 1
     assert 'if __name__ == "__main__":' in done.stderr
     assert "num_proc=2 started ended before it could write (exit code 1)" in done.stderr
@@ -203,3 +203,11 @@ def test_a_missing_dask_is_an_option_that_does_not_exist(monkeypatch: pytest.Mon
     with pytest.raises(OptionError, match=r"pip install \"cxr-datasets\[dask\]\""):
         workers.check(ExportOptions(dask="tls://host:8786"))
     workers.check(ExportOptions(num_proc=2))
+
+
+def test_what_is_no_client_is_named() -> None:
+    from cxr_datasets.export import workers
+    from cxr_datasets.export.options import ExportOptions
+
+    with pytest.raises(OptionError, match="client=SimpleNamespace is no Dask client"):
+        workers.check(ExportOptions(client=SimpleNamespace(scheduler=None)))
