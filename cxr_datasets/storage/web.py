@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import re
+from contextlib import suppress
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -15,6 +16,7 @@ from fsspec.implementations.http import HTTPFileSystem
 from cxr_datasets import limits
 from cxr_datasets._version import __version__
 from cxr_datasets.errors import StoreError
+from cxr_datasets.limits import TooLargeError
 from cxr_datasets.storage.addresses import shown
 from cxr_datasets.storage.credentials import StorageOptions, tells_user
 from cxr_datasets.storage.faults import status
@@ -175,7 +177,9 @@ class WebFiles(HTTPFileSystem):
         if kind in _KINDS_OF_PAGES and not folder and _SUFFIX.search(name):
             # Some servers call every file a page, so what matters is how it begins. And some show
             # a folder as one, by its own name.
-            refuse_page(await self._cat_file(url, start=0, end=A_PAGE), url)
+            answer_limit.set(limits.LARGEST_PAGE)
+            with suppress(TooLargeError):  # all of it came, and is too long for a page
+                refuse_page(await self._cat_file(url, start=0, end=A_PAGE), url)
         size = None if folder else headers.get("Content-Length")
         return {
             "name": url,

@@ -6,6 +6,7 @@ member that is not read may be a damaged one: that shows when it is read.
 
 from __future__ import annotations
 
+import io
 import zipfile
 from typing import Any
 
@@ -62,6 +63,40 @@ class Guarded:
         content = self._file.read(size)
         if len(content) > limits.MOST_MEMBERS_IN_PLACE:
             check_limit(content.count(_ENTRY_MARK), limits.MOST_MEMBERS_IN_PLACE)
+        return content
+
+
+class Joined(io.RawIOBase):
+    """The bytes of an archive and an end of our own, as one file, without a copy of the archive."""
+
+    def __init__(self, archive: memoryview, end: bytes):
+        self._archive, self._end, self._at = archive, end, 0
+
+    def seekable(self) -> bool:
+        """Whether `seek` works."""
+        return True
+
+    def tell(self) -> int:
+        """The place of the next byte."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place."""
+        whole = len(self._archive) + len(self._end)
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: whole}[whence]
+        if start + offset < 0:
+            raise OSError("before the beginning")
+        self._at = start + offset
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        """Read some bytes, or the rest."""
+        whole = len(self._archive) + len(self._end)
+        stop = whole if size < 0 else min(whole, self._at + size)
+        border = len(self._archive)
+        content = bytes(self._archive[self._at : stop])
+        content += self._end[max(0, self._at - border) : max(0, stop - border)]
+        self._at += len(content)
         return content
 
 

@@ -9,7 +9,6 @@ The format is described in PKWARE's APPNOTE, sections 4.3.7 to 4.3.16.
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 import zipfile
@@ -22,7 +21,7 @@ import pyarrow as pa
 from cxr_datasets import limits
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.limits import TooLargeError, check_limit
-from cxr_datasets.storage.zip_members import Guarded
+from cxr_datasets.storage.zip_members import Guarded, Joined
 from mimic_cxr_jpg.reports.archived import (
     Bytes,
     Numbers,
@@ -263,7 +262,7 @@ def _by_zipfile(archive: memoryview, end: _End, address: str) -> dict[str, pa.Ar
     # Without the comment, in which it would look for the end, and without what follows it.
     record = bytes(archive[end.at : end.at + _END.size - 2]) + bytes(2)
     try:
-        with zipfile.ZipFile(Guarded(_Joined(archive[: end.at], record))) as file:
+        with zipfile.ZipFile(Guarded(Joined(archive[: end.at], record))) as file:
             infos = file.infolist()
     except TooLargeError:
         raise
@@ -286,36 +285,6 @@ def _by_zipfile(archive: memoryview, end: _End, address: str) -> dict[str, pa.Ar
         return {name: pa.array(values, kind) for name, values, kind in columns}
     except (pa.ArrowInvalid, OverflowError):
         raise damaged(address, "its table of members is damaged") from None
-
-
-class _Joined(io.RawIOBase):
-    """The bytes of an archive and an end of our own, as one file, without a copy of the archive."""
-
-    def __init__(self, archive: memoryview, end: bytes):
-        self._archive, self._end, self._at = archive, end, 0
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        whole = len(self._archive) + len(self._end)
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: whole}[whence]
-        if start + offset < 0:
-            raise OSError("before the beginning")
-        self._at = start + offset
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        whole = len(self._archive) + len(self._end)
-        stop = whole if size < 0 else min(whole, self._at + size)
-        border = len(self._archive)
-        content = bytes(self._archive[self._at : stop])
-        content += self._end[max(0, self._at - border) : max(0, stop - border)]
-        self._at += len(content)
-        return content
 
 
 def _is_link(info: zipfile.ZipInfo) -> bool:

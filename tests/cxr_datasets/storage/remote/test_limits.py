@@ -52,7 +52,10 @@ def test_a_right_server_is_read_within_2_gb(child: Bounded, indiana: dict[str, A
     assert (found.error, found.rows > 0) == ("", True)
 
 
-ENDLESS = {"without a length": without_end(), "with a length": said_to_be(2**40)}
+ENDLESS = {
+    "without a length": without_end(), "with a length": said_to_be(2**40),
+    "called a page": without_end(kind="text/html"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("answer", ENDLESS.values(), ids=ENDLESS)
