@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import fsspec
 from fsspec.asyn import reset_lock
 from fsspec.core import url_to_fs
+from fsspec.registry import known_implementations
 
 from cxr_datasets import limits, wording
 from cxr_datasets.errors import StoreError
@@ -150,8 +151,8 @@ def _archive_files(
         archive = fsspec.filesystem("zip", fo=Guarded(file), skip_instance_cache=True)
     except TooLargeError as error:
         raise StoreError(
-            f"{shown(rest)} {error}. It is not the release's own archive: fetch it again, or "
-            "unpack it and pass the folder that it unpacks to."
+            f"{shown(rest)} {wording.said(error)}. It is not the release's own archive: fetch it "
+            "again, or unpack it and pass the folder that it unpacks to."
         ) from error
     except BadZipFile:
         if is_remote(rest):
@@ -215,7 +216,7 @@ def _unknown(address: str, name: str, error: Exception) -> str:
         )
     if isinstance(error, ImportError):
         # fsspec's own list says what to install.
-        listed = fsspec.registry.known_implementations.get(name, {}).get("err")
+        listed = known_implementations.get(name, {}).get("err")
         package = listed or wording.said_of_import(error)
         return f"{where} needs a package that is not installed: {package}."
     return f"{where} is of no protocol that fsspec knows. Check what comes before '://'."
