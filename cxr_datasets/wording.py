@@ -34,6 +34,7 @@ _KNOWN = re.compile(
   | (image\ file\ is\ truncated|unrecognized\ data\ stream\ contents|broken\ data\ stream)  # Pillow
   | decoder\ error\ -?\d+
   | (broken|corrupt)\ PNG\ file
+  | Decompressed\ data\ too\ large\ for\ PngImagePlugin\.MAX_TEXT_CHUNK
   | Image\ size\ \(\d+\ pixels\)\ exceeds\ limit\ of\ \d+\ pixels
   | cannot\ (identify\ image\ file|read\ image|decode\ image)
   | CSV\ parse\ error:\ (Row\ \#\d+:\ )?Expected\ \d+\ columns,\ got\ \d+       # pyarrow

@@ -13,6 +13,7 @@ A page says where a table goes:
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, Field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,7 +29,7 @@ from unittest import mock
 import datasets
 import PIL.Image
 
-from cxr_datasets import errors
+from cxr_datasets import errors, limits
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import config_features
 from cxr_datasets.cli import main as cxr
@@ -271,12 +273,36 @@ def _sentences(text: str | None) -> str:
     return " ".join((text or "").replace("%%", "%").split())
 
 
+def limit_table() -> str:
+    """Every limit, with what its docstring says of it."""
+    tree = ast.parse(Path(limits.__file__).read_text("utf-8"))
+    rows = []
+    for line, after in pairwise(tree.body):
+        name = getattr(line.targets[0], "id", "") if isinstance(line, ast.Assign) else ""
+        if isinstance(after, ast.Expr) and name.isupper():
+            told = " ".join(str(ast.literal_eval(after.value)).split())
+            rows.append([f"`{name}`", _most(getattr(limits, name)), told])
+    return markdown_table(["limit", "most", "of what"], rows)
+
+
+def _most(limit: float) -> str:
+    if isinstance(limit, float):
+        return f"{limit:,.0f} s"
+    if not getattr(limit, "what", "").startswith("bytes"):
+        return f"{limit:,}"
+    for unit, size in (("GiB", limits.GIB), ("MiB", limits.MIB), ("KiB", limits.KIB)):
+        if limit >= size:
+            return f"{limit // size:,} {unit}"
+    return f"{limit:,} bytes"
+
+
 TABLES: dict[str, Callable[..., str]] = {
     "columns": columns,
     "commands": commands,
     "errors": error_table,
     "hooks": hooks,
     "labels": labels,
+    "limits": limit_table,
     "options": options,
     "own-options": own_options,
     "pages": page_table,

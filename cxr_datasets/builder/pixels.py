@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets import wording
+from cxr_datasets import limits, wording
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.forms import Form
 from cxr_datasets.builder.tally import Found, Tally, choice
@@ -213,7 +213,7 @@ class Pixels:
     def _begin(self, path: str | None, pool: Executor) -> Future[Found]:
         if path is None:
             return pool.submit(lambda: None)
-        return self.source.begin(path, pool, partial(self._content, path))
+        return self.source.begin(path, pool, partial(self._content, path), limits.LARGEST_IMAGE)
 
     def _content(self, path: str, read: Callable[[], bytes]) -> Found:
         """Read what to store of an image, or find out why there is nothing to store."""
@@ -225,7 +225,7 @@ class Pixels:
         except NOT_THERE as error:
             return _caused(MissingImagesError(image_fault(address, error)), error)
         except OSError as error:
-            if error.errno is None:  # a damaged member of an archive
+            if error.errno is None:  # a damaged member of an archive, or a file beyond a limit
                 return _caused(ImageError(image_fault(address, error)), error)
             # A fault of the disk says nothing about the file.
             raise StoreError(

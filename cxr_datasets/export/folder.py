@@ -136,9 +136,9 @@ class Folder:
         """
         return {name: size for name, size in self.entries(folder) if size >= 0}
 
-    def names(self) -> list[str]:
-        """List all files and folders at the top, sorted."""
-        return sorted(name for name, _ in self.entries(""))
+    def names(self, folder: str = "") -> list[str]:
+        """List all that is in one folder, files or not, sorted."""
+        return sorted(name for name, _ in self.entries(folder))
 
     def changed(self, name: str) -> float | None:
         """When a file was last written, by the clock of the disk or store; None if it is not told.

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from cxr_datasets.errors import ExportError
-from cxr_datasets.export.folder import PRIVATE, Folder
+from cxr_datasets.export.folder import PRIVATE, UNFINISHED_FOLDER, Folder
 
 try:
     import fcntl
@@ -124,6 +124,8 @@ def _locked_by_object(folder: Folder) -> Iterator[None]:
 def _beat(folder: Folder, token: str, stop: threading.Event) -> None:
     while not stop.wait(HEARTBEAT):
         with suppress(Exception):  # the next sign of life may come through
+            if _owner(folder.read(_NAME) or b"").get("token", token) != token:
+                return  # taken over, as while this machine slept
             folder.write(_NAME, _signature(token))
 
 
@@ -153,7 +155,7 @@ def _time_of_store(folder: Folder) -> float | None:
 
     The clock of this machine may be wrong by hours, and so may that of the owner of a lock.
     """
-    name = f"{PRIVATE}/clock-{secrets.token_hex(8)}"
+    name = f"{UNFINISHED_FOLDER}/clock.{secrets.token_hex(8)}"
     folder.write(name, b"?")
     try:
         return folder.changed(name)

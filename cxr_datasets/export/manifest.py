@@ -145,7 +145,7 @@ class DamagedManifest(ExportError):
 
 def configs_in(folder: Folder) -> list[str]:
     """The configs that have a manifest in a folder, sorted."""
-    names = folder.sizes(PRIVATE)
+    names = folder.names(PRIVATE)  # what is no file is told when it is read
     return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
 
 

@@ -6,7 +6,6 @@ That is in `to_iterable_dataset`, and in Parquet files: their schemas hold the f
 from __future__ import annotations
 
 import copy
-import inspect
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -120,7 +119,6 @@ def _reading(original: Any) -> Any:
                 info.license = "\n\n".join(filter(None, [info.license, *licenses]))
         return original(self, *args, **kwargs)
 
-    load.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
     return load
 
 

@@ -144,6 +144,7 @@ _NAMES = {
         "datasets.splits:SplitGenerator.split_info",
         "datasets.splits:SplitInfo.num_examples",
     ),
+    "builder/closed.py": ("datasets.builder:DatasetBuilder._cache_dir_root",),
     "builder/cached.py": (
         "datasets.builder:DatasetBuilder._cache_dir",
         "datasets.utils._filelock:FileLock",

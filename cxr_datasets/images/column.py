@@ -15,9 +15,11 @@ import PIL.ImageOps
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import limits
 from cxr_datasets.errors import ImageError, StoreError
 from cxr_datasets.images.faults import address_of, image_fault
-from cxr_datasets.images.opening import check_size, open_image
+from cxr_datasets.images.opening import open_image
+from cxr_datasets.limits import check_limit
 from cxr_datasets.storage.source import read_address
 
 IMAGE_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
@@ -93,8 +95,8 @@ def stored_file(image: Mapping[str, Any]) -> str | BytesIO:
             raise ValueError("neither bytes nor a path is given")
         if "://" not in path:
             return path
-        content = read_address(path)
-    check_size(len(content))
+        content = read_address(path, limits.LARGEST_IMAGE)
+    check_limit(len(content), limits.LARGEST_IMAGE)
     return BytesIO(content)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import PIL.Image
 
 from cxr_datasets import limits
-from cxr_datasets.limits import too_large
+from cxr_datasets.limits import check_limit
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
 """Formats that are opened, by Pillow's names; the usual ones first."""
@@ -65,35 +65,15 @@ def _check_file(path: str | os.PathLike[str]) -> None:
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, and a device never ends
         raise FileNotFoundError(path)
-    check_size(found.st_size)
-
-
-def check_size(size: int) -> None:
-    """Require that an image file of so many bytes is read.
-
-    Raises:
-        TooLargeError: It is too large.
-    """
-    if size > limits.LARGEST_IMAGE:
-        raise too_large(
-            "bytes of one image", limits.LARGEST_IMAGE, "LARGEST_IMAGE", f"it has {size:,}"
-        )
+    check_limit(found.st_size, limits.LARGEST_IMAGE)
 
 
 def _check(image: Any) -> None:
-    pixels = image.width * image.height
-    if pixels > limits.MOST_PIXELS:
-        raise too_large(
-            "pixels of one image", limits.MOST_PIXELS, "MOST_PIXELS",
-            f"it has {pixels:,} ({image.width:,} x {image.height:,})",
-        )  # fmt: skip
+    check_limit(image.width * image.height, limits.MOST_PIXELS)
     # Of a grey JPEG that is not progressive, as the releases have, only one scan is decoded.
     if image.format in ("JPEG", "MPO") and (image.info.get("progressive") or image.layers > 1):
         at = image.fp.tell()
         image.fp.seek(0)
         scans = image.fp.read().count(_SCAN)
         image.fp.seek(at)
-        if scans > limits.MOST_SCANS:
-            raise too_large(
-                "scans of one JPEG", limits.MOST_SCANS, "MOST_SCANS", f"it has {scans:,}"
-            )
+        check_limit(scans, limits.MOST_SCANS)

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from io import BytesIO
 
-from cxr_datasets.images.opening import check_size, open_image
+from cxr_datasets import limits
+from cxr_datasets.images.opening import open_image
+from cxr_datasets.limits import check_limit
 from cxr_datasets.storage.pages import page_kind
 
 PADDING = 4_096
@@ -50,7 +52,7 @@ def check_whole(content: bytes) -> None:
         OSError: It is an image of another format and does not decode, or is not opened.
         PIL.Image.DecompressionBombError: It has more pixels than Pillow's limit allows.
     """
-    check_size(len(content))
+    check_limit(len(content), limits.LARGEST_IMAGE)
     if content.startswith(_JPEG_START):
         _check_jpeg(content)
     elif content.startswith(_PNG_START):

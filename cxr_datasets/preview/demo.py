@@ -26,7 +26,7 @@ import datasets
 
 from cxr_datasets.columns import VIEWS
 from cxr_datasets.errors import CxrError, OptionError, PackageError
-from cxr_datasets.packages import known_datasets, package_of
+from cxr_datasets.packages import builder_class, known_datasets, package_of
 from cxr_datasets.preview.figures import (
     VALUES,
     all_rows,
@@ -37,6 +37,7 @@ from cxr_datasets.preview.figures import (
 )
 from cxr_datasets.preview.sheet import contact_sheet, pick_pairs
 from cxr_datasets.preview.text import WIDTH, print_table, print_title
+from cxr_datasets.storage import own
 from cxr_datasets.synthetic import synthesize
 from cxr_datasets.wording import escaped
 
@@ -96,7 +97,10 @@ def show_all(folder: Path) -> None:
         _show(loaded)
         sections.append((name, list(pick_pairs(loaded.studies))))
     sheet = folder / "contact_sheet.png"
-    contact_sheet(sections).save(sheet)
+    if any(builder_class(name).is_credentialed() for name, _ in sections):
+        own.keep_closed(sheet)  # as it would be if the images were real
+    with open(sheet, "wb", opener=own.open_file) as file:
+        contact_sheet(sections).save(file, "PNG")
     print_title("contact sheet")
     print(f"  A frontal and a lateral image of {sum(len(pairs) for _, pairs in sections)} studies:")
     print(f"  {sheet.resolve()}")

@@ -125,6 +125,7 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
     Raises:
         HubError: The folder is not on a disk of this machine, holds no export or an unfinished
             one, or was changed since.
+        ExportError: A link is in the place of a file or folder of it.
     """
     out = Folder(folder)
     if not out.is_local:
@@ -137,7 +138,7 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
     _check_finished(out, manifests, rows)
     dataset = manifests[0].header["identity"]["dataset"]
     beside = (card.CARD, croissant.CROISSANT, *(card.skipped_name(name) for name in rows))
-    there = out.sizes()
+    there = out.names()
     return Contents(
         folder=Path(out.root),
         dataset=dataset,

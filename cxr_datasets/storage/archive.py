@@ -11,7 +11,8 @@ from zipfile import BadZipFile
 import fsspec
 import numpy as np
 
-from cxr_datasets import wording
+from cxr_datasets import limits, wording
+from cxr_datasets.limits import Limit
 from cxr_datasets.storage import addresses
 from cxr_datasets.storage.filesystems import (
     MEMBER_DAMAGE,
@@ -22,7 +23,7 @@ from cxr_datasets.storage.filesystems import (
 )
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.source import Info, Source, kind_of_source
-from cxr_datasets.storage.zip_members import count_repeats
+from cxr_datasets.storage.zip_members import count_repeats, read_member
 
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)
 
@@ -104,7 +105,7 @@ class Archive(Source):
         except (OSError, BadZipFile):
             return False  # not there, or broken
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, limit: Limit = limits.LARGEST_ANSWER) -> bytes:
         """See `Source.read`.
 
         Raises:
@@ -112,8 +113,7 @@ class Archive(Source):
         """
         with _told_damage():
             try:
-                with self._files.open(self._place(path), "rb") as file:
-                    return file.read()
+                return read_member(self._files, self._place(path), limit)
             except KeyError:  # what older versions of fsspec raise
                 raise FileNotFoundError(self.address(path)) from None
 

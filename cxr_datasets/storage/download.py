@@ -12,8 +12,10 @@ from typing import BinaryIO
 import numpy as np
 from filelock import FileLock
 
+from cxr_datasets import limits
 from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import CxrError, StoreError
+from cxr_datasets.limits import Limit, check_limit
 from cxr_datasets.storage import own
 from cxr_datasets.storage.cache import in_cache, sum_of
 from cxr_datasets.storage.leftovers import SUFFIX
@@ -24,7 +26,11 @@ PIECE = 8 * 2**20
 
 
 def fetched(
-    source: Source, path: str, folder: str, agrees: Callable[[Path], bool] = lambda copy: True
+    source: Source,
+    path: str,
+    folder: str,
+    agrees: Callable[[Path], bool] = lambda copy: True,
+    limit: Limit = limits.LARGEST_ARCHIVE,
 ) -> Path:
     """Copy a file into a folder, unless this version of the file is already there.
 
@@ -38,6 +44,7 @@ def fetched(
         agrees: Says whether a copy that was just made agrees with the checksums in it. If it does
             not, the way from the store may have changed it, and the file is copied once more.
             What comes then is kept: the store has it so.
+        limit: How many bytes it may have.
 
     Returns:
         The copy. It has the file's name after a key of its address and version.
@@ -45,9 +52,11 @@ def fetched(
     Raises:
         CacheError: There is no room for it, or the disk refuses it.
         FileNotFoundError: The file is not there.
+        TooLargeError: It has more bytes than the limit.
         StoreError: The store refuses it, failed again and again, or sent another size than it said.
     """
     stamp = source.stamp(path)
+    check_limit(stamp.size, limit)
     place, version = _short((source.root, path)), _short(tuple(stamp))
     copy = Path(folder) / f"{place}{version}-{posixpath.basename(path)}"
     if _is_whole(copy):
@@ -133,6 +142,8 @@ def _complete(source: Source, path: str, size: int, unfinished: Path) -> None:
         for piece in source.pieces(path, file.tell(), size, PIECE):
             with in_cache(unfinished):
                 _append(file, piece)
+            if size and file.tell() > size:
+                break  # more comes than there is
         with in_cache(unfinished):
             os.fsync(file.fileno())
         found = file.tell()

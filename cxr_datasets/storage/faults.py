@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import time
+from email.utils import parsedate_to_datetime
+from typing import Any
 
+from cxr_datasets import limits
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.addresses import shown
 from cxr_datasets.storage.pages import PageError
@@ -83,6 +87,21 @@ def status(error: BaseException) -> int | None:
     return None
 
 
+def retry_after(error: Exception) -> float:
+    """Seconds that a server asks us to wait, which it gives as a number or a date; or 0."""
+    answers: tuple[Any, ...] = (error, getattr(error, "response", None))
+    headers: Any = next((a.headers for a in answers if getattr(a, "headers", None)), {})
+    asked = headers.get("Retry-After")
+    if not asked:
+        return 0.0
+    if asked.isdecimal():
+        return float(asked)
+    try:
+        return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
 def store_fault(address: str, error: Exception, tries: int, advice: str = "") -> StoreError:
     """Build the error for a request that failed for good.
 
@@ -108,6 +127,13 @@ def store_fault(address: str, error: Exception, tries: int, advice: str = "") ->
     if isinstance(error, PageError):
         advice = f"{_LOG_IN} {advice}".rstrip()
     times = f", {tries} times" if tries > 1 else ""
+    wait = retry_after(error)
+    if wait > limits.LONGEST_RETRY:
+        times += (
+            f", and asks to be left alone for {wait:,.0f} seconds; at most "
+            f"{limits.LONGEST_RETRY:,.0f} are waited here (cxr_datasets.limits.LONGEST_RETRY)"
+        )
+        advice = advice or "Start again when they are over."
     return StoreError(
         f"{where} could not be read: {_answered(answer, error)}{times}. "
         f"{advice or 'Check the connection and whether the server is up, and start again.'}"

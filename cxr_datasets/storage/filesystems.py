@@ -12,14 +12,15 @@ import fsspec
 from fsspec.asyn import reset_lock
 from fsspec.core import url_to_fs
 
-from cxr_datasets import wording
+from cxr_datasets import limits, wording
 from cxr_datasets.errors import StoreError
+from cxr_datasets.limits import Limit, TooLargeError, check_limit
 from cxr_datasets.storage.addresses import WEB, cut, is_remote, links, protocol, shown
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.pages import A_PAGE, refuse_page
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.threads import ONE_THREAD_EACH
-from cxr_datasets.storage.zip_members import check_readable, write_slashes
+from cxr_datasets.storage.zip_members import Guarded, check_readable, read_member, write_slashes
 
 if TYPE_CHECKING:
     from cxr_datasets.storage.web import WebFiles
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 CONNECTIONS = {"s3": 32, "s3a": 32, "gs": 32, "gcs": 32, "abfs": 32, "hf": 16}
 FEW_CONNECTIONS = 8
 """Most requests at once, by protocol, and for others. Some web servers block users beyond that."""
+
+_PART = 2**20
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
@@ -96,6 +99,35 @@ def place_in(root: str, path: str) -> str:
     return f"{root}/{path}" if root and path else root or path or "/"
 
 
+def read_at_most(
+    files: fsspec.AbstractFileSystem,
+    place: str,
+    start: int | None = None,
+    end: int | None = None,
+    limit: Limit = limits.LARGEST_ANSWER,
+) -> bytes:
+    """Read a file of a file system that is not asynchronous, or some of its bytes.
+
+    Raises:
+        TooLargeError: It has more bytes than the limit.
+    """
+    if hasattr(files, "zip"):
+        return read_member(files, place, limit)
+    with files.open(place, "rb") as file:
+        if start is not None and end is not None:
+            file.seek(start)
+            return file.read(end - start)
+        if isinstance(getattr(file, "size", None), int):  # as the store says
+            check_limit(file.size, limit)
+            return file.read()
+        parts, size = [], 0
+        while part := file.read(_PART):
+            parts.append(part)
+            size += len(part)
+            check_limit(size, limit)
+        return b"".join(parts)
+
+
 def open_web(address: str, options: StorageOptions, connections: int | None) -> WebFiles:
     """Open the files of a web server; see `web.web_files`."""
     from cxr_datasets.storage.web import web_files  # aiohttp takes a tenth of a second to import
@@ -115,7 +147,12 @@ def _archive_files(
     files, place = open_files(rest, options, connections, own=True)
     file = files.open(place, "rb")
     try:
-        archive = fsspec.filesystem("zip", fo=file, skip_instance_cache=True)
+        archive = fsspec.filesystem("zip", fo=Guarded(file), skip_instance_cache=True)
+    except TooLargeError as error:
+        raise StoreError(
+            f"{shown(rest)} {error}. It is not the release's own archive: fetch it again, or "
+            "unpack it and pass the folder that it unpacks to."
+        ) from error
     except BadZipFile:
         if is_remote(rest):
             file.seek(0)
@@ -177,6 +214,8 @@ def _unknown(address: str, name: str, error: Exception) -> str:
             f'pip install "cxr-datasets[{_EXTRAS[name]}]".'
         )
     if isinstance(error, ImportError):
-        package = wording.said_of_import(error)
+        # fsspec's own list says what to install.
+        listed = fsspec.registry.known_implementations.get(name, {}).get("err")
+        package = listed or wording.said_of_import(error)
         return f"{where} needs a package that is not installed: {package}."
     return f"{where} is of no protocol that fsspec knows. Check what comes before '://'."

@@ -13,6 +13,8 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from cxr_datasets.storage.answers import LimitedAnswer
+
 _ABOUT_THE_FILE = frozenset(
     {"range", "if-range", "if-match", "if-none-match", "accept", "accept-encoding"}
 )
@@ -37,8 +39,9 @@ def session_opener(
         jar = _Jars()
         jar.update_cookies({**(cookies or {}), **(kwargs.pop("cookies", None) or {})}, origin)
         return aiohttp.ClientSession(
-            cookie_jar=jar, request_class=request, requote_redirect_url=False, **kwargs
-        )
+            cookie_jar=jar, request_class=request, requote_redirect_url=False,
+            **{"response_class": LimitedAnswer, **kwargs},
+        )  # fmt: skip
 
     return opened
 

@@ -92,7 +92,7 @@ def make_folder(path: str | os.PathLike[str], closed: bool | None = None) -> lis
     """
     place = os.path.abspath(path)
     missing = []
-    while not os.path.lexists(place):
+    while not os.path.lexists(place) and os.path.dirname(place) != place:
         missing.append(place)
         place = os.path.dirname(place)
     missing.reverse()

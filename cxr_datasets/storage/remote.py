@@ -6,12 +6,15 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, TimeoutError
 from contextlib import suppress
+from functools import partial
 from typing import ClassVar, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
 
+from cxr_datasets import limits
 from cxr_datasets.errors import StoreError
+from cxr_datasets.limits import Limit
 from cxr_datasets.storage import addresses
 from cxr_datasets.storage.ahead import after, in_order
 from cxr_datasets.storage.credentials import StorageOptions
@@ -157,15 +160,19 @@ class Remote(Source):
 
     # Bytes.
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, limit: Limit = limits.LARGEST_ANSWER) -> bytes:
         """See `Source.read`."""
-        return self.begin_read(path).result()
+        return self.begin_read(path, limit=limit).result()
 
     def begin_read(
-        self, path: str, start: int | None = None, end: int | None = None
+        self,
+        path: str,
+        start: int | None = None,
+        end: int | None = None,
+        limit: Limit = limits.LARGEST_ANSWER,
     ) -> Future[bytes]:
         """Begin to read a file, or some of its bytes; see `Requests.read`."""
-        return self.requests.read(self._place(path), start, end)
+        return self.requests.read(self._place(path), start, end, limit)
 
     @property
     def reads_ahead(self) -> int:
@@ -173,14 +180,21 @@ class Remote(Source):
         return 2 * self.requests.connections
 
     def begin(
-        self, path: str, pool: Executor, use: Callable[[Callable[[], bytes]], _R]
+        self,
+        path: str,
+        pool: Executor,
+        use: Callable[[Callable[[], bytes]], _R],
+        limit: Limit = limits.LARGEST_ANSWER,
     ) -> Future[_R]:
         """See `Source.begin`."""
-        return after(self.begin_read(path), pool, lambda read: use(read.result))
+        return after(self.begin_read(path, limit=limit), pool, lambda read: use(read.result))
 
-    def each(self, paths: Iterable[str]) -> Iterator[Callable[[], bytes]]:
+    def each(
+        self, paths: Iterable[str], limit: Limit = limits.LARGEST_ANSWER
+    ) -> Iterator[Callable[[], bytes]]:
         """See `Source.each`."""
-        return (read.result for read in in_order(self.begin_read, paths, _READS_AHEAD))
+        begin = partial(self.begin_read, limit=limit)
+        return (read.result for read in in_order(begin, paths, _READS_AHEAD))
 
     def pieces(self, path: str, start: int, size: int, piece: int) -> Iterator[tuple[int, bytes]]:
         """See `Source.pieces`. Several are under way at once."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 from zipfile import BadZipFile
@@ -12,10 +13,20 @@ from zipfile import BadZipFile
 import fsspec
 from fsspec.asyn import get_loop
 
+from cxr_datasets import limits
 from cxr_datasets.errors import StoreError
-from cxr_datasets.storage.addresses import WEB, is_chain, joined, links, protocol, server_of
+from cxr_datasets.limits import Limit, TooLargeError, check_limit
+from cxr_datasets.storage.addresses import (
+    WEB,
+    is_chain,
+    joined,
+    links,
+    protocol,
+    server_of,
+    shown,
+)
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.faults import NOT_THERE, is_passing, is_refusal, store_fault
+from cxr_datasets.storage.faults import NOT_THERE, is_passing, is_refusal, status, store_fault
 from cxr_datasets.storage.filesystems import (
     CONNECTIONS,
     FEW_CONNECTIONS,
@@ -23,13 +34,11 @@ from cxr_datasets.storage.filesystems import (
     damaged_member,
     open_files,
     open_web,
+    read_at_most,
 )
 from cxr_datasets.storage.pages import refuse_page
 from cxr_datasets.storage.retry import retried, retried_async
 from cxr_datasets.storage.threads import ONE_THREAD_EACH, Threads, threads_for
-
-LONGEST_READ = 600.0
-"""Most seconds for one image or piece, for stores that have no time-out of their own."""
 
 _OPTIONS_ADVICE = (
     "Check the address and storage_options=, and what the store's own tools are set to."
@@ -41,7 +50,13 @@ _HUB_ADVICE = (
     "`hf auth login`."
 )
 
+_SEND_PARTS = ("s3", "s3a", "gs", "gcs")
+"""Protocols whose stores send parts of files: of a file beyond a limit, so much is asked for."""
+
 _OUR_MISTAKES = (TypeError, AttributeError, NameError, AssertionError)
+
+answer_limit: ContextVar[Limit | None] = ContextVar("answer_limit", default=None)
+"""How many bytes the answers to the requests of this task may have; None: the usual limit."""
 
 
 class Requests:
@@ -69,7 +84,13 @@ class Requests:
         shared = getattr(self.files, "free", None)  # the limit of a web server
         self._free: asyncio.Semaphore = shared or asyncio.Semaphore(self.connections)
 
-    def read(self, place: str, start: int | None = None, end: int | None = None) -> Future[bytes]:
+    def read(
+        self,
+        place: str,
+        start: int | None = None,
+        end: int | None = None,
+        limit: Limit = limits.LARGEST_ANSWER,
+    ) -> Future[bytes]:
         """Begin to read a file, or some of its bytes.
 
         Args:
@@ -77,9 +98,11 @@ class Requests:
             start: First byte.
             end: The byte after the last one. A server that cannot send a part sends the whole
                 file instead.
+            limit: How many bytes may come.
 
         Raises:
             FileNotFoundError: By the result: the file is not there.
+            TooLargeError: By the result: more bytes came, or would.
             OSError: By the result: it is a member of an archive, and damaged.
             StoreError: By the result: the file may not be read, or every try failed, or came with
                 a page in its place.
@@ -94,15 +117,34 @@ class Requests:
             if whole is not None and len(content) < whole:
                 raise EOFError
 
-        return self._submit("cat_file", place, check=check, start=start, end=end)
+        read = partial(self._limited, limit=limit)
+        return self._submit(read, place, check=check, start=start, end=end)
+
+    async def _limited(self, place: str, start: int | None, end: int | None, limit: Limit) -> bytes:
+        """Read a file, or some of its bytes, of which the limit is not passed."""
+        if not self.files.async_impl:
+            return await self._in_thread(read_at_most, place, start=start, end=end, limit=limit)
+        answer_limit.set(limit)
+        is_cut = end is None and protocol(self._address) in _SEND_PARTS
+        if is_cut:
+            start, end = 0, limit + 1
+        try:
+            content = await self.files._cat_file(place, start=start, end=end)
+        except Exception as error:
+            if is_cut and 416 in (status(error), status(error.__cause__ or error)):
+                # A file without a byte has no part.
+                return b""
+            raise
+        check_limit(len(content), limit)
+        return content
 
     def info(self, place: str) -> Future[dict[str, Any]]:
         """Begin to ask for fsspec's `info` of a file. Errors as for `read`."""
-        return self._submit("info", place)
+        return self._submit(self._method("info"), place)
 
     def names(self, place: str) -> Future[list[str]]:
         """Begin to list one folder. Errors as for `read`."""
-        return self._submit("ls", place, detail=False)
+        return self._submit(self._method("ls"), place, detail=False)
 
     def _patiently_opened(self) -> tuple[fsspec.AbstractFileSystem, str]:
         """Open the file system. Of an archive this reads the list of members."""
@@ -128,19 +170,20 @@ class Requests:
         reopen = partial(open_files, server[0], self._options, own=True)
         return threads_for(server, self.connections, lambda: reopen()[0])
 
+    def _method(self, name: str) -> Callable[..., Awaitable[Any]]:
+        """A method of the file system, as a coroutine function."""
+        if self.files.async_impl:
+            return getattr(self.files, f"_{name}")
+        return partial(self._in_thread, partial(_call, name))
+
     def _submit(
         self,
-        method: str,
+        function: Callable[..., Awaitable[Any]],
         place: str,
         *,
         check: Callable[[Any], None] | None = None,
         **arguments: Any,
     ) -> Future[Any]:
-        if self.files.async_impl:
-            function = getattr(self.files, f"_{method}")
-        else:
-            function = partial(self._in_thread, method)
-
         async def answered() -> Any:
             # By name, as the order of arguments differs between file systems.
             answer = await function(place, **arguments)
@@ -150,11 +193,18 @@ class Requests:
 
         async def request() -> Any:
             async with self._free:
-                return await asyncio.wait_for(answered(), LONGEST_READ)
+                return await asyncio.wait_for(answered(), limits.LONGEST_REQUEST)
 
         def final(error: Exception, tries: int) -> Exception:
             if isinstance(error, _OUR_MISTAKES):
                 return error
+            if isinstance(error, TooLargeError):
+                if check is not None:
+                    return error  # and who reads it knows what it is
+                return StoreError(
+                    f"{shown(self._address_of(place))} {error}. Check that the address is that of "
+                    "the release's folder."
+                )
             if isinstance(error, MEMBER_DAMAGE):
                 return damaged_member(error)
             if isinstance(error, NOT_THERE) and not is_refusal(error):
@@ -163,7 +213,9 @@ class Requests:
 
         return asyncio.run_coroutine_threadsafe(retried_async(request, final), get_loop())
 
-    def _in_thread(self, method: str, place: str, **arguments: Any) -> Awaitable[Any]:
+    def _in_thread(
+        self, method: Callable[..., Any], place: str, **arguments: Any
+    ) -> Awaitable[Any]:
         call = partial(self._threads.call, method, place, **arguments)
         return get_loop().run_in_executor(self._threads.pool, call)
 
@@ -189,3 +241,7 @@ class Requests:
         if "://" in place:
             return place
         return joined(self._address, place.removeprefix(self.root))
+
+
+def _call(method: str, files: fsspec.AbstractFileSystem, place: str, **arguments: Any) -> Any:
+    return getattr(files, method)(place, **arguments)

@@ -7,14 +7,13 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from cxr_datasets.storage.faults import is_passing
+from cxr_datasets import limits
+from cxr_datasets.storage.faults import is_passing, retry_after
 
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 30.0
-LONGEST_IN_ALL = 180.0
 MOST_TRIES = 7
 """Of a request to a store; see `Patience`."""
 
@@ -42,7 +41,7 @@ class Patience:
     most_tries: int = field(default_factory=lambda: MOST_TRIES)
     first_wait: float = field(default_factory=lambda: FIRST_WAIT)
     longest_wait: float = field(default_factory=lambda: LONGEST_WAIT)
-    longest_in_all: float = field(default_factory=lambda: LONGEST_IN_ALL)
+    longest_in_all: float = field(default_factory=lambda: limits.LONGEST_RETRY)
     passes: Callable[[Exception], bool] = is_passing
     tries: int = 0
     began: float = field(default_factory=time.monotonic)
@@ -53,7 +52,7 @@ class Patience:
         if self.tries >= self.most_tries or not self.passes(error):
             return None
         growing = min(self.longest_wait, self.first_wait * 2 ** (self.tries - 1))
-        wait = max(growing * random.uniform(0.75, 1.25), _retry_after(error))
+        wait = max(growing * random.uniform(0.75, 1.25), retry_after(error))
         return wait if time.monotonic() - self.began + wait <= self.longest_in_all else None
 
 
@@ -93,18 +92,3 @@ async def retried_async(
         if wait is None:
             raise final(failed, patience.tries)
         await asyncio.sleep(wait)
-
-
-def _retry_after(error: Exception) -> float:
-    """Seconds that the server asks us to wait, which it gives as a number or a date; or 0."""
-    answers: tuple[Any, ...] = (error, getattr(error, "response", None))
-    headers: Any = next((a.headers for a in answers if getattr(a, "headers", None)), {})
-    asked = headers.get("Retry-After")
-    if not asked:
-        return 0.0
-    if asked.isdecimal():
-        return float(asked)
-    try:
-        return max(0.0, parsedate_to_datetime(asked).timestamp() - time.time())
-    except ValueError:
-        return 0.0

@@ -13,6 +13,8 @@ from collections.abc import Callable, Hashable
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
+from cxr_datasets.limits import Limit
+
 _T = TypeVar("_T")
 
 _NOTHING: Any = object()
@@ -29,8 +31,8 @@ class Readable(Protocol):
     def path_of(self, address: str) -> str | None:
         """The path of an address within the source; None if it is outside."""
 
-    def read(self, path: str) -> bytes:
-        """All bytes of a file."""
+    def read(self, path: str, limit: Limit = ...) -> bytes:
+        """All bytes of a file, which may have so many."""
 
 
 _Source = TypeVar("_Source", bound=Readable)

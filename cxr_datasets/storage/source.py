@@ -18,6 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import limits
+from cxr_datasets.limits import Limit
 from cxr_datasets.storage import addresses
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.sessions import sessions
@@ -237,11 +239,16 @@ class Source(ABC):
     # Bytes.
 
     @abstractmethod
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, limit: Limit = limits.LARGEST_ANSWER) -> bytes:
         """All bytes of a file.
+
+        Args:
+            path: The file.
+            limit: How many bytes it may have.
 
         Raises:
             FileNotFoundError: It is not there.
+            TooLargeError: It has more bytes.
             StoreError: A remote store refuses it, or failed again and again.
         """
 
@@ -251,7 +258,11 @@ class Source(ABC):
         return 1
 
     def begin(
-        self, path: str, pool: Executor, use: Callable[[Callable[[], bytes]], _R]
+        self,
+        path: str,
+        pool: Executor,
+        use: Callable[[Callable[[], bytes]], _R],
+        limit: Limit = limits.LARGEST_ANSWER,
     ) -> Future[_R]:
         """Begin to read a file and to use its bytes.
 
@@ -259,19 +270,26 @@ class Source(ABC):
             path: The file.
             pool: Calls `use` in one of its threads.
             use: Gets a function that returns the bytes, or raises what `read` raises.
+            limit: How many bytes it may have.
 
         Returns:
             The work; its result is what `use` returns or raises.
         """
-        return pool.submit(use, partial(self.read, path))
+        return pool.submit(use, partial(self.read, path, limit))
 
-    def each(self, paths: Iterable[str]) -> Iterator[Callable[[], bytes]]:
+    def each(
+        self, paths: Iterable[str], limit: Limit = limits.LARGEST_ANSWER
+    ) -> Iterator[Callable[[], bytes]]:
         """Read several files in order; remote ones ahead of their use.
+
+        Args:
+            paths: The files.
+            limit: How many bytes each may have.
 
         Yields:
             For each file a function that returns its bytes, or raises what `read` raises.
         """
-        return (partial(self.read, path) for path in paths)
+        return (partial(self.read, path, limit) for path in paths)
 
     def pieces(self, path: str, start: int, size: int, piece: int) -> Iterator[tuple[int, bytes]]:
         """Read the rest of a file, piece by piece.
@@ -293,13 +311,21 @@ class Source(ABC):
         """
         yield 0, self.read(path)
 
-    def arrow_file(self, path: str = "") -> pa.NativeFile:
-        """Open a file for pyarrow to read. The caller closes it."""
-        return pa.BufferReader(self.read(path))
+    def arrow_file(self, path: str = "", limit: Limit = limits.LARGEST_ANSWER) -> pa.NativeFile:
+        """Open a file for pyarrow to read. The caller closes it.
 
-    def mapped(self, path: str = "") -> pa.Buffer:
-        """All bytes of a large file. A local file is mapped, not copied."""
-        return pa.py_buffer(self.read(path))
+        Raises:
+            TooLargeError: It has more bytes than the limit.
+        """
+        return pa.BufferReader(self.read(path, limit))
+
+    def mapped(self, path: str = "", limit: Limit = limits.LARGEST_ANSWER) -> pa.Buffer:
+        """All bytes of a large file. A local file is mapped, not copied.
+
+        Raises:
+            TooLargeError: It has more bytes than the limit.
+        """
+        return pa.py_buffer(self.read(path, limit))
 
 
 _KINDS: list[type[Source]] = []
@@ -333,26 +359,31 @@ def remember(source: Source) -> None:
     sessions.add_source(source)
 
 
-def read_address(address: str) -> bytes:
+def read_address(address: str, limit: Limit = limits.LARGEST_ANSWER) -> bytes:
     """All bytes of a file that is remote or in an archive, by its address alone.
 
     If this process, or the one that forked it, loaded the release, its options are used. If not,
     the credentials are those that the store's own tools find.
 
+    Args:
+        address: The file.
+        limit: How many bytes it may have.
+
     Raises:
         FileNotFoundError: It is not there.
+        TooLargeError: It has more bytes.
         StoreError: The store refuses it, or failed again and again.
     """
     found = sessions.loaded(address)
     if found:
         source, path = found
-        return source.read(path)
+        return source.read(path, limit)
     link, chain, rest = addresses.cut(address)
     if link.startswith("zip://") and addresses.is_archive(rest):
         archive = sessions.same_source(open_place(rest))  # to read its list of members once
-        return archive.read(link.removeprefix("zip://"))
+        return archive.read(link.removeprefix("zip://"), limit)
     folder, _, name = link.rpartition("/")
-    return open_place(f"{folder}{chain}{rest}").read(name)
+    return open_place(f"{folder}{chain}{rest}").read(name, limit)
 
 
 def told_names(names: Sequence[str]) -> str:

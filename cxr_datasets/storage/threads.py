@@ -33,14 +33,14 @@ class Threads:
         self._own = threading.local()
         self._failed = 0.0
 
-    def call(self, method: str, place: str, **arguments: Any) -> Any:
-        """Call a method of this thread's file system. Run this in `pool`."""
+    def call(self, function: Callable[..., Any], place: str, **arguments: Any) -> Any:
+        """Call a function with this thread's file system and a place. Run this in `pool`."""
         if getattr(self._own, "opened", 0.0) <= self._failed:
             now = time.monotonic()
             self._own.files = self._open()
             self._own.opened = now
         try:
-            return getattr(self._own.files, method)(place, **arguments)
+            return function(self._own.files, place, **arguments)
         except (FileNotFoundError, PermissionError):
             raise
         except KeyError:  # what older versions of fsspec raise for a name not in an archive

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import posixpath
 import re
+from contextlib import suppress
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -12,14 +13,17 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from fsspec.implementations.http import HTTPFileSystem
 
+from cxr_datasets import limits
 from cxr_datasets._version import __version__
 from cxr_datasets.errors import StoreError
+from cxr_datasets.limits import TooLargeError
 from cxr_datasets.storage.addresses import shown
 from cxr_datasets.storage.credentials import StorageOptions, tells_user
 from cxr_datasets.storage.faults import status
 from cxr_datasets.storage.logins import Login, find_login, host_of, ways_to_log_in
 from cxr_datasets.storage.origins import session_opener
 from cxr_datasets.storage.pages import A_PAGE, PageError, refuse_page
+from cxr_datasets.storage.requests import answer_limit
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.sites import site_of
 
@@ -127,7 +131,9 @@ class WebFiles(HTTPFileSystem):
         # the user's headers replace ours.
         given = {**client.get("headers", {}), **options.get("headers", {})}
         options["headers"] = {**own, **{name.title(): given[name] for name in given}}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=SILENCE)
+        timeout = aiohttp.ClientTimeout(
+            total=limits.LONGEST_REQUEST, sock_connect=30, sock_read=SILENCE
+        )
         cookies = {
             **(site.cookies if site and self._login else {}),
             **client.get("cookies", {}),
@@ -151,6 +157,7 @@ class WebFiles(HTTPFileSystem):
 
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> Any:
         """List a folder, by the name with a final slash, which avoids a redirect."""
+        answer_limit.set(limits.LARGEST_PAGE)
         found = await super()._ls(f"{url.rstrip('/')}/", detail, **kwargs)
         if detail:
             return [{**entry, "name": unquote(entry["name"])} for entry in found]
@@ -170,7 +177,9 @@ class WebFiles(HTTPFileSystem):
         if kind in _KINDS_OF_PAGES and not folder and _SUFFIX.search(name):
             # Some servers call every file a page, so what matters is how it begins. And some show
             # a folder as one, by its own name.
-            refuse_page(await self._cat_file(url, start=0, end=A_PAGE), url)
+            answer_limit.set(limits.LARGEST_PAGE)
+            with suppress(TooLargeError):  # all of it came, and is too long for a page
+                refuse_page(await self._cat_file(url, start=0, end=A_PAGE), url)
         size = None if folder else headers.get("Content-Length")
         return {
             "name": url,

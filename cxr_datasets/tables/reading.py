@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import random
 import re
 import zlib
 from collections import Counter
@@ -10,11 +11,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from cxr_datasets import wording
+from cxr_datasets import limits, wording
 from cxr_datasets.errors import TableError
+from cxr_datasets.limits import Limit, TooLargeError, check_limit, too_large
+from cxr_datasets.storage.metered import Metered
 from cxr_datasets.storage.pages import page_kind
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.resaved import name_form, undo
@@ -28,9 +32,9 @@ _PAGE = (
     "file: log in, look at the file's address in a browser, and fetch it again."
 )
 
-_LONGEST_HEADER = 65_536
-"""Bytes, as they are in the file; the longest first line known has some 300."""
 
+_STEP = 61
+"""Of so many bytes of a table one is looked at for its lines to be counted."""
 
 _CELL = re.compile(r"In CSV column #(\d+): CSV conversion error to (\w+): (.*)", re.DOTALL)
 """What pyarrow says of a cell that is not of its column's type."""
@@ -62,7 +66,7 @@ def read_table(
 
     Raises:
         TableError: The file is empty or broken, lacks a column or has one twice, or a cell is not
-            of its type.
+            of its type, or the file is beyond a limit of `cxr_datasets.limits`.
         StoreError: A server sent a page in its place, or refuses it.
     """
     address = source.shown(path)
@@ -119,24 +123,52 @@ class _Opened:
 
 @contextmanager
 def _opened(source: Source, path: str) -> Iterator[_Opened]:
-    with source.arrow_file(path) as file:
-        start, stream = file.read(_LONGEST_HEADER), file
+    with source.arrow_file(path, limits.LARGEST_TABLE) as file:
+        start, stream = file.read(limits.LONGEST_FIRST_LINE + 1), file
         file.seek(0)
+        packings = 0
         # A server may pack once more what is packed. A single byte can be no table, and may be a
         # packed one that was cut.
         while start[:2] == _GZIP or start == _GZIP[:1]:
-            stream, start = pa.CompressedInputStream(stream, "gzip"), _unpacked(start)
-        yield _Opened(stream, start)
+            packings += 1
+            check_limit(packings, limits.MOST_PACKINGS)
+            packed = (
+                pa.PythonFile(Metered(stream, limits.LARGEST_TABLE), "r") if packings > 1 else file
+            )
+            stream, start = pa.CompressedInputStream(packed, "gzip"), _unpacked(start)
+        yield _Opened(pa.PythonFile(_Text(stream, limits.LARGEST_TABLE), "r"), start)
+
+
+class _Text(Metered):
+    """The text of a table, of which no more is read than the limits of bytes and lines allow."""
+
+    def __init__(self, stream: pa.NativeFile, limit: Limit):
+        super().__init__(stream, limit)
+        self._lines = dict.fromkeys(b"\n\r", 0)
+
+    def read(self, size: int = -1) -> bytes:
+        content = super().read(size)
+        # To count all takes a tenth of the time of reading a table, so one byte in 61 is looked at.
+        some = np.frombuffer(content, np.uint8)[random.randrange(_STEP) :: _STEP]
+        for end in self._lines:
+            self._lines[end] += _STEP * int(np.count_nonzero(some == end))
+        if max(self._lines.values()) > limits.MOST_LINES:
+            raise too_large(limits.MOST_LINES)
+        return content
 
 
 def _unpacked(start: bytes) -> bytes:
     """Unpack the beginning of a gzipped file; nothing if it breaks off within the first line."""
-    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        text = unpacking.decompress(start, _LONGEST_HEADER)
-    except zlib.error:
-        return b""
-    is_known = unpacking.eof or b"\n" in text or text.startswith(_GZIP)
+    text, most = b"", limits.LONGEST_FIRST_LINE + 1
+    is_over = False
+    while start and len(text) < most:  # one compressed stream may follow another
+        unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            text += unpacking.decompress(start, most - len(text))
+        except zlib.error:
+            break
+        is_over, start = unpacking.eof, unpacking.unused_data
+    is_known = is_over or len(text) == most or b"\n" in text or text.startswith(_GZIP)
     return text if is_known else b""
 
 
@@ -145,6 +177,7 @@ def _parsed(file: _Opened, columns: Mapping[str, pa.DataType]) -> pa.Table | Non
     try:
         return arrow_csv.read_csv(
             file.stream,
+            read_options=arrow_csv.ReadOptions(block_size=limits.LONGEST_LINE),
             parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict(columns),
@@ -161,6 +194,7 @@ def _parsed(file: _Opened, columns: Mapping[str, pa.DataType]) -> pa.Table | Non
 
 
 def _check_header(address: str, file: _Opened, columns: Mapping[str, pa.DataType]) -> None:
+    check_limit(len(file.first_line), limits.LONGEST_FIRST_LINE)
     header = file.header
     page = page_kind(file.start)
     if page is not None:
@@ -229,6 +263,13 @@ def _unreadable(
     if isinstance(error, PermissionError):
         return TableError(
             f"{address} may not be read: permission denied. Check the file's permissions."
+        )
+    if "straddl" in str(error):  # two blocks
+        error = too_large(limits.LONGEST_LINE, "a line, or a cell in quotes, is longer")
+    if isinstance(error, TooLargeError):
+        return TableError(
+            f"{address} {error}. It is not the release's own file: fetch it again and compare it "
+            "with the release's checksums."
         )
     if "Empty CSV" in str(error):
         return TableError(f"{address} is empty. {DAMAGED}")

@@ -15,6 +15,7 @@ from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.export.card import own_card
+from cxr_datasets.hooks.agreements import agreements_in, license_text
 from cxr_datasets.packages import builder_class, known_datasets, package_of
 from cxr_datasets.synthetic import synthesize
 from cxr_datasets.testing.rows import contents_under, files_under
@@ -46,6 +47,11 @@ class PackageCase:
         assert all(type(config) is builder.BUILDER_CONFIG_CLASS for config in configs)
         assert issubclass(builder.BUILDER_CONFIG_CLASS, CxrConfig)
         assert {"description", "homepage", "license", "citation"} <= set(builder.INFO)
+
+    def test_rows_can_carry_the_agreement(self) -> None:
+        builder = builder_class(self.package)
+        carried = agreements_in(license_text(builder.INFO["license"], builder.AGREEMENT))
+        assert carried == ([builder.AGREEMENT] if builder.AGREEMENT else [])
 
     def test_the_card_begins_with_what_an_export_takes_over(self) -> None:
         assert own_card(self.package).text  # raises where the front matter is not enough

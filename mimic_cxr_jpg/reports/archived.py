@@ -16,7 +16,7 @@ from cxr_datasets.storage.download import fetched
 from cxr_datasets.storage.source import Source, open_place
 from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg.reports.members import FILES, Links, Texts, find_texts
-from mimic_cxr_jpg.reports.store import TEXT_PATH, ReportStore
+from mimic_cxr_jpg.reports.store import TEXT_PATH, ReportStore, permitted
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
@@ -43,7 +43,8 @@ class ArchivedReports(ReportStore):
         """Copy a remote archive into the cache; return the copy, or None for a local archive."""
         if not self.source.is_remote:
             return None
-        copy = fetched(self.source, self.path, cache, self._agrees)
+        with permitted(self.address):
+            copy = fetched(self.source, self.path, cache, self._agrees)
         self.held, self.held_path = open_place(copy.parent), copy.name
         return copy
 

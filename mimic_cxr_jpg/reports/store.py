@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets import wording
 from cxr_datasets.errors import ReportsError
+from cxr_datasets.limits import TooLargeError
 from cxr_datasets.storage.source import Source, Stamp
 from cxr_datasets.tables.index import spread_places
 from cxr_datasets.wording import get_logger
@@ -194,11 +195,21 @@ def permitted(address: str) -> Iterator[None]:
         raise not_permitted(address) from None
     except FileNotFoundError:
         raise
+    except TooLargeError as error:
+        raise too_large_reports(address, error) from error
     except OSError as error:  # such as a damaged member of an archive that holds the release
         raise ReportsError(
             f"{address} cannot be read: {wording.said(error)}. Fetch it again and compare it with "
             "the release's checksums."
         ) from error
+
+
+def too_large_reports(address: str, error: TooLargeError) -> ReportsError:
+    """Build the error for reports that are beyond a limit."""
+    return ReportsError(
+        f"{address} {error}. It is not the release's own file: fetch the reports again and compare "
+        "them with the release's checksums."
+    )
 
 
 def not_permitted(address: str) -> ReportsError:

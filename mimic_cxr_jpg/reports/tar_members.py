@@ -12,15 +12,19 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
 
+from cxr_datasets import limits
 from cxr_datasets.errors import ReportsError
+from cxr_datasets.limits import TooLargeError, too_large
 from cxr_datasets.storage.ahead import one_ahead
+from cxr_datasets.storage.metered import Metered
 from mimic_cxr_jpg.reports.archived import Bytes, check_inside, damaged, plain_names, segments
 from mimic_cxr_jpg.reports.members import Link, is_text
+from mimic_cxr_jpg.reports.store import too_large_reports
 
 PIECE = 1 << 24
 """Bytes read at once."""
@@ -35,6 +39,8 @@ _LINKS = (tarfile.SYMTYPE, tarfile.LNKTYPE)
 _LARGEST_MEMBER = 1 << 32
 """Bytes; a report has a few thousand."""
 
+_MOST_GLOBAL_HEADERS = 1_000
+
 DOES_NOT_DECOMPRESS = (OSError, EOFError, zlib.error)
 _NO_TAR = (tarfile.TarError, ValueError, OverflowError, RecursionError)
 """What `tarfile` raises on a damaged header: its own errors, and those of reading numbers."""
@@ -43,7 +49,7 @@ _NO_TAR = (tarfile.TarError, ValueError, OverflowError, RecursionError)
 # --- many members at once -------------------------------------------------------------------------
 
 
-def read_pieces(stream: BinaryIO) -> Iterator[tuple[pa.Array, pa.Array] | None]:
+def read_pieces(stream: Metered) -> Iterator[tuple[pa.Array, pa.Array] | None]:
     """Read a tar archive from its beginning on, a piece at a time.
 
     Args:
@@ -61,14 +67,27 @@ def read_pieces(stream: BinaryIO) -> Iterator[tuple[pa.Array, pa.Array] | None]:
             return
         names, contents, rest = members
         yield names, contents
+        rest = _without_zeros(rest)
     if rest.strip(b"\0") or len(rest) < _BLOCK:
         yield None
 
 
-def _pieces(stream: BinaryIO) -> Iterator[bytes | None]:
+def _without_zeros(rest: bytes) -> bytes:
+    """Drop the zeros at the end of an archive, of which there may be any number, but for one block.
+
+    What is left of a piece is else the beginning of one member, which is no longer than a report.
+    """
+    if len(rest) > PIECE and not rest.strip(b"\0"):
+        return rest[: _BLOCK + len(rest) % _BLOCK]
+    return rest
+
+
+def _pieces(stream: Metered) -> Iterator[bytes | None]:
     """Read a stream in pieces, the next one while one is worked on; None where that fails."""
     try:
         yield from one_ahead(iter(partial(stream.read, PIECE), b""))
+    except TooLargeError:
+        raise
     except DOES_NOT_DECOMPRESS:
         yield None
 
@@ -80,7 +99,7 @@ def _plain_members(data: bytes) -> tuple[pa.Array, pa.Array, bytes] | None:
     heads = np.flatnonzero((blocks[:, 257:262] == _MAGIC).all(axis=1))
     headers = blocks[heads]
     sizes = _octal(headers[:, _SIZE_DIGITS])
-    if sizes is None or not _are_plain(headers):
+    if sizes is None or not _are_plain(headers) or (sizes > limits.LARGEST_REPORT).any():
         return None
     following = heads + 1 + -(-sizes // _BLOCK)
     whole = len(heads) - int(len(heads) > 0 and following[-1] > len(blocks))
@@ -134,7 +153,7 @@ class Member(NamedTuple):
     link: Link | None
 
 
-def read_members(stream: BinaryIO, address: str) -> Iterator[Member]:
+def read_members(stream: Metered, address: str) -> Iterator[Member]:
     """Read a tar archive from its beginning to its end.
 
     Args:
@@ -146,25 +165,29 @@ def read_members(stream: BinaryIO, address: str) -> Iterator[Member]:
 
     Raises:
         ReportsError: It is no tar archive, is truncated, a member's name leads outside it, or a
-            report is a sparse file.
+            report is a sparse file or too large.
+        TooLargeError: It is beyond another limit.
     """
     try:
         with tarfile.open(
-            fileobj=stream, mode="r|", tarinfo=_Member, encoding="utf-8", errors="replace"
-        ) as archive:
+            fileobj=cast(BinaryIO, stream), mode="r|", tarinfo=_member_of(stream), encoding="utf-8",
+            errors="replace",
+        ) as archive:  # fmt: skip
             while (member := archive.next()) is not None:
                 archive.members = []  # type: ignore[attr-defined]  # or it keeps all it has met
+                if len(archive.pax_headers) > _MOST_GLOBAL_HEADERS:
+                    raise tarfile.ReadError("too many global headers")
                 _check_size(member)
                 if member.type in _LINKS:
                     check_inside(member.name, address)
                     is_hard = member.type == tarfile.LNKTYPE
                     yield Member(member.name, b"", Link(member.linkname, is_hard))
                 elif _is_file(member, address):
-                    content = archive.extractfile(member)
-                    assert content is not None
-                    yield Member(member.name, content.read(), None)
+                    yield Member(member.name, _content(archive, member, address), None)
         while stream.read(PIECE):
             pass  # what is compressed ends with its checksum
+    except TooLargeError:
+        raise
     except DOES_NOT_DECOMPRESS:
         raise damaged(address, "it does not decompress to its end") from None
     except _NO_TAR:
@@ -184,8 +207,31 @@ def _is_file(member: tarfile.TarInfo, address: str) -> bool:
     return not member.issparse()
 
 
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, address: str) -> bytes:
+    """Read a member; of one that is no report and too large for one nothing."""
+    if member.size > limits.LARGEST_REPORT:
+        if is_text(member.name):
+            error = too_large(limits.LARGEST_REPORT, member.size)
+            raise too_large_reports(f"{address}: {member.name[-80:]!r}", error)
+        return b""
+    content = archive.extractfile(member)
+    assert content is not None
+    return content.read()
+
+
 class _Member(tarfile.TarInfo):
-    """A member whose header must be whole: `tarfile` takes a damaged one for the archive's end."""
+    """A member whose header must be whole: `tarfile` takes a damaged one for the archive's end.
+
+    Attributes:
+        meter: The stream that the archive is read from.
+    """
+
+    meter: Metered
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        """Read what an archive says of a member after its first header, and which has no end."""
+        with self.meter.at_most(limits.LARGEST_MEMBER_HEADER):
+            return super()._proc_member(archive)  # type: ignore[misc]
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
@@ -197,6 +243,11 @@ class _Member(tarfile.TarInfo):
             raise tarfile.ReadError(str(error)) from None
         _check_size(member)
         return member
+
+
+def _member_of(stream: Metered) -> type[_Member]:
+    """Give the class of the members of an archive that is read from a stream."""
+    return type("_MemberOfArchive", (_Member,), {"meter": stream})
 
 
 def _check_size(member: tarfile.TarInfo) -> None:

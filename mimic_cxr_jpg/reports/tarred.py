@@ -11,8 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import limits
 from cxr_datasets.digests import short_digest
+from cxr_datasets.limits import check_limit
 from cxr_datasets.storage.download import forget
+from cxr_datasets.storage.metered import Metered
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
 from mimic_cxr_jpg.reports.archived import ArchivedReports, damaged
@@ -73,6 +76,7 @@ class TarredReports(ArchivedReports):
                     break
                 names, contents = piece
                 read += len(names)
+                check_limit(read, limits.MOST_MEMBERS)
                 no_links = [pa.nulls(len(names), kind) for kind in (pa.string(), pa.bool_())]
                 yield pa.table([names, decoded(contents), *no_links], _TEXTS)
             else:
@@ -83,18 +87,22 @@ class TarredReports(ArchivedReports):
             members = islice(read_members(stream, self.address), read, None)
             while some := list(islice(members, _MEMBERS_AT_ONCE)):
                 read += len(some)
+                check_limit(read, limits.MOST_MEMBERS)
                 yield _table(some)
         if not read:
             raise damaged(self.address, "it is an archive without a file")
 
     @contextmanager
     def _stream(self) -> Iterator[Any]:
-        with permitted(self.address), self.held.arrow_file(self.held_path) as file:
-            yield _unpacked(file)
+        with (
+            permitted(self.address),
+            self.held.arrow_file(self.held_path, limits.LARGEST_ARCHIVE) as file,
+        ):
+            yield Metered(_unpacked(file), limits.LARGEST_UNPACKED)
 
     def _agrees(self, copy: Path) -> bool:
         with pa.OSFile(str(copy)) as file, suppress(*DOES_NOT_DECOMPRESS):
-            stream = _unpacked(file)
+            stream = Metered(_unpacked(file), limits.LARGEST_UNPACKED)
             while stream.read(PIECE):
                 pass
             return True

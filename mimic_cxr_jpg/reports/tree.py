@@ -9,6 +9,8 @@ from itertools import islice
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import limits
+from cxr_datasets.limits import too_large
 from cxr_datasets.storage.source import EMPTY, Stamp
 from mimic_cxr_jpg.reports.store import (
     SAMPLE,
@@ -18,6 +20,7 @@ from mimic_cxr_jpg.reports.store import (
     permitted,
     spread,
     text_paths,
+    too_large_reports,
 )
 
 _GROUP = re.compile(r"p1\d")
@@ -89,8 +92,14 @@ class ReportTree(ReportStore):
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`."""
         paths = places.to_pylist()
-        files = zip(paths, self.source.each(paths), strict=True)
-        return decoded([self._content(path, read) for path, read in files])
+        files = zip(paths, self.source.each(paths, limits.LARGEST_REPORT), strict=True)
+        contents, size = [], 0
+        for path, read in files:
+            contents.append(self._content(path, read))
+            size += len(contents[-1] or b"")
+            if size > limits.LARGEST_REPORTS:
+                raise too_large_reports(self.address, too_large(limits.LARGEST_REPORTS))
+        return decoded(contents)
 
     def _content(self, path: str, read: Callable[[], bytes]) -> bytes | None:
         try:

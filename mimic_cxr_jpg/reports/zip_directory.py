@@ -9,7 +9,6 @@ The format is described in PKWARE's APPNOTE, sections 4.3.7 to 4.3.16.
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 import zipfile
@@ -19,7 +18,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from cxr_datasets import limits
 from cxr_datasets.errors import ReportsError
+from cxr_datasets.limits import TooLargeError, check_limit
+from cxr_datasets.storage.zip_members import Guarded, Joined
 from mimic_cxr_jpg.reports.archived import (
     Bytes,
     Numbers,
@@ -94,8 +96,10 @@ def read_directory(archive: memoryview, address: str) -> Directory:
     Raises:
         ReportsError: It is no zip archive, is truncated, is one part of several, or a member's
             name leads outside it.
+        TooLargeError: Its directory is beyond a limit.
     """
     end = _find_end(archive, address)
+    check_limit(end.size, limits.LARGEST_DIRECTORY)
     entries = archive[end.directory : end.directory + end.size]
     columns = read_entries(entries, end.entries, end.before)
     if columns is None:
@@ -212,6 +216,7 @@ def read_entries(directory: memoryview, count: int, before: int = 0) -> dict[str
     """
     found = (match.start() for match in re.finditer(re.escape(_ENTRY_MARK), directory))
     starts = np.fromiter(found, np.int64)
+    check_limit(len(starts), limits.MOST_MEMBERS)
     data = np.frombuffer(directory, np.uint8)
     if _differ(len(starts), count) or len(starts) == 0 or starts[-1] + _ENTRY_SIZE > len(data):
         return None
@@ -257,8 +262,10 @@ def _by_zipfile(archive: memoryview, end: _End, address: str) -> dict[str, pa.Ar
     # Without the comment, in which it would look for the end, and without what follows it.
     record = bytes(archive[end.at : end.at + _END.size - 2]) + bytes(2)
     try:
-        with zipfile.ZipFile(io.BytesIO(b"".join([archive[: end.at], record]))) as file:
+        with zipfile.ZipFile(Guarded(Joined(archive[: end.at], record))) as file:
             infos = file.infolist()
+    except TooLargeError:
+        raise
     except _DAMAGE:
         raise damaged(address, "its table of members is damaged") from None
     if _differ(len(infos), end.entries):

@@ -17,11 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import limits
 from cxr_datasets.errors import ReportsError
+from cxr_datasets.limits import TooLargeError, check_limit, too_large
 from cxr_datasets.storage.zip_members import ENCRYPTED, method_name
 from mimic_cxr_jpg.reports.archived import ArchivedReports, Numbers, damaged
 from mimic_cxr_jpg.reports.members import Link, Links
-from mimic_cxr_jpg.reports.store import decoded, permitted
+from mimic_cxr_jpg.reports.store import decoded, permitted, too_large_reports
 from mimic_cxr_jpg.reports.zip_directory import (
     DEFLATED,
     STORED,
@@ -33,6 +35,8 @@ from mimic_cxr_jpg.reports.zip_directory import (
 _LOCAL_MARK = b"PK\x03\x04"
 _LOCAL = struct.Struct("<4s2xH6xL8x2H")
 _CHECKSUM_FOLLOWS = 1 << 3
+_MOST_INFLATED = 1_032
+"""How many times as large as itself what is deflated can become."""
 _AT_ONCE = 4_096
 """Members in memory at once while all are checked."""
 
@@ -70,7 +74,8 @@ class ZippedReports(ArchivedReports):
     def _archive(self) -> memoryview:
         if not hasattr(self, "_mapped"):
             with permitted(self.address):
-                self._mapped = memoryview(self.held.mapped(self.held_path))
+                mapped = self.held.mapped(self.held_path, limits.LARGEST_ARCHIVE)
+                self._mapped = memoryview(mapped)
         return self._mapped
 
     def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
@@ -81,7 +86,8 @@ class ZippedReports(ArchivedReports):
 
     def _listing(self) -> tuple[pa.Array, Links]:
         if not hasattr(self, "_directory"):
-            self._directory: Directory = read_directory(self._archive, self.address)
+            with permitted(self.address):
+                self._directory: Directory = read_directory(self._archive, self.address)
         names, places, _, is_link = self._directory
         links = np.flatnonzero(is_link)
         targets = read_members(self._archive, places.take(pa.array(links)), self.address)
@@ -141,15 +147,20 @@ def read_members(archive: memoryview, places: pa.StructArray, address: str) -> l
         Their n contents.
 
     Raises:
-        ReportsError: A member is damaged, or compressed by a method that is not read here.
+        ReportsError: A member is damaged, compressed by a method that is not read here, or larger
+            than a report may be.
     """
     offset, stored, method, crc = (column.to_numpy() for column in places.flatten())
     contents = None
     if (method == DEFLATED).all():
         contents = _inflate(archive, offset, stored, crc)
     if contents is None:
-        members = places.to_pylist()
-        contents = [read_member(archive, address=address, **member) for member in members]
+        contents, left = [], int(limits.LARGEST_REPORTS)
+        for member in places.to_pylist():
+            contents.append(read_member(archive, address=address, **member))
+            left -= len(contents[-1])
+            if left < 0:
+                raise too_large_reports(address, too_large(limits.LARGEST_REPORTS))
     return contents
 
 
@@ -167,15 +178,38 @@ def _inflate(
     agree = (flags & _CHECKSUM_FOLLOWS != 0) | (number(data, offsets + 14, 4) == crcs)
     if not (marked & agree & (ends <= len(data)) & (flags & ENCRYPTED == 0)).all():
         return None
-    inflate = zlib.decompress
+    contents: list[bytes] = []
+    left = int(limits.LARGEST_REPORTS)
     try:
-        contents = [
-            inflate(archive[start:end], -zlib.MAX_WBITS)
-            for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
-        ]
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            content = inflated(archive[start:end])
+            left -= len(content)
+            if left < 0:
+                raise too_large(limits.LARGEST_REPORTS)
+            contents.append(content)
     except zlib.error:
         return None
+    except TooLargeError:
+        return None  # and then it is said which
     return contents if list(map(zlib.crc32, contents)) == crcs.tolist() else None
+
+
+def inflated(data: memoryview) -> bytes:
+    """Decompress a deflated report.
+
+    Raises:
+        TooLargeError: It is larger than a report may be.
+        zlib.error: It does not decompress.
+    """
+    if len(data) * _MOST_INFLATED <= limits.LARGEST_REPORT:  # as nearly all
+        return zlib.decompress(data, -zlib.MAX_WBITS)
+    inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+    content = inflating.decompress(data, limits.LARGEST_REPORT + 1)
+    if len(content) > limits.LARGEST_REPORT:
+        raise too_large(limits.LARGEST_REPORT)
+    if not inflating.eof:
+        raise zlib.error("incomplete")
+    return content
 
 
 def agrees(archive: memoryview, address: str) -> bool:
@@ -213,11 +247,14 @@ def read_member(
         if mark == _LOCAL_MARK and flags & ENCRYPTED:
             raise encrypted(address)
         if method == DEFLATED:
-            content = zlib.decompress(data, -zlib.MAX_WBITS)
+            content = inflated(data)
         elif method == STORED:
+            check_limit(stored, limits.LARGEST_REPORT)
             content = bytes(data)
         else:
             raise not_read(address, method)
+    except TooLargeError as error:
+        raise too_large_reports(f"{address}: the member at byte {offset}", error) from error
     except (struct.error, zlib.error):
         raise damaged(address, f"the member at byte {offset} does not decompress") from None
     # Both checksums count. Zeros over an entry make it one of an empty file, whose checksum is 0.

@@ -142,6 +142,7 @@ def test_an_unreadable_lock_that_is_held_still_keeps_others_out(
 ) -> None:
     from cxr_datasets.export.folder import Folder
 
+    rewrite(out / ".cxr/lock", b"")  # that of the export it was copied from stays as it is
     with locked(Folder(out)):
         (out / ".cxr/lock").write_bytes(content)
         with pytest.raises(ExportError, match="written to by another process"):

@@ -127,6 +127,17 @@ def test_two_machines_of_one_name_do_not_take_each_other_for_dead(in_s3: Folder)
         pass
 
 
+def test_an_owner_that_was_silent_for_too_long_leaves_the_lock_to_who_took_it(
+    in_s3: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.05)
+    with lock.locked(in_s3):
+        leave_lock(in_s3)
+        time.sleep(0.5)
+        assert json.loads(in_s3.read(".cxr/lock") or b"")["pid"] == ELSEWHERE["pid"]
+    assert json.loads(in_s3.read(".cxr/lock") or b"")["pid"] == ELSEWHERE["pid"]
+
+
 class Timeless(MemoryFileSystem):  # type: ignore[misc]
     """A store that does not tell when a file was written."""
 
@@ -147,7 +158,7 @@ def timeless(monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
     monkeypatch.setattr(lock, "DEAD_AFTER", 0.5)
     monkeypatch.setattr(lock, "HEARTBEAT", 0.05)
     yield Folder("timeless://out")
-    Timeless().store.clear()
+    Timeless().rm("/", recursive=True)
 
 
 def test_where_a_store_tells_no_time_the_lock_is_watched(timeless: Folder) -> None:

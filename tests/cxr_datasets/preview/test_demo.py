@@ -236,3 +236,10 @@ def test_a_study_without_a_report_is_shown(capsys: pytest.CaptureFixture[str]) -
     printed = capsys.readouterr().out
     assert "no report" in printed
     assert "positive       -" in printed
+
+
+def test_the_sheet_that_shows_a_dataset_with_an_agreement_is_closed_to_others(
+    run: subprocess.CompletedProcess[str], folder: Path
+) -> None:
+    assert run.returncode == 0
+    assert (folder / "contact_sheet.png").stat().st_mode & 0o137 == 0

@@ -186,6 +186,22 @@ def test_a_split_exported_by_itself_is_pushed_and_the_others_follow(
     assert data(hub.repos["alice/growing"]) == exported(out)
 
 
+def test_an_export_of_an_earlier_format_is_pushed_too(
+    hub: Hub, pusher: Pusher, indiana_export: Path, tmp_path: Path
+) -> None:
+    folder = copied(indiana_export, tmp_path / "out")
+    manifest = folder / ".cxr" / "studies.jsonl"
+    header, *lines = manifest.read_bytes().splitlines(keepends=True)
+    record = notes.decoded(header)
+    record["identity"]["versions"]["format"] = "3"
+    rewrite(manifest, b"".join([notes.encoded(record), *lines]))
+    card = (folder / "README.md").read_text()
+    rewrite(folder / "README.md", card.partition("\n<!-- Written by cxr export")[0].encode())
+    for sent in (len(exported(folder)), 0):
+        assert pusher(folder, "alice/earlier").summary["sent"] == sent
+    assert data(hub.repos["alice/earlier"]) == exported(folder)
+
+
 # --- the command ----------------------------------------------------------------------------------
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from cxr_datasets import limits
 from cxr_datasets.errors import ReportsError
+from cxr_datasets.storage.metered import Metered
 from cxr_datasets.storage.source import open_place
 from mimic_cxr_jpg.reports import TarredReports, tar_members
 from mimic_cxr_jpg.reports.tar_members import read_members
@@ -39,7 +41,7 @@ def tar_bytes(
 
 
 def files_in(stream: Any) -> Members:
-    members = read_members(stream, ADDRESS)
+    members = read_members(Metered(stream, limits.LARGEST_UNPACKED), ADDRESS)
     return [(name, content) for name, content, link in members if link is None]
 
 
@@ -165,7 +167,7 @@ def members_in_blocks(count: int = 60) -> Members:
 
 def in_pieces(content: bytes) -> Members | None:
     members: Members = []
-    for piece in tar_members.read_pieces(io.BytesIO(content)):
+    for piece in tar_members.read_pieces(Metered(io.BytesIO(content), limits.LARGEST_UNPACKED)):
         if piece is None:
             return None
         members += zip(piece[0].to_pylist(), piece[1].to_pylist(), strict=True)
@@ -189,7 +191,7 @@ def through_the_cache(content: bytes, folder: Path) -> Members:
 def test_an_ordinary_tar_is_read_whatever_the_size_of_the_pieces(
     form: int, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tar_members, "_PIECE", piece)
+    monkeypatch.setattr(tar_members, "PIECE", piece)
     members = members_in_blocks()
     assert in_pieces(tar_bytes([FOLDER, *members], form)) == members
 
@@ -222,7 +224,7 @@ def test_a_tar_with_an_unusual_member_is_read_too(
 def test_members_after_an_odd_one_are_read_once_and_none_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tar_members, "_PIECE", 8_192)
+    monkeypatch.setattr(tar_members, "PIECE", 8_192)
     members = [(f"files/{number}.txt", b"%d" % number * 300) for number in range(200)]
     members.insert(150, ("b" * 150 + ".txt", b"odd"))
     content = tar_bytes([FOLDER, *members], tarfile.GNU_FORMAT)

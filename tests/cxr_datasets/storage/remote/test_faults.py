@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from cxr_datasets import limits
 from cxr_datasets.errors import ImageError, StoreError, TableError
 from cxr_datasets.storage import retry
 from tests.fakes.physionet import (
@@ -189,7 +190,7 @@ def test_waits_grow_and_the_tries_end(
 def test_the_waits_have_a_bound_in_all(
     remote_mimic: Remote, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
-    monkeypatch.setattr(retry, "LONGEST_IN_ALL", 0.1)
+    monkeypatch.setattr(limits, "LONGEST_RETRY", 0.1)
     monkeypatch.setattr(retry, "MOST_TRIES", 1000)
     stream = remote_mimic.stream()
     remote_mimic.server.fail(an_image(remote_mimic), fault, times=None)

@@ -86,19 +86,20 @@ def zipped(files: dict[str, bytes], folder: str = "") -> bytes:
 
 @pytest.fixture(autouse=True)
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Paths of the files that are read whole, from memory or an archive."""
+    """Paths of the files that are opened to be read, in memory or an archive."""
     paths: list[str] = []
 
     def logged(original: Any) -> Any:
         @wraps(original)
-        def cat_file(self: Any, path: str, *args: Any, **kwargs: Any) -> bytes:
-            paths.append(path)
-            return original(self, path, *args, **kwargs)
+        def _open(self: Any, path: str, mode: str = "rb", **kwargs: Any) -> Any:
+            if mode == "rb":
+                paths.append(path)
+            return original(self, path, mode, **kwargs)
 
-        return cat_file
+        return _open
 
     for kind in (MemoryFileSystem, ZipFileSystem):
-        monkeypatch.setattr(kind, "cat_file", logged(kind.cat_file))
+        monkeypatch.setattr(kind, "_open", logged(kind._open))
     yield paths
     MemoryFileSystem.store.clear()
     MemoryFileSystem.pseudo_dirs[:] = [""]
