@@ -150,8 +150,8 @@ def _archive_files(
         archive = fsspec.filesystem("zip", fo=Guarded(file), skip_instance_cache=True)
     except TooLargeError as error:
         raise StoreError(
-            f"{shown(rest)} {error}. It is not the release's own archive: fetch it again, or "
-            "unpack it and pass the folder that it unpacks to."
+            f"{shown(rest)} {wording.said(error)}. It is not the release's own archive: fetch it "
+            "again, or unpack it and pass the folder that it unpacks to."
         ) from error
     except BadZipFile:
         if is_remote(rest):

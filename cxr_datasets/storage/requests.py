@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 import fsspec
 from fsspec.asyn import get_loop
 
-from cxr_datasets import limits
+from cxr_datasets import limits, wording
 from cxr_datasets.errors import StoreError
 from cxr_datasets.limits import Limit, TooLargeError, check_limit
 from cxr_datasets.storage.addresses import (
@@ -202,8 +202,8 @@ class Requests:
                 if check is not None:
                     return error  # and who reads it knows what it is
                 return StoreError(
-                    f"{shown(self._address_of(place))} {error}. Check that the address is that of "
-                    "the release's folder."
+                    f"{shown(self._address_of(place))} {wording.said(error)}. Check that the "
+                    "address is that of the release's folder."
                 )
             if isinstance(error, MEMBER_DAMAGE):
                 return damaged_member(error)

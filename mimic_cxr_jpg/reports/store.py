@@ -207,8 +207,8 @@ def permitted(address: str) -> Iterator[None]:
 def too_large_reports(address: str, error: TooLargeError) -> ReportsError:
     """Build the error for reports that are beyond a limit."""
     return ReportsError(
-        f"{address} {error}. It is not the release's own file: fetch the reports again and compare "
-        "them with the release's checksums."
+        f"{address} {wording.said(error)}. It is not the release's own file: fetch the reports "
+        "again and compare them with the release's checksums."
     )
 
 
