@@ -268,8 +268,8 @@ def _unreadable(
         error = too_large(limits.LONGEST_LINE, "a line, or a cell in quotes, is longer")
     if isinstance(error, TooLargeError):
         return TableError(
-            f"{address} {error}. It is not the release's own file: fetch it again and compare it "
-            "with the release's checksums."
+            f"{address} {wording.said(error)}. It is not the release's own file: fetch it again "
+            "and compare it with the release's checksums."
         )
     if "Empty CSV" in str(error):
         return TableError(f"{address} is empty. {DAMAGED}")
