@@ -25,11 +25,8 @@ OWN = {
     "cxr_datasets/push/asking.py",  # only looked at
     "cxr_datasets/push/privacy.py",  # a CxrError
     "cxr_datasets/storage/faults.py",  # of this project; others are only looked at
-    "cxr_datasets/storage/filesystems.py",  # a TooLargeError, of this project
-    "cxr_datasets/storage/requests.py",  # a TooLargeError
     "cxr_datasets/tables/reading.py",  # only looked at
     "mimic_cxr_jpg/release.py",  # a CxrError
-    "mimic_cxr_jpg/reports/store.py",  # a TooLargeError
     "mimic_cxr_jpg/reports/tar_members.py",  # caught again, and not told
 }
 """Files that use the text of an error, and why that may be."""
