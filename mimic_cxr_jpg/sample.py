@@ -46,8 +46,8 @@ class Sample:
         self._is_kept = True
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is sent to a worker: no tables that are being read."""
-        return {**self.__dict__, "reads": None}
+        """What is sent to a worker: no tables that are being read, and no studies, for it is small."""
+        return {**self.__dict__, "reads": None, "_studies": None}
 
     def __call__(self) -> Studies:
         """Give the studies.

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_LINE = "Data use agreement, to be signed by all who get the data: "
+_LINE = "Only for those who signed "
 _LINES = re.compile(rf"^{re.escape(_LINE)}(\S+)$", re.MULTILINE)
 
 _NOTE = b"huggingface"

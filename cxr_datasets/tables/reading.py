@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import random
 import re
+import secrets
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -149,7 +149,7 @@ class _Text(Metered):
     def read(self, size: int = -1) -> bytes:
         content = super().read(size)
         # To count all takes a tenth of the time of reading a table, so one byte in 61 is looked at.
-        some = np.frombuffer(content, np.uint8)[random.randrange(_STEP) :: _STEP]
+        some = np.frombuffer(content, np.uint8)[secrets.randbelow(_STEP) :: _STEP]
         for end in self._lines:
             self._lines[end] += _STEP * int(np.count_nonzero(some == end))
         if max(self._lines.values()) > limits.MOST_LINES:
