@@ -46,7 +46,7 @@ class Sample:
         self._is_kept = True
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is sent to a worker: no tables that are being read, and no studies, for it is small."""
+        """What is sent to a worker is small: no tables that are being read, and no studies."""
         return {**self.__dict__, "reads": None, "_studies": None}
 
     def __call__(self) -> Studies:
