@@ -35,6 +35,7 @@ _KNOWN = re.compile(
   | decoder\ error\ -?\d+
   | (broken|corrupt)\ PNG\ file
   | Decompressed\ data\ too\ large\ for\ PngImagePlugin\.MAX_TEXT_CHUNK
+  | Decompressed\ Data\ Too\ Large
   | Image\ size\ \(\d+\ pixels\)\ exceeds\ limit\ of\ \d+\ pixels
   | cannot\ (identify\ image\ file|read\ image|decode\ image)
   | CSV\ parse\ error:\ (Row\ \#\d+:\ )?Expected\ \d+\ columns,\ got\ \d+       # pyarrow

@@ -93,11 +93,21 @@ def _is_missing(look: Any, place: Any) -> bool:
     return False
 
 
-def _lists(name: str, files: Any, bucket: str) -> bool:
-    """Whether a bucket of Google's lists objects, though it tells this user nothing of itself.
+def _require(looked_for: Opened) -> None:
+    files, bucket = looked_for
+    if not files.exists(bucket):
+        raise FileNotFoundError(bucket)
 
-    Those who may use objects may not look at a bucket, and gcsfs takes an empty one for absent.
+
+def _lists(name: str, files: Any, bucket: str) -> bool:
+    """Whether a bucket is there, though it tells nothing of itself.
+
+    Those who may use objects of Google's may not look at a bucket, and gcsfs takes an empty one for
+    absent. Older s3fs remembers the buckets that it saw, and does not see one made since.
     """
+    if name in ("s3", "s3a"):
+        files.invalidate_cache()
+        return not _is_missing(_require, (files, bucket))
     return name in ("gs", "gcs") and not _is_missing(
         lambda place: files.ls(place, prefix=_NO_NAME), bucket
     )

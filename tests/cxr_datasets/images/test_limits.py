@@ -68,11 +68,11 @@ IMAGES: dict[str, tuple[Callable[[], bytes], str]] = {
     "scans": (of_many_scans, "MOST_SCANS"),
     "a comment": (
         lambda: png(8, 8, 8, zeros(64), (b"zTXt", b"a\0\0" + zeros(256 * MIB))),
-        "Decompressed data",
+        "Decompressed ",
     ),
     "a profile": (
         lambda: png(8, 8, 8, zeros(64), (b"iCCP", b"a\0\0" + zeros(256 * MIB))),
-        "Decompressed data",
+        "Decompressed ",
     ),
 }
 
