@@ -22,6 +22,9 @@ from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.storage import leftovers
 from cxr_datasets.storage.cache import cache_fault, damaged_in_cache
 
+_LOCK_OF_A_BUILD = "_builder.lock"
+"""What `datasets` adds to a folder's name for the lock that it holds while it fills the folder."""
+
 _BROKEN_INFO = (ValueError, TypeError, KeyError, AttributeError)
 """What `datasets` raises where its file of a dataset's features and sizes is changed."""
 
@@ -59,12 +62,11 @@ def clear_leftovers(builder: Any) -> None:
     if is_remote_filesystem(builder._fs):
         return
     leftovers.empty(builder._output_dir)
-    root = Path(builder._cache_dir_root)
     for left in dataset_folder(builder).glob(f"*/*/*{leftovers.SUFFIX}"):
-        place = left.as_posix().removesuffix(leftovers.SUFFIX)
+        built = str(left).removesuffix(leftovers.SUFFIX)
         with suppress(OSError):
             if leftovers.is_quiet(left):
-                with FileLock(str(root / f"{place.replace('/', '_')}.lock"), timeout=0):
+                with FileLock(f"{built}{_LOCK_OF_A_BUILD}", timeout=0):
                     shutil.rmtree(left)
 
 
