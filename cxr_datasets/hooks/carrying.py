@@ -21,6 +21,7 @@ from datasets.builder import DatasetBuilder
 from datasets.io.parquet import ParquetDatasetWriter
 
 from cxr_datasets.hooks.agreements import agreements_in, license_in, noted
+from cxr_datasets.hooks.replacing import replace_once
 from cxr_datasets.wording import get_logger
 
 _logger = get_logger(__name__)
@@ -40,11 +41,7 @@ def teach_agreements_to_stay() -> None:
         (DatasetBuilder, "as_dataset", _reading),
         (DatasetBuilder, "as_streaming_dataset", _reading),
     ):
-        original = getattr(kind, name, None)
-        if original is not None and not hasattr(original, "__cxr_carries__"):
-            changed = teach(original)
-            changed.__cxr_carries__ = True
-            setattr(kind, name, changed)
+        replace_once(kind, name, teach)
 
 
 def _keeping(original: Any) -> Any:

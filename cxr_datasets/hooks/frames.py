@@ -13,20 +13,22 @@ from typing import Any
 
 from datasets.formatting.polars_formatter import PolarsFeaturesDecoder
 
+from cxr_datasets.hooks.replacing import replace_once
+
 
 def teach_polars() -> None:
     """Let every later row of the format decode its images. Again changes nothing."""
-    if not hasattr(PolarsFeaturesDecoder.decode_row, "__cxr_hook__"):
-        PolarsFeaturesDecoder.decode_row = _decode_row
-        PolarsFeaturesDecoder.decode_column = _decoding(PolarsFeaturesDecoder.decode_column)
+    replace_once(PolarsFeaturesDecoder, "decode_row", _by_columns)
+    replace_once(PolarsFeaturesDecoder, "decode_column", _decoding)
 
 
-def _decode_row(self: Any, row: Any) -> Any:
-    """Decode a frame, of one row or many."""
-    return row.with_columns([self.decode_column(row[name], name) for name in row.columns])
+def _by_columns(original: Any) -> Any:
+    @wraps(original)
+    def decode_row(self: Any, row: Any) -> Any:
+        """Decode a frame, of one row or many."""
+        return row.with_columns([self.decode_column(row[name], name) for name in row.columns])
 
-
-_decode_row.__cxr_hook__ = True  # type: ignore[attr-defined]
+    return decode_row
 
 
 def _decoding(original: Any) -> Any:

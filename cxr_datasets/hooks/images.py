@@ -15,6 +15,7 @@ from typing import Any
 import datasets
 
 from cxr_datasets.errors import ImageError
+from cxr_datasets.hooks.replacing import replace_once
 from cxr_datasets.images.faults import address_of
 from cxr_datasets.images.opening import is_postscript
 from cxr_datasets.storage.sessions import sessions
@@ -24,8 +25,7 @@ _LOOKED_AT = 4
 
 def refuse_postscript() -> None:
     """Let no later `datasets.Image` decode PostScript. Again changes nothing."""
-    if not hasattr(datasets.Image.decode_example, "__cxr_hook__"):
-        datasets.Image.decode_example = _looking_first(datasets.Image.decode_example)
+    replace_once(datasets.Image, "decode_example", _looking_first)
 
 
 def _looking_first(original: Any) -> Any:
@@ -35,7 +35,6 @@ def _looking_first(original: Any) -> Any:
             value = _without_program(value)
         return original(self, value, *args, **kwargs)
 
-    decode_example.__cxr_hook__ = True  # type: ignore[attr-defined]
     return decode_example
 
 

@@ -21,6 +21,7 @@ from cxr_datasets.errors import ScriptError
 from cxr_datasets.hooks.carrying import teach_agreements_to_stay
 from cxr_datasets.hooks.frames import teach_polars
 from cxr_datasets.hooks.images import refuse_postscript
+from cxr_datasets.hooks.replacing import replace_once
 from cxr_datasets.hooks.selection import teach_select_columns
 from cxr_datasets.hooks.sending import teach_push_to_look
 from cxr_datasets.packages import code_files, package_folder
@@ -45,9 +46,7 @@ def register(package: str) -> None:
     refuse_postscript()
     # `datasets.inspect` (get_dataset_config_names and others) holds a reference of its own.
     for module in (datasets.load, datasets.inspect):
-        factory = module.dataset_module_factory
-        if not hasattr(factory, "__cxr_hook__"):
-            module.dataset_module_factory = _answering_first(factory)
+        replace_once(module, "dataset_module_factory", _answering_first)
 
 
 def _answering_first(factory: Any) -> Any:
@@ -62,7 +61,6 @@ def _answering_first(factory: Any) -> Any:
             builder_kwargs={"base_path": str(package_folder(package))},
         )
 
-    dataset_module_factory.__cxr_hook__ = True  # type: ignore[attr-defined]
     return dataset_module_factory
 
 

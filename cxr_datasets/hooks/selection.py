@@ -13,6 +13,7 @@ from typing import Any
 
 from datasets.iterable_dataset import SelectColumnsIterable
 
+from cxr_datasets.hooks.replacing import replace_once
 from cxr_datasets.hooks.streaming import ShardsAhead
 
 _IMAGES = frozenset({"image", "images"})
@@ -27,9 +28,7 @@ PASS_ROWS_ON = frozenset({
 
 def teach_select_columns() -> None:
     """Let every later `select_columns` without images reach our builders. Again changes nothing."""
-    original = SelectColumnsIterable.__init__
-    if not hasattr(original, "__cxr_hook__"):
-        SelectColumnsIterable.__init__ = _reaching_down(original)
+    replace_once(SelectColumnsIterable, "__init__", _reaching_down)
 
 
 def _reaching_down(original: Any) -> Any:
@@ -39,7 +38,6 @@ def _reaching_down(original: Any) -> Any:
             ex_iterable = _without_pixels(ex_iterable)
         original(self, ex_iterable, column_names)
 
-    __init__.__cxr_hook__ = True  # type: ignore[attr-defined]
     return __init__
 
 

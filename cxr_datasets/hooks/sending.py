@@ -18,6 +18,7 @@ from typing import Any
 from datasets import Dataset, DatasetDict, IterableDataset, IterableDatasetDict
 
 from cxr_datasets.hooks.agreements import agreements_of
+from cxr_datasets.hooks.replacing import replace_once
 from cxr_datasets.hooks.visibility import Place
 from cxr_datasets.wording import get_logger
 
@@ -30,12 +31,12 @@ _anywhere: ContextVar[list[str] | None] = ContextVar("anywhere", default=None)
 def teach_push_to_look() -> None:
     """Let every later call look first. Again changes nothing."""
     for kind in (Dataset, DatasetDict, IterableDataset, IterableDatasetDict):
-        _guard(kind, "push_to_hub", _place_of_push)
+        replace_once(kind, "push_to_hub", _looking_before_a_push)
     for kind in (Dataset, IterableDataset):
         for name in ("to_csv", "to_json", "to_parquet"):
-            _guard(kind, name, _place_of_file)
+            replace_once(kind, name, _looking_before_a_file)
     for kind in (Dataset, DatasetDict):
-        _guard(kind, "save_to_disk", _place_of_file)
+        replace_once(kind, "save_to_disk", _looking_before_a_file)
 
 
 @contextmanager
@@ -73,10 +74,12 @@ def check_address(address: Any, options: Mapping[str, Any] | None, agreement: st
         _check(place, [agreement])
 
 
-def _guard(kind: type, name: str, place_of: Callable[[dict[str, Any]], Place | None]) -> None:
-    original = getattr(kind, name, None)  # not every version of `datasets` has all
-    if original is not None and not hasattr(original, "__cxr_looks__"):
-        setattr(kind, name, _looking_first(original, place_of))
+def _looking_before_a_push(original: Any) -> Any:
+    return _looking_first(original, _place_of_push)
+
+
+def _looking_before_a_file(original: Any) -> Any:
+    return _looking_first(original, _place_of_file)
 
 
 def _looking_first(original: Any, place_of: Callable[[dict[str, Any]], Place | None]) -> Any:
@@ -95,7 +98,6 @@ def _looking_first(original: Any, place_of: Callable[[dict[str, Any]], Place | N
                 _check(place, agreements)
         return original(self, *args, **kwargs)
 
-    look_and_send.__cxr_looks__ = True  # type: ignore[attr-defined]
     return look_and_send
 
 
