@@ -14,6 +14,7 @@ from importlib import import_module
 from cxr_datasets._version import __version__
 from cxr_datasets.cli.parser import Parser
 from cxr_datasets.errors import CxrError
+from cxr_datasets.wording import safe
 
 _VERBS = {
     "synthesize": "write a small invented release",
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if unknown:
             # The verb's own usage lists the options that it has.
             options.command.error(f"unrecognized arguments: {' '.join(unknown)}")
-        options.run(options)
+        print(safe(str(options.run(options))))
     except CxrError as error:
         print(f"cxr: {error}", file=sys.stderr)
         return 1

@@ -9,7 +9,6 @@ from dataclasses import fields
 from cxr_datasets.cli.parser import Parser, add_datasets, add_option, read_options
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.packages import builder_class
-from cxr_datasets.wording import safe
 
 _DESCRIPTION = (
     "Write a dataset to Parquet files that hold its images and load anywhere without this project. "
@@ -64,11 +63,11 @@ def _add_options(dataset: str, command: Parser) -> None:
     command.set_defaults(run=_run, command=command)
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> object:
     from cxr_datasets.export import export
 
     given = {name: value for name, value in vars(options).items() if name not in ("run", "command")}
     for name in _FILES:
         if name in given:
             given[name] = read_options(name, given[name])
-    print(safe(str(export(given.pop("dataset"), given.pop("data_dir"), given.pop("out"), **given))))
+    return export(given.pop("dataset"), given.pop("data_dir"), given.pop("out"), **given)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from cxr_datasets.cli.parser import Parser
-from cxr_datasets.wording import safe
 
 _DESCRIPTION = (
     "Send a finished export to a private dataset repository on the Hugging Face Hub, which is made "
@@ -48,8 +47,8 @@ def add_arguments(parser: Parser) -> None:
     parser.set_defaults(run=_run, command=parser)
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> object:
     from cxr_datasets.push import push
 
     given = {name: value for name, value in vars(options).items() if name not in ("run", "command")}
-    print(safe(str(push(given.pop("folder"), given.pop("repo"), **given))))
+    return push(given.pop("folder"), given.pop("repo"), **given)

@@ -6,7 +6,6 @@ import argparse
 from inspect import Parameter, signature
 
 from cxr_datasets.cli.parser import Parser, add_datasets
-from cxr_datasets.wording import safe
 
 _DESCRIPTION = (
     "Write a small, wholly invented release of a dataset: its real layout, tables and quirks, "
@@ -40,8 +39,8 @@ def _add_options(dataset: str, command: Parser) -> None:
     command.set_defaults(run=_run, command=command)
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> object:
     from cxr_datasets.synthetic import synthesize
 
     given = {name: value for name, value in vars(options).items() if name not in ("run", "command")}
-    print(safe(str(synthesize(given.pop("dataset"), given.pop("out"), **given))))
+    return synthesize(given.pop("dataset"), given.pop("out"), **given)

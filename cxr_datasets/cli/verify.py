@@ -38,9 +38,9 @@ def add_arguments(parser: Parser) -> None:
     parser.set_defaults(run=_run, command=parser)
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> object:
     from cxr_datasets.export import verify
 
     file = options.out_options
     store = None if file is None else read_options("out_options", file)
-    print(verify(options.out, out_options=store, progress=options.progress))
+    return verify(options.out, out_options=store, progress=options.progress)

@@ -180,3 +180,17 @@ def test_the_installed_command_is_this_one(tmp_path: Path) -> None:
     assert run.returncode == 1
     assert run.stderr.startswith("cxr: ")
     assert run.stdout == ""
+
+
+def test_what_a_verb_prints_of_a_name_makes_no_terminal_act(
+    indiana_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "\x1b[2Jout"
+    words = ["indiana-cxr", "--data-dir", str(indiana_release), "--out", str(out)]
+    cache = ["--cache-dir", str(tmp_path / "cache")]
+    assert main(["export", *words, "--config", "reports", *cache, "--no-progress"]) == 0
+    assert main(["verify", str(out), "--no-progress"]) == 0
+    assert main(["synthesize", "indiana-cxr", str(tmp_path / "\x1b[2Jmade"), "--studies", "3"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("\\x1b[2J") == 3
+    assert "\x1b" not in said
