@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "oss", "oci", "r2", *_CONTAINERS}
 
 _NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
-_NO_NAME = "no-object-begins-so/"
-
+_FEW: dict[str, Any] = {"prefix": "no-object-begins-so/"}
+_ANEW = {"refresh": True}
+_LISTED: dict[str, dict[str, Any]] = {"gs": _FEW, "gcs": _FEW, "s3": _ANEW, "s3a": _ANEW}
+"""How to list the objects of a bucket that may be there, by protocol: few, and as they are now."""
 
 Opened = tuple[fsspec.AbstractFileSystem, str]
 """A file system, and the name of an address in it."""
@@ -93,21 +96,10 @@ def _is_missing(look: Any, place: Any) -> bool:
     return False
 
 
-def _require(looked_for: Opened) -> None:
-    files, bucket = looked_for
-    if not files.exists(bucket):
-        raise FileNotFoundError(bucket)
-
-
 def _lists(name: str, files: Any, bucket: str) -> bool:
-    """Whether a bucket is there, though it tells nothing of itself.
+    """Whether a bucket lists objects, though it tells this user nothing of itself.
 
-    Those who may use objects of Google's may not look at a bucket, and gcsfs takes an empty one for
-    absent. Older s3fs remembers the buckets that it saw, and does not see one made since.
+    gcsfs and some versions of s3fs take an empty one for absent. And those who may use objects of
+    Google's may not look at a bucket.
     """
-    if name in ("s3", "s3a"):
-        files.invalidate_cache()
-        return not _is_missing(_require, (files, bucket))
-    return name in ("gs", "gcs") and not _is_missing(
-        lambda place: files.ls(place, prefix=_NO_NAME), bucket
-    )
+    return name in _LISTED and not _is_missing(partial(files.ls, **_LISTED[name]), bucket)
