@@ -8,7 +8,6 @@ tells: both times that are compared are the store's own.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -17,11 +16,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export.folder import PRIVATE, UNFINISHED_FOLDER, Folder
+from cxr_datasets.storage.machine import this_machine
 
 try:
     import fcntl
@@ -137,7 +136,7 @@ def _refuse_if_alive(folder: Folder, token: str) -> None:
 
 
 def _is_alive(folder: Folder, owner: dict[str, Any], content: bytes) -> bool:
-    if owner["machine"] == _machine() and owner["pid"] != os.getpid():
+    if owner["machine"] == this_machine() and owner["pid"] != os.getpid():
         try:
             os.kill(owner["pid"], 0)
         except ProcessLookupError:
@@ -179,23 +178,10 @@ def _is_written_anew(folder: Folder, content: bytes) -> bool:
 def _signature(token: str) -> bytes:
     """Who holds a lock, in other bytes each time."""
     owner = {
-        "host": socket.gethostname(), "machine": _machine(), "pid": os.getpid(), "token": token,
+        "host": socket.gethostname(), "machine": this_machine(), "pid": os.getpid(), "token": token,
         "sign": secrets.token_hex(4),
     }  # fmt: skip
     return json.dumps(owner).encode()
-
-
-def _machine() -> str:
-    """A text that is the same for processes that can see each other by their numbers.
-
-    Machines of a cluster, and containers, may share the name of the host.
-    """
-    parts = [socket.gethostname()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
-    with suppress(OSError):
-        parts.append(os.readlink("/proc/self/ns/pid"))
-    return hashlib.sha256(repr(parts).encode(), usedforsecurity=False).hexdigest()[:16]
 
 
 def _owner(content: bytes) -> dict[str, Any]:

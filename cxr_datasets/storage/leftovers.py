@@ -9,7 +9,6 @@ an hour.
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import time
 import uuid
@@ -17,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cxr_datasets.digests import short_digest
 from cxr_datasets.storage import own
+from cxr_datasets.storage.machine import this_machine
 
 try:
     import fcntl
@@ -54,7 +53,7 @@ def unfinished_file(path: str) -> Iterator[str]:
 
 def _new_file(path: str) -> tuple[str, int]:
     while True:
-        name = f"{path}.{uuid.uuid4().hex}.{_machine()}{SUFFIX}"
+        name = f"{path}.{uuid.uuid4().hex}.{this_machine()}{SUFFIX}"
         descriptor = own.new_file(name)
         if fcntl is not None:
             with suppress(OSError):  # a disk without locks: what is left on it stays
@@ -75,7 +74,7 @@ def remove_unfinished(folder: str | os.PathLike[str]) -> None:
         if len(unique) != len(uuid.uuid4().hex):
             continue
         with suppress(OSError):
-            _remove_unheld(path, is_ours=machine == _machine())
+            _remove_unheld(path, is_ours=machine == this_machine())
 
 
 def is_quiet(path: Path) -> bool:
@@ -111,7 +110,3 @@ def _remove_unheld(path: Path, is_ours: bool) -> None:
         path.unlink()
     finally:
         os.close(descriptor)
-
-
-def _machine() -> str:
-    return short_digest(platform.node().encode(), 8)

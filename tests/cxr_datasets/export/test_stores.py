@@ -20,6 +20,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from cxr_datasets.export import ExportError, ExportSummary, export, lock
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.machine import this_machine
 from cxr_datasets.testing import files_under
 from tests.cxr_datasets.export.conftest import contents
 
@@ -131,7 +132,7 @@ def test_the_lock_of_a_dead_owner_is_taken_over(
     dead.wait()
     for owner, age in (
         ({}, lock.DEAD_AFTER + 1),  # no sign of life from elsewhere
-        ({"machine": lock._machine(), "pid": dead.pid}, 0),  # known to be dead
+        ({"machine": this_machine(), "pid": dead.pid}, 0),  # known to be dead
     ):
         left_lock(memory, **owner)
         memory.store["/bucket/out/.cxr/lock"].modified -= timedelta(seconds=age)
