@@ -6,6 +6,8 @@ ends in an error that names the file, the limit and its constant here, and what 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cxr_datasets.wording import OwnWords
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
@@ -56,6 +58,24 @@ def check_limit(count: int, limit: Limit) -> None:
     """
     if count > limit:
         raise too_large(limit, count)
+
+
+def joined(parts: Iterable[bytes], limit: Limit) -> bytes:
+    """Put the parts of something together, as long as they are within a limit.
+
+    Args:
+        parts: Its bytes, part by part. No more are taken than the limit allows.
+        limit: How many bytes it may have.
+
+    Raises:
+        TooLargeError: It has more.
+    """
+    taken, size = [], 0
+    for part in parts:
+        taken.append(part)
+        size += len(part)
+        check_limit(size, limit)
+    return b"".join(taken)
 
 
 # --- images ---------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from functools import partial
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -15,7 +16,7 @@ from fsspec.registry import known_implementations
 
 from cxr_datasets import limits, wording
 from cxr_datasets.errors import StoreError
-from cxr_datasets.limits import Limit, TooLargeError, check_limit
+from cxr_datasets.limits import Limit, TooLargeError, check_limit, joined
 from cxr_datasets.storage.addresses import WEB, cut, is_remote, links, protocol, shown
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.pages import A_PAGE, refuse_page
@@ -121,12 +122,7 @@ def read_at_most(
         if isinstance(getattr(file, "size", None), int):  # as the store says
             check_limit(file.size, limit)
             return file.read()
-        parts, size = [], 0
-        while part := file.read(_PART):
-            parts.append(part)
-            size += len(part)
-            check_limit(size, limit)
-        return b"".join(parts)
+        return joined(iter(partial(file.read, _PART), b""), limit)
 
 
 def open_web(address: str, options: StorageOptions, connections: int | None) -> WebFiles:

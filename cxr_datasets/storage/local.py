@@ -9,7 +9,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 
 import fsspec
 import numpy as np
@@ -18,7 +19,7 @@ from pyarrow.fs import LocalFileSystem as ArrowFiles
 
 from cxr_datasets import limits, wording
 from cxr_datasets.errors import StoreError
-from cxr_datasets.limits import Limit, TooLargeError, check_limit
+from cxr_datasets.limits import Limit, TooLargeError, check_limit, joined
 from cxr_datasets.storage import addresses
 from cxr_datasets.storage.source import MOST_NAMES, Info, Source, kind_of_source
 
@@ -190,12 +191,8 @@ def _contents(path: str, limit: Limit) -> bytes:
         content = os.read(opened, size + 1)
         if len(content) == size:
             return content
-        parts, size = [content], len(content)  # it changed, or a network sends it in parts
-        while part := os.read(opened, _PART):
-            parts.append(part)
-            size += len(part)
-            check_limit(size, limit)
-        return b"".join(parts)
+        # It changed, or a network sends it in parts.
+        return joined(chain([content], iter(partial(os.read, opened, _PART), b"")), limit)
     finally:
         os.close(opened)
 
