@@ -87,7 +87,7 @@ def make_folder(path: str | os.PathLike[str], closed: bool | None = None) -> lis
 
     Raises:
         NotOurs: Another user's link is in its place.
-        FileExistsError: A file is.
+        NotADirectoryError: A file is.
         OSError: It cannot be made.
     """
     place = os.path.abspath(path)
@@ -145,7 +145,7 @@ def open_file(path: str | os.PathLike[str], flags: int, alone: bool = True) -> i
         OSError: As `os.open`.
     """
     above = os.stat(os.path.dirname(os.path.abspath(path)))
-    closed = not above.st_mode & _OTHERS or _is_kept_closed(path)
+    closed = _is_in_closed(path, above)
     try:
         # Nothing is cut off before it is known what it is.
         descriptor = os.open(path, (flags & ~os.O_TRUNC) | _SAFE, _FILE if closed else 0o666)
@@ -248,7 +248,7 @@ def close(path: str | os.PathLike[str]) -> bool:
 def close_as_folder(path: str | os.PathLike[str]) -> None:
     """Close a file that another library made, if its folder is closed."""
     above = os.stat(os.path.dirname(os.path.abspath(path)))
-    if not above.st_mode & _OTHERS or _is_kept_closed(path):
+    if _is_in_closed(path, above):
         close(path)
 
 
@@ -265,6 +265,11 @@ def _all_in(folder: str) -> Iterator[str]:
     yield folder
     for above, folders, files in os.walk(folder):
         yield from (os.path.join(above, name) for name in (*folders, *files))
+
+
+def _is_in_closed(path: str | os.PathLike[str], above: os.stat_result) -> bool:
+    """Whether a file's folder gives others nothing, or is to be kept so."""
+    return not above.st_mode & _OTHERS or _is_kept_closed(path)
 
 
 def _is_kept_closed(path: str | os.PathLike[str]) -> bool:
