@@ -32,7 +32,7 @@ from cxr_datasets.builder.rows import split_rows, wanted_images
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
-from cxr_datasets.storage.source import remember
+from cxr_datasets.storage.by_address import remember
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
 

@@ -20,7 +20,7 @@ from cxr_datasets.errors import ImageError, StoreError
 from cxr_datasets.images.faults import address_of, image_fault
 from cxr_datasets.images.opening import open_image
 from cxr_datasets.limits import check_limit
-from cxr_datasets.storage.source import read_address
+from cxr_datasets.storage.by_address import read_address
 
 IMAGE_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 """How `datasets` stores an image: embedded bytes, or the path of the file to open."""

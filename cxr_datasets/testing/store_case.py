@@ -16,8 +16,9 @@ from typing import Any, ClassVar, Protocol
 import pyarrow as pa
 import pytest
 
+from cxr_datasets.storage.by_address import read_address, remember
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.source import Source, Stamp, open_place, read_address, remember
+from cxr_datasets.storage.source import Source, Stamp, open_place
 from cxr_datasets.testing.forking import in_fork
 
 FILES = {

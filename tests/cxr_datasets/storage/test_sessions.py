@@ -17,9 +17,10 @@ import fsspec
 import pytest
 
 from cxr_datasets.storage import requests
+from cxr_datasets.storage.by_address import read_address, remember
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.sessions import Sessions, sessions
-from cxr_datasets.storage.source import open_place, read_address, remember
+from cxr_datasets.storage.source import open_place
 from cxr_datasets.storage.web import web_files
 from cxr_datasets.testing.forking import in_fork
 
