@@ -24,6 +24,7 @@ from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.forms import ImageForms
 from cxr_datasets.builder.index_check import check_complete, check_index
+from cxr_datasets.builder.outputs import check_cache
 from cxr_datasets.builder.overrides import DatasetsBuilder, digest
 from cxr_datasets.builder.pixels import Pace, Pixels
 from cxr_datasets.builder.places import ImagePlace, Sampler, find_place, open_images, spread
@@ -72,10 +73,10 @@ class CxrBuilder(DatasetsBuilder):
     IMAGE_FORMS: ClassVar[ImageForms | None] = None
 
     def __init__(self, cache_dir: str | None = None, **kwargs: Any):
+        check_cache(cache_dir)
         self._splits: dict[str, pa.Table] | None = None
-        package = type(self).__module__.split(".")[-1]
         self._index_folder = index_file.folder_in(
-            cache_dir, package if self.is_credentialed() else None
+            cache_dir, self.script() if self.is_credentialed() else None
         )
         self.pace = Pace()
         self.found: str | None = None

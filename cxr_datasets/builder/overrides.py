@@ -21,7 +21,7 @@ from datasets.filesystems import is_remote_filesystem
 from cxr_datasets._version import __version__
 from cxr_datasets.builder import cached, closed
 from cxr_datasets.builder.config import CxrConfig
-from cxr_datasets.builder.outputs import check_cache, check_output
+from cxr_datasets.builder.outputs import check_output
 from cxr_datasets.builder.sums import write_sums
 from cxr_datasets.builder.tally import Tallies, Tally, tallies
 from cxr_datasets.digests import short_digest
@@ -69,6 +69,11 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
     def is_credentialed(cls) -> bool:
         """Whether only those who signed an agreement may have the data, or what comes of them."""
         return bool(cls.AGREEMENT)
+
+    @classmethod
+    def script(cls) -> str:
+        """Name of the script that defines it, which is that of the dataset's package."""
+        return cls.__module__.rpartition(".")[2]
 
     # The steps that these methods call.
 
@@ -120,8 +125,6 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
 
         For a class from a package it makes no hash, so that changed code would find the old cache.
         """
-        package = type(self).__module__.split(".")[-1]
-        check_cache(cache_dir)
         if kwargs.get("data_files") is not None:  # `datasets` would look for them first
             self.check_names(None, {"data_files": None})
         if kwargs.get("data_dir"):
@@ -131,7 +134,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         places = (kwargs.get(name) for name in ("data_dir", "images", "reports"))
         self.options = StorageOptions(given, *places)
         with cached.preparing(self, cache_dir):
-            super().__init__(cache_dir=cache_dir, hash=code_hash(package, hash), **kwargs)
+            super().__init__(cache_dir=cache_dir, hash=code_hash(self.script(), hash), **kwargs)
             closed.close_locks(self)
         self.token = None  # `datasets` would put it into every stream; it is in the options
 

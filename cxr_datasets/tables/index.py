@@ -55,10 +55,7 @@ def folder_in(cache_dir: str | None, credentialed: str | None = None) -> str:
             folder, which is closed to other users of the machine from now on: the folder of the
             others must stay open to those who share a cache.
     """
-    root = str(cache_dir or datasets.config.HF_DATASETS_CACHE)
-    if "://" in root:  # a dataset may be built into a bucket
-        root = str(datasets.config.HF_DATASETS_CACHE)
-    cache = Path(root).expanduser()
+    cache = Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser()
     if credentialed is None:
         return str(cache / SHARED)
     own.keep_closed(cache / credentialed)
