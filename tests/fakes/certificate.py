@@ -31,7 +31,7 @@ def trust() -> None:
     atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
     known = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
     others = Path(known).read_bytes() if known and Path(known).is_file() else b""
-    certificate, key = _made()
+    certificate, key = make_certificate()
     (folder / "server.pem").write_bytes(certificate + key)
     (folder / "trusted.pem").write_bytes(others + b"\n" + certificate)
     os.environ["SSL_CERT_FILE"] = str(folder / "trusted.pem")
@@ -46,8 +46,8 @@ def server_context() -> ssl.SSLContext:
     return context
 
 
-def _made() -> tuple[bytes, bytes]:
-    """A certificate that signs itself, and its key."""
+def make_certificate() -> tuple[bytes, bytes]:
+    """Make a certificate of this machine that signs itself, and its key, both as PEM."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

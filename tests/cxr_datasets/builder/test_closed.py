@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from datasets import load_dataset
 import indiana_cxr
 import mimic_cxr_jpg
 from cxr_datasets.errors import CacheError
+from tests.in_its_place import Link, dangling, hard, pipe, symbolic
 from tests.modes import CREDENTIALED, Watch, modes, too_open, umask
 
 KINDS = (
@@ -197,27 +197,11 @@ PLACES: dict[str, tuple[str, bool]] = {
 }
 
 
-def symbolic(place: Path, victim: Path) -> None:
-    place.symlink_to(victim)
-
-
-def dangling(place: Path, victim: Path) -> None:
-    place.symlink_to(victim.with_name("not there yet"))
-
-
-def hard(place: Path, victim: Path) -> None:
-    place.hardlink_to(victim)
-
-
-def pipe(place: Path, victim: Path) -> None:
-    os.mkfifo(place)
-
-
 @pytest.mark.parametrize("link", [symbolic, dangling, pipe])
 @pytest.mark.parametrize("name", PLACES)
 def test_a_link_in_the_place_of_a_file_of_the_cache_is_told_and_not_followed(
     release: Path, remote_reports: str, tmp_path: Path, name: str,
-    link: Callable[[Path, Path], None],
+    link: Link,
 ) -> None:  # fmt: skip
     cache, victim = tmp_path / "cache", tmp_path / "victim"
     victim.write_text("somebody's own")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 import pickle
 import socket
@@ -13,15 +12,12 @@ from typing import Any
 
 import dask
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from distributed import Client, LocalCluster, Security
 
 from cxr_datasets.export import ExportError, encryption, export
 from cxr_datasets.export.options import ExportOptions
 from cxr_datasets.storage.credentials import Handed, StorageOptions
+from tests.fakes.certificate import make_certificate
 from tests.fakes.dask import Scheduler, Worker
 from tests.fakes.s3 import S3
 
@@ -32,27 +28,9 @@ OUT = "s3://exports/mimic/out"
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Files of a certificate that vouches for itself, and of its key."""
     folder = tmp_path_factory.mktemp("certificates")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "invented")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    certificate, key = make_certificate()
+    (folder / "cert.pem").write_bytes(certificate)
+    (folder / "key.pem").write_bytes(key)
     return str(folder / "cert.pem"), str(folder / "key.pem")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,10 @@ from cxr_datasets.cli import main
 from cxr_datasets.errors import CxrError, ExportError
 from cxr_datasets.export import export
 from cxr_datasets.export.folder import Folder
+from tests.in_its_place import Link, dangling, device, hard, pipe, symbolic
 
 CONFIG = "reports"
 THEIRS = "somebody's own\n"
-Link = Callable[[Path, Path], None]
 
 
 @pytest.fixture(scope="module")
@@ -43,29 +42,6 @@ def victim(tmp_path: Path) -> Path:
     file = tmp_path / "victim"
     file.write_text(THEIRS)
     return file
-
-
-def symbolic(place: Path, victim: Path) -> None:
-    place.symlink_to(victim)
-
-
-def dangling(place: Path, victim: Path) -> None:
-    place.symlink_to(victim.with_name("not there yet"))
-
-
-def hard(place: Path, victim: Path) -> None:
-    place.hardlink_to(victim)
-
-
-def pipe(place: Path, victim: Path) -> None:
-    os.mkfifo(place)
-
-
-def device(place: Path, victim: Path) -> None:
-    try:
-        os.mknod(place, 0o666 | 0o020000, os.makedev(1, 3))
-    except OSError as error:
-        pytest.skip(f"this user may not make devices ({error.strerror})")
 
 
 def unharmed(victim: Path) -> bool:
