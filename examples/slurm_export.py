@@ -23,8 +23,8 @@ if __name__ == "__main__":
             cores=1,
             memory="2GB",
             walltime="01:00:00",
-            security=True,
-            shared_temp_directory=".",  # TLS: nobody else can talk to the workers
+            security=True,  # TLS: nobody else can talk to the workers
+            shared_temp_directory=".",
             scheduler_options={"dashboard_address": "127.0.0.1:0"},
         ) as cluster,
         Client(cluster) as client,
