@@ -53,7 +53,7 @@ def _add_options(dataset: str, command: Parser) -> None:
         if option.name not in _ONLY_IN_PYTHON:
             group = workers if option.name in _WORKERS else command
             add_option(group, option, hints[option.name])
-    add_common(command)
+    add_common(command, log=True)
     own = command.add_argument_group(f"options of {dataset}")
     hints = typing.get_type_hints(config)
     for option in fields(config):

@@ -111,6 +111,11 @@ def manifest_name(config: str) -> str:
     return f"{PRIVATE}/{config}{_SUFFIX}"
 
 
+def manifest_hash(folder: Folder, config: str) -> str:
+    """Give the sha256 of a config's manifest as it is in the folder, in hexadecimal digits."""
+    return hashlib.sha256(folder.read(manifest_name(config)) or b"").hexdigest()
+
+
 def read_manifest(folder: Folder, config: str) -> Manifest | None:
     """Read the manifest of a config; None if there is none.
 
