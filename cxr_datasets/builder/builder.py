@@ -208,7 +208,12 @@ class CxrBuilder(DatasetsBuilder):
         Raises:
             CxrError: A report or an image cannot be read.
         """
-        tables = index_file.read_blocks(index, blocks, _ROWS_PER_TABLE)
+        return self.complete(index_file.read_blocks(index, blocks, _ROWS_PER_TABLE), tally)
+
+    def complete(
+        self, tables: Iterable[pa.Table], tally: Tally | None = None
+    ) -> Iterator[pa.Table]:
+        """Add the texts and images to rows of an index file, as `read_rows` does."""
         return (rows for _, rows in self._complete_rows(tables, pixels=True, tally=tally))
 
     def read_blocks(

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, overload
 
 from cxr_datasets.audit import Entry, logged
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.errors import CxrError
 from cxr_datasets.export import agreement, card, croissant, workers
+from cxr_datasets.export.estimate import ExportEstimate, estimate, free_bytes
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.identity import identity_key
+from cxr_datasets.export.line import Line
 from cxr_datasets.export.lock import locked
 from cxr_datasets.export.manifest import (
-    Line,
     Manifest,
     manifest_hash,
     open_manifest,
@@ -31,39 +30,39 @@ from cxr_datasets.export.prepare import Prepared, prepare
 from cxr_datasets.export.problems import Unwritten, refuse_unwritten, save_problems
 from cxr_datasets.export.progress import Bar
 from cxr_datasets.export.proof import drop_wrong, tell_foreign
+from cxr_datasets.export.summary import ExportSummary, summary_of
 from cxr_datasets.export.tasks import Outcome, Task
 from cxr_datasets.wording import get_logger
 
 _logger = get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class ExportSummary:
-    """What an export holds, with what earlier runs of it wrote.
+@overload
+def export(
+    dataset: str,
+    data_dir: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    config: str = ...,
+    split: str | Sequence[str] | None = ...,
+    log: str | os.PathLike[str] | None = ...,
+    dry_run: Literal[True],
+    **options: Any,
+) -> ExportEstimate: ...
 
-    Attributes:
-        out: Its folder or address.
-        config: The config.
-        rows: Rows of the splits that were asked for.
-        bytes: Bytes of their files.
-        files: Number of their files.
-        written: Number of files that this run wrote.
-        skipped: Number of images left out, with `missing="skip"` or `damaged="skip"`.
-    """
 
-    out: str
-    config: str
-    rows: int
-    bytes: int
-    files: int
-    written: int
-    skipped: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.out}: {self.config}, {self.rows:,} rows, {self.bytes:,} bytes in "
-            f"{self.files:,} files ({self.written:,} written now), {self.skipped:,} images skipped"
-        )
+@overload
+def export(
+    dataset: str,
+    data_dir: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    config: str = ...,
+    split: str | Sequence[str] | None = ...,
+    log: str | os.PathLike[str] | None = ...,
+    dry_run: Literal[False] = ...,
+    **options: Any,
+) -> ExportSummary: ...
 
 
 def export(
@@ -74,8 +73,9 @@ def export(
     config: str = "images",
     split: str | Sequence[str] | None = None,
     log: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
     **options: Any,
-) -> ExportSummary:
+) -> ExportSummary | ExportEstimate:
     """Write a dataset to Parquet files that hold its images, with a card and a description.
 
     `load_dataset(out)` of any `datasets` loads the files, and so does whatever reads Parquet. If an
@@ -93,12 +93,14 @@ def export(
         split: One split or several; None: all. The others can follow later.
         log: A file to which a line of JSON is added that says who exported what, when, to where,
             with which options and with what outcome, for audits: see `cxr_datasets.audit`.
+        dry_run: Whether to say what would be written, and how long it would take, by a sample
+            that is read and re-encoded now. Nothing is written but the index, into the cache.
         **options: Options of the export, which are the fields of `ExportOptions`, such as
             `num_proc` and `rows_per_file`; and options of the dataset, such as `image_size`,
             `views` and `missing`.
 
     Returns:
-        What the export holds now.
+        What the export holds now; for a dry run, what it would still write.
 
     Raises:
         OptionError: An option or a value does not exist.
@@ -115,9 +117,10 @@ def export(
     """
     workers.refuse_in_a_starting_process()
     places = {"data_dir": data_dir, "out": out}
-    told = {"dataset": dataset, "config": config, "split": split, **options}
+    told = {"dataset": dataset, "config": config, "split": split, "dry_run": dry_run, **options}
     with logged(log, "export", places=places, options=told) as entry:
-        return _export(prepare(dataset, data_dir, out, config, split, options), entry)
+        prepared = prepare(dataset, data_dir, out, config, split, options)
+        return estimate(prepared) if dry_run else _export(prepared, entry)
 
 
 def _export(prepared: Prepared, entry: Entry) -> ExportSummary:
@@ -140,7 +143,7 @@ def _export(prepared: Prepared, entry: Entry) -> ExportSummary:
         finally:
             with suppress(Exception):  # an error that ended the export matters more
                 _note(entry, folder, manifest, chosen, left)
-    return _summary(folder, manifest, chosen, len(left))
+    return summary_of(folder, manifest, chosen, len(left))
 
 
 def _tasks(prepared: Prepared, left: Sequence[PlannedFile]) -> list[Task]:
@@ -170,10 +173,8 @@ def _note(
 
 
 def _warn_if_there_is_no_room(folder: Folder, needed: int) -> None:
-    if not folder.is_local:
-        return
-    free = shutil.disk_usage(folder.place()).free
-    if free < needed:
+    free = free_bytes(folder)
+    if free is not None and free < needed:
         _logger.warning(
             "%s has room for %.0f GB; the files still to be written take about %.0f GB. If the "
             "room runs out, the export stops; it goes on when there is more.",
@@ -271,21 +272,3 @@ def _describe(folder: Folder, config: str) -> None:
         folder.write(card.skipped_name(config), "".join(f"{id}\n" for id in skipped).encode())
     folder.write(croissant.CROISSANT, croissant.write_croissant(manifests).encode())
     folder.write(card.CARD, card.write_card(manifests).encode())
-
-
-def _summary(
-    folder: Folder, manifest: Manifest, chosen: Sequence[PlannedFile], written: int
-) -> ExportSummary:
-    lines = [manifest.lines[file.name] for file in chosen]
-    before = manifest.header.get("skipped", {})
-    splits = {file.split for file in chosen}
-    return ExportSummary(
-        out=str(folder),
-        config=manifest.config,
-        rows=sum(line.rows for line in lines),
-        bytes=sum(line.bytes for line in lines),
-        files=len(lines),
-        written=written,
-        skipped=sum(len(line.skipped) for line in lines)
-        + sum(len(before.get(split, ())) for split in splits),
-    )
