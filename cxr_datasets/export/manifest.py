@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export import notes
+from cxr_datasets.export.files import Files
 from cxr_datasets.export.folder import PRIVATE, Folder
 from cxr_datasets.export.identity import PRESENT, differences, identity_key
 from cxr_datasets.export.plan import PlannedFile
@@ -111,7 +112,7 @@ def manifest_name(config: str) -> str:
     return f"{PRIVATE}/{config}{_SUFFIX}"
 
 
-def read_manifest(folder: Folder, config: str) -> Manifest | None:
+def read_manifest(folder: Files, config: str) -> Manifest | None:
     """Read the manifest of a config; None if there is none.
 
     A file whose line is damaged counts as not noted.
@@ -148,13 +149,13 @@ class DamagedManifest(ExportError):
         )
 
 
-def configs_in(folder: Folder) -> list[str]:
+def configs_in(folder: Files) -> list[str]:
     """The configs that have a manifest in a folder, sorted."""
     names = folder.names(PRIVATE)  # what is no file is told when it is read
     return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
 
 
-def read_manifests(folder: Folder) -> list[Manifest]:
+def read_manifests(folder: Files) -> list[Manifest]:
     """Read the manifests of all configs in a folder.
 
     Raises:
