@@ -1,5 +1,6 @@
 """From a release to the rows of a config: what the script of a dataset is made of."""
 
+from cxr_datasets.builder.access import Access, Project, Step
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, label_feature
@@ -8,14 +9,17 @@ from cxr_datasets.builder.published import Counts, Published, PublishedTable
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 
 __all__ = [
+    "Access",
     "Column",
     "Counts",
     "CxrBuilder",
     "CxrConfig",
     "ImageForms",
+    "Project",
     "Published",
     "PublishedTable",
     "Release",
+    "Step",
     "label_feature",
     "not_this_dataset",
     "open_source",

@@ -19,6 +19,7 @@ from cxr_datasets.wording import safe, safe_json
 
 _VERBS = {
     "synthesize": "write a small invented release",
+    "access": "list the steps to be allowed to read a dataset",
     "export": "write a dataset to Parquet",
     "verify": "check that an export is as it was written",
     "stats": "count what a copy or an export holds",

@@ -1,5 +1,6 @@
 """Copies of a release: what a folder or an address holds, and whether it is whole."""
 
+from cxr_datasets.copies.access import Checklist, access
 from cxr_datasets.copies.recognise import Place, recognise
 
-__all__ = ["Place", "recognise"]
+__all__ = ["Checklist", "Place", "access", "recognise"]
