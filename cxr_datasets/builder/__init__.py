@@ -5,21 +5,28 @@ from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, label_feature
 from cxr_datasets.builder.forms import ImageForms
-from cxr_datasets.builder.published import Counts, Published, PublishedTable
+from cxr_datasets.builder.published import Copy, Counts, Published, PublishedTable, Texts
+from cxr_datasets.builder.relations import Cells, Listed, Nested, Same
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 
 __all__ = [
     "Access",
+    "Cells",
     "Column",
+    "Copy",
     "Counts",
     "CxrBuilder",
     "CxrConfig",
     "ImageForms",
+    "Listed",
+    "Nested",
     "Project",
     "Published",
     "PublishedTable",
     "Release",
+    "Same",
     "Step",
+    "Texts",
     "label_feature",
     "not_this_dataset",
     "open_source",

@@ -21,7 +21,7 @@ _VERBS = {
     "synthesize": "write a small invented release",
     "access": "list the steps to be allowed to read a dataset",
     "export": "write a dataset to Parquet",
-    "verify": "check that an export is as it was written",
+    "verify": "say what a place holds, and whether it is whole",
     "stats": "count what a copy or an export holds",
     "push": "send an export to a private Hub repository",
 }

@@ -2,5 +2,7 @@
 
 from cxr_datasets.copies.access import Checklist, access
 from cxr_datasets.copies.recognise import Place, recognise
+from cxr_datasets.copies.summary import Verified
+from cxr_datasets.copies.verify import verify
 
-__all__ = ["Checklist", "Place", "access", "recognise"]
+__all__ = ["Checklist", "Place", "Verified", "access", "recognise", "verify"]

@@ -15,6 +15,7 @@ from typing import Any
 
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export import notes
+from cxr_datasets.export.files import Files
 from cxr_datasets.export.folder import PRIVATE, Folder
 from cxr_datasets.export.identity import PRESENT, differences, identity_key
 from cxr_datasets.export.line import Line, adopted, notes_in
@@ -78,12 +79,12 @@ def manifest_name(config: str) -> str:
     return f"{PRIVATE}/{config}{_SUFFIX}"
 
 
-def manifest_hash(folder: Folder, config: str) -> str:
+def manifest_hash(folder: Files, config: str) -> str:
     """Give the sha256 of a config's manifest as it is in the folder, in hexadecimal digits."""
     return hashlib.sha256(folder.read(manifest_name(config)) or b"").hexdigest()
 
 
-def read_manifest(folder: Folder, config: str) -> Manifest | None:
+def read_manifest(folder: Files, config: str) -> Manifest | None:
     """Read the manifest of a config; None if there is none.
 
     A file whose line is damaged counts as not noted.
@@ -120,13 +121,13 @@ class DamagedManifest(ExportError):
         )
 
 
-def configs_in(folder: Folder) -> list[str]:
+def configs_in(folder: Files) -> list[str]:
     """The configs that have a manifest in a folder, sorted."""
     names = folder.names(PRIVATE)  # what is no file is told when it is read
     return sorted(name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX))
 
 
-def read_manifests(folder: Folder) -> list[Manifest]:
+def read_manifests(folder: Files) -> list[Manifest]:
     """Read the manifests of all configs in a folder.
 
     Raises:
