@@ -5,16 +5,19 @@ from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, label_feature
 from cxr_datasets.builder.forms import ImageForms
 from cxr_datasets.builder.published import Counts, Published, PublishedTable
+from cxr_datasets.builder.publisher import Companion, Publisher
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 
 __all__ = [
     "Column",
+    "Companion",
     "Counts",
     "CxrBuilder",
     "CxrConfig",
     "ImageForms",
     "Published",
     "PublishedTable",
+    "Publisher",
     "Release",
     "label_feature",
     "not_this_dataset",

@@ -19,6 +19,7 @@ from cxr_datasets.wording import safe, safe_json
 
 _VERBS = {
     "synthesize": "write a small invented release",
+    "download": "get a copy of a release, or a part of one",
     "export": "write a dataset to Parquet",
     "verify": "check that an export is as it was written",
     "push": "send an export to a private Hub repository",

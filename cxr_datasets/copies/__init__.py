@@ -1,5 +1,7 @@
-"""Copies of a release: what a folder or an address holds, and whether it is whole."""
+"""Copies of a release: getting one, what a folder or address holds, and whether it is whole."""
 
+from cxr_datasets.copies.download import download
 from cxr_datasets.copies.recognise import Place, recognise
+from cxr_datasets.copies.results import Command, Downloaded, Estimate
 
-__all__ = ["Place", "recognise"]
+__all__ = ["Command", "Downloaded", "Estimate", "Place", "download", "recognise"]
