@@ -21,7 +21,8 @@ _VERBS = {
     "synthesize": "write a small invented release",
     "download": "get a copy of a release, or a part of one",
     "export": "write a dataset to Parquet",
-    "verify": "check that an export is as it was written",
+    "verify": "say what a place holds, and whether it is whole",
+    "stats": "count what a copy or an export holds",
     "push": "send an export to a private Hub repository",
 }
 """Verb -> its line in the help. Its module in this room adds its arguments."""

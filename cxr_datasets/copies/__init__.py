@@ -3,5 +3,16 @@
 from cxr_datasets.copies.download import download
 from cxr_datasets.copies.recognise import Place, recognise
 from cxr_datasets.copies.results import Command, Downloaded, Estimate
+from cxr_datasets.copies.summary import Verified
+from cxr_datasets.copies.verify import verify
 
-__all__ = ["Command", "Downloaded", "Estimate", "Place", "download", "recognise"]
+__all__ = [
+    "Command",
+    "Downloaded",
+    "Estimate",
+    "Place",
+    "Verified",
+    "download",
+    "recognise",
+    "verify",
+]

@@ -51,6 +51,10 @@ class Downloaded:
                 "problems": self.problems}  # fmt: skip
 
     def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """What people are told; the last line is the call."""
         version = f" {self.release}" if self.release else ""
         lines = [
             f"{self.dataset}{version} in {self.out}: {self.fetched:,} files fetched "
@@ -62,7 +66,7 @@ class Downloaded:
             lines += [f"  {path}: {why}" for path, why in list(self.faults.items())[:_FAULTS_TOLD]]
             if self.problems > _FAULTS_TOLD:
                 lines.append(f"  and {self.problems - _FAULTS_TOLD:,} more")
-        return "\n".join([*lines, self.call])
+        return [*lines, self.call]
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,11 @@ class Command:
     then: str
 
     def __str__(self) -> str:
-        return f"{self.files:,} files are listed in {self.list}. {self.then}\n{self.command}"
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """What people are told; the last line is the command."""
+        return [f"{self.files:,} files are listed in {self.list}. {self.then}", self.command]
 
 
 def size_told(count: float) -> str:
