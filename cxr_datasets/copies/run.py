@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from cxr_datasets.copies.folder import WHOLE, CopyFolder
 from cxr_datasets.copies.results import Downloaded, size_told
 from cxr_datasets.copies.selection import Selection
 from cxr_datasets.errors import ReleaseError, StoreError, TableError
-from cxr_datasets.export.progress import bar_of_files
+from cxr_datasets.export.progress import bar_of
 from cxr_datasets.storage.source import open_place
 from cxr_datasets.tables.keys import combined
 from cxr_datasets.wording import get_logger
@@ -237,7 +238,7 @@ class Run:
 
     def _fetch_images(self, paths: pa.Array, sums: Checksums | None) -> None:
         digests = _digests(sums, paths)
-        with bar_of_files("look", len(paths), self._progress) as bar:
+        with bar_of("look", len(paths), "files", self._progress) as bar:
 
             def tell(files: int, size: int) -> None:
                 self._count(files, size)
@@ -302,7 +303,7 @@ class Run:
 
     @contextmanager
     def _bar(self, files: int, small: bool) -> Iterator[Tell]:
-        with bar_of_files("download", files, self._progress and small) as bar:
+        with bar_of("download", files, "files", self._progress and small) as bar:
             fetched = 0
 
             def tell(count: int, size: int) -> None:
@@ -327,6 +328,8 @@ class Run:
     def _call(self, images: int) -> str:
         """The call that loads what is there."""
         name = self.wanted.dataset.replace("-", "_")
+        if not self.wanted.images and not self.wanted.reports:
+            return f"cxr stats {shlex.quote(str(self.copy.root))}"  # no rows without either
         words = [repr(name)]
         selection = self.wanted.selection
         if not self.wanted.images:

@@ -76,11 +76,6 @@ def bar_of(done: str, total: int, unit: str, shown: bool) -> tqdm:
     return _bar(done, shown, total=total, unit=f" {unit}")
 
 
-def bar_of_files(done: str, total: int, shown: bool) -> tqdm:
-    """Show a bar over files; see `bar_of_bytes`."""
-    return _bar(done, shown, total=total, unit=" files")
-
-
 def _bar(done: str, shown: bool, **what: Any) -> tqdm:
     disabled = datasets.are_progress_bars_disabled()  # by the user, for all of `datasets`
     interval = 0.2 if sys.stderr.isatty() else 10.0  # a log file keeps every line
