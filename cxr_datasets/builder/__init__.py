@@ -6,6 +6,7 @@ from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, label_feature
 from cxr_datasets.builder.forms import ImageForms
 from cxr_datasets.builder.published import Copy, Counts, Published, PublishedTable, Texts
+from cxr_datasets.builder.publisher import Companion, Publisher
 from cxr_datasets.builder.relations import Cells, Listed, Nested, Same
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 
@@ -13,6 +14,7 @@ __all__ = [
     "Access",
     "Cells",
     "Column",
+    "Companion",
     "Copy",
     "Counts",
     "CxrBuilder",
@@ -23,6 +25,7 @@ __all__ = [
     "Project",
     "Published",
     "PublishedTable",
+    "Publisher",
     "Release",
     "Same",
     "Step",

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from cxr_datasets.builder.access import Access, Project, Step
 from cxr_datasets.copies.ask import answer_to, can_be_told, has_wget
+from cxr_datasets.copies.sites import at_site
 from cxr_datasets.errors import OptionError
 from cxr_datasets.packages import builder_class
 from cxr_datasets.storage.logins import Login, find_login, ways_to_log_in
-from cxr_datasets.storage.sites import site_of
 
 ACCEPTED, MISSING, UNKNOWN = "accepted", "missing", "unknown"
 
@@ -126,12 +125,12 @@ def access(dataset: str, *, ask: bool = True) -> Checklist:
 
 def _asked(plain: Checklist, projects: list[Project]) -> Checklist:
     """Ask the server for each project, if there are a login and a program to ask by."""
-    server = urlsplit(_at_site(projects[0].file)).netloc
+    server = urlsplit(at_site(projects[0].file)).netloc
     login = find_login(server, {})
     hint = _why_not(server, login)
     if login is None or hint:
         return replace(plain, hint=hint)
-    answers = {project.name: answer_to(login, _at_site(project.file)) for project in projects}
+    answers = {project.name: answer_to(login, at_site(project.file)) for project in projects}
     return replace(
         plain,
         states=tuple(_state(step, number, answers) for number, step in
@@ -172,13 +171,3 @@ def _state(step: Step, number: int, answers: Mapping[str, int | None]) -> str:
 
 def _told(answer: int | None) -> str:
     return _ANSWERS.get(answer, f"the server answered {answer}")
-
-
-def _at_site(address: str) -> str:
-    """Give an address at the host that the site's own variable names, if it names one."""
-    parts = urlsplit(address)
-    site = site_of(parts.netloc)
-    host = os.environ.get(site.host_variable, "").strip() if site and site.host_variable else ""
-    if host:
-        site_of(host)  # says so if it is none
-    return urlunsplit(parts._replace(netloc=host)) if host else address

@@ -6,9 +6,9 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from urllib.parse import urlsplit
 
+from cxr_datasets.copies.logins import nameless_file
 from cxr_datasets.storage.logins import Login
 from cxr_datasets.storage.sites import site_of
 
@@ -48,10 +48,7 @@ def answer_to(login: Login, address: str) -> int | None:
     settings = f"user = {login.user}\npassword = {login.password}\nnetrc = off\n"
     if trusted := os.environ.get("SSL_CERT_FILE"):
         settings += f"ca_certificate = {trusted}\n"
-    with tempfile.TemporaryFile() as file:
-        file.write(settings.encode())
-        file.seek(0)
-        number = file.fileno()
+    with nameless_file(settings) as number:
         done = subprocess.run(
             ["wget", *_WORDS, address], env=_environment(address, number), pass_fds=(number,),
             stdin=subprocess.DEVNULL, capture_output=True, check=False,
