@@ -15,6 +15,7 @@ from typing import Any
 
 from cxr_datasets.builder import CxrBuilder, Published, Publisher
 from cxr_datasets.builder.config import check_views
+from cxr_datasets.copies.archive import fetch_archive
 from cxr_datasets.copies.estimate import estimated
 from cxr_datasets.copies.fetcher import Fetcher
 from cxr_datasets.copies.folder import CopyFolder
@@ -48,6 +49,7 @@ def download(
     check: bool = False,
     dry_run: bool = False,
     print_wget: bool = False,
+    keep_zip: bool = False,
     progress: bool = True,
 ) -> Downloaded | Estimate | Command:
     """Fetch a release, or a part of it, into a folder that has the release's own layout.
@@ -74,6 +76,8 @@ def download(
         check: Whether to read files again that an earlier run found to be whole.
         dry_run: Only tell how many files and bytes it would be, and how long it would take.
         print_wget: Only write the list of files into `out`, and give the command that fetches it.
+        keep_zip: Fetch all of the release as the one archive that the publisher gives, and keep it
+            so: it is read in place.
         progress: Whether to show a bar.
 
     Returns:
@@ -99,6 +103,7 @@ def download(
     )
     wanted = Wanted(name, kind, _version(release, published), selection, images, reports)
     copy = CopyFolder(_local(out), kind.is_credentialed())
+    archive = _archive(publisher, name, wanted, source, keep_zip)
     if print_wget:
         return command_for(wanted, copy, _known(publisher, name))
     started = time.monotonic()
@@ -108,7 +113,7 @@ def download(
         return estimated(run)
     with copy.locked():
         try:
-            done = run.fetch()
+            done = fetch_archive(run, archive) if archive else run.fetch()
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped. The same command goes on.") from None
     return replace(done, seconds=time.monotonic() - started)
@@ -178,6 +183,32 @@ def _fetcher(
     where = at_site(address.format(version=version))
     count = connections or known.connections
     return make(where, count, refusals, closed=wanted.kind.is_credentialed())
+
+
+def _archive(
+    publisher: Publisher | None,
+    name: str,
+    wanted: Wanted,
+    source: str | os.PathLike[str] | None,
+    keep_zip: bool,
+) -> str | None:
+    """Give the name of the archive that is to be kept; None: single files are wanted.
+
+    Raises:
+        OptionError: There is no such archive, or a part of it was asked for.
+    """
+    if not keep_zip:
+        return None
+    if publisher is None or publisher.archive is None or source is not None:
+        raise OptionError(
+            f"keep_zip: {'a copy' if source else name} is not given as one archive. Leave it out."
+        )
+    if not wanted.selection.is_all or not wanted.images:
+        raise OptionError(
+            "keep_zip keeps all images of the release, so it goes with no option that chooses "
+            "some. Leave it out, or those."
+        )
+    return publisher.archive
 
 
 def _opened(
