@@ -173,8 +173,9 @@ class Bringer:
             if arrival.passing:
                 again.append(arrival.path)
 
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for arrival in self._fetcher.fetch(list(left), self._copy.parts, small):
+        parts = self._copy.parts
+        with self._copy.on_disk(parts), ThreadPoolExecutor(_THREADS) as pool:
+            for arrival in self._fetcher.fetch(list(left), parts, small):
                 expected = left[arrival.path]
                 under_way.append(pool.submit(self._finish, arrival, expected, brought))
                 while len(under_way) > _UNDER_WAY:
