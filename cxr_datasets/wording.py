@@ -6,10 +6,13 @@ library may quote either. So each is written by a function of this module.
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 import os
 import re
 import unicodedata
+from collections.abc import Mapping
 
 from cxr_datasets.redaction import shown_in
 
@@ -59,6 +62,30 @@ def safe(text: str) -> str:
     What a terminal would obey is written as Python writes it in a string, by a number.
     """
     return escaped(shown_in(text))
+
+
+def safe_json(value: object) -> str:
+    """Write a value as JSON that may be printed: without secrets of addresses, on one line.
+
+    What a terminal would obey is escaped as JSON escapes it, so that whoever reads it gets the
+    name as it is.
+
+    Args:
+        value: What `json` can write; all else is written as its text.
+    """
+    return json.dumps(_without_secrets(value))
+
+
+def _without_secrets(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {shown_in(str(name)): _without_secrets(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_secrets(inner) for inner in value]
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None  # JSON has neither NaN nor infinity
+    return shown_in(str(value))
 
 
 def escaped(text: str) -> str:

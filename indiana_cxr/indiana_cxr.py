@@ -14,6 +14,7 @@ from cxr_datasets.builder import Column, CxrBuilder, CxrConfig
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
 from indiana_cxr.layouts import IMAGE_FORMS, PNG_SUFFIX
+from indiana_cxr.published import PUBLISHED
 from indiana_cxr.release import HOMEPAGE, IndianaRelease, open_release
 from indiana_cxr.splits import SPLITTERS
 
@@ -59,6 +60,7 @@ class IndianaCxr(CxrBuilder):
     MEAN_IMAGE_BYTES = 1_900_000  # 14.19 GB of 7,470 files
     IMAGE_SUFFIX = PNG_SUFFIX
     IMAGE_FORMS = IMAGE_FORMS
+    PUBLISHED = PUBLISHED
     COLUMNS = (
         # From indiana_reports.csv.
         Column("mesh", [datasets.Value("string")], "study"),  # MeSH

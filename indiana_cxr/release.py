@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from itertools import product
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,10 +19,9 @@ from cxr_datasets.tables.table import Table
 from cxr_datasets.wording import get_logger
 from indiana_cxr.layouts import IMAGE_FOLDER, IMAGE_FORMS, PNG_SUFFIX
 from indiana_cxr.mesh import chexpert_labels, mesh_terms, problem_list
+from indiana_cxr.published import PROJECTIONS, PUBLISHED, REPORTS
 from indiana_cxr.splits import SPLITTERS
 
-PROJECTIONS = "indiana_projections.csv"
-REPORTS = "indiana_reports.csv"
 DATASET = "the Indiana University collection"
 HOMEPAGE = "https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university"
 FILE_NAME = r"\d+_IM-\d{4}-\d+(-\d+)?\.dcm\.png"
@@ -33,11 +31,6 @@ COMPARISONS_NONE = 567
 """Reports of the whole release, and those whose comparison is the word `None`."""
 
 _TEXTS = ("MeSH", "Problems", "image", *SECTIONS)
-
-_KAGGLEHUB = ("", *(f"{folder}chest-xrays-indiana-university/" for folder in ("", "raddar/",
-              "datasets/raddar/", "kagglehub/datasets/raddar/")))  # fmt: skip
-_VERSIONS = (2, 1)
-"""Where kagglehub puts the release below its own folders, and the versions that it has."""
 
 _logger = get_logger(__name__)
 
@@ -146,8 +139,8 @@ def _hint(source: Source) -> str:
         if not archive.is_broken and _is_root(archive):
             name = posixpath.basename(archive.root)
             return f"Its {name} is Kaggle's archive: pass that, data_dir={archive.shown()}."
-    known = (f"{folder}versions/{version}" for folder, version in product(_KAGGLEHUB, _VERSIONS))
-    return release_nearby(source, _is_root, known) or IMAGE_FORMS.recognised(source.some_names())
+    near = release_nearby(source, _is_root, PUBLISHED.folders)
+    return near or IMAGE_FORMS.recognised(source.some_names())
 
 
 def _is_root(place: Source) -> bool:

@@ -14,6 +14,7 @@ from cxr_datasets.builder import Column, CxrBuilder, CxrConfig, label_feature
 from cxr_datasets.columns import CONFIGS, SECTIONS
 from mimic_cxr_jpg.layouts import IMAGE_FORMS
 from mimic_cxr_jpg.physionet import HOMEPAGE
+from mimic_cxr_jpg.published import PUBLISHED
 from mimic_cxr_jpg.release import MimicRelease, open_release
 from mimic_cxr_jpg.reports import REPORT_SECTIONS
 from mimic_cxr_jpg.views import VIEW_POSITIONS
@@ -55,6 +56,7 @@ class MimicCxrJpg(CxrBuilder):
     MEAN_IMAGE_BYTES = 1_624_000  # 570.3 GiB of 377,110 files
     IMAGE_SUFFIX = ".jpg"
     IMAGE_FORMS = IMAGE_FORMS
+    PUBLISHED = PUBLISHED
     RAW_VIEWS = tuple(VIEW_POSITIONS)
     RAW_VIEW_COLUMN = "view_position"
     COLUMNS = (

@@ -19,22 +19,13 @@ from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.join import TableReads, read_index
 from mimic_cxr_jpg.layouts import IMAGE_FORMS
 from mimic_cxr_jpg.physionet import HOMEPAGE
+from mimic_cxr_jpg.published import PUBLISHED
 from mimic_cxr_jpg.reports import REPORT_SECTIONS, ReportStore, find_reports, parse_sections
 from mimic_cxr_jpg.reports.find import ARCHIVES, physionet_project
 from mimic_cxr_jpg.sample import Sample
 
 DATASET = "MIMIC-CXR-JPG"
 REPORTS_HOMEPAGE = "https://physionet.org/content/mimic-cxr/"
-
-_PROJECT_FOLDERS = (
-    "",
-    "mimic-cxr-jpg/",
-    "files/mimic-cxr-jpg/",
-    "physionet.org/files/mimic-cxr-jpg/",
-)
-"""Where the folders of versions lie below a folder that users pass by mistake."""
-
-_NEWEST_FIRST = tables.VERSIONS[::-1]
 
 _logger = get_logger(__name__)
 
@@ -204,8 +195,8 @@ def _refusal(source: Source) -> str:
 
 
 def _hint(source: Source) -> str:
-    known = (f"{project}{version}" for project, version in product(_PROJECT_FOLDERS, _NEWEST_FIRST))
-    return release_nearby(source, _is_root, known) or IMAGE_FORMS.recognised(source.some_names())
+    near = release_nearby(source, _is_root, PUBLISHED.folders)
+    return near or IMAGE_FORMS.recognised(source.some_names())
 
 
 def _is_root(place: Source) -> bool:

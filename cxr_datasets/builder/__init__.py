@@ -4,13 +4,17 @@ from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, label_feature
 from cxr_datasets.builder.forms import ImageForms
+from cxr_datasets.builder.published import Counts, Published, PublishedTable
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 
 __all__ = [
     "Column",
+    "Counts",
     "CxrBuilder",
     "CxrConfig",
     "ImageForms",
+    "Published",
+    "PublishedTable",
     "Release",
     "label_feature",
     "not_this_dataset",

@@ -28,6 +28,7 @@ from cxr_datasets.builder.outputs import check_cache
 from cxr_datasets.builder.overrides import DatasetsBuilder, digest
 from cxr_datasets.builder.pixels import Pace, Pixels
 from cxr_datasets.builder.places import ImagePlace, Sampler, find_place, open_images, spread
+from cxr_datasets.builder.published import Published
 from cxr_datasets.builder.release import Release
 from cxr_datasets.builder.rows import split_rows, wanted_images
 from cxr_datasets.builder.tally import Tally
@@ -56,6 +57,8 @@ class CxrBuilder(DatasetsBuilder):
         MEAN_IMAGE_BYTES: Mean size of the release's image files.
         IMAGE_SUFFIX: What their names end in; `image_size` puts the suffix of its format there.
         IMAGE_FORMS: The forms in which people have these files; None: with other suffixes.
+        PUBLISHED: What the publisher says of the release; None: nothing to compare a copy with,
+            and no folder is recognised as one.
         pace: How many images are worked on at once, from the next rows on that are read.
         release: The release.
         place: Where the images are, and in which form.
@@ -71,6 +74,7 @@ class CxrBuilder(DatasetsBuilder):
     MEAN_IMAGE_BYTES: ClassVar[int] = 1_500_000
     IMAGE_SUFFIX: ClassVar[str] = ".jpg"
     IMAGE_FORMS: ClassVar[ImageForms | None] = None
+    PUBLISHED: ClassVar[Published | None] = None
 
     def __init__(self, cache_dir: str | None = None, **kwargs: Any):
         check_cache(cache_dir)

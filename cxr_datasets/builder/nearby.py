@@ -25,11 +25,25 @@ def release_nearby(
         place = source.folder(path)
         if is_release(place):
             return f"The folder above it, {place.shown()}, holds the tables: pass that."
+    below = release_below(source, is_release, known)
+    return f"The tables are in {below.shown()}: pass that." if below else ""
+
+
+def release_below(
+    source: Source, is_release: Callable[[Source], bool], known: Iterable[str] = ()
+) -> Source | None:
+    """Give the folder below a place that holds the tables; None if they are not found.
+
+    Args:
+        source: The place.
+        is_release: Whether a folder holds the tables.
+        known: Folders below it in which they may be.
+    """
     for path in (*known, *_folders(source)):
         place = source.folder(path)
         if is_release(place):
-            return f"The tables are in {place.shown()}: pass that."
-    return ""
+            return place
+    return None
 
 
 def _folders(source: Source) -> Iterator[str]:

@@ -118,10 +118,10 @@ def open_source(
     if problem is not None:
         told = _PROBLEMS[problem].format(dataset=dataset, download=download)
         raise ReleaseError(f"data_dir={source.shown()} {told}")
-    return _unwrapped(source)
+    return unwrapped(source)
 
 
-def _unwrapped(source: Source) -> Source:
+def unwrapped(source: Source) -> Source:
     """Enter the folder that some archives have around everything.
 
     Say in one line how many members of an archive are not read, because a later one has their name.

@@ -12,9 +12,10 @@ from functools import partial
 from importlib import import_module
 
 from cxr_datasets._version import __version__
+from cxr_datasets.cli.common import exit_code, exit_code_of, printed
 from cxr_datasets.cli.parser import Parser
 from cxr_datasets.errors import CxrError
-from cxr_datasets.wording import safe
+from cxr_datasets.wording import safe, safe_json
 
 _VERBS = {
     "synthesize": "write a small invented release",
@@ -32,21 +33,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Words of the command line; None takes the process's own.
 
     Returns:
-        Exit code: 0; 1 after an error, which is printed without a traceback; 130 after Ctrl-C.
+        Exit code: 0; 1 if problems were found, or after an error, which is printed without a
+        traceback; 2 for a word or a value that does not exist; 130 after Ctrl-C.
     """
+    as_json = False
     try:
         options, unknown = _parser().parse_known_args(arguments)
         if unknown:
             # The verb's own usage lists the options that it has.
             options.command.error(f"unrecognized arguments: {' '.join(unknown)}")
-        print(safe(str(options.run(options))))
-    except CxrError as error:
-        print(f"cxr: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt as error:
-        print(f"cxr: {error or 'stopped'}", file=sys.stderr)
-        return 130
-    return 0
+        as_json = getattr(options, "json", False)
+        result = options.run(options)
+        print(printed(result, as_json))
+        return exit_code(result)
+    except (CxrError, KeyboardInterrupt) as error:
+        message = str(error) or "stopped"
+        print(safe(f"cxr: {message}"), file=sys.stderr)
+        if as_json:
+            print(safe_json({"error": type(error).__name__, "message": message}))
+        return exit_code_of(error)
 
 
 def _parser() -> Parser:

@@ -6,7 +6,8 @@ import argparse
 import typing
 from dataclasses import fields
 
-from cxr_datasets.cli.parser import Parser, add_datasets, add_option, read_options
+from cxr_datasets.cli.common import add_common, given
+from cxr_datasets.cli.parser import Parser, add_datasets, add_option
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.packages import builder_class
 
@@ -19,9 +20,6 @@ _WORKERS = ("num_proc", "dask")
 """Options that exclude each other."""
 
 _ONLY_IN_PYTHON = ("client",)
-
-_FILES = ("storage_options", "out_options")
-"""Options that a command line takes from a file."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -55,6 +53,7 @@ def _add_options(dataset: str, command: Parser) -> None:
         if option.name not in _ONLY_IN_PYTHON:
             group = workers if option.name in _WORKERS else command
             add_option(group, option, hints[option.name])
+    add_common(command)
     own = command.add_argument_group(f"options of {dataset}")
     hints = typing.get_type_hints(config)
     for option in fields(config):
@@ -66,8 +65,5 @@ def _add_options(dataset: str, command: Parser) -> None:
 def _run(options: argparse.Namespace) -> object:
     from cxr_datasets.export import export
 
-    given = {name: value for name, value in vars(options).items() if name not in ("run", "command")}
-    for name in _FILES:
-        if name in given:
-            given[name] = read_options(name, given[name])
-    return export(given.pop("dataset"), given.pop("data_dir"), given.pop("out"), **given)
+    words = given(options)
+    return export(words.pop("dataset"), words.pop("data_dir"), words.pop("out"), **words)

@@ -16,6 +16,9 @@ from cxr_datasets.errors import OptionError
 from cxr_datasets.packages import known_datasets
 from cxr_datasets.wording import safe
 
+FROM_A_FILE = "Give a JSON file of them: others on the machine see a command line."
+"""Ends the help of an option that takes storage options."""
+
 
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that adds its arguments just before it parses.
@@ -85,7 +88,7 @@ def add_option(group: Any, option: Field[Any], hint: Any) -> None:
         said["action"] = argparse.BooleanOptionalAction
     elif typing.get_origin(kind) is Mapping:
         said["metavar"] = "FILE"
-        text = f"{text} Give a JSON file of them: others on the machine see a command line."
+        text = f"{text} {FROM_A_FILE}"
     elif kind in (int, float):
         said["type"] = kind
     if "metavar" in option.metadata:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from cxr_datasets.cli.common import add_common, given
 from cxr_datasets.cli.parser import Parser
 
 _DESCRIPTION = (
@@ -44,11 +45,12 @@ def add_arguments(parser: Parser) -> None:
         action="store_false",
         help="Do not load the copy back to count its rows.",
     )
+    add_common(parser)
     parser.set_defaults(run=_run, command=parser)
 
 
 def _run(options: argparse.Namespace) -> object:
     from cxr_datasets.push import push
 
-    given = {name: value for name, value in vars(options).items() if name not in ("run", "command")}
-    return push(given.pop("folder"), given.pop("repo"), **given)
+    words = given(options)
+    return push(words.pop("folder"), words.pop("repo"), **words)

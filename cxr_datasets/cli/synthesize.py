@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from inspect import Parameter, signature
 
+from cxr_datasets.cli.common import given
 from cxr_datasets.cli.parser import Parser, add_datasets
 
 _DESCRIPTION = (
@@ -42,5 +43,5 @@ def _add_options(dataset: str, command: Parser) -> None:
 def _run(options: argparse.Namespace) -> object:
     from cxr_datasets.synthetic import synthesize
 
-    given = {name: value for name, value in vars(options).items() if name not in ("run", "command")}
-    return synthesize(given.pop("dataset"), given.pop("out"), **given)
+    words = given(options)
+    return synthesize(words.pop("dataset"), words.pop("out"), **words)

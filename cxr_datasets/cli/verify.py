@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from cxr_datasets.cli.parser import Parser, read_options
+from cxr_datasets.cli.common import add_common, given
+from cxr_datasets.cli.parser import Parser
 
 _DESCRIPTION = (
     "Read the files of an export again and compare their sha256 with what the export noted. The "
@@ -23,24 +24,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "out", metavar="OUT", help="The folder that `cxr export` wrote, or its address."
     )
-    parser.add_argument(
-        "--out-options",
-        metavar="FILE",
-        help="Options of the store, as its fsspec file system takes them. Give a JSON file of "
-        "them: others on the machine see a command line.",
-    )
-    parser.add_argument(
-        "--progress",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="Show a progress bar.",
-    )
+    add_common(parser, progress=True, options=["out_options"])
     parser.set_defaults(run=_run, command=parser)
 
 
 def _run(options: argparse.Namespace) -> object:
     from cxr_datasets.export import verify
 
-    file = options.out_options
-    store = None if file is None else read_options("out_options", file)
-    return verify(options.out, out_options=store, progress=options.progress)
+    words = given(options)
+    return verify(words.pop("out"), **words)

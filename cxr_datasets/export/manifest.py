@@ -127,10 +127,7 @@ def read_manifest(folder: Folder, config: str) -> Manifest | None:
     try:
         header = notes.decoded(first)
     except ValueError:
-        raise DamagedManifest(
-            f"{folder}/{manifest_name(config)} was cut or changed since an export wrote it. Run "
-            f"the `cxr export` command of config {config} again: it makes it anew."
-        ) from None
+        raise DamagedManifest.of(f"{folder}/{manifest_name(config)}", config) from None
     lines: dict[str, Line] = {}
     for text in rest[:-1]:
         with suppress(ValueError, TypeError):
@@ -141,6 +138,14 @@ def read_manifest(folder: Folder, config: str) -> Manifest | None:
 
 class DamagedManifest(ExportError):
     """What an export noted of itself was cut or changed."""
+
+    @classmethod
+    def of(cls, address: str, config: str) -> DamagedManifest:
+        """Build the error for the manifest of a config."""
+        return cls(
+            f"{address} was cut or changed since an export wrote it. Run the `cxr export` command "
+            f"of config {config} again: it makes it anew."
+        )
 
 
 def configs_in(folder: Folder) -> list[str]:

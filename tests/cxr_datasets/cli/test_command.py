@@ -80,7 +80,7 @@ def test_a_folder_that_holds_something_is_left_alone(
     dataset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    assert synthesize(dataset, tmp_path) == 1
+    assert synthesize(dataset, tmp_path) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("cxr: ")
@@ -109,7 +109,7 @@ def test_a_wrong_value_lists_the_right_ones(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert synthesize(dataset, tmp_path / "out", option, value) == 1
+    assert synthesize(dataset, tmp_path / "out", option, value) == 2
     printed = capsys.readouterr()
     assert value in printed.err
     assert all(choice in printed.err for choice in known)
@@ -177,7 +177,7 @@ def test_the_installed_command_is_this_one(tmp_path: Path) -> None:
         [command, "synthesize", "indiana-cxr", "out"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert run.stderr.startswith("cxr: ")
     assert run.stdout == ""
 

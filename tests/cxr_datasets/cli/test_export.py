@@ -121,7 +121,7 @@ def test_either_dash_names_the_dataset_and_goes_on_with_the_same_export(
 
 
 def test_errors_are_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*words, "--views", "sideways"]) == 1
+    assert main([*words, "--views", "sideways"]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("cxr: ")
@@ -135,11 +135,11 @@ def test_credentials_come_from_a_file(
     options = tmp_path / "options.json"
     for content, said in (("{", "JSONDecodeError"), ('["secret"]', "must hold a JSON object")):
         options.write_text(content)
-        assert main([*words, "--out-options", str(options)]) == 1
+        assert main([*words, "--out-options", str(options)]) == 2
         printed = capsys.readouterr().err
         assert said in printed
         assert "secret" not in printed
-    assert main([*words, "--storage-options", str(tmp_path / "none.json")]) == 1
+    assert main([*words, "--storage-options", str(tmp_path / "none.json")]) == 2
     assert "FileNotFoundError" in capsys.readouterr().err
     options.write_text(json.dumps({"auto_mkdir": True}))
     assert main([*words, "--out-options", str(options), "--no-progress"]) == 0

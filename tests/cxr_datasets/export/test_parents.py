@@ -211,6 +211,6 @@ def test_an_invented_release_is_not_written_to_an_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["synthesize", "mimic-cxr-jpg", "s3://bucket/mimic", "--patients", "3"]) == 1
+    assert main(["synthesize", "mimic-cxr-jpg", "s3://bucket/mimic", "--patients", "3"]) == 2
     assert "s3://bucket/mimic is no folder on a disk" in capsys.readouterr().err
     assert files_under(tmp_path) == []

@@ -70,7 +70,7 @@ def test_no_address_is_refused_as_out(
     indiana_release: Path, out: str, cache: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--data-dir", str(indiana_release), "--out", out, "--cache-dir", cache]
-    assert main(["export", "indiana-cxr", *words]) == 1
+    assert main(["export", "indiana-cxr", *words]) == 2
     assert capsys.readouterr().err.startswith("cxr: ")
 
 
