@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.columns import LABELS
-from cxr_datasets.tables.keys import combined
+from cxr_datasets.columns import LABELS, VIEWS
+from cxr_datasets.preview.kinds import IDS, label_sources
+from cxr_datasets.preview.material import MOMENT, SPLIT, WORDS, Material
+from cxr_datasets.tables.keys import combined, numbered
 
-POSITIVE, NEGATIVE, UNCERTAIN = 1, 2, 3
-_CODES = {1: POSITIVE, 0: NEGATIVE, -1: UNCERTAIN}
+CODES = {1: 1, 0: 2, -1: 3}
 """A label's value -> its two bits in the number of a study; null, not mentioned, is 0."""
 
 UNLABELLED = 1 << 28
@@ -40,6 +41,9 @@ GAPS = {
 _BINS = 250
 """Most bins of the lengths of a text; one byte a study, with 0 for no text."""
 
+_DAY = 86_400_000_000
+"""Microseconds."""
+
 _BITS = 31
 """Columns whose nulls one number of a row tells."""
 
@@ -51,10 +55,12 @@ class Packed:
     Attributes:
         columns: Name -> values, of type uint8 or uint32.
         meta: Names of the values, for the page.
+        ids: `study_id` of each study, in the order of the columns. They are not in the page.
     """
 
     columns: dict[str, np.ndarray]
     meta: dict[str, Any]
+    ids: np.ndarray
 
     def encoded(self) -> str:
         """All columns one after another, compressed, in base64."""
@@ -70,58 +76,71 @@ class Packed:
         return dict(sorted(self.columns.items(), key=lambda item: -item[1].itemsize))
 
 
-def pack(
-    images: pa.Table,
-    studies: pa.Table,
-    lengths: Mapping[str, tuple[pa.Array, str]],
-    sources: Sequence[str],
-    days: pa.Array | None,
-    names: Mapping[str, Sequence[str]],
-) -> Packed:
-    """Write rows as numbers.
-
-    Args:
-        images: A row per image: `study_id`, `split` and `view` as positions, and other columns,
-            whose nulls are counted.
-        studies: A row per study: `study_id`, `subject_id`, the sources of labels, and others, whose
-            nulls are counted.
-        lengths: Text -> its length in each study, null for none, and the unit.
-        sources: Columns of `studies` that hold labels.
-        days: Day of each study, counted from any day; None: the dataset has no dates.
-        names: `splits` and `views`: what the positions mean.
-    """
-    order, ranks = _orders(studies, days)
-    images = images.take(_by_study(images, studies, ranks))
-    studies = studies.take(order)
+def pack(material: Material) -> Packed:
+    """Write what the figures of a dataset are counted from as numbers."""
+    studies = _in_order(material)
+    images = _images_in_order(material, studies)
     patients = combined(studies["subject_id"]).to_numpy()
     begins = np.r_[True, patients[1:] != patients[:-1]][: len(patients)]
+    sources = label_sources(studies.schema)
+    splits = material.splits
     columns = {
-        "images": _images_each(images),
+        "images": np.bincount(images.pop("study").to_numpy(), minlength=len(studies)).astype(np.uint32),
         "begins": begins.astype(np.uint8),
-        "split": _positions(images["split"]),
-        "view": _positions(images["view"]),
+        "split": _places(images["split"], splits),
+        "view": _views(images),
     }
     for place, name in enumerate(sources):
         columns[f"states {place}"] = pack_states(combined(studies[name]))
     texts = []
-    for place, (name, (values, unit)) in enumerate(lengths.items()):
-        columns[f"length {place}"], told = _binned(values.take(order))
-        texts.append({"name": name, "unit": unit, **told})
-    if days is not None:
-        columns["gap"] = _gaps(days.take(order), begins)
+    for place, name in enumerate(material.texts.names):
+        columns[f"length {place}"], told = _binned(combined(studies[name]))
+        texts.append({"name": name, "unit": WORDS, **told})
+    has_dates = MOMENT in studies.column_names
+    if has_dates:
+        columns["gap"] = _gaps(combined(studies[MOMENT]), begins)
     missing = {}
-    for kind, rows in (("image", images), ("study", studies)):
-        found, missing[kind] = _nulls(rows)
+    for kind, rows in (("image", images), ("study", _columns(studies))):
+        found, missing[kind] = _nulls(rows, len(columns["split"] if kind == "image" else studies))
         columns |= {f"missing {kind} {word}": bits for word, bits in enumerate(found)}
     meta = {
+        "splits": splits,
+        "views": VIEWS,
         "labels": LABELS,
-        "sources": list(sources),
+        "sources": sources,
         "texts": texts,
         "missing": missing,
-        "gaps": ["none before", *GAPS.values()] if days is not None else [],
-        **{kind: list(values) for kind, values in names.items()},
+        "gaps": ["none before", *GAPS.values()] if has_dates else [],
+        "hasImages": material.images is not None,
     }
-    return Packed(columns, meta)
+    return Packed(columns, meta, combined(studies["study_id"]).to_numpy())
+
+
+def _in_order(material: Material) -> pa.Table:
+    """A row for each study, by patient and time, with the lengths of its texts."""
+    studies = material.studies
+    lengths = material.texts.lengths
+    for name in material.texts.names:
+        studies = studies.append_column(name, lengths[f"{name}:{WORDS}"])
+    _, first = numbered(combined(studies["study_id"]))  # one that is in two splits is one study
+    studies = studies.take(first)
+    keys = [name for name in ("subject_id", MOMENT, "study_id") if name in studies.column_names]
+    return studies.take(pc.sort_indices(studies, [(name, "ascending") for name in keys]))
+
+
+def _images_in_order(material: Material, studies: pa.Table) -> dict[str, pa.Array]:
+    """The columns of the images, in the order of their studies, and `study`: the place of each."""
+    images = material.images
+    if images is None:  # a study of reports alone counts as one image of no known view
+        images = material.studies.select(["study_id", SPLIT])
+    study = pc.index_in(combined(images["study_id"]), combined(studies["study_id"]))
+    order = pc.sort_indices(study)
+    images = images.drop_columns([name for name in IDS if name in images.column_names])
+    return {"study": study.take(order), **_columns(images.take(order))}
+
+
+def _columns(rows: pa.Table) -> dict[str, pa.Array]:
+    return {name: combined(rows[name]) for name in rows.column_names}
 
 
 def pack_states(labels: pa.StructArray) -> np.ndarray:
@@ -129,44 +148,22 @@ def pack_states(labels: pa.StructArray) -> np.ndarray:
     packed = np.zeros(len(labels), np.uint32)
     for place, name in enumerate(LABELS):
         values = pc.struct_field(labels, name)
-        for value, code in _CODES.items():
+        for value, code in CODES.items():
             has = pc.fill_null(pc.equal(values, value), False).to_numpy(zero_copy_only=False)
             packed |= has.astype(np.uint32) * np.uint32(code << 2 * place)
     packed[labels.is_null().to_numpy(zero_copy_only=False)] = UNLABELLED
     return packed
 
 
-def _orders(studies: pa.Table, days: pa.Array | None) -> tuple[np.ndarray, np.ndarray]:
-    """The studies by patient and day, and the rank that each gets so."""
-    keys = pa.table(
-        {
-            "subject": combined(studies["subject_id"]),
-            "day": days if days is not None else pa.nulls(len(studies), pa.int32()),
-            "study": combined(studies["study_id"]),
-        }
-    )
-    by = [(name, "ascending") for name in keys.column_names]
-    order = pc.sort_indices(keys, sort_keys=by).to_numpy()
-    ranks = np.empty(len(order), np.int64)
-    ranks[order] = np.arange(len(order))
-    return order, ranks
+def _places(values: pa.Array, names: Sequence[str]) -> np.ndarray:
+    return pc.index_in(values, pa.array(names)).to_numpy().astype(np.uint8)
 
 
-def _by_study(images: pa.Table, studies: pa.Table, ranks: np.ndarray) -> np.ndarray:
-    """The images in the order of their studies."""
-    place = pc.index_in(combined(images["study_id"]), value_set=combined(studies["study_id"]))
-    return np.argsort(ranks[place.to_numpy()], kind="stable")
-
-
-def _images_each(images: pa.Table) -> np.ndarray:
-    """How many images each study has, where they stand in the order of the studies."""
-    ids = combined(images["study_id"]).to_numpy()
-    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]][: len(ids)])
-    return np.diff(np.r_[starts, len(ids)]).astype(np.uint32)
-
-
-def _positions(values: pa.ChunkedArray) -> np.ndarray:
-    return combined(values).to_numpy().astype(np.uint8)
+def _views(images: Mapping[str, pa.Array]) -> np.ndarray:
+    unknown = VIEWS.index("unknown")
+    if "view" not in images:
+        return np.full(len(images[SPLIT]), unknown, np.uint8)
+    return pc.fill_null(images["view"], unknown).to_numpy().astype(np.uint8)
 
 
 def _binned(lengths: pa.Array) -> tuple[np.ndarray, dict[str, int]]:
@@ -179,20 +176,22 @@ def _binned(lengths: pa.Array) -> tuple[np.ndarray, dict[str, int]]:
     return np.where(there, bins, 0).astype(np.uint8), {"width": width, "bins": _BINS + 2}
 
 
-def _gaps(days: pa.Array, begins: np.ndarray) -> np.ndarray:
+def _gaps(moments: pa.Array, begins: np.ndarray) -> np.ndarray:
     """The group of days since the study before, from 1 on; 0 where there is none, or no date."""
-    known = days.is_valid().to_numpy(zero_copy_only=False)
-    values = pc.fill_null(days, 0).to_numpy().astype(np.int64)
+    known = moments.is_valid().to_numpy(zero_copy_only=False)
+    days = pc.fill_null(moments.cast(pa.int64()), 0).to_numpy() // _DAY
     has = known & np.r_[False, known[:-1]] & ~begins
-    group = np.searchsorted(list(GAPS), np.diff(values, prepend=0), side="right")
+    group = np.searchsorted(list(GAPS), np.diff(days, prepend=0), side="right")
     return np.where(has, group, 0).astype(np.uint8)
 
 
-def _nulls(rows: pa.Table) -> tuple[list[np.ndarray], list[str]]:
-    """Which of the columns are null in each row, as bits of numbers; and the columns' names."""
-    names = rows.column_names
-    words = [np.zeros(len(rows), np.uint32) for _ in range(-(-len(names) // _BITS))]
+def _nulls(
+    columns: Mapping[str, pa.Array], length: int
+) -> tuple[list[np.ndarray], list[str]]:
+    """Which columns are null in each row, as bits of numbers; and the columns' names."""
+    names = [name for name in columns if name not in (SPLIT, MOMENT)]
+    words = [np.zeros(length, np.uint32) for _ in range(-(-len(names) // _BITS))]
     for place, name in enumerate(names):
-        null = combined(rows[name]).is_null().to_numpy(zero_copy_only=False)
+        null = columns[name].is_null().to_numpy(zero_copy_only=False)
         words[place // _BITS] |= null.astype(np.uint32) << np.uint32(place % _BITS)
     return words, names

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from cxr_datasets.columns import LABELS
-from cxr_datasets.preview.packed import UNLABELLED, Packed
+from cxr_datasets.columns import LABELS, VIEWS
+from cxr_datasets.errors import ImageError
+from cxr_datasets.preview.kinds import DATE
+from cxr_datasets.preview.marks import seen_text
+from cxr_datasets.preview.packed import CODES, UNLABELLED, Packed
+from cxr_datasets.preview.reading import Study
+from cxr_datasets.preview.thumbnails import thumbnail
+
+SIDE = 320
+"""Long side of the images, in pixels: about 8 kB each."""
 
 
 def choose(packed: Packed, count: int, seed: int) -> list[int]:
@@ -20,7 +29,7 @@ def choose(packed: Packed, count: int, seed: int) -> list[int]:
         seed: Another one chooses others.
 
     Returns:
-        Places of the studies in the packed columns, in their order there.
+        `study_id` of each, in their order in the columns.
     """
     studies = len(packed.columns["images"])
     order = np.random.default_rng(seed).permutation(studies)
@@ -32,7 +41,7 @@ def choose(packed: Packed, count: int, seed: int) -> list[int]:
             chosen[order[np.argmax(has[order])]] = True
     left = order[~chosen[order]]
     chosen[left[: max(0, count - int(chosen.sum()))]] = True
-    return np.flatnonzero(chosen).tolist()
+    return packed.ids[chosen].tolist()
 
 
 def _kinds(packed: Packed) -> Iterator[np.ndarray]:
@@ -43,8 +52,52 @@ def _kinds(packed: Packed) -> Iterator[np.ndarray]:
         for value in np.unique(values):
             yield np.bincount(study[values == value], minlength=study[-1] + 1) > 0
     states = [packed.columns[f"states {place}"] for place in range(len(packed.meta["sources"]))]
-    for code in (1, 3, 2):  # positive, uncertain, negative
+    for code in (CODES[1], CODES[-1], CODES[0]):
         for source in states:
             labelled = source != UNLABELLED
             for label in range(len(LABELS)):
                 yield labelled & ((source >> np.uint32(2 * label)) & 3 == code)
+
+
+def shown(studies: Sequence[Study], packed: Packed) -> list[dict[str, Any]]:
+    """Give what the page shows of the studies that were chosen.
+
+    Args:
+        studies: These studies, as they were read.
+        packed: The columns of all studies.
+
+    Returns:
+        For each its ids, images, states and texts, as JSON.
+    """
+    splits, sources = packed.meta["splits"], packed.meta["sources"]
+    names = [text["name"] for text in packed.meta["texts"]]
+    places = {study: place for place, study in enumerate(packed.ids.tolist())}
+    return [
+        {
+            "study": str(study.row["study_id"]),
+            "patient": str(study.row.get("subject_id")),
+            "when": study.row.get(DATE),
+            "images": [_image(image, splits) for image in study.images],
+            "states": [
+                int(packed.columns[f"states {n}"][places[study.row["study_id"]]])
+                for n in range(len(sources))
+            ],
+            "texts": [
+                [name, seen_text(study.row[name])] for name in names if study.row.get(name)
+            ],
+        }
+        for study in studies
+    ]  # fmt: skip
+
+
+def _image(image: Mapping[str, Any], splits: Sequence[str]) -> dict[str, Any]:
+    told = {
+        "id": image.get("image_id") or "",
+        "view": VIEWS.index("unknown") if image.get("view") is None else image["view"],
+        "split": splits.index(image["split"]),
+        "src": None,
+    }
+    with suppress(ImageError):  # it is absent or damaged; the summary counts such images
+        small = thumbnail(image.get("image"), SIDE)
+        told |= {"src": small.uri, "width": small.width, "height": small.height}
+    return told

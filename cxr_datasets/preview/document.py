@@ -1,0 +1,244 @@
+"""`preview`: one page, in one file, that a person opens to know a dataset."""
+
+from __future__ import annotations
+
+import html
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cxr_datasets import wording
+from cxr_datasets._version import __version__
+from cxr_datasets.columns import VIEWS
+from cxr_datasets.copies.recognise import Place, recognise
+from cxr_datasets.errors import CxrError, OptionError
+from cxr_datasets.packages import builder_class, known_datasets
+from cxr_datasets.preview.marks import MARK
+from cxr_datasets.preview.packed import pack
+from cxr_datasets.preview.render import MADE_BY, render
+from cxr_datasets.preview.rows import Rows, open_rows
+from cxr_datasets.preview.samples import choose, show
+from cxr_datasets.preview.states import STATES
+from cxr_datasets.storage import durable, own
+from cxr_datasets.synthetic import synthesize
+
+STUDIES = 24
+"""Sample studies, unless another number is asked for."""
+
+MOST_STUDIES = 500
+"""So many make a page of about 10 MB."""
+
+
+class PreviewError(CxrError):
+    """The page cannot be written where it should be."""
+
+
+@dataclass(frozen=True)
+class PreviewSummary:
+    """What a page shows.
+
+    Attributes:
+        out: The file.
+        dataset: Name of the dataset.
+        images: Images that the figures count.
+        studies: Studies that the figures count.
+        patients: Patients that the figures count.
+        samples: Studies that are shown.
+        pictures: Images of these that could be shown.
+        absent: Images of these that are absent or damaged.
+        bytes: Size of the file.
+    """
+
+    out: str
+    dataset: str
+    images: int
+    studies: int
+    patients: int
+    samples: int
+    pictures: int
+    absent: int
+    bytes: int
+
+    def __str__(self) -> str:
+        lacking = f", {self.absent:,} of their images are not there" if self.absent else ""
+        return (
+            f"{self.out}: {self.dataset}, {self.images:,} images of {self.studies:,} studies of "
+            f"{self.patients:,} patients; {self.samples:,} studies shown{lacking}; "
+            f"{self.bytes:,} bytes. Open it in a browser."
+        )
+
+
+def preview(
+    place: str | os.PathLike[str] | None = None,
+    *,
+    out: str | os.PathLike[str],
+    synthetic: bool = False,
+    studies: int = STUDIES,
+    seed: int = 0,
+    split: str | Sequence[str] | None = None,
+    dataset: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> PreviewSummary:
+    """Write one page that shows a dataset: its figures as charts, and sample studies.
+
+    The page is one file of HTML and asks for nothing beside it: it opens without a network. Its
+    figures follow its filters, so it holds numbers of every study and image, but texts, ids and
+    small images of the sample studies only.
+
+    Args:
+        place: A copy of a release, a part of one, or an export: a folder, an archive or an address.
+        out: The file to write, such as `preview.html`. A page that is there is replaced. If the
+            dataset has an agreement, the file is closed to other users of the machine.
+        synthetic: Show a release that is invented for it; no `place` is needed.
+        studies: How many sample studies to show, from 0 to 500.
+        seed: Another one chooses other studies.
+        split: One split or several; None: all.
+        dataset: Name of the dataset. Needed for nothing but `synthetic`, where it says which one
+            to invent; else the place must hold it.
+        storage_options: Options of the store, as its fsspec file system takes them.
+
+    Returns:
+        What the page shows.
+
+    Raises:
+        OptionError: An option or a value does not exist.
+        ReleaseError: The place holds no release and no export.
+        PreviewError: The file cannot be written, or another file has its name.
+        CxrError: A table or the store is at fault. Nothing is written.
+    """
+    file = _checked_out(out)
+    _check_numbers(studies, seed)
+    if synthetic:
+        return _invented(file, place, dataset, studies, seed, split)
+    if place is None:
+        raise OptionError("Name a copy or an export to show, or give synthetic=True (--synthetic).")
+    found = recognise(place, storage_options)
+    if dataset is not None and dataset.replace("_", "-") != found.dataset:
+        raise OptionError(
+            f"dataset={dataset!r}, but {found}. Leave the option out, or name another place."
+        )
+    rows = open_rows(found, split, storage_options)
+    closed = builder_class(found.dataset).is_credentialed()
+    return _write(file, rows, studies, seed, _banner(found.dataset), str(found), closed)
+
+
+def _invented(
+    file: Path,
+    place: Any,
+    dataset: str | None,
+    studies: int,
+    seed: int,
+    split: str | Sequence[str] | None,
+) -> PreviewSummary:
+    if place is not None:
+        raise OptionError(f"Give a place or synthetic, not both: {os.fspath(place)}.")
+    name = dataset or _richest()
+    with tempfile.TemporaryDirectory(prefix="cxr-preview-") as folder:
+        release = synthesize(name, Path(folder, "release"))
+        rows = open_rows(recognise(release), split, None, cache=str(Path(folder, "cache")))
+        banner = _note("invented", "Invented data.", "No pixel, word or number is a patient's.")
+        return _write(file, rows, studies, seed, banner, "an invented release", closed=False)
+
+
+def _richest() -> str:
+    """The installed dataset that has most to show."""
+    known = known_datasets()
+    if not known:
+        raise OptionError("No dataset is installed. Install the project first: pip install .")
+    return max(known, key=lambda name: len(builder_class(name).COLUMNS))
+
+
+def _checked_out(out: str | os.PathLike[str]) -> Path:
+    """The file to write, if it may be written."""
+    if "://" in os.fspath(out):
+        raise OptionError(f"out={os.fspath(out)} is an address. Give a file on this machine.")
+    file = Path(out).expanduser()
+    if file.is_dir():
+        raise PreviewError(f"{file} is a folder. Give the name of a file, such as preview.html.")
+    if not file.absolute().parent.is_dir():
+        raise PreviewError(f"The folder {file.absolute().parent} does not exist. Make it first.")
+    if file.exists() and not _is_ours(file):
+        raise PreviewError(
+            f"{file} is there, and is no page that a preview wrote. Give another name, or remove it."
+        )
+    return file
+
+
+def _is_ours(file: Path) -> bool:
+    try:
+        with open(file, "rb") as opened:
+            return MADE_BY.encode() in opened.read(2_000)
+    except OSError as error:
+        raise PreviewError(f"{file} may not be replaced: {wording.said(error)}.") from error
+
+
+def _check_numbers(studies: int, seed: int) -> None:
+    if isinstance(studies, bool) or not isinstance(studies, int) or not 0 <= studies <= MOST_STUDIES:
+        raise OptionError(f"studies={studies!r} is no number from 0 to {MOST_STUDIES}.")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise OptionError(f"seed={seed!r} is no number from 0 on.")
+
+
+def _banner(dataset: str) -> str:
+    agreement = builder_class(dataset).AGREEMENT
+    if not agreement:
+        return ""
+    link = f'<a href="{html.escape(agreement)}" rel="noreferrer">the agreement</a>'
+    return _note(
+        "credentialed",
+        "Credentialed data.",
+        f"Only those who signed {link} may see this page. Keep it on this machine, and give it to "
+        "nobody else: it holds images, texts and ids.",
+    )
+
+
+def _note(kind: str, begins: str, says: str) -> str:
+    return (
+        f'<aside class="banner {kind}" aria-label="What these data are"><p><strong>{begins}'
+        f"</strong> {says}</p></aside>"
+    )
+
+
+def _write(
+    file: Path, rows: Rows, studies: int, seed: int, banner: str, subtitle: str, closed: bool
+) -> PreviewSummary:
+    packed = pack(rows)
+    samples = show(rows, choose(packed, studies, seed))
+    meta = {
+        **packed.meta,
+        "views": VIEWS,
+        "layout": packed.layout(),
+        "states": [state.as_json() for state in STATES],
+        "mark": MARK.pattern,
+        "samples": samples,
+    }
+    footer = f"Written by cxr-datasets {__version__}."
+    page = render(rows.dataset, subtitle, banner, footer, meta, packed.encoded()).encode()
+    _save(file, page, closed)
+    pictures = [image for sample in samples for image in sample["images"]]
+    return PreviewSummary(
+        str(file), rows.dataset, len(packed.columns["split"]), len(packed.columns["images"]),
+        int(packed.columns["begins"].sum()), len(samples),
+        sum(image["src"] is not None for image in pictures),
+        sum(image["src"] is None for image in pictures), len(page),
+    )  # fmt: skip
+
+
+def _save(file: Path, content: bytes, closed: bool) -> None:
+    """Write the file, whole or not at all."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}.part")
+    if closed:
+        own.keep_closed(aside)
+    try:
+        with open(own.new_file(aside), "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            durable.sync(opened.fileno())
+        durable.rename(aside, file)
+    except OSError as error:
+        raise PreviewError(f"{file} could not be written: {wording.said(error)}.") from error
+    finally:
+        aside.unlink(missing_ok=True)

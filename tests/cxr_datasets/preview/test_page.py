@@ -1,0 +1,448 @@
+"""The page of a preview in a real browser: figures, filters, keys, colours, and nothing from afar."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pandas as pd
+import pytest
+
+from cxr_datasets.cli import main
+from cxr_datasets.columns import LABELS, VIEWS
+from cxr_datasets.preview.states import STATES
+from tests.browser import Browser, browsing, chromium
+
+pytestmark = pytest.mark.skipif(
+    chromium() is None, reason="Chromium is not installed: apt-get install chromium"
+)
+
+PHONE = {"width": 390, "height": 844}
+SOURCES = ("labels", "labels_negbio", "labels_radiologist")
+SAMPLES = 9
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browsing(tmp_path_factory.mktemp("chromium")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def page(small_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("page") / "preview.html"
+    words = ["preview", str(small_release), "--out", str(out), "--studies", str(SAMPLES)]
+    assert main(words) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def rows(small_release: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """A row per image, as `load_dataset` and pandas have them, and no picture."""
+    cache = str(tmp_path_factory.mktemp("cache"))
+    splits = datasets.load_dataset("mimic_cxr_jpg", data_dir=str(small_release), cache_dir=cache)
+    parts = [
+        part.remove_columns("image").to_pandas().assign(split=name)
+        for name, part in splits.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def chosen(
+    rows: pd.DataFrame, split: str = "", view: str = "", label: str = "", state: str = "",
+    source: str = "labels",
+) -> pd.DataFrame:  # fmt: skip
+    """The images that filters leave, by pandas."""
+    if split:
+        rows = rows[rows["split"] == split]
+    if view:
+        rows = rows[rows["view"] == VIEWS.index(view)]
+    if state:
+        wanted = [label] if label else LABELS
+        rows = rows[[
+            given is not None and any(state_of(given, one) == state for one in wanted)
+            for given in rows[source]
+        ]]  # fmt: skip
+    return rows
+
+
+def state_of(labels: dict[str, Any], label: str) -> str:
+    value = labels[label]
+    return next(
+        state.name for state in STATES
+        if (state.value is None and pd.isna(value)) or state.value == value
+    )  # fmt: skip
+
+
+def sizes(rows: pd.DataFrame) -> list[int]:
+    return [len(rows), rows["study_id"].nunique(), rows["subject_id"].nunique()]
+
+
+def shown(browser: Browser) -> list[int]:
+    """The counts of images, studies and patients that the page shows."""
+    return browser.evaluate(
+        r"document.getElementById('shown').textContent.match(/[\d,]+ of/g).map(n => parseInt("
+        "n.replaceAll(',', '')))"
+    )
+
+
+def table(browser: Browser, panel: str) -> dict[str, list[str]]:
+    """The cells of a figure's table, by the name of their row."""
+    found = browser.evaluate(
+        f"""[...document.querySelectorAll('#figures section')]
+        .filter(one => one.querySelector('h2').textContent === {panel!r})
+        .flatMap(one => [...one.querySelectorAll('tbody tr')])
+        .map(row => [(row.querySelector('th span') ?? row.querySelector('th')).textContent,
+            ...[...row.querySelectorAll('td')].map(cell => cell.textContent)])"""
+    )
+    return {name: cells for name, *cells in found}
+
+
+def choose(browser: Browser, **filters: str) -> None:
+    """Set filters by their names, as a hand at the mouse does."""
+    for name, value in filters.items():
+        browser.evaluate(
+            f"""(() => {{
+                const form = document.getElementById('filters');
+                const names = {{split: meta.splits, view: meta.views, label: meta.labels,
+                    source: meta.sources}}[{name!r}];
+                const place = {name!r} === 'state'
+                    ? meta.states.find(one => one.name === {value!r}).code
+                    : names.indexOf({value!r});
+                form.elements[{name!r}].value = place;
+                form.dispatchEvent(new Event('change', {{bubbles: true}}));
+            }})()"""
+        )
+
+
+def focused(browser: Browser) -> str:
+    return browser.evaluate(
+        "(a => a.name ? `${a.name}=${a.value}` : a.id || a.textContent)(document.activeElement)"
+    )
+
+
+def tab_to(browser: Browser, name: str) -> None:
+    for _ in range(30):
+        if focused(browser).startswith(name):
+            return
+        browser.press("Tab")
+    raise AssertionError(f"Tab does not reach {name}")
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def test_without_a_filter_every_figure_is_that_of_pandas(
+    browser: Browser, page: Path, rows: pd.DataFrame
+) -> None:
+    browser.open(page)
+    check_figures(browser, rows)
+
+
+FILTERS: list[dict[str, str]] = [
+    {"split": "test"},
+    {"view": "lateral"},
+    {"label": "Pneumonia", "state": "negative"},
+    {"state": "uncertain"},
+    {"label": "Edema", "state": "not mentioned", "source": "labels_negbio"},
+    {"split": "train", "view": "frontal", "label": "Pleural Effusion", "state": "positive"},
+]
+
+
+@pytest.mark.parametrize("filters", FILTERS, ids=lambda filters: " ".join(filters.values()))
+def test_each_filter_changes_figures_and_gallery_as_it_changes_rows_in_pandas(
+    browser: Browser, page: Path, rows: pd.DataFrame, filters: dict[str, str]
+) -> None:
+    browser.open(page)
+    choose(browser, **filters)
+    left = chosen(rows, **filters)
+    assert 0 < len(left) < len(rows)
+    check_figures(browser, left)
+    samples = browser.evaluate("meta.samples.map(sample => Number(sample.study))")
+    cards = browser.evaluate(
+        "[...document.querySelectorAll('.card-title')].map(one => +one.textContent.slice(6))"
+    )
+    assert cards == [study for study in samples if study in set(left["study_id"])]
+
+
+def check_figures(browser: Browser, rows: pd.DataFrame) -> None:
+    studies = rows.drop_duplicates("study_id")
+    assert shown(browser) == sizes(rows)
+    assert table(browser, "Splits") == {
+        **{name: told(sizes(rows[rows["split"] == name]))
+           for name in ("train", "validation", "test")},
+        "all": told(sizes(rows)),
+    }  # fmt: skip
+    counts = rows["view"].value_counts()
+    assert table(browser, "Views") == {
+        name: told([counts.get(place, 0)]) for place, name in enumerate(VIEWS)
+    }
+    for source in SOURCES:
+        labelled = studies[source].dropna()
+        assert table(browser, f"Label prevalence: {source}") == {
+            label: told([
+                sum(state_of(one, label) == state.name for one in labelled) for state in STATES
+            ]) for label in LABELS
+        }  # fmt: skip
+    check_agreement(browser, studies)
+    check_missing(browser, rows, studies)
+
+
+def told(counts: list[int]) -> list[str]:
+    return [f"{count:,}" for count in counts]
+
+
+def check_agreement(browser: Browser, studies: pd.DataFrame) -> None:
+    found = table(browser, "Agreement of sources")
+    for place, (one, other) in enumerate(itertools.combinations(SOURCES, 2)):
+        both = studies.dropna(subset=[one, other])
+        assert found["studies that both label"][place] == f"{len(both):,}"
+        for label in LABELS:
+            same = sum(
+                state_of(a, label) == state_of(b, label)
+                for a, b in zip(both[one], both[other], strict=True)
+            )
+            share = f"{100 * same / len(both):.1f} %" if len(both) else "\u2013"
+            assert found[label][place] == share
+
+
+def check_missing(browser: Browser, rows: pd.DataFrame, studies: pd.DataFrame) -> None:
+    found = table(browser, "Missing values")
+    for name in ("report", "findings", "labels_radiologist"):
+        absent = int(studies[name].isna().sum())
+        assert found.get(name, ["0"])[0] == f"{absent:,}"
+    for name in ("view_position", "orientation"):
+        absent = int(rows[name].isna().sum())
+        assert found.get(name, ["0"])[0] == f"{absent:,}"
+
+
+def test_choosing_a_label_shows_the_studies_that_have_it_and_clear_shows_all(
+    browser: Browser, page: Path, rows: pd.DataFrame
+) -> None:
+    browser.open(page)
+    browser.evaluate(
+        "(select => { select.value = meta.labels.indexOf('Edema');"
+        "select.dispatchEvent(new Event('change', {bubbles: true})); })"
+        "(document.querySelector('select[name=label]'))"
+    )
+    assert shown(browser) == sizes(chosen(rows, label="Edema", state="positive"))
+    browser.evaluate("document.querySelector('button[type=reset]').click()")
+    browser.wait(f"document.getElementById('shown').textContent.startsWith('{len(rows)} of')")
+    assert shown(browser) == sizes(rows)
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+def test_the_keyboard_alone_filters_opens_a_study_and_comes_back(
+    browser: Browser, page: Path, rows: pd.DataFrame
+) -> None:
+    browser.open(page)
+    tab_to(browser, "split=")
+    browser.press("ArrowRight")  # from all to the first split
+    tab_to(browser, "view=")
+    browser.press("ArrowRight")
+    assert shown(browser) == sizes(chosen(rows, split="train", view="frontal"))
+    tab_to(browser, "view=")
+    browser.press("ArrowLeft")
+    tab_to(browser, "state=")
+    browser.press("ArrowRight")
+    left = chosen(rows, split="train", state="positive")
+    assert shown(browser) == sizes(left)
+    tab_to(browser, "Study ")
+    first = focused(browser)
+    browser.press("ArrowRight")
+    second = focused(browser)
+    assert second.startswith("Study ")
+    assert second != first
+    browser.press("Enter")
+    browser.wait("document.getElementById('study').open")
+    title = "document.getElementById('study-title').textContent"
+    assert second.startswith(browser.evaluate(title))
+    browser.press("ArrowLeft")
+    assert first.startswith(browser.evaluate(title))
+    browser.press("Escape")
+    browser.wait("!document.getElementById('study').open")
+    assert focused(browser) == first
+    browser.press("End")
+    last = focused(browser)
+    browser.press("Home", "ArrowDown", "ArrowUp")
+    assert focused(browser) == first != last
+
+
+def test_a_study_in_full_shows_all_its_images_states_and_text_with_marks_that_stand_back(
+    browser: Browser, page: Path, rows: pd.DataFrame
+) -> None:
+    browser.open(page)
+    browser.evaluate("document.querySelector('button.card').click()")
+    browser.wait("document.getElementById('study').open")
+    study = browser.evaluate("Number(meta.samples[0].study)")
+    whole = rows[rows["study_id"] == study]
+    assert browser.evaluate("document.querySelectorAll('dialog img').length") == len(whole)
+    assert browser.evaluate("[...document.querySelectorAll('dialog img')].every(i => i.alt)")
+    cells = browser.evaluate(
+        "[...document.querySelectorAll('dialog tbody tr')].map(row => [...row.children]"
+        ".slice(0, 2).map(cell => cell.textContent))"
+    )
+    signs = {state.name: state.sign + state.name for state in STATES}
+    labels = whole.iloc[0]["labels"]
+    assert dict(cells) == {
+        label: signs[state_of(labels, label)] if labels else "no labels" for label in LABELS
+    }
+    report = whole.iloc[0]["report"]
+    text = browser.evaluate("document.querySelector('dialog .text').textContent")
+    assert text == report
+    marks = browser.evaluate(
+        "[...document.querySelectorAll('dialog .text:first-of-type .removed')]"
+        ".map(one => one.textContent)"
+    )
+    assert marks
+    assert set("".join(marks)) <= {"_", "X"}
+    pale, plain = browser.evaluate(
+        "['.removed', '.text'].map(one => getComputedStyle(document.querySelector("
+        "`dialog ${one}`)).color)"
+    )
+    assert pale != plain
+
+
+# --- safety ---------------------------------------------------------------------------------------
+
+
+def test_nothing_is_asked_of_the_network_and_the_console_is_silent(
+    browser: Browser, page: Path
+) -> None:
+    browser.open(page)
+    choose(browser, view="lateral")
+    browser.evaluate("document.querySelector('button.card').click()")
+    browser.evaluate("document.querySelector('#theme').click()")
+    others = [one for one in browser.requests if not one.startswith("data:image/")]
+    assert others == [page.as_uri()]
+    assert browser.complaints == []
+
+
+def test_the_page_may_not_load_anything_even_if_something_in_it_asked(
+    browser: Browser, page: Path
+) -> None:
+    browser.open(page)
+    refused = browser.evaluate(
+        "fetch('https://example.org/').then(() => 'fetched', error => error.name)"
+    )
+    assert refused == "TypeError"
+    assert any("Content Security Policy" in line for line in browser.complaints)
+
+
+# --- for everybody --------------------------------------------------------------------------------
+
+CONTRASTS = """(() => {
+    const rgb = text => text.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+        .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+    const ground = one => {
+        for (; one; one = one.parentElement) {
+            const colour = rgb(getComputedStyle(one).backgroundColor);
+            if (colour.length === 3 || colour[3] === 1) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const found = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const one = walker.currentNode.parentElement;
+        const text = walker.currentNode.textContent.trim();
+        if (!text || !one.checkVisibility() || ['SCRIPT', 'STYLE', 'OPTION'].includes(one.tagName))
+            continue;
+        const pair = [light(rgb(getComputedStyle(one).color)), light(ground(one))].sort();
+        found.push([(pair[1] + 0.05) / (pair[0] + 0.05), text.slice(0, 40)]);
+    }
+    return found;
+})()"""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("opened", [False, True], ids=["figures", "study"])
+def test_every_text_has_the_contrast_of_wcag_aa(
+    browser: Browser, page: Path, dark: bool, opened: bool
+) -> None:
+    browser.open(page, dark=dark)
+    if opened:
+        browser.evaluate("document.querySelector('button.card').click()")
+    found = browser.evaluate(CONTRASTS)
+    assert len(found) > 100
+    assert [one for one in found if one[0] < 4.5] == []
+
+
+def test_the_switch_makes_a_light_page_dark_and_light_again(browser: Browser, page: Path) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    browser.open(page, dark=True)
+    dark = browser.evaluate(ground)
+    browser.open(page)
+    light = browser.evaluate(ground)
+    assert light != dark
+    seen = []
+    for _ in range(2):
+        browser.evaluate("document.getElementById('theme').click()")
+        pressed = browser.evaluate("document.getElementById('theme').ariaPressed")
+        seen.append((browser.evaluate(ground), pressed))
+    assert seen == [(dark, "true"), (light, "false")]
+
+
+def test_every_control_has_a_name_and_headings_and_landmarks_are_in_order(
+    browser: Browser, page: Path
+) -> None:
+    browser.open(page)
+    nodes = browser.call("Accessibility.getFullAXTree")["nodes"]
+    named = [
+        (node["role"]["value"], node.get("name", {}).get("value", ""))
+        for node in nodes if not node["ignored"]
+    ]  # fmt: skip
+    controls = {"button", "radio", "combobox", "link", "img", "image", "table", "dialog", "search"}
+    assert [one for one in named if one[0] in controls and not one[1]] == []
+    roles = {role for role, _ in named}
+    assert {"banner", "main", "search", "navigation", "contentinfo", "status", "radio"} <= roles
+    levels = browser.evaluate(
+        "[...document.querySelectorAll('h1, h2, h3, h4')].map(one => Number(one.tagName[1]))"
+    )
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert browser.evaluate("document.documentElement.lang") == "en"
+    ids = browser.evaluate("[...document.querySelectorAll('[id]')].map(one => one.id)")
+    assert len(set(ids)) == len(ids)
+
+
+def test_where_the_focus_is_can_be_seen_at_every_stop(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    stops = []
+    for _ in range(40):
+        browser.press("Tab")
+        stop, *seen = browser.evaluate(
+            "(a => { const one = a.matches('fieldset input') ? a.nextElementSibling : a;"
+            "const style = getComputedStyle(one); return [a.name || a.id || a.className ||"
+            "a.textContent, parseFloat(style.outlineWidth), style.outlineStyle]; })"
+            "(document.activeElement)"
+        )
+        if stops and stop == stops[0]:
+            break
+        stops.append(stop)
+        assert seen[0] >= 2, stop
+        assert seen[1] != "none", stop
+    assert {"split", "view", "label", "state", "source", "theme", "card"} <= set(stops)
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["figures", "study"])
+def test_on_a_phone_nothing_reaches_beyond_the_screen(
+    browser: Browser, page: Path, opened: bool
+) -> None:
+    browser.open(page, **PHONE)
+    if opened:
+        browser.evaluate("document.querySelector('button.card').click()")
+    assert browser.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    beyond = browser.evaluate(
+        "[...document.querySelectorAll('body *')].filter(one => one.checkVisibility() &&"
+        "one.getBoundingClientRect().right > innerWidth + 1).map(one => one.outerHTML.slice(0, 80))"
+    )
+    assert beyond == []
