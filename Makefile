@@ -90,7 +90,7 @@ $(FIRST)/.ready: pyproject.toml tests/environments/newest.txt
 	$(FIRST)/bin/python $(PLACE) >"$$(.venv-$*/bin/python $(PLACE))/first.pth"
 	$(FIRST)/bin/python -m pip --python .venv-$*/bin/python $(INSTALL) \
 		$(addprefix --constraint ,$(wildcard tests/environments/$*.txt)) \
-		--editable ".[tests]" $(if $(filter lower-bounds,$*),,datasets==$*)
+		--editable ".[examples,tests]" $(if $(filter lower-bounds,$*),,datasets==$*)
 	touch $@
 
 # What the other tests of .ci/run need; can be made while the style is checked.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -101,13 +102,15 @@ def _locked(copy: Path, wait: bool = True) -> Iterator[None]:
     Raises:
         CacheError: The disk refuses it; or somebody does, and this should not wait.
     """
-    lock = FileLock(f"{copy}.lock")
+    file = f"{copy}.lock"
     with in_cache(copy):
         own.make_folder(copy.parent)
         # Made and looked at before `filelock` opens it, which follows links and cuts it off.
-        os.close(own.open_file(lock.lock_file, os.O_RDWR | os.O_CREAT))
+        os.close(own.open_file(file, os.O_RDWR | os.O_CREAT))
+        own.close_as_folder(file)
+        # It would set permissions of its own.
+        lock = FileLock(file, mode=stat.S_IMODE(os.stat(file).st_mode))
         lock.acquire(timeout=-1 if wait else 0)
-        own.close_as_folder(lock.lock_file)  # it sets permissions of its own
     try:
         yield
     finally:

@@ -19,7 +19,7 @@ from cxr_datasets.testing import files_under
 from tests.helpers import pip, run_python
 
 CHECKOUT = Path(cxr_datasets.__file__).parents[1]
-OF_DATASETS_3 = "ignore:To copy construct from a tensor:UserWarning:datasets"
+OF_DATASETS_3 = "ignore:To copy construct from a tensor:UserWarning"
 EXAMPLE = CHECKOUT / "examples" / "chexpert_small"
 
 

@@ -162,6 +162,7 @@ def test_a_packed_table_in_an_archive_is_read(name: str, tmp_path: Path) -> None
     assert found.rows.to_pydict() == {"b": ["x"], "a": [1]}
 
 
+@pytest.mark.usefixtures("short_waits")
 @pytest.mark.parametrize("page", ["<!DOCTYPE html>\n<html>", "<html><body>Log in", "\n <HTML>\n"])
 def test_a_web_page_is_no_table_and_from_a_server_a_fault_of_the_store(
     page: str, tmp_path: Path
