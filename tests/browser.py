@@ -26,7 +26,7 @@ _FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )  # fmt: skip
-_SECONDS = 60
+_SECONDS = 20
 
 
 def chromium() -> str | None:
@@ -100,7 +100,8 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.call("Page.navigate", url=page.as_uri())
-        self.wait("document.documentElement.dataset.ready === 'yes'")
+        self.wait("document.documentElement?.dataset.ready === 'yes'")
+        self.evaluate("globalThis.meta = JSON.parse(document.getElementById('meta').textContent)")
 
     def resize(self, width: int, height: int) -> None:
         """Give the window a size, in pixels of CSS."""

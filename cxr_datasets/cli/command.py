@@ -20,6 +20,7 @@ from cxr_datasets.wording import safe, safe_json
 _VERBS = {
     "synthesize": "write a small invented release",
     "export": "write a dataset to Parquet",
+    "preview": "write a page that shows a dataset",
     "verify": "check that an export is as it was written",
     "push": "send an export to a private Hub repository",
 }

@@ -12,15 +12,14 @@ from typing import Any
 
 from cxr_datasets import wording
 from cxr_datasets._version import __version__
-from cxr_datasets.columns import VIEWS
-from cxr_datasets.copies.recognise import Place, recognise
-from cxr_datasets.errors import CxrError, OptionError
+from cxr_datasets.copies import recognise
+from cxr_datasets.errors import OptionError, StoreError
 from cxr_datasets.packages import builder_class, known_datasets
 from cxr_datasets.preview.marks import MARK
-from cxr_datasets.preview.packed import pack
+from cxr_datasets.preview.packed import CODES, pack
+from cxr_datasets.preview.opened import Opened, open_dataset
 from cxr_datasets.preview.render import MADE_BY, render
-from cxr_datasets.preview.rows import Rows, open_rows
-from cxr_datasets.preview.samples import choose, show
+from cxr_datasets.preview.samples import choose, shown
 from cxr_datasets.preview.states import STATES
 from cxr_datasets.storage import durable, own
 from cxr_datasets.synthetic import synthesize
@@ -30,10 +29,6 @@ STUDIES = 24
 
 MOST_STUDIES = 500
 """So many make a page of about 10 MB."""
-
-
-class PreviewError(CxrError):
-    """The page cannot be written where it should be."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +99,9 @@ def preview(
         What the page shows.
 
     Raises:
-        OptionError: An option or a value does not exist.
+        OptionError: An option or a value does not exist; or `out` is no file that may be written.
         ReleaseError: The place holds no release and no export.
-        PreviewError: The file cannot be written, or another file has its name.
+        StoreError: The file cannot be written.
         CxrError: A table or the store is at fault. Nothing is written.
     """
     file = _checked_out(out)
@@ -120,9 +115,9 @@ def preview(
         raise OptionError(
             f"dataset={dataset!r}, but {found}. Leave the option out, or name another place."
         )
-    rows = open_rows(found, split, storage_options)
+    opened = open_dataset(found, split, storage_options)
     closed = builder_class(found.dataset).is_credentialed()
-    return _write(file, rows, studies, seed, _banner(found.dataset), str(found), closed)
+    return _write(file, opened, studies, seed, _banner(found.dataset), str(found), closed)
 
 
 def _invented(
@@ -138,9 +133,9 @@ def _invented(
     name = dataset or _richest()
     with tempfile.TemporaryDirectory(prefix="cxr-preview-") as folder:
         release = synthesize(name, Path(folder, "release"))
-        rows = open_rows(recognise(release), split, None, cache=str(Path(folder, "cache")))
+        opened = open_dataset(recognise(release), split, cache_dir=str(Path(folder, "cache")))
         banner = _note("invented", "Invented data.", "No pixel, word or number is a patient's.")
-        return _write(file, rows, studies, seed, banner, "an invented release", closed=False)
+        return _write(file, opened, studies, seed, banner, "an invented release", closed=False)
 
 
 def _richest() -> str:
@@ -157,11 +152,11 @@ def _checked_out(out: str | os.PathLike[str]) -> Path:
         raise OptionError(f"out={os.fspath(out)} is an address. Give a file on this machine.")
     file = Path(out).expanduser()
     if file.is_dir():
-        raise PreviewError(f"{file} is a folder. Give the name of a file, such as preview.html.")
+        raise OptionError(f"{file} is a folder. Give the name of a file, such as preview.html.")
     if not file.absolute().parent.is_dir():
-        raise PreviewError(f"The folder {file.absolute().parent} does not exist. Make it first.")
+        raise OptionError(f"The folder {file.absolute().parent} does not exist. Make it first.")
     if file.exists() and not _is_ours(file):
-        raise PreviewError(
+        raise OptionError(
             f"{file} is there, and is no page that a preview wrote. Give another name, or remove it."
         )
     return file
@@ -172,7 +167,7 @@ def _is_ours(file: Path) -> bool:
         with open(file, "rb") as opened:
             return MADE_BY.encode() in opened.read(2_000)
     except OSError as error:
-        raise PreviewError(f"{file} may not be replaced: {wording.said(error)}.") from error
+        raise OptionError(f"{file} may not be replaced: {wording.said(error)}.") from error
 
 
 def _check_numbers(studies: int, seed: int) -> None:
@@ -203,24 +198,27 @@ def _note(kind: str, begins: str, says: str) -> str:
 
 
 def _write(
-    file: Path, rows: Rows, studies: int, seed: int, banner: str, subtitle: str, closed: bool
+    file: Path, opened: Opened, studies: int, seed: int, banner: str, subtitle: str, closed: bool
 ) -> PreviewSummary:
-    packed = pack(rows)
-    samples = show(rows, choose(packed, studies, seed))
+    dataset = opened.material.dataset or ""
+    packed = pack(opened.material)
+    samples = shown(opened.read(choose(packed, studies, seed)), packed)
     meta = {
         **packed.meta,
-        "views": VIEWS,
         "layout": packed.layout(),
-        "states": [state.as_json() for state in STATES],
+        "states": [
+            {"code": CODES.get(state.value, 0), "name": state.name, "key": state.key,
+             "sign": state.sign} for state in STATES
+        ],
         "mark": MARK.pattern,
         "samples": samples,
     }
     footer = f"Written by cxr-datasets {__version__}."
-    page = render(rows.dataset, subtitle, banner, footer, meta, packed.encoded()).encode()
+    page = render(dataset, subtitle, banner, footer, meta, packed.encoded()).encode()
     _save(file, page, closed)
     pictures = [image for sample in samples for image in sample["images"]]
     return PreviewSummary(
-        str(file), rows.dataset, len(packed.columns["split"]), len(packed.columns["images"]),
+        str(file), dataset, len(packed.columns["split"]), len(packed.columns["images"]),
         int(packed.columns["begins"].sum()), len(samples),
         sum(image["src"] is not None for image in pictures),
         sum(image["src"] is None for image in pictures), len(page),
@@ -239,6 +237,9 @@ def _save(file: Path, content: bytes, closed: bool) -> None:
             durable.sync(opened.fileno())
         durable.rename(aside, file)
     except OSError as error:
-        raise PreviewError(f"{file} could not be written: {wording.said(error)}.") from error
+        raise StoreError(
+            f"{file} could not be written: {wording.said(error)}. Make room, or check the "
+            "permissions of the folder; then run the same call again."
+        ) from error
     finally:
         aside.unlink(missing_ok=True)

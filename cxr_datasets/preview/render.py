@@ -11,6 +11,9 @@ from typing import Any
 from cxr_datasets.preview.states import STATES
 
 _SCRIPTS = ("counts.js", "charts.js", "gallery.js", "page.js")
+MADE_BY = '<meta name="generator" content="cxr preview">'
+"""By this a page is known that was written here."""
+
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -35,6 +38,7 @@ def render(
         "subtitle": html.escape(subtitle),
         "banner": banner,
         "footer": html.escape(footer),
+        "made_by": MADE_BY,
         "meta": in_script(meta),
         "columns": columns,
         "css": _PLACE.sub(_state_colours(), _template("page.css")),

@@ -13,7 +13,7 @@ from cxr_datasets.errors import ImageError
 from cxr_datasets.preview.kinds import DATE
 from cxr_datasets.preview.marks import seen_text
 from cxr_datasets.preview.packed import CODES, UNLABELLED, Packed
-from cxr_datasets.preview.reading import Study
+from cxr_datasets.preview.studies import Study
 from cxr_datasets.preview.thumbnails import thumbnail
 
 SIDE = 320

@@ -119,16 +119,19 @@ function breakable(name) {
 }
 
 function agreement(meta, found) {
-  const both = pairs(meta.sources.length);
-  const cell = (same, of) => el("td", {}, percent(same, of), bar([[same, "plain"]], of));
+  const cell = (states) => {
+    const { same, both, kappa } = agreementOf(states);
+    const more = both ? `${number(both)}, \u03ba ${Number.isNaN(kappa) ? "\u2013" : kappa.toFixed(2)}` : "0";
+    return el("td", {}, percent(same, both), bar([[same, "plain"]], both),
+      el("div", { class: "muted" }, more));
+  };
   const rows = meta.labels.map((label, one) => el("tr", {}, el("th", { scope: "row" }, label),
-    ...found.agreement.map((labels) => cell(labels[one].same, labels[one].both))));
-  const counts = found.agreement.map((labels) => el("td", {}, number(labels[0].both)));
-  rows.push(el("tr", { class: "all" }, el("th", { scope: "row" }, "studies that both label"), ...counts));
-  const header = ["label", ...both.map(([a, b]) =>
+    ...found.agreement.map((labels) => cell(labels[one]))));
+  const header = ["label", ...pairs(meta.sources.length).map(([a, b]) =>
     el("span", {}, ...breakable(meta.sources[a]), " = ", ...breakable(meta.sources[b])))];
   return panel("Agreement of sources",
-    "Of the studies that two sources label, those in which they give a label the same state.",
+    "Of the studies for which two sources tell a label, the share with the same state; beneath it "
+    + "their number, and Cohen's kappa (\u03ba), which leaves out agreement by chance.",
     table("Studies with the same state in two sources", header, rows));
 }
 

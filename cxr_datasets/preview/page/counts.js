@@ -51,7 +51,7 @@ function noFigures(meta) {
     views: zeros(meta.views.length),
     states: meta.sources.map(() => meta.labels.map(() => zeros(4))),
     unlabelled: zeros(meta.sources.length),
-    agreement: pairs(meta.sources.length).map(() => meta.labels.map(() => ({ same: 0, both: 0 }))),
+    agreement: pairs(meta.sources.length).map(() => meta.labels.map(() => zeros(16))),
     lengths: meta.texts.map((text) => zeros(text.bins)),
     missing: { image: zeros(meta.missing.image.length), study: zeros(meta.missing.study.length) },
     gaps: zeros(meta.gaps.length),
@@ -117,9 +117,8 @@ function countStudy(found, columns, study) {
   pairs(found.states.length).forEach(([a, b], pair) => {
     const [one, other] = [columns[`states ${a}`][study], columns[`states ${b}`][study]];
     if ((one | other) & UNLABELLED) return;
-    found.agreement[pair].forEach((label, number) => {
-      label.both++;
-      label.same += stateOf(one, number) === stateOf(other, number);
+    found.agreement[pair].forEach((states, label) => {
+      states[4 * stateOf(one, label) + stateOf(other, label)]++;
     });
   });
   found.lengths.forEach((bins, text) => bins[columns[`length ${text}`][study]]++);
@@ -138,4 +137,16 @@ function countNulls(found, columns, kind, place) {
       bits ^= 1 << bit;
     }
   }
+}
+
+// How far two sources agree on a label, over the studies of which both tell it: the share with the
+// same state, and Cohen's kappa of three states. `states` counts each pair of states.
+function agreementOf(states) {
+  const told = [1, 2, 3];
+  const sum = (pairs) => pairs.reduce((all, [a, b]) => all + states[4 * a + b], 0);
+  const both = sum(told.flatMap((a) => told.map((b) => [a, b])));
+  const same = sum(told.map((a) => [a, a]));
+  const chance = told.reduce((all, a) =>
+    all + sum(told.map((b) => [a, b])) * sum(told.map((b) => [b, a])), 0) / (both * both);
+  return { same, both, kappa: chance < 1 ? (same / both - chance) / (1 - chance) : NaN };
 }

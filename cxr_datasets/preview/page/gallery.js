@@ -44,7 +44,7 @@ function card(meta, sample, filter) {
 
 class Gallery {
   constructor(meta, list, dialog) {
-    Object.assign(this, { meta, list, dialog, kept: [], at: 0 });
+    Object.assign(this, { meta, list, dialog, kept: [], at: 0, inFull: 0 });
     list.addEventListener("keydown", (event) => this.move(event));
     list.addEventListener("focusin", (event) => {
       const at = this.cards().indexOf(event.target);
@@ -58,7 +58,8 @@ class Gallery {
       const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (step && !event.altKey && !event.ctrlKey && !event.metaKey) this.step(step);
     });
-    dialog.addEventListener("close", () => this.cards()[this.at]?.focus());
+    // The browser itself goes back to the card that was opened first.
+    dialog.addEventListener("close", () => this.cards()[this.inFull]?.focus());
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   }
 
@@ -82,16 +83,27 @@ class Gallery {
 
   move(event) {
     const cards = this.cards();
-    const top = cards[0]?.getBoundingClientRect().top;
-    const columns = cards.filter((one) => Math.abs(one.getBoundingClientRect().top - top) < 4).length;
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
-    const last = cards.length - 1;
-    let to = this.at + (steps[event.key] ?? NaN);
-    if (event.key === "Home") to = 0;
-    if (event.key === "End") to = last;
-    if (Number.isNaN(to)) return;
+    const to = this.target(event.key, cards);
+    if (to === undefined) return;
     event.preventDefault();
-    cards[Math.min(last, Math.max(0, to))].focus();
+    cards[to].focus();
+  }
+
+  // The card that a key leads to; there may be none in that direction.
+  target(key, cards) {
+    const last = cards.length - 1;
+    const top = (card) => card.getBoundingClientRect().top;
+    const columns = cards.filter((card) => Math.abs(top(card) - top(cards[0])) < 4).length;
+    const inLastRow = Math.floor(this.at / columns) === Math.floor(last / columns);
+    const targets = {
+      ArrowLeft: Math.max(0, this.at - 1),
+      ArrowRight: Math.min(last, this.at + 1),
+      ArrowUp: this.at < columns ? this.at : this.at - columns,
+      ArrowDown: inLastRow ? this.at : Math.min(last, this.at + columns),
+      Home: 0,
+      End: last,
+    };
+    return targets[key];
   }
 
   open(at) {
@@ -110,6 +122,7 @@ class Gallery {
   }
 
   draw() {
+    this.inFull = this.at;
     const sample = this.kept[this.at];
     const button = (text, act, off) => {
       const made = el("button", { type: "button", disabled: off }, text);
@@ -150,9 +163,10 @@ function allStates(meta, sample) {
     const state = meta.states.find(({ code }) => code === stateOf(states, label));
     return el("td", {}, stateHead(state));
   };
+  const headed = meta.sources.map((name) => el("span", {}, ...breakable(name)));
   const rows = meta.labels.map((label, one) => el("tr", {},
     el("th", { scope: "row" }, label), ...sample.states.map((states) => cell(states, one))));
-  return table("The state of each label in each source", ["label", ...meta.sources], rows);
+  return table("The state of each label in each source", ["label", ...headed], rows);
 }
 
 // The whole report; its sections say the same again, so they are folded.
