@@ -34,6 +34,7 @@ from cxr_datasets.builder.rows import split_rows, wanted_images
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
+from cxr_datasets.images.column import image_array
 from cxr_datasets.storage.by_address import remember
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
@@ -191,6 +192,33 @@ class CxrBuilder(DatasetsBuilder):
             index_file.write_index(path, splits)
         self.release.keep()
         return path, index_file.read_splits(path)
+
+    def index_rows(self) -> dict[str, pa.Table]:
+        """Read the tables, for those who need neither texts nor images.
+
+        Returns:
+            Split -> its rows as the index has them. No image file is looked for, and no index file
+            is written; one that is in the cache is read.
+
+        Raises:
+            CxrError: The release's tables are broken.
+        """
+        path = self._index_path(self.config)
+        if index_file.has_index(path):
+            self.release.prepare(self._index_folder)
+            return index_file.read_tables(path)
+        if self._splits is None:
+            self._splits = self._split_rows(self._wanted_images(self.config), self.config)
+        return self._splits
+
+    def stored_images(self, rows: pa.Table) -> pa.StructArray:
+        """Give the images of rows of the index, stored as addresses; none is looked for or read.
+
+        Args:
+            rows: Rows of config `images`, of which the column `path` counts.
+        """
+        files = self.place.form.files(combined(rows["path"]))
+        return image_array(self.place.source.addresses(files))
 
     def read_rows(
         self, index: str, blocks: list[int], tally: Tally | None = None

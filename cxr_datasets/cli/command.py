@@ -22,6 +22,7 @@ _VERBS = {
     "export": "write a dataset to Parquet",
     "preview": "write a page that shows a dataset",
     "verify": "check that an export is as it was written",
+    "stats": "count what a copy or an export holds",
     "push": "send an export to a private Hub repository",
 }
 """Verb -> its line in the help. Its module in this room adds its arguments."""

@@ -1,8 +1,8 @@
 """What the verbs share: their common options, how a result is printed, and the exit code.
 
-A verb's `_run` gives a result. It is printed as a text, by its `__str__`, or with `--json` as one
-JSON object, by its `as_json` or, for a dataclass, by its fields. Its `exit_code`, or else its
-number of `problems`, decides how the command ends.
+A verb's `_run` gives a result. It is printed as a text, by its `__str__` or, if that has several
+lines, by its `lines`; or with `--json` as one JSON object, by its `as_json` or, for a dataclass, by
+its fields. Its `exit_code`, or else its number of `problems`, decides how the command ends.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
 def printed(result: Any, as_json: bool) -> str:
     """Write the result of a verb as it is printed."""
     if not as_json:
-        return safe(str(result))
+        lines = getattr(result, "lines", None)  # of a result that is more than one
+        return "\n".join(map(safe, lines())) if lines else safe(str(result))
     as_fields = partial(asdict, result)
     return safe_json(getattr(result, "as_json", as_fields)())
 

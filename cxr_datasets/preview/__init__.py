@@ -1,5 +1,6 @@
-"""What a person looks at: the page, the demonstration, figures and a contact sheet."""
+"""What a person looks at: a page, figures, studies in notebooks, the demonstration."""
 
 from cxr_datasets.preview.document import PreviewSummary, preview
+from cxr_datasets.preview.summary import Stats, stats
 
-__all__ = ["PreviewSummary", "preview"]
+__all__ = ["PreviewSummary", "Stats", "preview", "stats"]
