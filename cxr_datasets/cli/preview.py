@@ -32,7 +32,7 @@ def add_arguments(parser: Parser) -> None:
         "place",
         metavar="PLACE",
         nargs="?",
-        help="A copy of a release, a part of one, or an export: a folder, an archive or an address.",
+        help="A copy of a release, or an export: a folder, an archive or an address.",
     )
     parser.add_argument(
         "--out", required=True, metavar="FILE", help="The page to write, such as preview.html."

@@ -16,8 +16,8 @@ from cxr_datasets.copies import recognise
 from cxr_datasets.errors import OptionError, StoreError
 from cxr_datasets.packages import builder_class, known_datasets
 from cxr_datasets.preview.marks import MARK
-from cxr_datasets.preview.packed import CODES, pack
 from cxr_datasets.preview.opened import Opened, open_dataset
+from cxr_datasets.preview.packed import CODES, pack
 from cxr_datasets.preview.render import MADE_BY, render
 from cxr_datasets.preview.samples import choose, shown
 from cxr_datasets.preview.states import STATES
@@ -157,7 +157,7 @@ def _checked_out(out: str | os.PathLike[str]) -> Path:
         raise OptionError(f"The folder {file.absolute().parent} does not exist. Make it first.")
     if file.exists() and not _is_ours(file):
         raise OptionError(
-            f"{file} is there, and is no page that a preview wrote. Give another name, or remove it."
+            f"{file} is there, and is no page of a preview. Give another name, or remove it."
         )
     return file
 
@@ -171,10 +171,14 @@ def _is_ours(file: Path) -> bool:
 
 
 def _check_numbers(studies: int, seed: int) -> None:
-    if isinstance(studies, bool) or not isinstance(studies, int) or not 0 <= studies <= MOST_STUDIES:
+    if not _is_number(studies) or studies > MOST_STUDIES:
         raise OptionError(f"studies={studies!r} is no number from 0 to {MOST_STUDIES}.")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+    if not _is_number(seed):
         raise OptionError(f"seed={seed!r} is no number from 0 on.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _banner(dataset: str) -> str:
@@ -207,8 +211,13 @@ def _write(
         **packed.meta,
         "layout": packed.layout(),
         "states": [
-            {"code": CODES.get(state.value, 0), "name": state.name, "key": state.key,
-             "sign": state.sign} for state in STATES
+            {
+                "code": 0 if state.value is None else CODES[state.value],
+                "name": state.name,
+                "key": state.key,
+                "sign": state.sign,
+            }
+            for state in STATES
         ],
         "mark": MARK.pattern,
         "samples": samples,

@@ -80,12 +80,13 @@ def pack(material: Material) -> Packed:
     """Write what the figures of a dataset are counted from as numbers."""
     studies = _in_order(material)
     images = _images_in_order(material, studies)
+    study = images.pop("study").to_numpy()
     patients = combined(studies["subject_id"]).to_numpy()
     begins = np.r_[True, patients[1:] != patients[:-1]][: len(patients)]
     sources = label_sources(studies.schema)
     splits = material.splits
     columns = {
-        "images": np.bincount(images.pop("study").to_numpy(), minlength=len(studies)).astype(np.uint32),
+        "images": np.bincount(study, minlength=len(studies)).astype(np.uint32),
         "begins": begins.astype(np.uint8),
         "split": _places(images["split"], splits),
         "view": _views(images),
@@ -185,9 +186,7 @@ def _gaps(moments: pa.Array, begins: np.ndarray) -> np.ndarray:
     return np.where(has, group, 0).astype(np.uint8)
 
 
-def _nulls(
-    columns: Mapping[str, pa.Array], length: int
-) -> tuple[list[np.ndarray], list[str]]:
+def _nulls(columns: Mapping[str, pa.Array], length: int) -> tuple[list[np.ndarray], list[str]]:
     """Which columns are null in each row, as bits of numbers; and the columns' names."""
     names = [name for name in columns if name not in (SPLIT, MOMENT)]
     words = [np.zeros(length, np.uint32) for _ in range(-(-len(names) // _BITS))]

@@ -49,7 +49,7 @@ def render(
 
 
 def in_script(value: Any) -> str:
-    """Write a value as JSON that may stand in a script: nothing in it ends the script, or is one."""
+    """Write a value as JSON that may stand in a script: nothing in it ends the script."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")

@@ -51,9 +51,7 @@ def studies_of_release(
     return grouped(found.items(), ids)
 
 
-def studies_of_export(
-    groups: Iterable[tuple[str, Any, int]], ids: Sequence[int]
-) -> list[Study]:
+def studies_of_export(groups: Iterable[tuple[str, Any, int]], ids: Sequence[int]) -> list[Study]:
     """Read studies of an export.
 
     Args:

@@ -17,6 +17,7 @@ from tests.helpers import pip, run_python
 
 CHECKOUT = Path(indiana_cxr.__file__).parents[1]
 PACKAGES = ("cxr_datasets", "indiana_cxr", "mimic_cxr_jpg")
+SUFFIXES = (".py", ".csv", ".md", ".typed", ".html", ".css", ".js")
 SOURCES = ("pyproject.toml", "README.md", "LICENSE")
 
 
@@ -55,7 +56,7 @@ def test_the_wheel_holds_the_three_packages_whole_and_nothing_else(wheel: Path) 
         file.relative_to(CHECKOUT).as_posix()
         for package in PACKAGES
         for file in (CHECKOUT / package).rglob("*")
-        if file.is_file() and file.suffix in (".py", ".csv", ".md", ".typed", ".html", ".css", ".js")
+        if file.is_file() and file.suffix in SUFFIXES
     ]
     assert sorted(names) == sorted(expected)
 
