@@ -17,7 +17,7 @@ from cxr_datasets.errors import OptionError, StoreError
 from cxr_datasets.packages import builder_class, known_datasets
 from cxr_datasets.preview.marks import MARK
 from cxr_datasets.preview.opened import Opened, open_dataset
-from cxr_datasets.preview.packed import CODES, pack
+from cxr_datasets.preview.packed import CODES, Packed, pack
 from cxr_datasets.preview.render import MADE_BY, render
 from cxr_datasets.preview.samples import choose, shown
 from cxr_datasets.preview.states import STATES
@@ -206,7 +206,7 @@ def _write(
 ) -> PreviewSummary:
     dataset = opened.material.dataset or ""
     packed = pack(opened.material)
-    samples = shown(opened.read(choose(packed, studies, seed)), packed)
+    samples = _samples(opened, packed, studies, seed)
     meta = {
         **packed.meta,
         "layout": packed.layout(),
@@ -225,13 +225,31 @@ def _write(
     footer = f"Written by cxr-datasets {__version__}."
     page = render(dataset, subtitle, banner, footer, meta, packed.encoded()).encode()
     _save(file, page, closed)
-    pictures = [image for sample in samples for image in sample["images"]]
+    has_images = packed.meta["hasImages"]
+    pictures = [image["src"] for one in samples for image in one["images"] if has_images]
     return PreviewSummary(
-        str(file), dataset, len(packed.columns["split"]), len(packed.columns["images"]),
-        int(packed.columns["begins"].sum()), len(samples),
-        sum(image["src"] is not None for image in pictures),
-        sum(image["src"] is None for image in pictures), len(page),
-    )  # fmt: skip
+        out=str(file),
+        dataset=dataset,
+        images=len(packed.columns["split"]) if has_images else 0,
+        studies=len(packed.ids),
+        patients=int(packed.columns["begins"].sum()),
+        samples=len(samples),
+        pictures=sum(picture is not None for picture in pictures),
+        absent=sum(picture is None for picture in pictures),
+        bytes=len(page),
+    )
+
+
+def _samples(opened: Opened, packed: Packed, studies: int, seed: int) -> list[dict[str, Any]]:
+    """Choose studies and read them; where few images are there, studies that have one."""
+    samples = shown(opened.read(choose(packed, studies, seed)), packed)
+    there = [image["src"] is not None for sample in samples for image in sample["images"]]
+    if opened.there is None or 2 * sum(there) >= len(there):
+        return samples
+    among = opened.there()
+    if not len(among):
+        return samples
+    return shown(opened.read(choose(packed, studies, seed, among)), packed)
 
 
 def _save(file: Path, content: bytes, closed: bool) -> None:

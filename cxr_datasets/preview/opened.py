@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
+from cxr_datasets.builder import CxrBuilder
+from cxr_datasets.builder.missing import are_present
 from cxr_datasets.columns import SPLITS
 from cxr_datasets.copies import Place
 from cxr_datasets.errors import OptionError
@@ -16,6 +21,7 @@ from cxr_datasets.preview.material import Material
 from cxr_datasets.preview.reading import open_builder
 from cxr_datasets.preview.studies import Study, studies_of_export, studies_of_release
 from cxr_datasets.storage import Source
+from cxr_datasets.tables.keys import combined
 
 
 @dataclass(frozen=True)
@@ -25,10 +31,13 @@ class Opened:
     Attributes:
         material: What its figures are counted from.
         read: Reads studies whole, by their `study_id`.
+        there: Looks for every image file, and gives the `study_id` of those studies that have one;
+            None where that would take too many requests, or the images are within the rows.
     """
 
     material: Material
     read: Callable[[Sequence[int]], list[Study]]
+    there: Callable[[], np.ndarray] | None = None
 
 
 def open_dataset(
@@ -64,7 +73,15 @@ def open_dataset(
             raise OptionError.unknown("split", name, splits)
     splits = {name: rows for name, rows in splits.items() if not wanted or name in wanted}
     material = material_of_release(builder, place.dataset, splits, texts=None)
-    return Opened(material, partial(studies_of_release, builder, splits))
+    there = None if builder.place.source.is_remote else partial(_there, builder, splits)
+    return Opened(material, partial(studies_of_release, builder, splits), there)
+
+
+def _there(builder: CxrBuilder, splits: Mapping[str, pa.Table]) -> np.ndarray:
+    rows = pa.concat_tables([rows.select(["study_id", "path"]) for rows in splits.values()])
+    files = builder.place.form.files(combined(rows["path"]))
+    present = are_present(builder.place.source.sizes(files.to_pylist()))
+    return np.unique(combined(rows["study_id"]).to_numpy()[present])
 
 
 def _of_export(source: Source, material: Material, ids: Sequence[int]) -> list[Study]:

@@ -65,7 +65,7 @@ class Packed:
     def encoded(self) -> str:
         """All columns one after another, compressed, in base64."""
         content = b"".join(column.tobytes() for column in self._ordered().values())
-        return base64.b64encode(zlib.compress(content, 9)).decode()
+        return base64.b64encode(zlib.compress(content)).decode()
 
     def layout(self) -> list[tuple[str, int, int]]:
         """Name, bytes of a value, and number of values of each column, in order."""

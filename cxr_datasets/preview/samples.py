@@ -20,24 +20,27 @@ SIDE = 320
 """Long side of the images, in pixels: about 8 kB each."""
 
 
-def choose(packed: Packed, count: int, seed: int) -> list[int]:
+def choose(packed: Packed, count: int, seed: int, among: np.ndarray | None = None) -> list[int]:
     """Choose studies that show, as far as so few can, every split, every view and every state.
 
     Args:
         packed: The columns of all studies.
         count: How many to choose.
         seed: Another one chooses others.
+        among: Choose of these only, by their `study_id`; None: of all.
 
     Returns:
         `study_id` of each, in their order in the columns.
     """
     studies = len(packed.columns["images"])
     order = np.random.default_rng(seed).permutation(studies)
+    if among is not None:
+        order = order[np.isin(packed.ids[order], among)]
     chosen = np.zeros(studies, bool)
     for has in _kinds(packed):
         if chosen.sum() >= count:
             break
-        if has.any() and not (has & chosen).any():
+        if has[order].any() and not (has & chosen).any():
             chosen[order[np.argmax(has[order])]] = True
     left = order[~chosen[order]]
     chosen[left[: max(0, count - int(chosen.sum()))]] = True

@@ -59,11 +59,17 @@ function panel(title, note, ...content) {
     el("h2", { id }, title), note && el("p", { class: "muted" }, note), ...content);
 }
 
+// What is counted: rows of config `reports` have no images.
+function kinds(meta) {
+  const all = [["images", "image"], ["studies", "study"], ["patients", "patient"]];
+  return meta.hasImages ? all : all.slice(1);
+}
+
 function drawFigures(meta, found) {
   const sources = meta.sources.map((name, source) => prevalence(meta, found, name, source));
   return [
     splits(meta, found),
-    views(meta, found),
+    ...(meta.hasImages ? [views(meta, found)] : []),
     ...sources,
     ...(meta.sources.length > 1 ? [agreement(meta, found)] : []),
     lengths(meta, found),
@@ -73,16 +79,17 @@ function drawFigures(meta, found) {
 }
 
 function splits(meta, found) {
+  const names = kinds(meta).map(([kind]) => kind);
+  const [first] = names;
   const rows = meta.splits.map((name, split) => {
-    const { images, studies, patients } = found.splits[split];
-    const drawn = bar([[images, "plain"]], found.images);
-    return row(name, percent(images, found.images), drawn, [images, studies, patients]);
+    const counts = found.splits[split];
+    return row(name, percent(counts[first], found[first]), bar([[counts[first], "plain"]], found[first]),
+      names.map((kind) => counts[kind]));
   });
-  const all = row("all", "", "", [found.images, found.studies, found.patients]);
+  const all = row("all", "", "", names.map((kind) => found[kind]));
   all.className = "all";
   return panel("Splits", null,
-    table("Images, studies and patients of each split",
-      ["split", "images", "studies", "patients"], [...rows, all]));
+    table(`${names.join(", ")} of each split`, ["split", ...names], [...rows, all]));
 }
 
 function views(meta, found) {

@@ -8,6 +8,7 @@ const NOT_MENTIONED = 0, POSITIVE = 1;
 const UNLABELLED = 1 << 28;
 const ARRAYS = { 1: Uint8Array, 4: Uint32Array };
 
+// Several columns of one kind, such as `states 0` and `states 1`, come as a list of their name.
 async function unpack(base64, layout) {
   const text = atob(base64);
   const bytes = new Uint8Array(text.length);
@@ -17,7 +18,10 @@ async function unpack(base64, layout) {
   const columns = {};
   let offset = 0;
   for (const [name, width, length] of layout) {
-    columns[name] = new ARRAYS[width](buffer, offset, length);
+    const values = new ARRAYS[width](buffer, offset, length);
+    const [kind, place] = name.split(/ (?=\d)/);
+    if (place === undefined) columns[name] = values;
+    else (columns[kind] ??= []).push(values);
     offset += width * length;
   }
   return columns;
@@ -68,7 +72,7 @@ function pairs(count) {
 // of these.
 function count(meta, columns, filter) {
   const found = noFigures(meta);
-  const chosen = columns[`states ${filter.source}`];
+  const chosen = columns.states?.[filter.source];
   const last = meta.splits.map(() => -1);
   let lastOfAll = -1, patient = -1, image = 0;
   for (let study = 0; study < columns.images.length; study++) {
@@ -109,28 +113,38 @@ function countImages(found, columns, filter, begin, end) {
 
 function countStudy(found, columns, study) {
   found.studies++;
-  found.states.forEach((labels, source) => {
-    const states = columns[`states ${source}`][study];
-    if (states & UNLABELLED) found.unlabelled[source]++;
-    else for (let label = 0; label < 14; label++) labels[label][stateOf(states, label)]++;
-  });
-  pairs(found.states.length).forEach(([a, b], pair) => {
-    const [one, other] = [columns[`states ${a}`][study], columns[`states ${b}`][study]];
-    if ((one | other) & UNLABELLED) return;
-    found.agreement[pair].forEach((states, label) => {
-      states[4 * stateOf(one, label) + stateOf(other, label)]++;
-    });
-  });
-  found.lengths.forEach((bins, text) => bins[columns[`length ${text}`][study]]++);
+  let pair = 0;
+  for (let a = 0; a < found.states.length; a++) {
+    const one = columns.states[a][study];
+    if (one & UNLABELLED) found.unlabelled[a]++;
+    else countStates(found.states[a], one);
+    for (let b = a + 1; b < found.states.length; b++, pair++) {
+      const other = columns.states[b][study];
+      if (!((one | other) & UNLABELLED)) countBoth(found.agreement[pair], one, other);
+    }
+  }
+  for (let text = 0; text < found.lengths.length; text++) {
+    found.lengths[text][columns.length[text][study]]++;
+  }
   countNulls(found, columns, "study", study);
   if (columns.gap) found.gaps[columns.gap[study]]++;
+}
+
+function countStates(labels, states) {
+  for (let label = 0; label < 14; label++) labels[label][stateOf(states, label)]++;
+}
+
+function countBoth(labels, one, other) {
+  for (let label = 0; label < 14; label++) {
+    labels[label][4 * stateOf(one, label) + stateOf(other, label)]++;
+  }
 }
 
 // The columns that are null in a row are bits of its numbers, 31 columns in each.
 function countNulls(found, columns, kind, place) {
   const counts = found.missing[kind];
   for (let first = 0; first < counts.length; first += 31) {
-    let bits = columns[`missing ${kind} ${first / 31}`][place];
+    let bits = columns[`missing ${kind}`][first / 31][place];
     while (bits) {
       const bit = 31 - Math.clz32(bits);
       counts[first + bit]++;

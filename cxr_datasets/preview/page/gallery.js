@@ -28,17 +28,18 @@ function chips(meta, states) {
 }
 
 function picture(meta, image, name) {
+  if (!meta.hasImages) return null;
   if (!image.src) return el("div", { class: "no-image" }, "no image");
   return el("img", { src: image.src, alt: name, width: image.width, height: image.height });
 }
 
 function card(meta, sample, filter) {
   const [image] = sampleImages(sample, filter);
-  const views = sample.images.map((one) => meta.views[one.view]).join(", ");
+  const views = meta.hasImages ? sample.images.map((one) => meta.views[one.view]) : [];
   const button = el("button", { type: "button", class: "card", tabindex: -1, "aria-haspopup": "dialog" },
     picture(meta, image, `${meta.views[image.view]} image`),
     el("span", { class: "card-title" }, `Study ${sample.study}`),
-    el("span", { class: "muted" }, `${meta.splits[image.split]} \u00b7 ${views}`));
+    el("span", { class: "muted" }, [meta.splits[image.split], views.join(", ")].filter(Boolean).join(" \u00b7 ")));
   return el("li", {}, button, chips(meta, sample.states[filter.source]));
 }
 
@@ -149,7 +150,7 @@ function inFull(meta, sample) {
     el("figcaption", {}, el("strong", {}, meta.views[image.view]), ` \u00b7 ${meta.splits[image.split]}`,
       el("br"), el("span", { class: "muted" }, image.id))));
   return el("div", { class: "study-body" },
-    el("section", { class: "images", "aria-label": "Images" }, ...images),
+    meta.hasImages ? el("section", { class: "images", "aria-label": "Images" }, ...images) : null,
     el("section", { "aria-labelledby": "study-labels" },
       el("h3", { id: "study-labels" }, "Labels"), allStates(meta, sample)),
     el("section", { class: "texts", "aria-labelledby": "study-texts" },

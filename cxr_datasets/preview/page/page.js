@@ -18,9 +18,8 @@ function drawFilters(meta, form) {
   const numbered = (names) => names.map((name, place) => [place, name]);
   const states = meta.states.map((state) => [state.code, stateHead(state)]);
   const clear = el("button", { type: "reset" }, "Clear");
-  form.append(
-    radios("split", "Split", [["", "all"], ...numbered(meta.splits)]),
-    radios("view", "View", [["", "all"], ...numbered(meta.views)]));
+  form.append(radios("split", "Split", [["", "all"], ...numbered(meta.splits)]));
+  if (meta.hasImages) form.append(radios("view", "View", [["", "all"], ...numbered(meta.views)]));
   if (meta.sources.length) {
     form.append(choice("label", "Label", [["", "any"], ...numbered(meta.labels)]),
       radios("state", "State", [["", "all"], ...states]));
@@ -69,10 +68,8 @@ async function start() {
     const filter = chosen(form);
     const found = count(meta, columns, filter);
     byId("figures").replaceChildren(...drawFigures(meta, found));
-    byId("shown").textContent = `${number(found.images)} of `
-      + `${plural(everything.images, "image", "images")}, `
-      + `${number(found.studies)} of ${plural(everything.studies, "study", "studies")}, `
-      + `${number(found.patients)} of ${plural(everything.patients, "patient", "patients")}`;
+    byId("shown").textContent = kinds(meta).map(([kind, one]) =>
+      `${number(found[kind])} of ${plural(everything[kind], one, kind)}`).join(", ");
     const kept = gallery.show(filter);
     byId("samples-shown").textContent = kept
       ? `${number(kept)} of ${plural(meta.samples.length, "sample", "samples")} shown. They were `
