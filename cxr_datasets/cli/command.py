@@ -20,9 +20,9 @@ from cxr_datasets.wording import safe, safe_json
 _VERBS = {
     "synthesize": "write a small invented release",
     "export": "write a dataset to Parquet",
-    "preview": "write a page that shows a dataset",
-    "verify": "check that an export is as it was written",
+    "verify": "say what a place holds, and whether it is whole",
     "stats": "count what a copy or an export holds",
+    "preview": "write a page that shows a dataset",
     "push": "send an export to a private Hub repository",
 }
 """Verb -> its line in the help. Its module in this room adds its arguments."""
