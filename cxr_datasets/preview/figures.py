@@ -6,7 +6,7 @@ all splits together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -30,11 +30,20 @@ _BLANK = 2
 """Stands for null in the arrays below, beside 1, 0 and -1."""
 
 
-def _parts(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """The rows of each split, and of all."""
-    for split in pc.unique(rows[SPLIT]).to_pylist():
-        yield split, rows.filter(pc.equal(rows[SPLIT], split))
+def _parts(rows: pa.Table, splits: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each split, and of all; those of a split stand together."""
+    counts, start = _counts(rows), 0
+    for split in splits:
+        count = counts.get(split, 0)
+        yield split, rows.slice(start, count)
+        start += count
     yield ALL, rows
+
+
+def _counts(rows: pa.Table) -> dict[str, int]:
+    """Split -> its number of rows, for those that have any."""
+    found = pc.value_counts(combined(rows[SPLIT]))
+    return {one["values"]: one["counts"] for one in found.to_pylist()}
 
 
 def count_splits(material: Material) -> pd.DataFrame:
@@ -44,25 +53,21 @@ def count_splits(material: Material) -> pd.DataFrame:
         Columns `split`, `images` (null in config `reports`), `studies`, and `patients` (null if the
         rows do not tell them). A patient of two splits counts in each, and once in `all`.
     """
-    studies = material.studies
-    images = None if material.images is None else _counts(material.images)
+    studies, images = material.studies, material.images
+    counts = {} if images is None else {**_counts(images), ALL: images.num_rows}
+    has_patients = "subject_id" in studies.column_names
     rows = []
-    for split, part in _parts(studies):
-        patients = _distinct(part, "subject_id") if "subject_id" in part.column_names else None
-        count = None if images is None else images.get(split, 0)
-        rows.append((split, count, _distinct(part, "study_id"), patients))
+    for split, part in _parts(studies, material.splits):
+        count = None if images is None else counts.get(split, 0)
+        # In a split a study has one row.
+        own = part.num_rows if split != ALL else _distinct(part, "study_id")
+        rows.append((split, count, own, _distinct(part, "subject_id") if has_patients else None))
     frame = pd.DataFrame(rows, columns=["split", "images", "studies", "patients"])
     return frame.astype({"images": "Int64", "studies": "int64", "patients": "Int64"})
 
 
 def _distinct(rows: pa.Table, name: str) -> int:
     return pc.count_distinct(rows[name]).as_py()
-
-
-def _counts(rows: pa.Table) -> dict[str, int]:
-    found = pc.value_counts(combined(rows[SPLIT]))
-    counts = {one["values"]: one["counts"] for one in found.to_pylist()}
-    return {**counts, ALL: rows.num_rows}
 
 
 def count_views(material: Material) -> pd.DataFrame:
@@ -76,7 +81,7 @@ def count_views(material: Material) -> pd.DataFrame:
     if images is None or "view" not in images.column_names:
         return pd.DataFrame(columns=columns)
     rows = []
-    for split, part in _parts(images):
+    for split, part in _parts(images, material.splits):
         view = part["view"].drop_null().to_numpy()
         rows.append((split, *(int(np.count_nonzero(view == n)) for n in range(len(VIEWS)))))
     return pd.DataFrame(rows, columns=columns)
@@ -95,17 +100,23 @@ def count_labels(material: Material) -> pd.DataFrame:
     """
     columns = ["split", "source", "label", "studies", *(state.key for state in STATES),
                "unlabelled", "prevalence"]  # fmt: skip
-    studies = material.studies
     rows = []
-    for source in label_sources(studies.schema):
-        for split, part in _parts(studies.select([SPLIT, source])):
-            labels = combined(part[source])
-            labelled = labels.drop_null()
-            for name, values in zip(LABELS, _values(labelled, source), strict=True):
-                counts = _state_counts(values)
-                share = counts[0] / len(values) if len(values) else np.nan
-                rows.append((split, source, name, len(values), *counts, labels.null_count, share))
+    for source in label_sources(material.studies.schema):
+        parts = list(_parts(material.studies.select([SPLIT, source]), material.splits))[:-1]
+        counted = [_states(combined(part[source]), source) for _, part in parts]
+        for split, counts in [*zip([name for name, _ in parts], counted, strict=True),
+                              (ALL, np.sum(counted, axis=0))]:  # fmt: skip
+            for name, (*states, unlabelled) in zip(LABELS, counts.tolist(), strict=True):
+                labelled = sum(states)
+                share = states[0] / labelled if labelled else np.nan
+                rows.append((split, source, name, labelled, *states, unlabelled, share))
     return pd.DataFrame(rows, columns=columns)
+
+
+def _states(labels: pa.Array, source: str) -> np.ndarray:
+    """Count the states of each of the 14 labels, (14, 5): `STATES`, and those without labels."""
+    values = _values(labels.drop_null(), source)
+    return np.array([[*_state_counts(one), labels.null_count] for one in values])
 
 
 def count_blank(material: Material, source: str) -> int:
@@ -134,15 +145,11 @@ def _values(labels: pa.Array, source: str) -> list[np.ndarray]:
             column = columns[name].cast(pa.int8())
         except pa.ArrowInvalid:
             raise _foreign_value(source, name) from None
-        values = pc.fill_null(column, _BLANK).to_numpy()
-        given = column.drop_null()
-        if len(given) and not pc.all(pc.is_in(given, value_set=_KNOWN)).as_py():
+        least, most = pc.min_max(column).values()
+        if least.is_valid and not (least.as_py() >= -1 and most.as_py() <= 1):
             raise _foreign_value(source, name)
-        found.append(values)
+        found.append(pc.fill_null(column, _BLANK).to_numpy())
     return found
-
-
-_KNOWN = pa.array([1, 0, -1], pa.int8())
 
 
 def _foreign_value(source: str, name: str) -> TableError:
@@ -226,21 +233,21 @@ def count_missing(material: Material) -> pd.DataFrame:
     rows: list[tuple[str, str, str, int, int]] = []
     if material.images is not None:
         own = [n for n in material.images.column_names if n not in (SPLIT, *IDS)]
-        rows += _nulls(material.images, {name: name for name in own}, "images")
+        rows += _nulls(material.images, {name: name for name in own}, "images", material.splits)
     own = [n for n in material.studies.column_names if n not in (SPLIT, MOMENT)]
-    rows += _nulls(material.studies, {name: name for name in own}, "studies")
+    rows += _nulls(material.studies, {name: name for name in own}, "studies", material.splits)
     texts = {f"{name}:{CHARACTERS}": name for name in material.texts.names}
-    rows += _nulls(material.texts.lengths, texts, "studies")
+    rows += _nulls(material.texts.lengths, texts, "studies", material.splits)
     frame = pd.DataFrame(rows, columns=["column", "split", "of", "looked_at", "missing"])
     return frame.assign(share=frame["missing"] / frame["looked_at"].where(frame["looked_at"] > 0))
 
 
 def _nulls(
-    rows: pa.Table, names: dict[str, str], of: str
+    rows: pa.Table, names: dict[str, str], of: str, splits: Sequence[str]
 ) -> Iterator[tuple[str, str, str, int, int]]:
     parts = [
         (split, {name: part[name].null_count for name in names}, part.num_rows)
-        for split, part in _parts(rows.select([SPLIT, *names]))
+        for split, part in _parts(rows.select([SPLIT, *names]), splits)
     ]
     for column, name in names.items():
         for split, nulls, count in parts:
@@ -263,7 +270,7 @@ def measure_gaps(material: Material) -> pd.DataFrame:
     if MOMENT not in studies.column_names or "subject_id" not in studies.column_names:
         return pd.DataFrame(columns=columns)
     rows = []
-    for split, part in _parts(studies.select([SPLIT, *IDS, MOMENT])):
+    for split, part in _parts(studies.select([SPLIT, *IDS, MOMENT]), material.splits):
         gaps = days_between(part, MOMENT)
         undated = part[MOMENT].null_count
         rows.append((split, gaps.patients, len(gaps.days), *_spread(gaps.days), gaps.same_time,

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from cxr_datasets.builder import CxrBuilder
 from cxr_datasets.builder.release import Release
-from cxr_datasets.preview.kinds import kinds_of
+from cxr_datasets.preview.kinds import kinds_of, without_pixels
 from cxr_datasets.preview.material import (
     Material,
     Sampled,
@@ -44,11 +44,13 @@ def material_of_release(
     kinds = kinds_of((), dataset)
     images = pa.concat_tables(splits.values())
     names = [name for name in kinds.texts if name in builder.features()]
-    plain = {name: _without_texts(rows, names) for name, rows in splits.items()}
+    counted = [name for name in without_pixels(builder.features()) if name not in names]
+    plain = {name: rows.select(counted) for name, rows in splits.items()}
     _, image_rows, studies = tables_of(plain, kinds)
     lengths = _lengths(builder.release, splits, names, studies.num_rows, texts)
     return Material(
         config="images",
+        splits=tuple(splits),
         images=image_rows,
         studies=studies,
         texts=lengths,
@@ -56,11 +58,6 @@ def material_of_release(
         told=builder.release.source.shown(),
         dataset=dataset,
     )
-
-
-def _without_texts(rows: pa.Table, names: Sequence[str]) -> pa.Table:
-    left_out = {*names, "report_at", "present"}
-    return rows.select([name for name in rows.column_names if name not in left_out])
 
 
 def _lengths(
