@@ -19,12 +19,11 @@ from cxr_datasets.tables.table import Table
 from cxr_datasets.wording import get_logger
 from indiana_cxr.layouts import IMAGE_FOLDER, IMAGE_FORMS, PNG_SUFFIX
 from indiana_cxr.mesh import chexpert_labels, mesh_terms, problem_list
-from indiana_cxr.published import PROJECTIONS, PUBLISHED, REPORTS
+from indiana_cxr.published import FILE_NAME, PROJECTIONS, PUBLISHED, REPORTS
 from indiana_cxr.splits import SPLITTERS
 
 DATASET = "the Indiana University collection"
 HOMEPAGE = "https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university"
-FILE_NAME = r"\d+_IM-\d{4}-\d+(-\d+)?\.dcm\.png"
 SPREADSHEET_ERRORS = ("#NAME?", "#VALUE!", "#REF!", "#N/A", "#NUM!", "#DIV/0!", "#NULL!")
 REPORTS_IN_ALL = 3_851
 COMPARISONS_NONE = 567

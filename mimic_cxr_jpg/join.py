@@ -29,9 +29,6 @@ from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.reports import ReportStore
 from mimic_cxr_jpg.views import normalised_views, view_ranks
 
-UNLABELLED_STUDIES = 8
-"""Studies of the whole release that its tables of labels leave out."""
-
 _logger = get_logger(__name__)
 
 
@@ -234,7 +231,7 @@ def _say_what_differs(spine: Table, joined: Iterable[_Joined]) -> None:
             "short, fetch it again",
             ", ".join(unused), spine.address,
         )  # fmt: skip
-    lacking = [one for one in joined if one.lacking > UNLABELLED_STUDIES]
+    lacking = [one for one in joined if one.lacking > tables.UNLABELLED_STUDIES]
     if lacking:
         studies = pc.count_distinct(spine["study_id"]).as_py()
         _logger.warning(
@@ -244,5 +241,5 @@ def _say_what_differs(spine: Table, joined: Iterable[_Joined]) -> None:
                 f"{one.lacking} of {studies} studies have no row in {one.address}"
                 for one in lacking
             ),
-            UNLABELLED_STUDIES,
+            tables.UNLABELLED_STUDIES,
         )  # fmt: skip

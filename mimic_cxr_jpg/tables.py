@@ -57,6 +57,8 @@ LABEL_TABLES: dict[str, tuple[str, dict[str, str]]] = {
 LABELS_OF_EVERY_STUDY = ("labels", "labels_negbio")
 """Those made by a program. The radiologist labelled a few hundred studies."""
 
+UNLABELLED_STUDIES = 8
+"""Studies of the whole release that both tables of such labels leave out."""
 
 OF_EVERY_RELEASE = TABLES[:-1]
 """Tables that release 2.0.0 has, too."""

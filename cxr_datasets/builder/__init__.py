@@ -4,18 +4,25 @@ from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, label_feature
 from cxr_datasets.builder.forms import ImageForms
-from cxr_datasets.builder.published import Counts, Published, PublishedTable
+from cxr_datasets.builder.published import Copy, Counts, Published, PublishedTable, Texts
+from cxr_datasets.builder.relations import Cells, Listed, Nested, Same
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 
 __all__ = [
+    "Cells",
     "Column",
+    "Copy",
     "Counts",
     "CxrBuilder",
     "CxrConfig",
     "ImageForms",
+    "Listed",
+    "Nested",
     "Published",
     "PublishedTable",
     "Release",
+    "Same",
+    "Texts",
     "label_feature",
     "not_this_dataset",
     "open_source",

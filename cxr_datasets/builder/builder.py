@@ -10,7 +10,7 @@ its own, so neither uses them: files are reached through `Source`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -50,6 +50,7 @@ class CxrBuilder(DatasetsBuilder):
 
     Attributes:
         COLUMNS: The dataset's own columns beyond the core ones, in order.
+        SOURCES: Core column, or `path` -> what it is made from, for cards and pages.
         RAW_VIEWS: Its own names of views, accepted by the option `views`.
         RAW_VIEW_COLUMN: The column that holds them.
         INFO: Description, homepage, licence and citation, for `datasets.DatasetInfo`.
@@ -70,6 +71,7 @@ class CxrBuilder(DatasetsBuilder):
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
+    SOURCES: ClassVar[Mapping[str, str]] = {}
     RAW_VIEWS: ClassVar[tuple[str, ...]] = ()
     RAW_VIEW_COLUMN: ClassVar[str | None] = None
     MEAN_IMAGE_BYTES: ClassVar[int] = 1_500_000
@@ -236,7 +238,12 @@ class CxrBuilder(DatasetsBuilder):
         Raises:
             CxrError: A report or an image cannot be read.
         """
-        tables = index_file.read_blocks(index, blocks, _ROWS_PER_TABLE)
+        return self.complete(index_file.read_blocks(index, blocks, _ROWS_PER_TABLE), tally)
+
+    def complete(
+        self, tables: Iterable[pa.Table], tally: Tally | None = None
+    ) -> Iterator[pa.Table]:
+        """Add the texts and images to rows of an index file, as `read_rows` does."""
         return (rows for _, rows in self._complete_rows(tables, pixels=True, tally=tally))
 
     def read_blocks(

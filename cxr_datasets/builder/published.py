@@ -7,10 +7,13 @@ compared with what was published.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from cxr_datasets.storage import addresses
+import pyarrow as pa
+
+from cxr_datasets.builder.relations import Cells, Relation
+from cxr_datasets.storage import Source, addresses
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,10 @@ class PublishedTable:
         sha256: Version of the release -> sha256 of the file under the release's own name, in
             hexadecimal digits; empty where the publisher gives none.
         required: Whether no copy is of use without it.
+        cells: Its columns, and what their cells must be.
+        key: The column that repeats no value; None: there is none.
+        image_id: The column that names an image; None: there is none.
+        study_id: The column that names a study; None: there is none.
     """
 
     name: str
@@ -31,6 +38,10 @@ class PublishedTable:
     rows: Mapping[str, int]
     sha256: Mapping[str, str] = field(default_factory=dict)
     required: bool = False
+    cells: Mapping[str, Cells] = field(default_factory=dict)
+    key: str | None = None
+    image_id: str | None = None
+    study_id: str | None = None
 
     def found_in(self, names: Collection[str]) -> str | None:
         """The best of its files that is among some names; None if none is."""
@@ -47,6 +58,40 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Copy:
+    """A copy whose reports are looked for.
+
+    Attributes:
+        source: Its folder.
+        tables: Its tables by name, as they were read.
+        listing: The files in it, as `storage.tree` lists them.
+        reports: Where the reports are; None: they are looked for.
+    """
+
+    source: Source
+    tables: Mapping[str, pa.Table]
+    listing: pa.Table
+    reports: str | None
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Which studies have a report.
+
+    Attributes:
+        address: Where the reports are.
+        study_ids: The studies, each of them once.
+        there: Whether each has a text.
+        of_every_study: Whether each has one in the release.
+    """
+
+    address: str
+    study_ids: pa.Array
+    there: pa.Array
+    of_every_study: bool = False
+
+
+@dataclass(frozen=True)
 class Published:
     """A dataset's releases, as they were published.
 
@@ -59,6 +104,11 @@ class Published:
         checksums: Name of the file that gives the sha256 of each file, as `<hex> <path>`; None if
             the release has none.
         unlisted: Images that the release has and no table lists.
+        relations: What must hold in the tables and between them.
+        images: Makes of the tables, by name, as far as their cells are right, a row an image:
+            `image_id`, `study_id`, `path` in the release; `split`, and `height` and `width` where
+            the release tells them, else null.
+        texts: Looks which studies of a copy have a report; gives None where none were found.
     """
 
     versions: tuple[str, ...]
@@ -68,6 +118,9 @@ class Published:
     only_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     checksums: str | None = None
     unlisted: int = 0
+    relations: tuple[Relation, ...] = ()
+    images: Callable[[Mapping[str, pa.Table]], pa.Table] | None = None
+    texts: Callable[[Copy], Texts | None] | None = None
 
     @property
     def table_files(self) -> list[str]:

@@ -20,7 +20,7 @@ from cxr_datasets.wording import safe, safe_json
 _VERBS = {
     "synthesize": "write a small invented release",
     "export": "write a dataset to Parquet",
-    "verify": "check that an export is as it was written",
+    "verify": "say what a place holds, and whether it is whole",
     "stats": "count what a copy or an export holds",
     "push": "send an export to a private Hub repository",
 }

@@ -31,6 +31,7 @@ def add_common(
     parser: argparse.ArgumentParser,
     *,
     json: bool = True,
+    log: bool = False,
     progress: bool = False,
     options: Iterable[str] = (),
 ) -> None:
@@ -39,6 +40,7 @@ def add_common(
     Args:
         parser: Parser of the verb, or of a dataset below it.
         json: Whether to add `--json`.
+        log: Whether to add `--log FILE`, which the verb's function takes as `log`.
         progress: Whether to add `--progress` and `--no-progress`.
         options: Names of storage options to add, each of which is read from a file.
     """
@@ -51,6 +53,14 @@ def add_common(
             action=argparse.BooleanOptionalAction,
             default=True,
             help="Show a progress bar.",
+        )
+    if log:
+        parser.add_argument(
+            "--log",
+            metavar="FILE",
+            help="File on a disk of this machine to which one line of JSON is added when the "
+            "command ends, for audits: who, when, which options and places, counts, sha256 of the "
+            "manifests, and the outcome. It holds no texts, ids or secrets.",
         )
     if json:
         parser.add_argument(

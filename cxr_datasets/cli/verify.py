@@ -8,10 +8,25 @@ from cxr_datasets.cli.common import add_common, given
 from cxr_datasets.cli.parser import Parser
 
 _DESCRIPTION = (
-    "Read the files of an export again and compare their sha256 with what the export noted. The "
-    "release is not needed, and nothing is written. Exit code 1 if a file is gone or was changed, "
-    "or if a Parquet file lies there that is not of the export."
+    "Say what a place holds, a release, a part of one or an export, and whether it is whole. Of a "
+    "release its tables are counted and compared with each other, and its folders are listed once; "
+    "images are read only with --sizes, --checksums or --decode. Of an export every file is read. "
+    "Nothing in it is changed. Exit code 1 if there are problems."
 )
+
+_EXAMPLES = """\
+examples:
+  cxr verify physionet.org/files/a-dataset/2.1.0 --checksums --since state.jsonl
+  cxr verify s3://bucket/copy --part --report problems.csv --json
+"""
+
+_SWITCHES = {
+    "sizes": "Compare width and height in the header of each image with the tables. Nothing is "
+    "decoded.",
+    "checksums": "Read every file, and compare its sha256 with the release's list.",
+    "decode": "Decode every pixel of every image.",
+    "part": "Images that are absent are counted, and are no problem.",
+}
 
 
 def add_arguments(parser: Parser) -> None:
@@ -21,15 +36,39 @@ def add_arguments(parser: Parser) -> None:
         parser: Parser of the verb.
     """
     parser.description = _DESCRIPTION
+    parser.epilog = _EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "out", metavar="OUT", help="The folder that `cxr export` wrote, or its address."
+        "place",
+        metavar="PLACE",
+        help="Folder, .zip or address of a release, a part of one or an export; "
+        "hf://datasets/USER/NAME for one that was pushed.",
     )
-    add_common(parser, progress=True, options=["out_options"])
+    for name, text in _SWITCHES.items():
+        parser.add_argument(f"--{name}", action="store_true", help=text)
+    parser.add_argument(
+        "--reports",
+        metavar="ADDRESS",
+        help="Where the reports are, if they are a project of their own. Default: they are looked "
+        "for in the copy, above it and beside it.",
+    )
+    parser.add_argument(
+        "--report",
+        metavar="FILE.csv",
+        help="Write a row for each problem: problem, image_id, study_id, path, expected, found.",
+    )
+    parser.add_argument(
+        "--since",
+        metavar="FILE",
+        help="Keep in this file what was read of each file. A run that is stopped goes on with it, "
+        "and a later one reads only files that were changed since.",
+    )
+    add_common(parser, progress=True, options=["storage_options"])
     parser.set_defaults(run=_run, command=parser)
 
 
 def _run(options: argparse.Namespace) -> object:
-    from cxr_datasets.export import verify
+    from cxr_datasets.copies import verify
 
     words = given(options)
-    return verify(words.pop("out"), **words)
+    return verify(words.pop("place"), **words)

@@ -66,7 +66,14 @@ def bar_of_bytes(done: str, total: int, shown: bool) -> tqdm:
         total: How many there are.
         shown: Whether there is a bar at all.
     """
-    return _bar(done, shown, total=total, unit="B", unit_scale=True)
+    return bar_of(done, total, "B", shown)
+
+
+def bar_of(done: str, total: int, unit: str, shown: bool) -> tqdm:
+    """Show a bar over bytes (`B`), or over anything else, with its rate and the time left."""
+    if unit == "B":
+        return _bar(done, shown, total=total, unit=unit, unit_scale=True)
+    return _bar(done, shown, total=total, unit=f" {unit}")
 
 
 def _bar(done: str, shown: bool, **what: Any) -> tqdm:

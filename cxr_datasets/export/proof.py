@@ -11,9 +11,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from cxr_datasets.errors import ExportError
+from cxr_datasets.export.files import Files
 from cxr_datasets.export.folder import PRIVATE, Folder
-from cxr_datasets.export.manifest import Line, Manifest, read_manifests
+from cxr_datasets.export.line import Line
+from cxr_datasets.export.manifest import Manifest, read_manifests
 from cxr_datasets.export.progress import bar_of_bytes
 from cxr_datasets.storage import open_place
 from cxr_datasets.storage.credentials import StorageOptions
@@ -85,6 +90,52 @@ def verify(
         StoreError: The store refuses a file, or failed again and again.
     """
     folder = Folder(out, StorageOptions(out_options, os.fspath(out)))
+    proof = prove(folder, progress)
+    if proof.wrong or proof.foreign:
+        raise _not_as_written(folder, len(proof.lines), proof.wrong, proof.foreign)
+    return proof.summary(str(folder))
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was found in the files of an export.
+
+    Attributes:
+        configs: Its configs.
+        lines: What was noted of its finished files.
+        wrong: Name of a file that is not as it was written -> what is wrong with it, as the rest of
+            a sentence about it.
+        foreign: Names of files that are not of it, and would be loaded with it.
+        planned: Names of all its files, finished or not.
+    """
+
+    configs: tuple[str, ...]
+    lines: tuple[Line, ...]
+    wrong: Mapping[str, str]
+    foreign: tuple[str, ...]
+    planned: frozenset[str]
+
+    def summary(self, out: str) -> VerifySummary:
+        """Give the summary of an export in which nothing is wrong."""
+        return VerifySummary(
+            out=out,
+            configs=self.configs,
+            files=len(self.lines),
+            bytes=sum(line.bytes for line in self.lines),
+            unwritten=len(self.planned) - len(self.lines),
+        )
+
+
+def prove(folder: Files, progress: bool) -> Proof:
+    """Read every finished file of an export, and compare it with what was noted.
+
+    Args:
+        folder: Its folder.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        ExportError, StoreError: As for `verify`, but for files that are wrong or foreign.
+    """
     manifests = read_manifests(folder)
     if not manifests:
         raise ExportError(
@@ -93,22 +144,20 @@ def verify(
         )
     lines = [line for manifest in manifests for line in manifest.lines.values()]
     wrong = wrong_files(folder, lines, progress)
+    wrong |= _wrong_rows(folder, [line for line in lines if line.name not in wrong])
     planned = {name for manifest in manifests for name in _planned(manifest)}
     beyond = [name for manifest in manifests for name in files_beyond(folder, manifest)]
     wrong |= {name: "is not noted as finished" for name in beyond if name in planned}
-    foreign = [name for name in beyond if name not in planned]
-    if wrong or foreign:
-        raise _not_as_written(folder, len(lines), wrong, foreign)
-    return VerifySummary(
-        out=str(folder),
+    return Proof(
         configs=tuple(manifest.config for manifest in manifests),
-        files=len(lines),
-        bytes=sum(line.bytes for line in lines),
-        unwritten=len(planned) - len(lines),
+        lines=tuple(lines),
+        wrong=wrong,
+        foreign=tuple(name for name in beyond if name not in planned),
+        planned=frozenset(planned),
     )
 
 
-def wrong_files(folder: Folder, lines: Sequence[Line], progress: bool = False) -> dict[str, str]:
+def wrong_files(folder: Files, lines: Sequence[Line], progress: bool = False) -> dict[str, str]:
     """Find the finished files that are not as they were written. Several are read at once.
 
     Args:
@@ -142,7 +191,7 @@ def wrong_files(folder: Folder, lines: Sequence[Line], progress: bool = False) -
     return {name: what for name, what in faults.items() if what}
 
 
-def files_beyond(folder: Folder, manifest: Manifest) -> list[str]:
+def files_beyond(folder: Files, manifest: Manifest) -> list[str]:
     """List the Parquet files in a config's place that are not noted as finished, sorted.
 
     Whoever loads the export takes a file there for one of its own.
@@ -197,7 +246,7 @@ def drop_wrong(
 class _Reading:
     """Reads files of an export in several threads, until it is stopped."""
 
-    def __init__(self, folder: Folder, told: Callable[[int], object]):
+    def __init__(self, folder: Files, told: Callable[[int], object]):
         self._folder = folder
         self._told = told
         self._telling = threading.Lock()
@@ -240,6 +289,30 @@ class _Reading:
         place = open_place(self._folder.root, self._folder.options, _PIECES_AT_ONCE)
         pieces = place.pieces(line.name, 0, line.bytes, _REMOTE_PIECE)
         return (content for _, content in pieces)
+
+
+def _wrong_rows(folder: Files, lines: Sequence[Line]) -> dict[str, str]:
+    """Find the files whose footer tells another number of rows than was noted."""
+    with ThreadPoolExecutor(_REMOTE_THREADS) as pool:
+        found = list(pool.map(lambda line: rows_of(folder, line.name), lines))
+    return {
+        line.name: f"has {rows:,} rows, and {line.rows:,} are noted"
+        for line, rows in zip(lines, found, strict=True)
+        if rows != line.rows
+    }
+
+
+def rows_of(folder: Files, name: str) -> int:
+    """Count the rows of a Parquet file by its footer.
+
+    Raises:
+        ExportError: It is none, or cut off.
+    """
+    try:
+        with folder.open(name) as file:
+            return pq.read_metadata(pa.PythonFile(file, mode="r")).num_rows
+    except pa.ArrowException:
+        raise ExportError(f"{folder}/{name} is no whole Parquet file.") from None
 
 
 def _planned(manifest: Manifest) -> set[str]:

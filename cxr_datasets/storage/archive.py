@@ -69,6 +69,12 @@ class Archive(Source):
             return []
         return sorted(posixpath.basename(entry.rstrip("/")) for entry in entries if entry != place)
 
+    def found(self) -> dict[str, Info]:
+        """`info` of every file in it, by path."""
+        files, root = self._opened
+        start = len(place_in(root, "x")) - 1
+        return {place[start:]: info for place, info in files.find(root, detail=True).items()}
+
     def info(self, path: str = "") -> Info | None:
         """See `Source.info`."""
         try:

@@ -84,6 +84,31 @@ class Remote(Source):
         # Some stores list a file as its own content, or the empty file that marks a folder.
         return sorted(posixpath.basename(entry) for entry in inside if entry != place)
 
+    def found(self) -> dict[str, Info]:
+        """`info` of every file below, by path, where a store lists them all at once.
+
+        Raises:
+            FileNotFoundError: Nothing is there.
+            StoreError: The store refuses, or failed again and again.
+        """
+        start = len(self._place("x")) - 1
+        found = self.requests.found(self._place("")).result()
+        return {place[start:]: info for place, info in found.items() if len(place) > start}
+
+    def begin_list(self, path: str) -> Future[list[Info]]:
+        """Begin to list one folder; see `listed`."""
+        return self.requests.entries(self._place(path))
+
+    def listed(self, path: str, entries: Iterable[Info]) -> dict[str, Info]:
+        """Give what lies in a folder by its path, as `begin_list` brought it."""
+        place = self._place(path)
+        names = ((entry["name"].rstrip("/"), entry) for entry in entries)
+        return {
+            f"{path}/{posixpath.basename(name)}" if path else posixpath.basename(name): entry
+            for name, entry in names
+            if name != place.rstrip("/")
+        }
+
     def info(self, path: str = "") -> Info | None:
         """See `Source.info`. It is kept, as each look takes time."""
         if path not in self._infos:

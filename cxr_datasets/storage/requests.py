@@ -146,6 +146,14 @@ class Requests:
         """Begin to list one folder. Errors as for `read`."""
         return self._submit(self._method("ls"), place, detail=False)
 
+    def entries(self, place: str) -> Future[list[dict[str, Any]]]:
+        """Begin to list one folder, with fsspec's `info` of what is in it. Errors as for `read`."""
+        return self._submit(self._method("ls"), place, detail=True)
+
+    def found(self, place: str) -> Future[dict[str, dict[str, Any]]]:
+        """Begin to list all files below a place, by name. Errors as for `read`."""
+        return self._submit(self._method("find"), place, detail=True)
+
     def _patiently_opened(self) -> tuple[fsspec.AbstractFileSystem, str]:
         """Open the file system. Of an archive this reads the list of members."""
 

@@ -372,7 +372,11 @@ def file_size(info: Info | None) -> int | None:
     return 1 if info["size"] is None else info["size"]  # a server that does not tell
 
 
+def version_in(info: Info) -> str:
+    """The version of a file that its `info` tells; empty if it tells none."""
+    return str(next((info[name] for name in _VERSION_KEYS if info.get(name)), ""))
+
+
 def _stamp(path: str, info: Info | None) -> Stamp:
     info = info or {}
-    version = next((info[name] for name in _VERSION_KEYS if info.get(name)), "")
-    return Stamp(path, info.get("size") or 0, str(version))
+    return Stamp(path, info.get("size") or 0, version_in(info))
