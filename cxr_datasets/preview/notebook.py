@@ -12,7 +12,7 @@ import datasets
 from cxr_datasets.columns import LABELS, SECTIONS, VIEWS
 from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.preview.from_rows import Rows, columns_in, named_splits
-from cxr_datasets.preview.kinds import PIXELS, kinds_of
+from cxr_datasets.preview.kinds import PIXELS, Kinds, kinds_of
 from cxr_datasets.preview.marks import MARK_CLASS, marked_text, plain_text
 from cxr_datasets.preview.states import DARK, LIGHT, NOT_MENTIONED, STATES, states_of
 from cxr_datasets.preview.thumbnails import thumbnail
@@ -71,13 +71,23 @@ def show(row_or_dataset: Any, *, n: int = IN_A_GALLERY) -> Shown:
     kinds = (datasets.DatasetDict, datasets.IterableDatasetDict)
     if isinstance(row_or_dataset, dict) and not isinstance(row_or_dataset, kinds):
         _check_row(row_or_dataset)
-        html = _styled(_study(row_or_dataset, _LARGE))
+        html = _styled(_study(row_or_dataset, kinds_of(list(row_or_dataset)), _LARGE))
         return Shown(html, f"study {_plain(row_or_dataset.get('study_id'))}")
-    name, rows = next(iter(named_splits(row_or_dataset).items()))
-    cards = [f'<div class="cxr-card">{_study(row, _SMALL)}</div>' for row in _some(rows, n)]
+    name, rows = next(iter(_splits(row_or_dataset).items()))
+    known = kinds_of(columns_in(rows))
+    cards = [f'<div class="cxr-card">{_study(row, known, _SMALL)}</div>' for row in _some(rows, n)]
     return Shown(
         _styled(f'<div class="cxr-gallery">{"".join(cards)}</div>'), f"{len(cards)} rows of {name}"
     )
+
+
+def _splits(given: Any) -> dict[str, Rows]:
+    try:
+        return named_splits(given)
+    except OptionError:
+        raise OptionError(
+            f"show takes a row or a dataset, with a split in it; found {type(given).__name__}."
+        ) from None
 
 
 def _check_row(row: Mapping[str, Any]) -> None:
@@ -113,10 +123,10 @@ def _some(rows: Rows, n: int) -> Iterator[dict[str, Any]]:
 # --- one study ------------------------------------------------------------------------------------
 
 
-def _study(row: Mapping[str, Any], side: int) -> str:
+def _study(row: Mapping[str, Any], known: Kinds, side: int) -> str:
     parts = [
         _heading(row), f'<div class="cxr-images">{"".join(_images(row, side))}</div>',
-        _labels(row), _texts(row), _facts(row),
+        _labels(row), _texts(row, known), _facts(row, known),
     ]  # fmt: skip
     return "".join(parts)
 
@@ -189,8 +199,8 @@ def _is_source(name: str, value: Any) -> bool:
     return isinstance(value, Mapping) and set(value) == set(LABELS)
 
 
-def _texts(row: Mapping[str, Any]) -> str:
-    names = [name for name in kinds_of(list(row)).texts if row.get(name)]
+def _texts(row: Mapping[str, Any], known: Kinds) -> str:
+    names = [name for name in known.texts if row.get(name)]
     sections = [name for name in names if name != "report"]
     told = "".join(
         f"<dt>{plain_text(name)}</dt><dd>{marked_text(str(row[name]))}</dd>" for name in sections
@@ -204,9 +214,9 @@ def _texts(row: Mapping[str, Any]) -> str:
     return whole + (f"<details><summary>sections</summary>{told}</details>" if told else "")
 
 
-def _facts(row: Mapping[str, Any]) -> str:
+def _facts(row: Mapping[str, Any], known: Kinds) -> str:
     """Whatever else the row has."""
-    shown = {*PIXELS, "study_id", "subject_id", "view", "views", *kinds_of(list(row)).texts}
+    shown = {*PIXELS, "study_id", "subject_id", "view", "views", *known.texts}
     lines = "".join(
         f'<tr><th scope="row">{plain_text(name)}</th><td>{plain_text(_told(value))}</td></tr>'
         for name, value in row.items()
