@@ -7,7 +7,7 @@ all splits together.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -115,41 +115,43 @@ def count_labels(material: Material) -> pd.DataFrame:
 
 def _states(labels: pa.Array, source: str) -> np.ndarray:
     """Count the states of each of the 14 labels, (14, 5): `STATES`, and those without labels."""
-    values = _values(labels.drop_null(), source)
-    return np.array([[*_state_counts(one), labels.null_count] for one in values])
+    labelled = len(labels) - labels.null_count
+    counts = []
+    for name, column in _columns(labels, source).items():
+        told = [_equal(column, state.value) for state in STATES if state.value is not None]
+        if sum(told) != len(column) - column.null_count:
+            raise _foreign_value(source, name)
+        counts.append([*told, labelled - sum(told), labels.null_count])
+    return np.array(counts)
+
+
+def _equal(column: pa.Array, value: int) -> int:
+    return pc.sum(pc.equal(column, pa.scalar(value, column.type))).as_py() or 0
 
 
 def count_blank(material: Material, source: str) -> int:
     """Count the studies that a source has labels of, all of them null."""
-    values = _values(combined(material.studies[source]).drop_null(), source)
-    return int(np.count_nonzero(np.all(np.array(values) == _BLANK, axis=0)))
+    labels = combined(material.studies[source])
+    blank = labels.is_valid()
+    for column in _columns(labels, source).values():
+        blank = pc.and_(blank, column.is_null())
+    return pc.sum(blank).as_py() or 0
 
 
-def _state_counts(values: np.ndarray) -> list[int]:
-    """How many of some values are of each of `STATES`."""
-    found = np.bincount(values + 1, minlength=4)
-    return [int(found[(_BLANK if s.value is None else s.value) + 1]) for s in STATES]
-
-
-def _values(labels: pa.Array, source: str) -> list[np.ndarray]:
-    """The values of each of the 14 labels, int8, with `_BLANK` for null.
+def _columns(labels: pa.Array, source: str) -> dict[str, pa.Array]:
+    """Each of the 14 labels as a column of int8, null also where there are no labels.
 
     Raises:
-        TableError: There is another value.
+        TableError: One holds what is no small integer.
     """
     names = [labels.type.field(place).name for place in range(labels.type.num_fields)]
     columns = dict(zip(names, labels.flatten(), strict=True))
-    found = []
     for name in LABELS:
         try:
-            column = columns[name].cast(pa.int8())
+            columns[name] = columns[name].cast(pa.int8())
         except pa.ArrowInvalid:
             raise _foreign_value(source, name) from None
-        least, most = pc.min_max(column).values()
-        if least.is_valid and not (least.as_py() >= -1 and most.as_py() <= 1):
-            raise _foreign_value(source, name)
-        found.append(pc.fill_null(column, _BLANK).to_numpy())
-    return found
+    return {name: columns[name] for name in LABELS}
 
 
 def _foreign_value(source: str, name: str) -> TableError:
@@ -170,20 +172,29 @@ def compare_sources(material: Material) -> pd.DataFrame:
         `positive_negative` and so on, first source first. No row if there is one source.
     """
     told = [state for state in STATES if state.value is not None]
-    cells = [(one, other) for one in told for other in told]
     columns = ["first", "second", "label", "studies", "agreement", "kappa", "only_first",
-               "only_second", *(f"{one.key}_{other.key}" for one, other in cells)]  # fmt: skip
+               "only_second", *(f"{a.key}_{b.key}" for a, b in product(told, told))]  # fmt: skip
+    studies = material.studies
+    sources = {name: combined(studies[name]) for name in label_sources(studies.schema)}
     rows = []
-    for first, second in combinations(label_sources(material.studies.schema), 2):
-        both = [_values(combined(material.studies[name]), name) for name in (first, second)]
-        for name, a, b in zip(LABELS, *both, strict=True):
-            table = np.bincount((a + 1) * 4 + b + 1, minlength=16).reshape(4, 4)
-            order = [state.value + 1 for state in told if state.value is not None]
-            confusion = table[np.ix_(order, order)]
-            alone = (int(table[order, -1].sum()), int(table[-1, order].sum()))
-            counts = confusion.flatten().tolist()
-            rows.append((first, second, name, *_agreement(confusion), *alone, *counts))
+    for first, second in combinations(sources, 2):
+        ones, others = _columns(sources[first], first), _columns(sources[second], second)
+        both = pc.and_(sources[first].is_valid(), sources[second].is_valid())
+        for name in LABELS:
+            confusion = _confusion(ones[name].filter(both), others[name].filter(both))
+            count = int(confusion.sum())
+            alone = (len(one) - one.null_count - count for one in (ones[name], others[name]))
+            cells = confusion.flatten().tolist()
+            rows.append((first, second, name, *_agreement(confusion), *alone, *cells))
     return pd.DataFrame(rows, columns=columns)
+
+
+def _confusion(one: pa.Array, other: pa.Array) -> np.ndarray:
+    """Count the pairs of values of two columns, (3, 3): positive, negative, uncertain."""
+    a, b = (pc.fill_null(column, _BLANK).to_numpy() for column in (one, other))
+    told = [state.value for state in STATES if state.value is not None]
+    pairs = [np.count_nonzero((a == x) & (b == y)) for x, y in product(told, told)]
+    return np.array(pairs).reshape(len(told), len(told))
 
 
 def _agreement(confusion: np.ndarray) -> tuple[int, float, float]:
