@@ -55,7 +55,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="Another one chooses other studies. Default: 0."
     )
-    add_common(parser, options=["storage_options"])
+    add_common(parser, progress=True, options=["storage_options"])
     parser.set_defaults(run=_run, command=parser)
 
 

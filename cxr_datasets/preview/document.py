@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cxr_datasets import wording
 from cxr_datasets._version import __version__
 from cxr_datasets.copies import recognise
@@ -29,6 +31,21 @@ STUDIES = 24
 
 MOST_STUDIES = 500
 """So many make a page of about 10 MB."""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """Which studies are to be shown."""
+
+    studies: int
+    seed: int
+    progress: bool
+
+    def check(self) -> None:
+        if not _is_number(self.studies) or self.studies > MOST_STUDIES:
+            raise OptionError(f"studies={self.studies!r} is no number from 0 to {MOST_STUDIES}.")
+        if not _is_number(self.seed):
+            raise OptionError(f"seed={self.seed!r} is no number from 0 on.")
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,7 @@ def preview(
     split: str | Sequence[str] | None = None,
     dataset: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    progress: bool = False,
 ) -> PreviewSummary:
     """Write one page that shows a dataset: its figures as charts, and sample studies.
 
@@ -94,6 +112,7 @@ def preview(
         dataset: Name of the dataset. Needed for nothing but `synthetic`, where it says which one
             to invent; else the place must hold it.
         storage_options: Options of the store, as its fsspec file system takes them.
+        progress: Whether to show progress bars for texts and images, on stderr.
 
     Returns:
         What the page shows.
@@ -105,9 +124,10 @@ def preview(
         CxrError: A table or the store is at fault. Nothing is written.
     """
     file = _checked_out(out)
-    _check_numbers(studies, seed)
+    wanted = _Wanted(studies, seed, progress)
+    wanted.check()
     if synthetic:
-        return _invented(file, place, dataset, studies, seed, split)
+        return _invented(file, place, dataset, wanted, split)
     if place is None:
         raise OptionError("Name a copy or an export to show, or give synthetic=True (--synthetic).")
     found = recognise(place, storage_options)
@@ -115,17 +135,16 @@ def preview(
         raise OptionError(
             f"dataset={dataset!r}, but {found}. Leave the option out, or name another place."
         )
-    opened = open_dataset(found, split, storage_options)
+    opened = open_dataset(found, split, storage_options, progress=progress)
     closed = builder_class(found.dataset).is_credentialed()
-    return _write(file, opened, studies, seed, _banner(found.dataset), str(found), closed)
+    return _write(file, opened, wanted, _banner(found.dataset), str(found), closed)
 
 
 def _invented(
     file: Path,
     place: Any,
     dataset: str | None,
-    studies: int,
-    seed: int,
+    wanted: _Wanted,
     split: str | Sequence[str] | None,
 ) -> PreviewSummary:
     if place is not None:
@@ -135,7 +154,7 @@ def _invented(
         release = synthesize(name, Path(folder, "release"))
         opened = open_dataset(recognise(release), split, cache_dir=str(Path(folder, "cache")))
         banner = _note("invented", "Invented data.", "No pixel, word or number is a patient's.")
-        return _write(file, opened, studies, seed, banner, "an invented release", closed=False)
+        return _write(file, opened, wanted, banner, "an invented release", closed=False)
 
 
 def _richest() -> str:
@@ -170,13 +189,6 @@ def _is_ours(file: Path) -> bool:
         raise OptionError(f"{file} may not be replaced: {wording.said(error)}.") from error
 
 
-def _check_numbers(studies: int, seed: int) -> None:
-    if not _is_number(studies) or studies > MOST_STUDIES:
-        raise OptionError(f"studies={studies!r} is no number from 0 to {MOST_STUDIES}.")
-    if not _is_number(seed):
-        raise OptionError(f"seed={seed!r} is no number from 0 on.")
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
@@ -202,11 +214,11 @@ def _note(kind: str, begins: str, says: str) -> str:
 
 
 def _write(
-    file: Path, opened: Opened, studies: int, seed: int, banner: str, subtitle: str, closed: bool
+    file: Path, opened: Opened, wanted: _Wanted, banner: str, subtitle: str, closed: bool
 ) -> PreviewSummary:
     dataset = opened.material.dataset or ""
     packed = pack(opened.material)
-    samples = _samples(opened, packed, studies, seed)
+    samples = _samples(opened, packed, wanted)
     meta = {
         **packed.meta,
         "layout": packed.layout(),
@@ -240,16 +252,19 @@ def _write(
     )
 
 
-def _samples(opened: Opened, packed: Packed, studies: int, seed: int) -> list[dict[str, Any]]:
+def _samples(opened: Opened, packed: Packed, wanted: _Wanted) -> list[dict[str, Any]]:
     """Choose studies and read them; where few images are there, studies that have one."""
-    samples = shown(opened.read(choose(packed, studies, seed)), packed)
+
+    def read(among: np.ndarray | None = None) -> list[dict[str, Any]]:
+        ids = choose(packed, wanted.studies, wanted.seed, among)
+        return shown(opened.read(ids), packed, wanted.progress)
+
+    samples = read()
     there = [image["src"] is not None for sample in samples for image in sample["images"]]
     if opened.there is None or 2 * sum(there) >= len(there):
         return samples
     among = opened.there()
-    if not len(among):
-        return samples
-    return shown(opened.read(choose(packed, studies, seed, among)), packed)
+    return read(among) if len(among) else samples
 
 
 def _save(file: Path, content: bytes, closed: bool) -> None:

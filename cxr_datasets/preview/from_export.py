@@ -62,6 +62,7 @@ def material_of_export(
     _, images, studies = tables_of(plain, kinds)
     return Material(
         config=config,
+        splits=tuple(files),
         images=images,
         studies=studies,
         texts=texts_of(lengths, texts, studies.num_rows),

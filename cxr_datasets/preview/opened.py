@@ -45,6 +45,7 @@ def open_dataset(
     split: str | Sequence[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
     cache_dir: str | None = None,
+    progress: bool = False,
 ) -> Opened:
     """Read the tables and texts of a release, or the columns of an export without its images.
 
@@ -53,6 +54,7 @@ def open_dataset(
         split: One split or several; None: all.
         storage_options: Options of its store.
         cache_dir: A cache of `datasets`; None: the usual one.
+        progress: Whether to show a progress bar for the texts of a release, on stderr.
 
     Raises:
         OptionError: It has no such split.
@@ -72,7 +74,7 @@ def open_dataset(
         if name not in splits:
             raise OptionError.unknown("split", name, splits)
     splits = {name: rows for name, rows in splits.items() if not wanted or name in wanted}
-    material = material_of_release(builder, place.dataset, splits, texts=None)
+    material = material_of_release(builder, place.dataset, splits, texts=None, progress=progress)
     there = None if builder.place.source.is_remote else partial(_there, builder, splits)
     return Opened(material, partial(studies_of_release, builder, splits), there)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from cxr_datasets.columns import LABELS, VIEWS
 from cxr_datasets.errors import ImageError
@@ -15,6 +19,8 @@ from cxr_datasets.preview.marks import seen_text
 from cxr_datasets.preview.packed import CODES, UNLABELLED, Packed
 from cxr_datasets.preview.studies import Study
 from cxr_datasets.preview.thumbnails import thumbnail
+
+_AT_ONCE = 4
 
 SIDE = 320
 """Long side of the images, in pixels: about 8 kB each."""
@@ -62,25 +68,27 @@ def _kinds(packed: Packed) -> Iterator[np.ndarray]:
                 yield labelled & ((source >> np.uint32(2 * label)) & 3 == code)
 
 
-def shown(studies: Sequence[Study], packed: Packed) -> list[dict[str, Any]]:
+def shown(studies: Sequence[Study], packed: Packed, progress: bool = False) -> list[dict[str, Any]]:
     """Give what the page shows of the studies that were chosen.
 
     Args:
         studies: These studies, as they were read.
         packed: The columns of all studies.
+        progress: Whether to show a progress bar, on stderr.
 
     Returns:
         For each its ids, images, states and texts, as JSON.
     """
     splits, sources = packed.meta["splits"], packed.meta["sources"]
     names = [text["name"] for text in packed.meta["texts"]]
+    images = _images([image for study in studies for image in study.images], splits, progress)
     places = {study: place for place, study in enumerate(packed.ids.tolist())}
     return [
         {
             "study": str(study.row["study_id"]),
             "patient": str(study.row.get("subject_id")),
             "when": study.row.get(DATE),
-            "images": [_image(image, splits) for image in study.images],
+            "images": list(islice(images, len(study.images))),
             "states": [
                 int(packed.columns[f"states {n}"][places[study.row["study_id"]]])
                 for n in range(len(sources))
@@ -91,6 +99,17 @@ def shown(studies: Sequence[Study], packed: Packed) -> list[dict[str, Any]]:
         }
         for study in studies
     ]  # fmt: skip
+
+
+def _images(
+    images: Sequence[Mapping[str, Any]], splits: Sequence[str], progress: bool
+) -> Iterator[dict[str, Any]]:
+    """Read and decode images, several at a time: those of a store take a while each."""
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="cxr-preview") as pool:
+        found = pool.map(partial(_image, splits=splits), images)
+        yield from tqdm(
+            found, total=len(images), unit=" images", desc="images", delay=1, disable=not progress
+        )
 
 
 def _image(image: Mapping[str, Any], splits: Sequence[str]) -> dict[str, Any]:
