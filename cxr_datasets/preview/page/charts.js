@@ -70,11 +70,11 @@ function drawFigures(meta, found) {
   return [
     splits(meta, found),
     ...(meta.hasImages ? [views(meta, found)] : []),
+    ...(meta.gaps.length ? [gaps(meta, found)] : []),
     ...sources,
     ...(meta.sources.length > 1 ? [agreement(meta, found)] : []),
     lengths(meta, found),
     missing(meta, found),
-    ...(meta.gaps.length ? [gaps(meta, found)] : []),
   ];
 }
 
