@@ -67,7 +67,6 @@ def material_of_export(
         studies=studies,
         texts=texts_of(lengths, texts, studies.num_rows),
         sample=None if config == "reports" else partial(_sample, place.source, files, config),
-        told=place.source.shown(),
         dataset=place.dataset,
         notes=notes_,
     )

@@ -61,7 +61,6 @@ def material_of_release(
         studies=studies,
         texts=lengths,
         sample=partial(_sample, builder, images),
-        told=builder.release.source.shown(),
         dataset=dataset,
     )
 
