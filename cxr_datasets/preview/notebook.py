@@ -13,8 +13,9 @@ from cxr_datasets.columns import LABELS, SECTIONS, VIEWS
 from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.preview.from_rows import Rows, columns_in, named_splits
 from cxr_datasets.preview.kinds import PIXELS, Kinds, kinds_of
-from cxr_datasets.preview.marks import MARK_CLASS, marked_text, plain_text
-from cxr_datasets.preview.states import DARK, LIGHT, NOT_MENTIONED, STATES, states_of
+from cxr_datasets.preview.marks import marked_text, plain_text
+from cxr_datasets.preview.notebook_style import styled
+from cxr_datasets.preview.states import NOT_MENTIONED, STATES, State, states_of
 from cxr_datasets.preview.thumbnails import thumbnail
 from cxr_datasets.tables.index import spread_places
 
@@ -71,13 +72,13 @@ def show(row_or_dataset: Any, *, n: int = IN_A_GALLERY) -> Shown:
     kinds = (datasets.DatasetDict, datasets.IterableDatasetDict)
     if isinstance(row_or_dataset, dict) and not isinstance(row_or_dataset, kinds):
         _check_row(row_or_dataset)
-        html = _styled(_study(row_or_dataset, kinds_of(list(row_or_dataset)), _LARGE))
+        html = styled(_study(row_or_dataset, kinds_of(list(row_or_dataset))))
         return Shown(html, f"study {_plain(row_or_dataset.get('study_id'))}")
     name, rows = next(iter(_splits(row_or_dataset).items()))
     known = kinds_of(columns_in(rows))
-    cards = [f'<div class="cxr-card">{_study(row, known, _SMALL)}</div>' for row in _some(rows, n)]
+    cards = [_card(row, known) for row in _some(rows, n)]
     return Shown(
-        _styled(f'<div class="cxr-gallery">{"".join(cards)}</div>'), f"{len(cards)} rows of {name}"
+        styled(f'<div class="cxr-gallery">{"".join(cards)}</div>'), f"{len(cards)} rows of {name}"
     )
 
 
@@ -123,12 +124,29 @@ def _some(rows: Rows, n: int) -> Iterator[dict[str, Any]]:
 # --- one study ------------------------------------------------------------------------------------
 
 
-def _study(row: Mapping[str, Any], known: Kinds, side: int) -> str:
-    parts = [
-        _heading(row), f'<div class="cxr-images">{"".join(_images(row, side))}</div>',
-        _labels(row), _texts(row, known), _facts(row, known),
-    ]  # fmt: skip
-    return "".join(parts)
+def _study(row: Mapping[str, Any], known: Kinds) -> str:
+    """A study at length."""
+    return "".join(
+        (
+            _heading(row),
+            _pictures(row, _LARGE),
+            _labels(row),
+            _texts(row, known),
+            _facts(row, known),
+        )
+    )
+
+
+def _card(row: Mapping[str, Any], known: Kinds) -> str:
+    """A study in a gallery, its text closed."""
+    text = _texts(row, known, is_open=False)
+    inside = "".join((_heading(row), _pictures(row, _SMALL), _brief_labels(row), text))
+    return f'<div class="cxr-card">{inside}</div>'
+
+
+def _pictures(row: Mapping[str, Any], side: int) -> str:
+    images = "".join(_images(row, side))
+    return f'<div class="cxr-images">{images}</div>' if images else ""
 
 
 def _heading(row: Mapping[str, Any]) -> str:
@@ -173,24 +191,55 @@ def _view(view: Any) -> str:
 
 
 def _labels(row: Mapping[str, Any]) -> str:
-    """A table of labels by source; without those that no source mentions."""
-    sources = [name for name in row if _is_source(name, row[name])]
-    states = {name: states_of(row[name]) for name in sources}
+    """A table of labels by source; those that no source mentions follow in one line."""
+    states = _states(row)
+    if not states:
+        return _unlabelled(row)
+    mentioned = [
+        label
+        for label in LABELS
+        if any(by_label[label] is not NOT_MENTIONED for by_label in states.values())
+    ]
     lines = []
-    for label in LABELS:
-        said = [states[name][label] for name in sources]
-        if all(state is NOT_MENTIONED for state in said):
-            continue
+    for label in mentioned:
         cells = "".join(
-            f'<td class="cxr-{state.key}"><b>{state.sign}</b> {state.name}</td>' for state in said
+            f'<td class="cxr-{state.key}"><b>{state.sign}</b> {state.name}</td>'
+            for state in (by_label[label] for by_label in states.values())
         )
         lines.append(f'<tr><th scope="row">{label}</th>{cells}</tr>')
-    unlabelled = [name for name in sources if row[name] is None]
-    note = f"<p>no labels: {plain_text(', '.join(unlabelled))}</p>" if unlabelled else ""
-    if not lines:
-        return note or ("<p>no label is mentioned</p>" if sources else "")
-    head = "".join(f'<th scope="col">{plain_text(name)}</th>' for name in sources)
-    return f"<table><tr><td></td>{head}</tr>{''.join(lines)}</table>{note}"
+    head = "".join(f'<th scope="col">{plain_text(name)}</th>' for name in states)
+    table = f"<table><tr><td></td>{head}</tr>{''.join(lines)}</table>" if lines else ""
+    rest = [label for label in LABELS if label not in mentioned]
+    return table + _line(NOT_MENTIONED, rest) + _unlabelled(row)
+
+
+def _brief_labels(row: Mapping[str, Any]) -> str:
+    """The labels of the first source that has any, by state."""
+    for name, by_label in _states(row).items():
+        lines = (
+            _line(state, [label for label in LABELS if by_label[label] is state])
+            for state in STATES
+        )
+        return f"<p>{plain_text(name)}</p>{''.join(lines)}"
+    return _unlabelled(row)
+
+
+def _line(state: State, labels: Sequence[str]) -> str:
+    if not labels:
+        return ""
+    told = f"<b>{state.sign}</b> {state.name}: {', '.join(labels)}"
+    return f'<p class="cxr-{state.key}">{told}</p>'
+
+
+def _states(row: Mapping[str, Any]) -> dict[str, dict[str, State]]:
+    """The states of all labels, of each source that has any."""
+    sources = [name for name in row if _is_source(name, row[name]) and row[name] is not None]
+    return {name: states_of(row[name]) for name in sources}
+
+
+def _unlabelled(row: Mapping[str, Any]) -> str:
+    names = [name for name in row if _is_source(name, row[name]) and row[name] is None]
+    return f"<p>no labels: {plain_text(', '.join(names))}</p>" if names else ""
 
 
 def _is_source(name: str, value: Any) -> bool:
@@ -199,19 +248,27 @@ def _is_source(name: str, value: Any) -> bool:
     return isinstance(value, Mapping) and set(value) == set(LABELS)
 
 
-def _texts(row: Mapping[str, Any], known: Kinds) -> str:
+def _texts(row: Mapping[str, Any], known: Kinds, is_open: bool = True) -> str:
+    """The report, and its sections; without a report the sections alone."""
     names = [name for name in known.texts if row.get(name)]
-    sections = [name for name in names if name != "report"]
     told = "".join(
-        f"<dt>{plain_text(name)}</dt><dd>{marked_text(str(row[name]))}</dd>" for name in sections
+        f"<dt>{plain_text(name)}</dt><dd>{marked_text(str(row[name]))}</dd>"
+        for name in names
+        if name != "report"
     )
-    told = f'<dl class="cxr-text">{told}</dl>' if told else ""
+    sections = f'<dl class="cxr-text">{told}</dl>' if told else ""
     if "report" not in names:
-        no_text = "<p>no report</p>" if "report" in row else ""
-        return told or no_text
+        nothing = "<p>no report</p>" if "report" in row else ""
+        return _folded("sections", sections, is_open) or nothing
     report = f'<div class="cxr-text">{marked_text(str(row["report"]))}</div>'
-    whole = f"<details open><summary>report</summary>{report}</details>"
-    return whole + (f"<details><summary>sections</summary>{told}</details>" if told else "")
+    return _folded("report", report, is_open) + _folded("sections", sections, False)
+
+
+def _folded(title: str, inside: str, is_open: bool) -> str:
+    """Something that a reader can open and close; nothing of nothing."""
+    if not inside:
+        return ""
+    return f"<details{' open' if is_open else ''}><summary>{title}</summary>{inside}</details>"
 
 
 def _facts(row: Mapping[str, Any], known: Kinds) -> str:
@@ -222,7 +279,7 @@ def _facts(row: Mapping[str, Any], known: Kinds) -> str:
         for name, value in row.items()
         if name not in shown and not _is_source(name, value)
     )
-    return f"<details><summary>more</summary><table>{lines}</table></details>" if lines else ""
+    return _folded("more", f"<table>{lines}</table>" if lines else "", is_open=False)
 
 
 def _told(value: Any) -> str:
@@ -241,45 +298,3 @@ def _listed(value: Any) -> Sequence[Any]:
 def _plain(value: Any) -> Any:
     """A value as plain Python, of an array or a tensor of one or several numbers too."""
     return value.tolist() if hasattr(value, "tolist") else value
-
-
-# --- style ----------------------------------------------------------------------------------------
-
-
-def _styled(inside: str) -> str:
-    return f'<div class="cxr-show"><style>{_STYLE}</style>{inside}</div>'
-
-
-def _colours(dark: bool) -> str:
-    """Colours of text and ground, which stand or change together whatever the notebook's theme."""
-    ground, text, mark, line = (
-        (DARK, "#ececec", "#a6a6a6", "#4a4d52")
-        if dark
-        else (LIGHT, "#1b1b1b", "#646464", "#c9c9c9")
-    )
-    rules = [
-        f".cxr-show{{background:{ground};color:{text};border-color:{line}}}",
-        f".cxr-show :is(th,td,p,dt,dd,summary,figcaption,div){{color:{text};background:{ground}}}",
-        f".cxr-show .{MARK_CLASS}{{color:{mark}}}",
-        f".cxr-show .cxr-no-image{{border-color:{line}}}",
-        *(f".cxr-show td.cxr-{s.key}{{color:{s.dark if dark else s.light}}}" for s in STATES),
-    ]
-    return "".join(rules)
-
-
-_STYLE = (
-    ".cxr-show{padding:.6em;border:1px solid;font:14px/1.4 sans-serif;color-scheme:light dark;"
-    "text-align:left}"
-    ".cxr-show .cxr-heading{font-weight:bold;margin:.2em 0}"
-    ".cxr-show .cxr-images{display:flex;flex-wrap:wrap;gap:.6em}"
-    ".cxr-show figure{margin:0}"
-    ".cxr-show img{max-width:100%;height:auto}"
-    ".cxr-show .cxr-no-image{width:14em;padding:1em;border:1px dashed;overflow-wrap:anywhere}"
-    ".cxr-show :is(th,td){text-align:left;padding:.1em .6em .1em 0;border:0}"
-    ".cxr-show .cxr-text{white-space:pre-wrap;overflow-wrap:anywhere;max-width:60em}"
-    ".cxr-show .cxr-gallery{display:grid;gap:.8em;"
-    "grid-template-columns:repeat(auto-fill,minmax(min(20em,100%),1fr))}"
-    ".cxr-show .cxr-card{min-width:0;overflow-x:auto}"
-    + _colours(dark=False)
-    + f"@media (prefers-color-scheme:dark){{{_colours(dark=True)}}}"
-)
