@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cxr_datasets.cli.common import add_common, given
+from cxr_datasets.cli.common import add_common, add_named_options, given
 from cxr_datasets.cli.parser import Parser
 
 _DESCRIPTION = (
@@ -55,6 +55,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="Another one chooses other studies. Default: 0."
     )
+    add_named_options(parser)
     add_common(parser, progress=True, options=["storage_options"])
     parser.set_defaults(run=_run, command=parser)
 

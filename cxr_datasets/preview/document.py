@@ -93,6 +93,7 @@ def preview(
     split: str | Sequence[str] | None = None,
     dataset: str | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
     progress: bool = False,
 ) -> PreviewSummary:
     """Write one page that shows a dataset: its figures as charts, and sample studies.
@@ -112,6 +113,7 @@ def preview(
         dataset: Name of the dataset. Needed for nothing but `synthetic`, where it says which one
             to invent; else the place must hold it.
         storage_options: Options of the store, as its fsspec file system takes them.
+        options: Options of the dataset, for a release, such as `{"views": ["frontal"]}`.
         progress: Whether to show progress bars for texts and images, on stderr.
 
     Returns:
@@ -127,7 +129,7 @@ def preview(
     wanted = _Wanted(studies, seed, progress)
     wanted.check()
     if synthetic:
-        return _invented(file, place, dataset, wanted, split)
+        return _invented(file, place, dataset, wanted, split, options)
     if place is None:
         raise OptionError("Name a copy or an export to show, or give synthetic=True (--synthetic).")
     found = recognise(place, storage_options)
@@ -135,7 +137,7 @@ def preview(
         raise OptionError(
             f"dataset={dataset!r}, but {found}. Leave the option out, or name another place."
         )
-    opened = open_dataset(found, split, storage_options, progress=progress)
+    opened = open_dataset(found, split, storage_options, progress=progress, options=options)
     closed = builder_class(found.dataset).is_credentialed()
     return _write(file, opened, wanted, _banner(found.dataset), str(found), closed)
 
@@ -146,13 +148,16 @@ def _invented(
     dataset: str | None,
     wanted: _Wanted,
     split: str | Sequence[str] | None,
+    options: Mapping[str, Any] | None,
 ) -> PreviewSummary:
     if place is not None:
         raise OptionError(f"Give a place or synthetic, not both: {os.fspath(place)}.")
     name = dataset or _richest()
     with tempfile.TemporaryDirectory(prefix="cxr-preview-") as folder:
         release = synthesize(name, Path(folder, "release"))
-        opened = open_dataset(recognise(release), split, cache_dir=str(Path(folder, "cache")))
+        opened = open_dataset(
+            recognise(release), split, cache_dir=str(Path(folder, "cache")), options=options
+        )
         banner = _note("invented", "Invented data.", "No pixel, word or number is a patient's.")
         return _write(file, opened, wanted, banner, "an invented release", closed=False)
 

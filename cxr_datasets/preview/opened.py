@@ -46,6 +46,7 @@ def open_dataset(
     storage_options: Mapping[str, Any] | None = None,
     cache_dir: str | None = None,
     progress: bool = False,
+    options: Mapping[str, Any] | None = None,
 ) -> Opened:
     """Read the tables and texts of a release, or the columns of an export without its images.
 
@@ -55,6 +56,7 @@ def open_dataset(
         storage_options: Options of its store.
         cache_dir: A cache of `datasets`; None: the usual one.
         progress: Whether to show a progress bar for the texts of a release, on stderr.
+        options: Options of the dataset, for a release.
 
     Raises:
         OptionError: It has no such split.
@@ -65,10 +67,14 @@ def open_dataset(
         if name not in SPLITS:
             raise OptionError.unknown("split", name, SPLITS)
     if place.kind == "export":
+        if options:
+            raise OptionError(
+                f"options={sorted(options)} are of a release, but {place}. Leave them out."
+            )
         material = material_of_export(place, wanted or None)
         read = partial(_of_export, place.source, material)
         return Opened(material, read)
-    builder = open_builder(place.dataset, place.address, storage_options, cache_dir)
+    builder = open_builder(place.dataset, place.address, storage_options, cache_dir, options)
     splits = builder.index_rows()
     for name in wanted:
         if name not in splits:

@@ -139,6 +139,14 @@ def test_only_the_splits_that_are_asked_for_are_shown(small_release: Path, tmp_p
     assert summary.studies == counts["studies"] == summary.samples
 
 
+def test_options_of_the_dataset_decide_what_is_shown(small_indiana: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    words = ["preview", str(small_indiana), "--out", str(page), "--studies", "2"]
+    assert main([*words, "--option", "split-by=hash"]) == 0
+    assert len(meta(page)["splits"]) > 1
+    assert main([*words, "--option", "split_by"]) == 2
+
+
 def test_the_seed_decides_which_studies_are_shown(small_indiana: Path, tmp_path: Path) -> None:
     chosen = []
     for seed in (0, 0, 2):
