@@ -242,7 +242,7 @@ def _archive(wanted: Wanted, source: str | os.PathLike[str] | None, keep_zip: bo
     publisher = wanted.kind.PUBLISHER
     if publisher is None or publisher.archive is None or source is not None:
         raise OptionError(
-            f"keep_zip: {'a copy' if source else wanted.dataset} is not given as one archive. Leave it out."
+            f"keep_zip: {'a copy' if source else wanted.dataset} is no single archive. Leave it out."
         )
     if not wanted.selection.is_all or not wanted.images:
         raise OptionError(

@@ -65,6 +65,7 @@ def material_of_rows(splits: Mapping[str, Rows], dataset: str | None = None) -> 
     sample = None if config == "reports" else partial(_sample, splits, config)
     return Material(
         config=config,
+        splits=tuple(splits),
         images=images,
         studies=studies,
         texts=texts_of(lengths, texts, studies.num_rows),
@@ -89,8 +90,8 @@ def read_parts(tables: Iterable[pa.Table], texts: Sequence[str]) -> tuple[pa.Tab
         plain.append(rows.drop_columns(list(texts)))
         lengths.append(text_lengths(rows, texts))
     rows, measured = pa.concat_tables(plain), pa.concat_tables(lengths)
-    if "study_id" not in rows.column_names:
-        return rows, measured
+    if "study_id" not in rows.column_names or rows["study_id"].null_count:
+        return rows, measured  # which is an error, told once all splits are read
     _, first = numbered(combined(rows["study_id"]))
     return rows, measured.take(first)
 

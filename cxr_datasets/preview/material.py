@@ -54,8 +54,11 @@ class Texts:
 class Material:
     """What the figures of a dataset are counted from.
 
+    In each of its tables the rows of a split stand together, in the order of the splits.
+
     Attributes:
         config: The config whose rows it is made of.
+        splits: Names of its splits, in order; also of those without a row.
         images: A row for each image: `split`, `study_id`, `subject_id` and the columns of an
             image. None if the rows have no images.
         studies: A row for each study: `split`, `moment`, and the columns of a study but its texts.
@@ -68,6 +71,7 @@ class Material:
     """
 
     config: str
+    splits: tuple[str, ...]
     images: pa.Table | None
     studies: pa.Table
     texts: Texts
@@ -75,11 +79,6 @@ class Material:
     told: str = ""
     dataset: str | None = None
     notes: tuple[str, ...] = field(default=())
-
-    @property
-    def splits(self) -> list[str]:
-        """Its splits, in order."""
-        return pc.unique(self.studies[SPLIT]).to_pylist()
 
 
 def tables_of(
