@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from cxr_datasets import wording
 from cxr_datasets.errors import CxrError, DownloadError
 from cxr_datasets.storage import durable, own
 from cxr_datasets.storage.cache import NO_ROOM
+from cxr_datasets.storage.source import Source
 
 NOTE = ".cxr-download"
 """Our own folder in a copy."""
@@ -28,6 +30,19 @@ WHOLE = "whole"
 
 _LOCK = "lock"
 _ASKED = "asked"
+
+
+def asked_images(source: Source) -> pa.Array | None:
+    """Give the images that downloads into a copy were to fetch; None: that was not noted.
+
+    Args:
+        source: The copy, wherever it is.
+    """
+    try:
+        noted = source.read(f"{NOTE}/{_ASKED}").decode("utf-8")
+    except (FileNotFoundError, PermissionError, UnicodeDecodeError):
+        return None
+    return pa.array(noted.splitlines(), pa.string())
 
 
 class CopyFolder:
