@@ -108,7 +108,7 @@ def download(
     with logged(log, "download", places={"source": source, "out": out}, options=told) as entry:
         wanted = _wanted(dataset, release, split, views, ids, limit, images, reports)
         copy = CopyFolder(_local(out), wanted.kind.is_credentialed())
-        archive = _archive(wanted, source) if keep_zip else None
+        archive = _archive(wanted, source, keep_zip)
         if print_wget:
             return command_for(wanted, copy, _known(wanted.kind.PUBLISHER, wanted.dataset))
         fetchers = _Fetchers(wanted, source, source_options, connections)
@@ -232,16 +232,19 @@ def _fetcher(
     return make(where, count, refusals, closed=wanted.kind.is_credentialed())
 
 
-def _archive(wanted: Wanted, source: str | os.PathLike[str] | None) -> str:
-    """Give the name of the archive that is to be kept.
+def _archive(wanted: Wanted, source: str | os.PathLike[str] | None, keep_zip: bool) -> str | None:
+    """Give the name of the archive that is to be kept; None: single files are wanted.
 
     Raises:
         OptionError: There is no such archive, or a part of it was asked for.
     """
+    if not keep_zip:
+        return None
     publisher = wanted.kind.PUBLISHER
     if publisher is None or publisher.archive is None or source is not None:
-        what = "a copy" if source else wanted.dataset
-        raise OptionError(f"keep_zip: {what} is not given as one archive. Leave it out.")
+        raise OptionError(
+            f"keep_zip: {'a copy' if source else wanted.dataset} is no single archive. Leave it out."
+        )
     if not wanted.selection.is_all or not wanted.images:
         raise OptionError(
             "keep_zip keeps all images of the release, so it goes with no option that chooses "
