@@ -1,5 +1,6 @@
 """From a release to the rows of a config: what the script of a dataset is made of."""
 
+from cxr_datasets.builder.access import Access, Project, Step
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, label_feature
@@ -10,6 +11,7 @@ from cxr_datasets.builder.relations import Cells, Listed, Nested, Same
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 
 __all__ = [
+    "Access",
     "Cells",
     "Column",
     "Companion",
@@ -20,11 +22,13 @@ __all__ = [
     "ImageForms",
     "Listed",
     "Nested",
+    "Project",
     "Published",
     "PublishedTable",
     "Publisher",
     "Release",
     "Same",
+    "Step",
     "Texts",
     "label_feature",
     "not_this_dataset",

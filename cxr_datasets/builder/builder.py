@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.builder import missing
+from cxr_datasets.builder.access import Access
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.forms import ImageForms
@@ -62,6 +63,7 @@ class CxrBuilder(DatasetsBuilder):
         IMAGE_FORMS: The forms in which people have these files; None: with other suffixes.
         PUBLISHED: What the publisher says of the release; None: nothing to compare a copy with,
             and no folder is recognised as one.
+        ACCESS: How people come to be allowed to read it, for `cxr access`; None: it does not say.
         PUBLISHER: Where `cxr download` fetches the release from; None: from a copy only (`--from`).
         pace: How many images are worked on at once, from the next rows on that are read.
         release: The release.
@@ -79,6 +81,7 @@ class CxrBuilder(DatasetsBuilder):
     MEAN_IMAGE_BYTES: ClassVar[int] = 1_500_000
     IMAGE_SUFFIX: ClassVar[str] = ".jpg"
     IMAGE_FORMS: ClassVar[ImageForms | None] = None
+    ACCESS: ClassVar[Access | None] = None
     PUBLISHED: ClassVar[Published | None] = None
     PUBLISHER: ClassVar[Publisher | None] = None
 

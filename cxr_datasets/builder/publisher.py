@@ -43,6 +43,8 @@ class Publisher:
         refusals: HTTP status -> what it means here and what to do, in whole sentences. `{version}`
             and `{homepage}` in it are those of the project that refuses.
         reports: The texts of the reports, where they are another project.
+        archive: Name of the file that has all of the release in one, where the fetcher brings
+            such a one; None: it does not.
         id_columns: Columns of ids in the publisher's tables -> our name of the column, for lists
             of ids that users made from them.
     """
@@ -55,4 +57,5 @@ class Publisher:
     connections: int = 4
     refusals: Mapping[int, str] = field(default_factory=dict)
     reports: Companion | None = None
+    archive: str | None = None
     id_columns: Mapping[str, str] = field(default_factory=dict)

@@ -50,6 +50,12 @@ def _add_options(dataset: str, command: Parser) -> None:
             "--reports", action="store_true",
             help=f"Fetch {publisher.reports.file} too, which is another project.",
         )  # fmt: skip
+    if publisher and publisher.archive:
+        command.add_argument(
+            "--keep-zip", action="store_true",
+            help=f"Fetch all of it as one archive, and keep that: {publisher.archive} is read in "
+            "place.",
+        )  # fmt: skip
     _add_ways(command, publisher.name if publisher else "")
     add_common(command, log=True, progress=True)
     command.set_defaults(run=_run, command=command)

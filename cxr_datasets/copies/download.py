@@ -16,6 +16,7 @@ from typing import Any
 from cxr_datasets.audit import Entry, logged
 from cxr_datasets.builder import CxrBuilder, Published, Publisher
 from cxr_datasets.builder.config import check_views
+from cxr_datasets.copies.archive import fetch_archive
 from cxr_datasets.copies.checksums import sha256_of
 from cxr_datasets.copies.estimate import estimated
 from cxr_datasets.copies.fetcher import Fetcher
@@ -50,6 +51,7 @@ def download(
     check: bool = False,
     dry_run: bool = False,
     print_wget: bool = False,
+    keep_zip: bool = False,
     progress: bool = True,
     log: str | os.PathLike[str] | None = None,
 ) -> Downloaded | Estimate | Command:
@@ -77,6 +79,8 @@ def download(
         check: Whether to read files again that an earlier run found to be whole.
         dry_run: Only tell how many files and bytes it would be, and how long it would take.
         print_wget: Only write the list of files into `out`, and give the command that fetches it.
+        keep_zip: Fetch all of the release as the one archive that the publisher gives, and keep it
+            so: it is read in place.
         progress: Whether to show a bar.
         log: A file to which a line of JSON is added that says who fetched what, when, from where,
             and with what outcome, for audits: see `cxr_datasets.audit`.
@@ -99,23 +103,24 @@ def download(
         "dataset": dataset, "release": release, "split": split, "views": views,
         "ids": ids, "limit": limit, "reports": reports, "images": images,
         "source_options": source_options, "connections": connections, "check": check,
-        "dry_run": dry_run, "print_wget": print_wget,
+        "dry_run": dry_run, "print_wget": print_wget, "keep_zip": keep_zip,
     }  # fmt: skip
     with logged(log, "download", places={"source": source, "out": out}, options=told) as entry:
         wanted = _wanted(dataset, release, split, views, ids, limit, images, reports)
         copy = CopyFolder(_local(out), wanted.kind.is_credentialed())
+        archive = _archive(wanted, source, keep_zip)
         if print_wget:
             return command_for(wanted, copy, _known(wanted.kind.PUBLISHER, wanted.dataset))
         fetchers = _Fetchers(wanted, source, source_options, connections)
         run = Run(wanted, copy, fetchers.images, fetchers.reports, check, progress)
-        return estimated(run) if dry_run else _fetch(run, entry)
+        return estimated(run) if dry_run else _fetch(run, archive, entry)
 
 
-def _fetch(run: Run, entry: Entry) -> Downloaded:
+def _fetch(run: Run, archive: str | None, entry: Entry) -> Downloaded:
     started = time.monotonic()
     with run.copy.locked():
         try:
-            done = run.fetch()
+            done = fetch_archive(run, archive) if archive else run.fetch()
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped. The same command goes on.") from None
     sums = run.wanted.checksums
@@ -224,6 +229,27 @@ def _fetcher(
     where = at_site(address.format(version=version))
     count = connections or known.connections
     return make(where, count, refusals, closed=wanted.kind.is_credentialed())
+
+
+def _archive(wanted: Wanted, source: str | os.PathLike[str] | None, keep_zip: bool) -> str | None:
+    """Give the name of the archive that is to be kept; None: single files are wanted.
+
+    Raises:
+        OptionError: There is no such archive, or a part of it was asked for.
+    """
+    if not keep_zip:
+        return None
+    publisher = wanted.kind.PUBLISHER
+    if publisher is None or publisher.archive is None or source is not None:
+        raise OptionError(
+            f"keep_zip: {'a copy' if source else wanted.dataset} is not given as one archive. Leave it out."
+        )
+    if not wanted.selection.is_all or not wanted.images:
+        raise OptionError(
+            "keep_zip keeps all images of the release, so it goes with no option that chooses "
+            "some. Leave it out, or those."
+        )
+    return publisher.archive
 
 
 def _opened(

@@ -23,7 +23,15 @@ class Arrival(NamedTuple):
 
 
 class Fetcher(ABC):
-    """Brings files. What they should hold is checked by whoever called it."""
+    """Brings files. What they should hold is checked by whoever called it.
+
+    Attributes:
+        is_publisher: Whether they come from the publisher, as they were published.
+        progress: Whether it may show a bar of its own, for one large file.
+    """
+
+    is_publisher = True
+    progress = True
 
     @abstractmethod
     def fetch(self, paths: Sequence[str], folder: Path, small: bool = True) -> Iterator[Arrival]:

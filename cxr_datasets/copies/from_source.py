@@ -23,6 +23,8 @@ _R = TypeVar("_R")
 class FromSource(Fetcher):
     """Brings files from a source, several at once where it is remote."""
 
+    is_publisher = False
+
     def __init__(self, source: Source):
         """Take the source, the folder of which holds the tables."""
         self.source = source
