@@ -1,4 +1,4 @@
-"""The program GNU wget: which one it is, and the words, settings and environment it is called with."""
+"""The program GNU wget: which one it is, and its words, settings and environment."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SILENCE = 60
 
 HOW_TO_INSTALL = (
     "Install GNU wget: `apt install wget` (Debian, Ubuntu), `dnf install wget1` (Fedora), "
-    "`dnf install wget` (RHEL), `brew install wget` (macOS), or `conda install -c conda-forge wget`. On "
-    "Windows: in WSL."
+    "`dnf install wget` (RHEL), `brew install wget` (macOS), or `conda install -c conda-forge "
+    "wget`. On Windows: in WSL."
 )
 
 _NAMES = ("wget", "wget1")

@@ -12,8 +12,8 @@ from cxr_datasets.copies.checked import look
 from cxr_datasets.copies.folder import CopyFolder
 from cxr_datasets.copies.gnu_wget import words_for
 from cxr_datasets.copies.results import Command
-from cxr_datasets.copies.run import Wanted
 from cxr_datasets.copies.sites import at_site
+from cxr_datasets.copies.wanted import Wanted
 from cxr_datasets.errors import OptionError
 from cxr_datasets.tables.keys import combined
 
