@@ -49,7 +49,8 @@ def command_for(wanted: Wanted, copy: CopyFolder, publisher: Publisher) -> Comma
 
 
 _THEN_TABLES = (
-    "They are the tables, by which images are chosen. Run this, then the same cxr command again:"
+    "They are the tables, by which images are chosen. Put your own name for YOU and run this, then "
+    "the same cxr command again:"
 )
 _THEN_IMAGES = (
     "Put your own name for YOU and run this; the same cxr command without --print-wget then "
