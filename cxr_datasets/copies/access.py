@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from cxr_datasets.builder.access import Access, Project, Step
 from cxr_datasets.copies.ask import answer_to
+from cxr_datasets.copies.gnu_wget import find_program
 from cxr_datasets.copies.logins import check_login
 from cxr_datasets.copies.sites import at_site
-from cxr_datasets.copies.wget import program_found
 from cxr_datasets.errors import DownloadError, OptionError
 from cxr_datasets.packages import builder_class
 from cxr_datasets.storage.logins import find_login, ways_to_log_in
@@ -134,7 +134,7 @@ def _asked(plain: Checklist, projects: list[Project]) -> Checklist:
         return replace(plain, hint=hint)
     try:
         check_login(login)
-        program = program_found()
+        program = find_program()
     except DownloadError as error:
         return replace(plain, hint=f"The server was not asked. {error}")
     answers = {

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
 
+from cxr_datasets.copies.gnu_wget import environment_of, settings_of
 from cxr_datasets.copies.logins import nameless_file
-from cxr_datasets.copies.wget import environment_for, settings_for
 from cxr_datasets.storage.logins import Login
 
 _SILENCE = 30
@@ -21,7 +20,7 @@ _WORDS = (
 )  # fmt: skip
 
 
-def answer_to(login: Login, address: str, program: Sequence[str]) -> int | None:
+def answer_to(login: Login, address: str, program: str) -> int | None:
     """Ask for a file by one HEAD request with a login.
 
     The login is in no word of a command, no environment and no file with a name.
@@ -29,14 +28,14 @@ def answer_to(login: Login, address: str, program: Sequence[str]) -> int | None:
     Args:
         login: The login, as `check_login` allows it.
         address: The file, over https.
-        program: What `wget.program_found` gave.
+        program: What `gnu_wget.find_program` gave.
 
     Returns:
         The HTTP status; None if no answer came.
     """
-    with nameless_file(settings_for(login)) as settings:
+    with nameless_file(settings_of(login)) as settings:
         done = subprocess.run(
-            [*program, *_WORDS, address], env=environment_for(address, settings),
+            [program, *_WORDS, address], env=environment_of(address, settings),
             pass_fds=(settings,), stdin=subprocess.DEVNULL, capture_output=True, check=False,
         )  # fmt: skip
     found = _STATUS.findall(done.stderr.decode("utf-8", "replace"))

@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
 from cxr_datasets.audit import Entry, logged
@@ -19,19 +18,15 @@ from cxr_datasets.builder.config import check_views
 from cxr_datasets.copies.archive import fetch_archive
 from cxr_datasets.copies.checksums import sha256_of
 from cxr_datasets.copies.estimate import estimated
-from cxr_datasets.copies.fetcher import Fetcher
 from cxr_datasets.copies.folder import CopyFolder
-from cxr_datasets.copies.from_source import FromSource
 from cxr_datasets.copies.results import Command, Downloaded, Estimate
-from cxr_datasets.copies.run import Run, Wanted
+from cxr_datasets.copies.run import Run
 from cxr_datasets.copies.selection import Selection, check_split, read_ids
-from cxr_datasets.copies.sites import at_site
+from cxr_datasets.copies.wanted import Wanted
+from cxr_datasets.copies.ways import fetchers_of, known_publisher
 from cxr_datasets.copies.yourself import command_for
-from cxr_datasets.errors import OptionError, ReleaseError
+from cxr_datasets.errors import OptionError
 from cxr_datasets.packages import builder_class, known_datasets
-from cxr_datasets.storage.addresses import check_open
-from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.source import Source, open_place
 
 
 def download(
@@ -110,10 +105,11 @@ def download(
         copy = CopyFolder(_local(out), wanted.kind.is_credentialed())
         archive = _archive(wanted, source, keep_zip)
         if print_wget:
-            return command_for(wanted, copy, _known(wanted.kind.PUBLISHER, wanted.dataset))
-        fetchers = _Fetchers(wanted, source, source_options, connections)
-        run = Run(wanted, copy, fetchers.images, fetchers.reports, check, progress)
-        entry.places["source"] = fetchers.images.shown()
+            return command_for(wanted, copy, known_publisher(wanted))
+        _positive("connections", connections)
+        images_by, reports_by = fetchers_of(wanted, source, source_options, connections)
+        entry.places["source"] = images_by.shown()
+        run = Run(wanted, copy, images_by, reports_by, check, progress)
         return estimated(run) if dry_run else _fetch(run, archive, entry)
 
 
@@ -166,72 +162,6 @@ def _wanted(
     return Wanted(name, kind, _version(release, published), selection, images, reports)
 
 
-class _Fetchers:
-    """What fetches the images and tables, and what the reports."""
-
-    def __init__(
-        self,
-        wanted: Wanted,
-        source: str | os.PathLike[str] | None,
-        options: Mapping[str, Any] | None,
-        connections: int | None,
-    ):
-        _positive("connections", connections)
-        publisher = wanted.kind.PUBLISHER
-        self.images: Fetcher
-        self.reports: Fetcher | None = None
-        if source is None:
-            known = _known(publisher, wanted.dataset)
-            self.images = _of_publisher(known, wanted, connections)
-            if wanted.reports and known.reports:
-                self.reports = _of_companion(known, wanted, connections)
-        else:
-            place = _opened(source, options, connections)
-            self.images = FromSource(place)
-            self.reports = self.images if wanted.reports else None
-        if wanted.reports and not (publisher and publisher.reports):
-            raise OptionError(
-                f"reports: those of {wanted.dataset} are in its tables, and need not be asked for."
-            )
-
-
-def _of_publisher(known: Publisher, wanted: Wanted, connections: int | None) -> Fetcher:
-    homepage = known.homepage.format(version=wanted.version)
-    return _fetcher(known, known.address, wanted.version, homepage, wanted, connections)
-
-
-def _of_companion(known: Publisher, wanted: Wanted, connections: int | None) -> Fetcher:
-    assert known.reports is not None
-    version = known.reports.versions[wanted.version]
-    homepage = known.reports.homepage.format(version=version)
-    return _fetcher(known, known.reports.address, version, homepage, wanted, connections)
-
-
-def _fetcher(
-    known: Publisher,
-    address: str,
-    version: str,
-    homepage: str,
-    wanted: Wanted,
-    connections: int | None,
-) -> Fetcher:
-    most = known.most_connections
-    if connections is not None and connections > most:
-        raise OptionError(
-            f"connections={connections} are more than {known.name} serves: more than {most} lead "
-            f"to time-outs, or block an account. Give at most {most}."
-        )
-    refusals = {
-        status: told.format(version=version, homepage=homepage)
-        for status, told in known.refusals.items()
-    }
-    module, _, name = known.fetcher.partition(":")
-    make = getattr(import_module(module), name)
-    where = at_site(address.format(version=version))
-    count = connections or known.connections
-    return make(where, count, refusals, closed=wanted.kind.is_credentialed())
-
-
 def _archive(wanted: Wanted, source: str | os.PathLike[str] | None, keep_zip: bool) -> str | None:
     """Give the name of the archive that is to be kept; None: single files are wanted.
 
@@ -252,20 +182,6 @@ def _archive(wanted: Wanted, source: str | os.PathLike[str] | None, keep_zip: bo
     return publisher.archive
 
 
-def _opened(
-    source: str | os.PathLike[str], options: Mapping[str, Any] | None, connections: int | None
-) -> Source:
-    check_open("from", os.fspath(source))
-    place = open_place(source, StorageOptions(options, os.fspath(source)), connections)
-    problem = place.problem()
-    if problem is not None:
-        raise ReleaseError(
-            f"from={place.shown()} holds no release ({problem}). Give the folder, archive or "
-            "address that holds its tables."
-        )
-    return place
-
-
 def _declared(kind: type[CxrBuilder], name: str) -> tuple[Published, Publisher | None]:
     if kind.PUBLISHED is None:
         raise OptionError(
@@ -273,14 +189,6 @@ def _declared(kind: type[CxrBuilder], name: str) -> tuple[Published, Publisher |
             "fetch it by."
         )
     return kind.PUBLISHED, kind.PUBLISHER
-
-
-def _known(publisher: Publisher | None, name: str) -> Publisher:
-    if publisher is None:
-        raise OptionError(
-            f"Where {name} is published is not known here: give from, a copy to fetch it from."
-        )
-    return publisher
 
 
 def _version(release: str | None, published: Published) -> str:

@@ -9,7 +9,7 @@ from typing import BinaryIO, TypeVar
 
 import pyarrow as pa
 
-from cxr_datasets import limits
+from cxr_datasets import limits, wording
 from cxr_datasets.copies.fetcher import Arrival, Fetcher
 from cxr_datasets.errors import StoreError
 from cxr_datasets.limits import TooLargeError
@@ -83,7 +83,7 @@ class FromSource(Fetcher):
         except PermissionError:
             return Arrival(path, "may not be read: permission denied")
         except TooLargeError as error:
-            return Arrival(path, str(error))
+            return Arrival(path, wording.said(error))
         except StoreError as error:
             if error.refused:
                 raise

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.builder import CxrBuilder, PublishedTable
-from cxr_datasets.columns import SPLITS
+from cxr_datasets.builder import PublishedTable
 from cxr_datasets.copies.bring import Bringer, Brought, Tell, lacking, strings
 from cxr_datasets.copies.checksums import Checksums, read_checksums
 from cxr_datasets.copies.fetcher import Fetcher
 from cxr_datasets.copies.folder import WHOLE, CopyFolder, asked_images
 from cxr_datasets.copies.results import Downloaded, size_told
-from cxr_datasets.copies.selection import Selection
+from cxr_datasets.copies.wanted import Wanted
 from cxr_datasets.errors import ReleaseError, StoreError, TableError
 from cxr_datasets.export.progress import bar_of
 from cxr_datasets.storage.source import open_place
@@ -30,50 +27,6 @@ _REPORTS_SUMS = ".cxr-download/reports"
 """Folder in a copy for the list of checksums of the project of the reports."""
 
 _logger = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a user asked for.
-
-    Attributes:
-        dataset: Name of the dataset.
-        kind: Its builder.
-        version: Version of the release.
-        selection: Which images.
-        images: Whether any.
-        reports: Whether the reports too.
-    """
-
-    dataset: str
-    kind: type[CxrBuilder]
-    version: str
-    selection: Selection
-    images: bool
-    reports: bool
-
-    @property
-    def tables(self) -> list[PublishedTable]:
-        """The tables that this version of the release has."""
-        assert self.kind.PUBLISHED is not None
-        return [table for table in self.kind.PUBLISHED.tables if self.version in table.rows]
-
-    @property
-    def checksums(self) -> str | None:
-        """The list of checksums."""
-        return self.kind.PUBLISHED.checksums if self.kind.PUBLISHED else None
-
-    def wanted_images(self, root: Path) -> pa.Table:
-        """Build the index from the tables in a folder, as for loading, and choose from it.
-
-        Raises:
-            CxrError: The tables are broken, or the options leave no image.
-        """
-        views = self.selection.views
-        builder = self.kind(
-            config_name="images", data_dir=str(root), views=None if views is None else list(views)
-        )
-        return self.selection.of(builder.wanted_images())
 
 
 class Run:
@@ -143,7 +96,7 @@ class Run:
             bytes=self.brought.bytes,
             seconds=0.0,
             faults=self.brought.faults,
-            call=self._call(len(paths)),
+            call=self.wanted.call(self.copy.root),
         )
 
     # --- tables -----------------------------------------------------------------------------------
@@ -341,22 +294,6 @@ class Run:
         self.copy.write(
             self.copy.asked, "".join(f"{path}\n" for path in asked.to_pylist()).encode()
         )
-
-    def _call(self, images: int) -> str:
-        """The call that loads what is there."""
-        name = self.wanted.dataset.replace("-", "_")
-        if not self.wanted.images and not self.wanted.reports:
-            return f"cxr stats {shlex.quote(str(self.copy.root))}"  # no rows without either
-        words = [repr(name)]
-        selection = self.wanted.selection
-        if not self.wanted.images:
-            words.append(repr("reports"))
-        words.append(f"data_dir={str(self.copy.root)!r}")
-        if self.wanted.images and not selection.is_all:
-            words.append("missing='skip'")
-        if selection.split and len(selection.split) < len(SPLITS) and self.wanted.images:
-            words.append(f"split={'+'.join(selection.split)!r}")
-        return f"load_dataset({', '.join(words)})"
 
 
 def _digests(sums: Checksums | None, paths: pa.Array) -> pa.Array:

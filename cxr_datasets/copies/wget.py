@@ -6,7 +6,6 @@ is ever crawled. Each has one connection.
 
 from __future__ import annotations
 
-import os
 import posixpath
 import queue
 import re
@@ -20,21 +19,13 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from cxr_datasets.copies.fetcher import Arrival, Fetcher
+from cxr_datasets.copies.gnu_wget import environment_of, find_program, options_of, settings_of
 from cxr_datasets.copies.logins import login_for, nameless_file
 from cxr_datasets.errors import DownloadError, StoreError
 from cxr_datasets.storage.addresses import shown
 from cxr_datasets.storage.logins import Login
-from cxr_datasets.storage.sites import site_of
 
 FILES_A_PROCESS = 64
-SILENCE = 60
-"""Seconds without a byte after which wget gives a connection up."""
-
-HOW_TO_INSTALL = (
-    "Install GNU wget: `apt install wget` (Debian, Ubuntu), `dnf install wget` (Fedora, RHEL), "
-    "`brew install wget` (macOS), or `conda install -c conda-forge wget`. On Windows: in WSL."
-)
-
 _GUARD = (
     'exec 9<&0; "$@" </dev/null & child=$!; '
     "{ read -r _ <&9; kill $child; } 2>/dev/null & guard=$!; "
@@ -45,7 +36,7 @@ whatever ends it."""
 
 _CAME = re.compile(r' -> "(?P<file>.*)" \[\d+\]$')
 _FAILED = re.compile(r"^(?P<url>https?://\S+):$")
-_ANSWER = re.compile(r"\bERROR (?:response )?(?P<status>\d{3})\b")
+_ANSWER = re.compile(r"\bERROR (?P<status>\d{3})\b")
 _NO_LOGIN = "Authentication Failed"
 
 _ELSEWHERE = "the server sends us somewhere else, and a login goes to no other place"
@@ -84,7 +75,7 @@ class Wget(Fetcher):
         self.connections = connections
         self._refusals = refusals
         self._umask = 0o077 if closed else -1
-        self._options = options_of(program_found(), address)
+        self._options = options_of(find_program(), address)
         self._login: Login | None = None
 
     def shown(self, path: str = "") -> str:
@@ -100,7 +91,7 @@ class Wget(Fetcher):
 
     def fetch(self, paths: Sequence[str], folder: Path, small: bool = True) -> Iterator[Arrival]:
         """See `Fetcher.fetch`."""
-        settings = settings_for(self.login)
+        settings = settings_of(self.login)
         each = min(FILES_A_PROCESS, -(-len(paths) // self.connections))
         starts = range(0, len(paths), each) if paths else ()
         lists = deque(paths[start : start + each] for start in starts)
@@ -205,7 +196,7 @@ class _Run:
                 return None
             process = subprocess.Popen(
                 words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                pass_fds=(settings, names), env=environment_for(self._wget.address, settings),
+                pass_fds=(settings, names), env=environment_of(self._wget.address, settings),
                 umask=self._wget._umask, start_new_session=True,
             )  # fmt: skip
             self._running.append(process)
@@ -293,61 +284,3 @@ def _answered(path: str, status: int) -> Arrival:
         return Arrival(path, "is not there (the server answered 404)")
     said = f"could not be read: the server answered {status}"
     return Arrival(path, said, passing=status in _PASSING)
-
-
-def options_of(program: Sequence[str], address: str) -> list[str]:
-    """Give the words that wget is called with, as a user may call it, too.
-
-    Args:
-        program: What `program_found` gave.
-        address: Of the folder of the release.
-    """
-    above = [part for part in urlsplit(address).path.split("/") if part]
-    return [
-        *program, "-nv", *words_for(len(above)), f"--base={address}",
-        # With a file that was cut, to ask only for a newer one would be to keep it as it is.
-        "--no-if-modified-since",
-        # To try again is done here; a login goes to no other server.
-        "--tries=1", "--max-redirect=0", f"--timeout={SILENCE}",
-    ]  # fmt: skip
-
-
-def words_for(folders: int) -> list[str]:
-    """The documented options: whole or newer files only, in the release's own folders."""
-    return ["-x", "-N", "-c", "-nH", f"--cut-dirs={folders}"]
-
-
-def program_found() -> list[str]:
-    """Find wget.
-
-    Raises:
-        DownloadError: There is none, or another program has its name.
-    """
-    found = shutil.which("wget")
-    if found is None:
-        raise DownloadError(f"wget is not installed, and the site is read by it. {HOW_TO_INSTALL}")
-    asked = subprocess.run(
-        [found, "--version"], capture_output=True, stdin=subprocess.DEVNULL, check=False,
-        env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},  # without a login
-    )  # fmt: skip
-    version = asked.stdout.decode("utf-8", "replace")
-    if "GNU Wget" not in version:
-        raise DownloadError(f"{found} is not GNU wget (BusyBox has another). {HOW_TO_INSTALL}")
-    return [found, "--max-threads=1"] if "Wget2" in version else [found]
-
-
-def settings_for(login: Login) -> str:
-    """Write the settings of wget: the login, and whom to trust."""
-    lines = [f"user = {login.user}", f"password = {login.password}", "netrc = off"]
-    trusted = os.environ.get("SSL_CERT_FILE")
-    if trusted:
-        lines.append(f"ca_certificate = {trusted}")
-    return "\n".join([*lines, ""])
-
-
-def environment_for(address: str, settings: int) -> dict[str, str]:
-    """The environment of wget: ours without the login, and where its settings are."""
-    site = site_of(urlsplit(address).netloc)
-    ours = (site.user_variable, site.password_variable) if site else ()
-    kept = {name: value for name, value in os.environ.items() if name not in ours}
-    return {**kept, "WGETRC": f"/dev/fd/{settings}", "LC_ALL": "C"}

@@ -10,10 +10,10 @@ import pyarrow as pa
 from cxr_datasets.builder import Publisher
 from cxr_datasets.copies.checked import look
 from cxr_datasets.copies.folder import CopyFolder
+from cxr_datasets.copies.gnu_wget import words_for
 from cxr_datasets.copies.results import Command
-from cxr_datasets.copies.run import Wanted
 from cxr_datasets.copies.sites import at_site
-from cxr_datasets.copies.wget import words_for
+from cxr_datasets.copies.wanted import Wanted
 from cxr_datasets.errors import OptionError
 from cxr_datasets.tables.keys import combined
 
@@ -49,7 +49,8 @@ def command_for(wanted: Wanted, copy: CopyFolder, publisher: Publisher) -> Comma
 
 
 _THEN_TABLES = (
-    "They are the tables, by which images are chosen. Run this, then the same cxr command again:"
+    "They are the tables, by which images are chosen. Put your own name for YOU and run this, then "
+    "the same cxr command again:"
 )
 _THEN_IMAGES = (
     "Put your own name for YOU and run this; the same cxr command without --print-wget then "

@@ -204,6 +204,21 @@ def test_whole_files_are_read_once_and_again_only_if_asked(
     assert len(read) > len(listed(small_release))
 
 
+def test_a_note_that_was_cut_off_costs_one_reading_and_no_more(
+    small_release: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    get(small_release, out, limit=4)
+    notes = out / NOTE / "checked"
+    rewrite(notes, notes.read_bytes()[:-30])
+    assert get(small_release, out, limit=4).fetched == 0
+    before = notes.read_bytes()
+    assert get(small_release, out, limit=4).fetched == 0
+    assert notes.read_bytes() == before
+    rewrite(notes, b"\xff\x00 no note")
+    assert get(small_release, out, limit=4).fetched == 0
+
+
 def test_a_part_grows_and_stays_a_part_until_all_is_asked_for(
     small_release: Path, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.cli import main
-from cxr_datasets.copies import Command, Downloaded, download, wget
+from cxr_datasets.copies import Command, Downloaded, download, gnu_wget, wget
 from cxr_datasets.copies.folder import NOTE
 from cxr_datasets.errors import DownloadError, OptionError, StoreError
 from cxr_datasets.storage import retry
@@ -194,7 +194,7 @@ def test_a_fault_that_passes_leaves_no_trace(
 def test_a_server_that_goes_silent_is_left_and_asked_again(
     server: PhysioNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wget, "SILENCE", 1)
+    monkeypatch.setattr(gnu_wget, "SILENCE", 1)
     server.fail(r"\.jpg$", Stall(300, seconds=30))
     started = time.monotonic()
     assert get(tmp_path / "out", limit=3).faults == {}
@@ -244,7 +244,7 @@ def test_what_came_whole_and_was_not_named_yet_is_not_fetched_again(
 def test_a_part_that_is_longer_than_the_file_is_now_is_begun_anew(
     server: PhysioNet, mimic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wget, "SILENCE", 1)
+    monkeypatch.setattr(gnu_wget, "SILENCE", 1)
     path = listed(mimic)[0]
     part = tmp_path / "out" / NOTE / "parts" / path
     part.parent.mkdir(parents=True)
@@ -442,11 +442,24 @@ def test_without_wget_an_error_says_how_to_install_it(
     with pytest.raises(DownloadError, match=r"apt install wget.*dnf.*brew.*conda"):
         get(tmp_path / "out", limit=1)
     other = tmp_path / "wget"
-    other.write_text("#!/bin/sh\necho BusyBox\n")
-    other.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    with pytest.raises(DownloadError, match="is not GNU wget"):
-        get(tmp_path / "out", limit=1)
+    for told in ("BusyBox", "GNU Wget2 2.1.0", "GNU Wget 1.14 built on linux-gnu."):
+        other.write_text(f"#!/bin/sh\necho '{told}'\n")
+        other.chmod(0o755)
+        with pytest.raises(DownloadError, match="is not GNU wget"):
+            get(tmp_path / "out", limit=1)
+
+
+def test_where_wget_is_another_program_the_one_called_wget1_is_used(
+    server: PhysioNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which("wget")
+    assert real is not None
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "wget").write_text("#!/bin/sh\necho 'GNU Wget2 2.1.0'\n")
+    (tmp_path / "bin" / "wget").chmod(0o755)
+    (tmp_path / "bin" / "wget1").symlink_to(real)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    assert get(tmp_path / "out", limit=1).faults == {}
 
 
 def test_the_printed_command_does_the_same_by_hand(
