@@ -75,7 +75,7 @@ class PreviewSummary:
     bytes: int
 
     def __str__(self) -> str:
-        lacking = f", {self.absent:,} of their images are not there" if self.absent else ""
+        lacking = f", {self.absent:,} of their images are absent or damaged" if self.absent else ""
         return (
             f"{self.out}: {self.dataset}, {self.images:,} images of {self.studies:,} studies of "
             f"{self.patients:,} patients; {self.samples:,} studies shown{lacking}; "

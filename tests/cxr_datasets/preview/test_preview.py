@@ -116,7 +116,7 @@ def test_of_a_part_of_a_copy_those_studies_are_shown_whose_images_are_there(
     summary = preview(part, out=tmp_path / "page.html", studies=2)
     assert (summary.pictures, summary.samples) == (0, 2)
     assert summary.absent > 0
-    assert "are not there" in str(summary)
+    assert "absent or damaged" in str(summary)
 
 
 def test_an_invented_release_needs_no_place_and_its_page_says_that_it_is_invented(
