@@ -18,6 +18,7 @@ from cxr_datasets.builder.nearby import release_below
 from cxr_datasets.builder.published import Published
 from cxr_datasets.builder.release import unwrapped
 from cxr_datasets.columns import CONFIGS
+from cxr_datasets.copies.folder import NOTE, WHOLE
 from cxr_datasets.errors import ReleaseError
 from cxr_datasets.export import notes
 from cxr_datasets.export.croissant import CROISSANT
@@ -28,9 +29,6 @@ from cxr_datasets.storage import Source, open_place
 from cxr_datasets.storage.addresses import check_open
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Problem, told_names
-
-DOWNLOAD_NOTE = ".cxr-download"
-"""Folder in a copy that `cxr download` keeps: what was asked for."""
 
 Kind = Literal["release", "part", "export"]
 
@@ -152,7 +150,8 @@ def _release(source: Source, names: set[str], published: Mapping[str, Published]
     if dataset is None or not found[dataset]:
         return None
     version = published[dataset].version_of(names, source.root)
-    kind: Kind = "part" if DOWNLOAD_NOTE in names else "release"
+    is_part = NOTE in names and source.size(f"{NOTE}/{WHOLE}") is None
+    kind: Kind = "part" if is_part else "release"
     return Place(kind, dataset, version, source, tables=found[dataset])
 
 

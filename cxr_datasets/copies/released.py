@@ -14,6 +14,7 @@ from cxr_datasets.copies.checksums import Checksums, read_checksums
 from cxr_datasets.copies.compared import Compared, compare_files
 from cxr_datasets.copies.contents import Checks
 from cxr_datasets.copies.findings import Findings
+from cxr_datasets.copies.folder import asked_images
 from cxr_datasets.copies.images import Images, find_images
 from cxr_datasets.copies.recognise import Place
 from cxr_datasets.copies.state import State
@@ -61,7 +62,10 @@ def verify_release(
     if rows is not None:
         forms = builder.IMAGE_FORMS or ImageForms.of_suffix(builder.IMAGE_SUFFIX)
         unlisted = published.unlisted if tables.as_published else 0
-        images = find_images(rows, listing, forms, findings, is_part=part, unlisted=unlisted)
+        asked = asked_images(place.source) if place.kind == "part" else None
+        images = find_images(
+            rows, listing, forms, findings, is_part=part, asked=asked, unlisted=unlisted
+        )
     texts = _texts(place, published, tables, listing, reports, findings)
     done: list[Compared] = []
     if checks:

@@ -108,8 +108,33 @@ def tables_of(
         _check_ids(name, rows)
     config = config_of(names)
     made = [_one_split(name, rows, config, kinds) for name, rows in splits.items()]
-    images = None if config == "reports" else pa.concat_tables([one for one, _ in made])
-    return config, images, pa.concat_tables([studies for _, studies in made])
+    images = None if config == "reports" else together([one for one, _ in made])
+    return config, images, together([studies for _, studies in made])
+
+
+def together(tables: Sequence[pa.Table]) -> pa.Table:
+    """Put tables under each other; a column that one of them lacks is null there.
+
+    Raises:
+        TableError: A column is of types that do not go together.
+    """
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise TableError(
+            "A column has one type in some rows and another in others: "
+            f"{', '.join(_types_that_differ(tables))}. Cast it to one."
+        ) from error
+
+
+def _types_that_differ(tables: Sequence[pa.Table]) -> list[str]:
+    types: dict[str, set[str]] = {}
+    for table in tables:
+        for field_ in table.schema:
+            types.setdefault(field_.name, set()).add(str(field_.type))
+    return [
+        f"{name} ({' and '.join(sorted(some))})" for name, some in types.items() if len(some) > 1
+    ]
 
 
 def _check_ids(name: str, rows: pa.Table) -> None:
@@ -202,4 +227,4 @@ def texts_of(lengths: Mapping[str, pa.Table], names: Sequence[str], studies: int
         studies: How many studies there are in all.
     """
     parts = [_in_split(name, part) for name, part in lengths.items()]
-    return Texts(pa.concat_tables(parts), tuple(names), studies)
+    return Texts(together(parts), tuple(names), studies)

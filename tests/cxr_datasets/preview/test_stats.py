@@ -520,6 +520,22 @@ def test_a_study_and_a_patient_in_two_splits_count_in_each_and_once_in_all() -> 
     ]  # fmt: skip
 
 
+def test_splits_of_different_columns_are_counted_together_and_what_one_lacks_is_missing() -> None:
+    labels = {"labels_other": labels_of(Edema=0)}
+    one = datasets.Dataset.from_list([core_row(1, **labels, findings="Clear."), core_row(2)])
+    other = datasets.Dataset.from_list([core_row(3, findings=None)]).remove_columns("report")
+    counted = stats(datasets.DatasetDict(train=one, test=other))
+    assert row_of(counted.labels, split="all", source="labels_other", label="Edema")[
+        ["studies", "negative", "unlabelled"]
+    ].tolist() == [1, 1, 2]
+    missing = {name: row_of(counted.missing, split="all", column=name)["missing"]
+               for name in ("report", "findings")}  # fmt: skip
+    assert missing == {"report": 1, "findings": 2}
+    texts = datasets.Dataset.from_list([core_row(4, image_id="4", view="frontal")])
+    with pytest.raises(TableError, match=r"view \(int64 and string\)"):
+        stats(datasets.DatasetDict(train=one, test=texts))
+
+
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
