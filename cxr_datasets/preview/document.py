@@ -240,6 +240,7 @@ def _write(
         "samples": samples,
     }
     footer = f"Written by cxr-datasets {__version__}."
+    subtitle = "; ".join((subtitle, *opened.material.notes))
     page = render(dataset, subtitle, banner, footer, meta, packed.encoded()).encode()
     _save(file, page, closed)
     has_images = packed.meta["hasImages"]

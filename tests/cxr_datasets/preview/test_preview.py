@@ -78,6 +78,22 @@ def test_a_page_of_an_export_shows_the_studies_of_the_release(
     }
 
 
+def test_a_page_of_a_copy_of_an_export_without_all_files_says_so(
+    small_indiana: Path, tmp_path: Path
+) -> None:
+    export("indiana-cxr", small_indiana, tmp_path / "out", rows_per_file=16, progress=False)
+    shutil.rmtree(tmp_path / "out" / ".cxr")  # as a pushed copy has none
+    first, *others = sorted((tmp_path / "out" / "images").iterdir())
+    assert others
+    first.unlink()
+    summary = preview(tmp_path / "out", out=tmp_path / "page.html", studies=2)
+    assert 0 < summary.images < 30
+    files = len(others) + 1
+    assert (
+        f"1 of {files} files of the export are not finished" in (tmp_path / "page.html").read_text()
+    )
+
+
 def without_images(sample: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in sample.items() if name != "images"}
 
