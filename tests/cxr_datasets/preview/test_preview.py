@@ -16,6 +16,7 @@ import pytest
 from cxr_datasets.cli import main
 from cxr_datasets.errors import OptionError, ReleaseError, StoreError
 from cxr_datasets.export import export
+from cxr_datasets.packages import builder_class
 from cxr_datasets.preview import preview, stats
 from tests.browser import Browser
 from tests.fakes.s3 import S3
@@ -146,6 +147,16 @@ def test_an_invented_release_needs_no_place_and_its_page_says_that_it_is_invente
     assert told["samples"] == 2
     assert "Invented data." in page.read_text()
     assert sorted(tmp_path.iterdir()) == [page]
+
+
+def test_a_dataset_that_declares_nothing_of_its_releases_is_shown_by_its_name(
+    small_indiana: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder_class("indiana-cxr"), "PUBLISHED", None)
+    with pytest.raises(ReleaseError):
+        preview(small_indiana, out=tmp_path / "page.html")
+    named = preview(small_indiana, out=tmp_path / "page.html", studies=1, dataset="indiana_cxr")
+    assert (named.dataset, named.studies) == ("indiana-cxr", 12)
 
 
 def test_only_the_splits_that_are_asked_for_are_shown(small_release: Path, tmp_path: Path) -> None:
