@@ -45,8 +45,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--dataset",
         metavar="NAME",
-        help="With --synthetic: which dataset to invent. Default: the one with most columns. With "
-        "PLACE: the dataset that must be there.",
+        help="Name of the dataset, where the place does not tell it. With --synthetic: which one "
+        "to invent. Default: that with most columns.",
     )
     parser.add_argument("--split", nargs="+", help="Splits to show. Default: all.")
     parser.add_argument(

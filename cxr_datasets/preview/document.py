@@ -20,6 +20,7 @@ from cxr_datasets.packages import builder_class, known_datasets
 from cxr_datasets.preview.marks import MARK
 from cxr_datasets.preview.opened import Opened, open_dataset
 from cxr_datasets.preview.packed import CODES, Packed, pack
+from cxr_datasets.preview.reading import find_place
 from cxr_datasets.preview.render import MADE_BY, render
 from cxr_datasets.preview.samples import choose, shown
 from cxr_datasets.preview.states import STATES
@@ -75,7 +76,7 @@ class PreviewSummary:
     bytes: int
 
     def __str__(self) -> str:
-        lacking = f", {self.absent:,} of their images are not there" if self.absent else ""
+        lacking = f", {self.absent:,} of their images are absent or damaged" if self.absent else ""
         return (
             f"{self.out}: {self.dataset}, {self.images:,} images of {self.studies:,} studies of "
             f"{self.patients:,} patients; {self.samples:,} studies shown{lacking}; "
@@ -110,8 +111,8 @@ def preview(
         studies: How many sample studies to show, from 0 to 500.
         seed: Another one chooses other studies.
         split: One split or several; None: all.
-        dataset: Name of the dataset. Needed for nothing but `synthetic`, where it says which one
-            to invent; else the place must hold it.
+        dataset: Name of the dataset, where the place does not tell it; with `synthetic`, which one
+            to invent. None: that with most columns.
         storage_options: Options of the store, as its fsspec file system takes them.
         options: Options of the dataset, for a release, such as `{"views": ["frontal"]}`.
         progress: Whether to show progress bars for texts and images, on stderr.
@@ -132,11 +133,7 @@ def preview(
         return _invented(file, place, dataset, wanted, split, options)
     if place is None:
         raise OptionError("Name a copy or an export to show, or give synthetic=True (--synthetic).")
-    found = recognise(place, storage_options)
-    if dataset is not None and dataset.replace("_", "-") != found.dataset:
-        raise OptionError(
-            f"dataset={dataset!r}, but {found}. Leave the option out, or name another place."
-        )
+    found = find_place(place, dataset, storage_options)
     opened = open_dataset(found, split, storage_options, progress=progress, options=options)
     closed = builder_class(found.dataset).is_credentialed()
     return _write(file, opened, wanted, _banner(found.dataset), str(found), closed)
@@ -240,6 +237,7 @@ def _write(
         "samples": samples,
     }
     footer = f"Written by cxr-datasets {__version__}."
+    subtitle = "; ".join((subtitle, *opened.material.notes))
     page = render(dataset, subtitle, banner, footer, meta, packed.encoded()).encode()
     _save(file, page, closed)
     has_images = packed.meta["hasImages"]

@@ -15,7 +15,9 @@ from cxr_datasets.preview.from_export import material_of_export
 from cxr_datasets.preview.from_release import material_of_release
 from cxr_datasets.preview.from_rows import material_of_rows, named_splits
 from cxr_datasets.preview.material import Material
+from cxr_datasets.storage import open_place
 from cxr_datasets.storage.addresses import shown
+from cxr_datasets.storage.credentials import StorageOptions
 
 REPORTS = 20_000
 """Most reports of a release that are measured unless more are asked for: enough for quantiles, in a
@@ -40,17 +42,17 @@ def read_material(
     if not isinstance(place, (str, os.PathLike)):
         splits = named_splits(place)
         return material_of_rows(_only(splits, wanted), dataset)
-    found = _found(place, dataset, storage_options)
-    if isinstance(found, Place) and found.kind == "export":
+    found = find_place(place, dataset, storage_options)
+    if found.kind == "export":
         if options:
             raise OptionError(
                 f"options={sorted(options)} are of a release, but {found}. Leave them out."
             )
         return replace(material_of_export(found, wanted), told=_shown(place))
-    name = found.dataset if isinstance(found, Place) else found
-    address = found.address if isinstance(found, Place) else place
-    builder = open_builder(name, address, storage_options, cache_dir, options)
-    material = material_of_release(builder, name, _only(builder.index_rows(), wanted), reports)
+    builder = open_builder(found.dataset, found.address, storage_options, cache_dir, options)
+    material = material_of_release(
+        builder, found.dataset, _only(builder.index_rows(), wanted), reports
+    )
     return replace(material, told=_shown(place))
 
 
@@ -88,13 +90,14 @@ def open_builder(
     )
 
 
-def _found(
+def find_place(
     place: str | os.PathLike[str], dataset: str | None, options: Mapping[str, Any] | None
-) -> Place | str:
-    """What is at a place; the name of the dataset where only the caller knows it.
+) -> Place:
+    """Find out what is at a place; where it does not show, it is a release of the dataset named.
 
     Raises:
         ReleaseError: It does not show what it is, and no dataset is named.
+        OptionError: It is of another dataset.
     """
     if dataset is not None:
         builder_class(dataset)  # one that does not exist is an error whatever is there
@@ -103,7 +106,10 @@ def _found(
     except ReleaseError:
         if dataset is None:
             raise
-        return dataset
+        name = dataset.replace("_", "-")
+        address = os.fspath(place)
+        source = open_place(address, StorageOptions(options, address))
+        return Place("release", name, None, source)
     if dataset is not None and dataset.replace("_", "-") != found.dataset:
         raise OptionError(f"dataset={dataset!r}, but {found}. Leave the option out.")
     return found

@@ -128,7 +128,7 @@ function breakable(name) {
 function agreement(meta, found) {
   const cell = (states) => {
     const { same, both, kappa } = agreementOf(states);
-    const more = both ? `${number(both)}, \u03ba ${Number.isNaN(kappa) ? "\u2013" : kappa.toFixed(2)}` : "0";
+    const more = both ? `${number(both)}, \u03ba\u00a0${Number.isNaN(kappa) ? "\u2013" : kappa.toFixed(2)}` : "0";
     return el("td", {}, percent(same, both), bar([[same, "plain"]], both),
       el("div", { class: "muted" }, more));
   };

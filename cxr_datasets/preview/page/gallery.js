@@ -176,7 +176,7 @@ function texts(meta, sample) {
   const shown = ([name, text]) => el("div", {}, el("h4", {}, name), marked(meta, text));
   const [whole, ...sections] = sample.texts;
   return [shown(whole), sections.length
-    ? el("details", {}, el("summary", {}, `${number(sections.length)} sections as parsed`),
+    ? el("details", {}, el("summary", {}, `${plural(sections.length, "section", "sections")} as parsed`),
       ...sections.map(shown)) : ""];
 }
 

@@ -84,4 +84,8 @@ async function start() {
   document.documentElement.dataset.ready = "yes";
 }
 
-start();
+start().catch((error) => {
+  document.getElementById("shown").textContent =
+    "This page could not be drawn. It needs a browser of 2024 or later.";
+  throw error;
+});

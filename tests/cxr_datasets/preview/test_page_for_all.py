@@ -150,3 +150,9 @@ def test_on_a_phone_nothing_reaches_beyond_the_screen(
         "one.getBoundingClientRect().right > innerWidth + 1).map(one => one.outerHTML.slice(0, 80))"
     )
     assert beyond == []
+    out_of_panel = browser.evaluate(
+        "[...document.querySelectorAll('.panel *')].filter(one => one.checkVisibility() &&"
+        "one.getBoundingClientRect().right > one.closest('.panel').getBoundingClientRect().right)"
+        ".map(one => one.outerHTML.slice(0, 80))"
+    )
+    assert out_of_panel == []

@@ -16,6 +16,7 @@ import pytest
 from cxr_datasets.cli import main
 from cxr_datasets.errors import OptionError, ReleaseError, StoreError
 from cxr_datasets.export import export
+from cxr_datasets.packages import builder_class
 from cxr_datasets.preview import preview, stats
 from tests.browser import Browser
 from tests.fakes.s3 import S3
@@ -78,6 +79,22 @@ def test_a_page_of_an_export_shows_the_studies_of_the_release(
     }
 
 
+def test_a_page_of_a_copy_of_an_export_without_all_files_says_so(
+    small_indiana: Path, tmp_path: Path
+) -> None:
+    export("indiana-cxr", small_indiana, tmp_path / "out", rows_per_file=16, progress=False)
+    shutil.rmtree(tmp_path / "out" / ".cxr")  # as a pushed copy has none
+    first, *others = sorted((tmp_path / "out" / "images").iterdir())
+    assert others
+    first.unlink()
+    summary = preview(tmp_path / "out", out=tmp_path / "page.html", studies=2)
+    assert 0 < summary.images < 30
+    files = len(others) + 1
+    assert (
+        f"1 of {files} files of the export are not finished" in (tmp_path / "page.html").read_text()
+    )
+
+
 def without_images(sample: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in sample.items() if name != "images"}
 
@@ -116,7 +133,7 @@ def test_of_a_part_of_a_copy_those_studies_are_shown_whose_images_are_there(
     summary = preview(part, out=tmp_path / "page.html", studies=2)
     assert (summary.pictures, summary.samples) == (0, 2)
     assert summary.absent > 0
-    assert "are not there" in str(summary)
+    assert "absent or damaged" in str(summary)
 
 
 def test_an_invented_release_needs_no_place_and_its_page_says_that_it_is_invented(
@@ -130,6 +147,16 @@ def test_an_invented_release_needs_no_place_and_its_page_says_that_it_is_invente
     assert told["samples"] == 2
     assert "Invented data." in page.read_text()
     assert sorted(tmp_path.iterdir()) == [page]
+
+
+def test_a_dataset_that_declares_nothing_of_its_releases_is_shown_by_its_name(
+    small_indiana: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder_class("indiana-cxr"), "PUBLISHED", None)
+    with pytest.raises(ReleaseError):
+        preview(small_indiana, out=tmp_path / "page.html")
+    named = preview(small_indiana, out=tmp_path / "page.html", studies=1, dataset="indiana_cxr")
+    assert (named.dataset, named.studies) == ("indiana-cxr", 12)
 
 
 def test_only_the_splits_that_are_asked_for_are_shown(small_release: Path, tmp_path: Path) -> None:
