@@ -77,7 +77,8 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
 def printed(result: Any, as_json: bool) -> str:
     """Write the result of a verb as it is printed."""
     if not as_json:
-        return safe(str(result))
+        lines = getattr(result, "lines", None)  # of a result that is more than one
+        return "\n".join(map(safe, lines())) if lines else safe(str(result))
     as_fields = partial(asdict, result)
     return safe_json(getattr(result, "as_json", as_fields)())
 

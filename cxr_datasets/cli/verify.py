@@ -16,7 +16,7 @@ _DESCRIPTION = (
 
 _EXAMPLES = """\
 examples:
-  cxr verify physionet.org/files/a-dataset/2.1.0 --checksums --since state.jsonl
+  cxr verify my-copy --checksums --since state.jsonl
   cxr verify s3://bucket/copy --part --report problems.csv --json
 """
 

@@ -31,6 +31,10 @@ _AT_ONCE = 32
 _HEADER = 1 << 16
 """Bytes of a remote image in which its header ends, hardly ever not."""
 
+GONE = "is not there any more"
+UNREADABLE = "cannot be read"
+"""What is said of a file that could not be read this time."""
+
 _buffers = threading.local()
 
 
@@ -158,9 +162,9 @@ class _Reader:
         except StoreError:
             raise
         except FileNotFoundError:
-            return replace(facts, fault="is not there any more"), False
+            return replace(facts, fault=GONE), False
         except OSError as error:
-            return replace(facts, fault=f"cannot be read ({wording.said(error)})"), False
+            return replace(facts, fault=f"{UNREADABLE} ({wording.said(error)})"), False
 
     def _facts(self, file: Wanted, facts: Facts) -> Facts:
         checks, is_local = self._checks, isinstance(self.source, LocalFolder)

@@ -18,8 +18,6 @@ _UNFINISHED = r"(?i)([._]+gstmp|\.(part|partial|incomplete|unfinished|crdownload
 
 _SAMPLE = 256
 
-_UNKNOWN = -1
-
 
 @dataclass(frozen=True)
 class Images:
@@ -52,7 +50,6 @@ def find_images(
     *,
     is_part: bool,
     unlisted: int,
-    asked: pa.Array | None = None,
 ) -> Images:
     """Compare the tables with the list of files.
 
@@ -63,8 +60,6 @@ def find_images(
         findings: Takes what is wrong.
         is_part: Whether an image that is absent is no problem.
         unlisted: How many image files the release has that no table lists.
-        asked: Paths of the images that a download was to fetch: of these, one that is absent is a
-            problem even in a part. None: not known.
     """
     paths = combined(listing["path"])
     form = _form(combined(rows["path"]), paths, forms)
@@ -77,11 +72,12 @@ def find_images(
     begun = _begun(files, paths)
     unfinished = pc.or_(empty, pc.and_(at.is_null(), begun))
     absent = pc.and_(at.is_null(), pc.invert(begun))
-    _add_absent(rows, absent, findings, is_part, asked)
-    _add(findings, "unfinished", rows, unfinished, "a file that was fetched to its end", False)
+    if not is_part:
+        _add(findings, "absent", rows, absent, "a file")
+    _add(findings, "unfinished", rows, unfinished, "a file that was fetched to its end")
     extra = _extra(files, paths, rows)
     findings.add("extra", path=extra, expected="an image of the tables",
-                 told_only=len(extra) <= unlisted)  # fmt: skip
+                 note=len(extra) <= unlisted)  # fmt: skip
     missing = pc.sum(pc.or_(absent, unfinished)).as_py() or 0
     return Images(
         rows=rows,
@@ -93,26 +89,13 @@ def find_images(
     )
 
 
-def _add_absent(
-    rows: pa.Table, absent: pa.Array, findings: Findings, is_part: bool, asked: pa.Array | None
-) -> None:
-    if is_part and asked is not None:
-        wanted = pc.is_in(combined(rows["path"]), value_set=asked)
-        _add(findings, "absent", rows, pc.and_(absent, wanted), "a file that was asked for", False)
-        absent = pc.and_(absent, pc.invert(wanted))
-    if not is_part:
-        _add(findings, "absent", rows, absent, "a file", False)
-
-
-def _add(
-    findings: Findings, word: str, rows: pa.Table, mask: pa.Array, expected: str, told_only: bool
-) -> None:
+def _add(findings: Findings, word: str, rows: pa.Table, mask: pa.Array, expected: str) -> None:
     some = rows.filter(mask)
     sizes = pc.cast(combined(some["size"]), pa.string())
     found = pc.fill_null(pc.binary_join_element_wise(sizes, " bytes", ""), "none")
     findings.add(
         word, image_id=some["image_id"], study_id=some["study_id"], path=some["file"],
-        expected=expected, found=found, told_only=told_only,
+        expected=expected, found=found,
     )  # fmt: skip
 
 

@@ -54,14 +54,15 @@ def verify_release(
     builder = builder_class(place.dataset)
     published: Published = builder.PUBLISHED
     tables = check_tables(place, published, findings)
-    with closing(bar_of("list", 0, "files", progress)) as bar:
+    with closing(bar_of("list", None, "files", progress)) as bar:
         listing = tree(place.source, bar.update)
     rows = rows_of_images(published, tables.read)
     images = None
     if rows is not None:
         forms = builder.IMAGE_FORMS or ImageForms.of_suffix(builder.IMAGE_SUFFIX)
-        unlisted = published.unlisted if tables.as_published else 0
-        images = find_images(rows, listing, forms, findings, is_part=part, unlisted=unlisted)
+        images = find_images(
+            rows, listing, forms, findings, is_part=part, unlisted=published.unlisted
+        )
     texts = _texts(place, published, tables, listing, reports, findings)
     done: list[Compared] = []
     if checks:
@@ -133,7 +134,7 @@ def _texts(
         return None
     without = texts.study_ids.filter(pc.invert(texts.there))
     findings.add("no_text", study_id=without, path=texts.address, expected="a report",
-                 found="none", told_only=not _should_have_texts(tables, texts))  # fmt: skip
+                 found="none", note=not _should_have_texts(tables, texts))  # fmt: skip
     studies = len(texts.study_ids)
     return TextCounts(texts.address, studies, studies - len(without))
 
@@ -179,6 +180,6 @@ def _add_absent_files(
     known = set(published.table_files)
     is_image = pc.match_substring(absent, "/")
     findings.add("listed_and_absent", path=absent.filter(pc.invert(is_image)), expected="a file",
-                 found="none", told_only=not known & set(absent.to_pylist()))  # fmt: skip
+                 found="none", note=not known & set(absent.to_pylist()))  # fmt: skip
     findings.add("not_in_tables", path=absent.filter(is_image),
                  expected="an image of the tables")  # fmt: skip

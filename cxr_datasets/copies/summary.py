@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -119,6 +120,7 @@ class Verified:
             "dataset": self.place.dataset,
             "version": self.place.version,
             "part": self.part,
+            "configs": list(self.place.configs),
             "tables": [asdict(one) for one in self.tables],
             "as_published": self.as_published,
             "splits": [asdict(one) for one in self.splits],
@@ -127,34 +129,39 @@ class Verified:
             "checks": [asdict(one) for one in self.checks],
             "files": _fields(self.files),
             "problems": dict(self.findings.problems),
-            "told": dict(self.findings.told),
+            "notes": dict(self.findings.notes),
             "report": self.report,
         }
 
     def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """Write it for people, line by line."""
         parts = [
             [str(self.place)], _told_tables(self.tables, self.as_published),
             _told_splits(self.splits), _told_images(self), _told_files(self.files),
             _told_findings(self.findings), [self._verdict()],
         ]  # fmt: skip
-        return "\n\n".join("\n".join(lines) for lines in parts if lines)
+        return [line for lines in parts if lines for line in (*lines, "")][:-1]
 
     def _verdict(self) -> str:
         if not self.problems:
             if self.images is not None and (self.images.absent and self.part):
                 return "No problem was found; it is a part of the release."
             return "No problem was found."
-        more = f" Each is listed in {self.report}." if self.report else (
+        more = f" The report lists each: {self.report}." if self.report else (
             " Give --report FILE.csv to have each listed."
         )  # fmt: skip
-        return f"{self.problems:,} problems were found.{more}"
+        found = "problem was" if self.problems == 1 else "problems were"
+        return f"{self.problems:,} {found} found.{more}"
 
 
 def _fields(value: Any) -> dict[str, Any] | None:
     return None if value is None else asdict(value)
 
 
-def lines_of(rows: list[tuple[str, ...]]) -> list[str]:
+def lines_of(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Write rows under each other, the first column to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
@@ -185,7 +192,7 @@ def _told_tables(tables: tuple[TableCount, ...], as_published: bool) -> list[str
 def _told_splits(splits: tuple[SplitCounts, ...]) -> list[str]:
     if not splits:
         return []
-    rows = [("split", "images", "studies", "patients")]
+    rows: list[tuple[str, ...]] = [("split", "images", "studies", "patients")]
     for one in splits:
         found = one.found
         rows.append((one.split, *map(_number, (found.images, found.studies, found.patients))))
@@ -220,7 +227,7 @@ def _told_files(files: FileCounts | None) -> list[str]:
 
 def _told_findings(findings: Findings) -> list[str]:
     rows: list[tuple[str, ...]] = []
-    for kind, counts in (("problem", findings.problems), ("told", findings.told)):
+    for kind, counts in (("problem", findings.problems), ("note", findings.notes)):
         rows += [(f"{kind} {word}", f"{count:,}", _first(findings, word))
                  for word, count in counts.items()]  # fmt: skip
     if not rows:

@@ -89,8 +89,7 @@ def _on_disk(root: str, told: Told) -> pa.Table:
     found = [_columns(files)]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="cxr-tree") as pool:
         below = []
-        for path, (inner, own) in zip(tops, pool.map(lambda top: _scan(root, top), tops)):
-            del path
+        for inner, own in pool.map(lambda top: _scan(root, top), tops):
             below += inner
             found.append(_columns(own))
         for columns in pool.map(lambda folder: _deep(root, folder), below):
@@ -159,7 +158,9 @@ def _walked(source: Remote, told: Told) -> Iterator[tuple[str, Info]]:
     level = [""]
     while level:
         below = []
-        for folder, listing in zip(level, in_order(source.begin_list, level, _LISTS_AHEAD)):
+        for folder, listing in zip(
+            level, in_order(source.begin_list, level, _LISTS_AHEAD), strict=True
+        ):
             files = 0
             for name, info in source.listed(folder, listing.result()).items():
                 if info["type"] == "directory":
