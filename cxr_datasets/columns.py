@@ -24,6 +24,9 @@ LABELS = (
 )
 """The 14 observations of CheXpert (Irvin et al., AAAI 2019, table 1), in alphabetical order."""
 
+LABEL_VALUES = {1: "positive", 0: "negative", -1: "uncertain", None: "not mentioned"}
+"""What the values of a label mean; None is null."""
+
 VIEWS = ("frontal", "lateral", "oblique", "unknown")
 """Normalised views; the position in this tuple is the value stored in `view`."""
 

@@ -31,11 +31,11 @@ import PIL.Image
 
 from cxr_datasets import errors, limits
 from cxr_datasets.builder.config import CxrConfig, option_help
-from cxr_datasets.builder.features import config_features
+from cxr_datasets.builder.features import about_columns, config_features
 from cxr_datasets.cli import main as cxr
 from cxr_datasets.columns import CONFIGS, LABELS, plural
 from cxr_datasets.hooks import HOOKS
-from cxr_datasets.packages import builder_class, known_datasets
+from cxr_datasets.packages import builder_class, known_datasets, package_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "images" / "contact_sheet.png"
@@ -70,8 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def pages() -> list[Path]:
-    """Pages that may hold tables."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """Pages that may hold tables, and the cards of the datasets."""
+    cards = (ROOT / package_of(dataset) / "README.md" for dataset in known_datasets())
+    docs = sorted((ROOT / "docs").rglob("*.md"))
+    return [ROOT / "README.md", *docs, *(card for card in cards if card.exists())]
 
 
 def written(page: Path) -> str:
@@ -104,9 +106,21 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n" + "".join([shown[0], f"|{'---|' * len(header)}\n", *shown[1:]]) + "\n"
 
 
+def card_columns(dataset: str) -> str:
+    """Every column of a dataset, with its type and what it holds, for its card."""
+    kind = builder_class(dataset)
+    of_images, of_reports = (config_features(c, kind.COLUMNS) for c in ("images", "reports"))
+    rows = (
+        [f"`{name}`", _kind(of_images[name]), "study" if name in of_reports else "image", about]
+        for name, about in about_columns(kind.COLUMNS, kind.SOURCES).items()
+    )
+    return markdown_table(["column", "type", "of", "what it holds"], rows)
+
+
 def columns(dataset: str) -> str:
-    """Every column of a dataset, with its type in each config."""
-    own = builder_class(dataset).COLUMNS
+    """Every column of a dataset, with its type in each config, and what it holds."""
+    kind = builder_class(dataset)
+    own, about = kind.COLUMNS, about_columns(kind.COLUMNS, kind.SOURCES)
     images, studies, reports = (config_features(config, own) for config in CONFIGS)
 
     def cells(name: str) -> list[str]:
@@ -115,9 +129,9 @@ def columns(dataset: str) -> str:
         if in_studies != name:
             of_studies = f"`{in_studies}`: {of_studies}"
         of_reports = _kind(reports[name]) if name in reports else "-"
-        return [f"`{name}`", _kind(images[name]), of_studies, of_reports]
+        return [f"`{name}`", _kind(images[name]), of_studies, of_reports, about[name]]
 
-    header = ["column", *(f"in `{config}`" for config in CONFIGS)]
+    header = ["column", *(f"in `{config}`" for config in CONFIGS), "what it holds"]
     return markdown_table(header, map(cells, images))
 
 
@@ -297,6 +311,7 @@ def _most(limit: float) -> str:
 
 
 TABLES: dict[str, Callable[..., str]] = {
+    "card-columns": card_columns,
     "columns": columns,
     "commands": commands,
     "errors": error_table,

@@ -61,11 +61,27 @@ class IndianaCxr(CxrBuilder):
     IMAGE_SUFFIX = PNG_SUFFIX
     IMAGE_FORMS = IMAGE_FORMS
     PUBLISHED = PUBLISHED
+    SOURCES = {
+        "image": "the PNG: 8-bit greyscale, short side 2048 or less",
+        "image_id": "`filename` without `.dcm.png`",
+        "study_id": "`uid`",
+        "subject_id": "`uid`, as the release does not name patients",
+        "view": "from `projection`",
+        "report": "the four sections that follow, each under its header",
+        "indication": "`indication`; null in 86",
+        "comparison": "`comparison`; null in 599",
+        "findings": "`findings`; null in 514",
+        "impression": "`impression`; null in 31",
+        "labels": "by rules from the codes in `MeSH`",
+        "path": "with `images=`, in Kaggle's archive",
+    }
     COLUMNS = (
         # From indiana_reports.csv.
-        Column("mesh", [datasets.Value("string")], "study"),  # MeSH
-        Column("problems", [datasets.Value("string")], "study"),  # Problems
-        Column("procedure", datasets.Value("string"), "study"),  # image, which describes the exam
+        Column("mesh", [datasets.Value("string")], "study", "`MeSH`, its terms as they are"),
+        Column(
+            "problems", [datasets.Value("string")], "study", "`Problems`, its entries as they are"
+        ),
+        Column("procedure", datasets.Value("string"), "study", "`image`, which describes the exam"),
     )
 
     INFO = {

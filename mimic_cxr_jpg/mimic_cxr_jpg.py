@@ -19,6 +19,12 @@ from mimic_cxr_jpg.release import MimicRelease, open_release
 from mimic_cxr_jpg.reports import REPORT_SECTIONS
 from mimic_cxr_jpg.views import VIEW_POSITIONS
 
+_TEXT = datasets.Value("string")
+
+_SECTIONS_TOLD = {
+    "last_paragraph": "last paragraph of a report that has neither findings nor impression"
+}
+
 
 @dataclass
 class MimicCxrJpgConfig(CxrConfig):
@@ -59,26 +65,49 @@ class MimicCxrJpg(CxrBuilder):
     PUBLISHED = PUBLISHED
     RAW_VIEWS = tuple(VIEW_POSITIONS)
     RAW_VIEW_COLUMN = "view_position"
+    SOURCES = {
+        "image": "the JPEG: 8-bit greyscale",
+        "image_id": "`dicom_id`",
+        "study_id": "`study_id`",
+        "subject_id": "`subject_id`",
+        "view": "from `ViewPosition`",
+        "report": "untouched",
+        "labels": "CheXpert's, from `mimic-cxr-2.0.0-chexpert.csv.gz`",
+        "path": "`files/pXX/p<subject_id>/s<study_id>/<dicom_id>.jpg`; in a copy of another form, "
+        "the place there",
+    }
     COLUMNS = (
-        Column("view_position", datasets.Value("string"), "image"),  # metadata: ViewPosition
-        Column("labels_negbio", label_feature(), "study"),  # the NegBio table
-        Column("labels_radiologist", label_feature(), "study"),  # a table of 687 test studies
+        Column("view_position", _TEXT, "image", "`ViewPosition` as it is"),
+        Column(
+            "labels_negbio", label_feature(), "study",
+            "as `labels`, by NegBio: `mimic-cxr-2.0.0-negbio.csv.gz`",
+        ),
+        Column(
+            "labels_radiologist", label_feature(), "study",
+            "as `labels`, by a radiologist: `mimic-cxr-2.1.0-test-set-labeled.csv`, 687 studies",
+        ),
         # From the metadata table: what was done, how the patient stood or lay, size and time.
-        Column("procedure", datasets.Value("string"), "image"),
-        Column("view_code", datasets.Value("string"), "image"),
-        Column("orientation", datasets.Value("string"), "image"),
-        Column("height", datasets.Value("int32"), "image"),
-        Column("width", datasets.Value("int32"), "image"),
-        # Text, as 2180-05-06 and 08:05:56.875: `datasets` has no tensor of a date or a time.
-        Column("study_date", datasets.Value("string"), "study"),
-        Column("study_time", datasets.Value("string"), "study"),
+        Column("procedure", _TEXT, "image", "`PerformedProcedureStepDescription`"),
+        Column("view_code", _TEXT, "image", "`ViewCodeSequence_CodeMeaning`"),
+        Column("orientation", _TEXT, "image", "`PatientOrientationCodeSequence_CodeMeaning`"),
+        Column(
+            "height", datasets.Value("int32"), "image",
+            "`Rows`: pixels of the release's file, not of what `image_size` or `images` gives",
+        ),
+        Column("width", datasets.Value("int32"), "image", "`Columns`: likewise"),
+        # Text: `datasets` has no tensor of a date or a time.
+        Column(
+            "study_date", _TEXT, "study",
+            "`StudyDate` as `2180-05-06`; shifted into the years 2100 to 2200",
+        ),
+        Column("study_time", _TEXT, "study", "`StudyTime` as `08:05:56.875`"),
         # Parsed from the report, beyond the core sections.
         *(
-            Column(section, datasets.Value("string"), "study")
+            Column(section, _TEXT, "study", _SECTIONS_TOLD.get(section, "section of the report"))
             for section in REPORT_SECTIONS
             if section not in SECTIONS
         ),
-    )
+    )  # fmt: skip
 
     INFO = {
         "description": "Chest radiographs with labels from free-text reports, de-identified.",

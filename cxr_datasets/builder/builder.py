@@ -10,7 +10,7 @@ its own, so neither uses them: files are reached through `Source`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -34,6 +34,7 @@ from cxr_datasets.builder.rows import split_rows, wanted_images
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
+from cxr_datasets.images.column import image_array
 from cxr_datasets.storage.by_address import remember
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
@@ -49,6 +50,7 @@ class CxrBuilder(DatasetsBuilder):
 
     Attributes:
         COLUMNS: The dataset's own columns beyond the core ones, in order.
+        SOURCES: Core column, or `path` -> what it is made from, for cards and pages.
         RAW_VIEWS: Its own names of views, accepted by the option `views`.
         RAW_VIEW_COLUMN: The column that holds them.
         INFO: Description, homepage, licence and citation, for `datasets.DatasetInfo`.
@@ -69,6 +71,7 @@ class CxrBuilder(DatasetsBuilder):
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
+    SOURCES: ClassVar[Mapping[str, str]] = {}
     RAW_VIEWS: ClassVar[tuple[str, ...]] = ()
     RAW_VIEW_COLUMN: ClassVar[str | None] = None
     MEAN_IMAGE_BYTES: ClassVar[int] = 1_500_000
@@ -192,6 +195,33 @@ class CxrBuilder(DatasetsBuilder):
         self.release.keep()
         return path, index_file.read_splits(path)
 
+    def index_rows(self) -> dict[str, pa.Table]:
+        """Read the tables, for those who need neither texts nor images.
+
+        Returns:
+            Split -> its rows as the index has them. No image file is looked for, and no index file
+            is written; one that is in the cache is read.
+
+        Raises:
+            CxrError: The release's tables are broken.
+        """
+        path = self._index_path(self.config)
+        if index_file.has_index(path):
+            self.release.prepare(self._index_folder)
+            return index_file.read_tables(path)
+        if self._splits is None:
+            self._splits = self._split_rows(self._wanted_images(self.config), self.config)
+        return self._splits
+
+    def stored_images(self, rows: pa.Table) -> pa.StructArray:
+        """Give the images of rows of the index, stored as addresses; none is looked for or read.
+
+        Args:
+            rows: Rows of config `images`, of which the column `path` counts.
+        """
+        files = self.place.form.files(combined(rows["path"]))
+        return image_array(self.place.source.addresses(files))
+
     def read_rows(
         self, index: str, blocks: list[int], tally: Tally | None = None
     ) -> Iterator[pa.Table]:
@@ -208,7 +238,12 @@ class CxrBuilder(DatasetsBuilder):
         Raises:
             CxrError: A report or an image cannot be read.
         """
-        tables = index_file.read_blocks(index, blocks, _ROWS_PER_TABLE)
+        return self.complete(index_file.read_blocks(index, blocks, _ROWS_PER_TABLE), tally)
+
+    def complete(
+        self, tables: Iterable[pa.Table], tally: Tally | None = None
+    ) -> Iterator[pa.Table]:
+        """Add the texts and images to rows of an index file, as `read_rows` does."""
         return (rows for _, rows in self._complete_rows(tables, pixels=True, tally=tally))
 
     def read_blocks(

@@ -21,6 +21,7 @@ _VERBS = {
     "synthesize": "write a small invented release",
     "export": "write a dataset to Parquet",
     "verify": "say what a place holds, and whether it is whole",
+    "stats": "count what a copy or an export holds",
     "push": "send an export to a private Hub repository",
 }
 """Verb -> its line in the help. Its module in this room adds its arguments."""

@@ -1,8 +1,8 @@
 """What the verbs share: their common options, how a result is printed, and the exit code.
 
-A verb's `_run` gives a result. It is printed as a text, by its `__str__`, or with `--json` as one
-JSON object, by its `as_json` or, for a dataclass, by its fields. Its `exit_code`, or else its
-number of `problems`, decides how the command ends.
+A verb's `_run` gives a result. It is printed as a text, by its `__str__` or, if that has several
+lines, by its `lines`; or with `--json` as one JSON object, by its `as_json` or, for a dataclass, by
+its fields. Its `exit_code`, or else its number of `problems`, decides how the command ends.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def add_common(
     parser: argparse.ArgumentParser,
     *,
     json: bool = True,
+    log: bool = False,
     progress: bool = False,
     options: Iterable[str] = (),
 ) -> None:
@@ -39,6 +40,7 @@ def add_common(
     Args:
         parser: Parser of the verb, or of a dataset below it.
         json: Whether to add `--json`.
+        log: Whether to add `--log FILE`, which the verb's function takes as `log`.
         progress: Whether to add `--progress` and `--no-progress`.
         options: Names of storage options to add, each of which is read from a file.
     """
@@ -51,6 +53,14 @@ def add_common(
             action=argparse.BooleanOptionalAction,
             default=True,
             help="Show a progress bar.",
+        )
+    if log:
+        parser.add_argument(
+            "--log",
+            metavar="FILE",
+            help="File on a disk of this machine to which one line of JSON is added when the "
+            "command ends, for audits: who, when, which options and places, counts, sha256 of the "
+            "manifests, and the outcome. It holds no texts, ids or secrets.",
         )
     if json:
         parser.add_argument(

@@ -47,13 +47,20 @@ def _add_options(dataset: str, command: Parser) -> None:
         "--config", choices=CONFIGS, default=CONFIGS[0], help=f"Default: {CONFIGS[0]}."
     )
     command.add_argument("--split", nargs="+", help="Splits to write. Default: all.")
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="Write nothing: say how many rows, files, bytes and hours are to come, by a sample "
+        "that is read and re-encoded now, and whether the disk has room. Exit code 1 if it has "
+        "not.",
+    )
     workers = command.add_mutually_exclusive_group()
     hints = typing.get_type_hints(ExportOptions)
     for option in fields(ExportOptions):
         if option.name not in _ONLY_IN_PYTHON:
             group = workers if option.name in _WORKERS else command
             add_option(group, option, hints[option.name])
-    add_common(command)
+    add_common(command, log=True)
     own = command.add_argument_group(f"options of {dataset}")
     hints = typing.get_type_hints(config)
     for option in fields(config):

@@ -45,7 +45,7 @@ def add_arguments(parser: Parser) -> None:
         action="store_false",
         help="Do not load the copy back to count its rows.",
     )
-    add_common(parser)
+    add_common(parser, log=True)
     parser.set_defaults(run=_run, command=parser)
 
 

@@ -17,7 +17,8 @@ from huggingface_hub import DatasetCard
 
 from cxr_datasets import wording
 from cxr_datasets.builder.builder import CxrBuilder
-from cxr_datasets.columns import CONFIGS
+from cxr_datasets.builder.features import about_columns
+from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import PackageError
 from cxr_datasets.export.identity import PRESENT, package_name
 from cxr_datasets.export.manifest import Manifest
@@ -62,6 +63,7 @@ def description(builder: CxrBuilder, versions: Mapping[str, str]) -> dict[str, A
         "homepage": builder.info.homepage,
         "citation": builder.info.citation,
         "features": info._to_yaml_dict()["features"],
+        "columns": about_columns(builder.COLUMNS, builder.SOURCES),
         "release": release.group() if release else None,
         "versions": dict(versions),
     }
@@ -209,7 +211,7 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
                 f"| `{manifest.config}` | `{split}` | {sum(line.rows for line in lines):,} | "
                 f"{len(lines):,} | {sum(line.bytes for line in lines):,} |"
             )
-    text += ["", "## Where it comes from", ""]
+    text += [*_columns(manifests), "", "## Where it comes from", ""]
     if said["release"]:
         text += [f"Release {said['release']}, by the name of its folder.", ""]
     text += ["| file of the release | state |", "|---|---|"]
@@ -235,6 +237,29 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
                 f"`{skipped_name(manifest.config)}`.",
             ]
     return [*text, ""]
+
+
+def _columns(manifests: Sequence[Manifest]) -> list[str]:
+    """Say what every column holds, under each name that it has."""
+    named: dict[str, list[str]] = {}  # column of config `images` -> where it is
+    told: dict[str, str] = {}
+    for manifest in manifests:
+        said = manifest.header["description"]
+        told |= said.get("columns", {})  # older exports did not note them
+        here = {feature["name"] for feature in said["features"]}
+        for column in said.get("columns", {}):
+            for name in here & {column, plural(column)}:
+                named.setdefault(column, []).append(f"`{name}` in `{manifest.config}`")
+    rows = [f"| {', '.join(named[column])} | {text} |" for column, text in told.items()
+            if column in named]  # fmt: skip
+    if not rows:
+        return []
+    return [
+        "", "## Columns", "",
+        "A missing value is null. In `studies`, a column of an image is a list, best view first, "
+        "and its name is plural.",
+        "", "| column | what it holds |", "|---|---|", *rows,
+    ]  # fmt: skip
 
 
 def _options(manifest: Manifest) -> str:

@@ -8,59 +8,26 @@ anew from the files themselves, which say what export they belong to.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export import notes
 from cxr_datasets.export.files import Files
 from cxr_datasets.export.folder import PRIVATE, Folder
 from cxr_datasets.export.identity import PRESENT, differences, identity_key
+from cxr_datasets.export.line import Line, adopted, notes_in
 from cxr_datasets.export.plan import PlannedFile
 from cxr_datasets.wording import get_logger
-
-NOTE = b"cxr_export"
-"""Name of the metadata in a Parquet file that says which export the file belongs to."""
 
 _logger = get_logger(__name__)
 
 _SUFFIX = ".jsonl"
 
-_READ_AT_ONCE = 1 << 24
-
 _NOT_STRANGE = (PRIVATE, "lost+found", ".DS_Store")
 """What an empty folder may hold: our own, and what a new disk and the window of a Mac bring."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A finished file.
-
-    Attributes:
-        name: Its place in the folder.
-        rows: Rows in it.
-        bytes: Its size on disk.
-        memory: Bytes that its rows take in memory; `datasets` calls them `num_bytes`.
-        sha256: Hash of its bytes, in hexadecimal digits.
-        skipped: Ids of the images left out of it, with `missing="skip"` or `damaged="skip"`.
-        absent: Images of it that were looked for and are not there.
-        damaged: Images of it that are damaged.
-    """
-
-    name: str
-    rows: int
-    bytes: int
-    memory: int
-    sha256: str
-    skipped: list[str] = field(default_factory=list)
-    absent: int = 0
-    damaged: int = 0
 
 
 @dataclass
@@ -110,6 +77,11 @@ class Manifest:
 def manifest_name(config: str) -> str:
     """Return the place of a config's manifest in the folder."""
     return f"{PRIVATE}/{config}{_SUFFIX}"
+
+
+def manifest_hash(folder: Files, config: str) -> str:
+    """Give the sha256 of a config's manifest as it is in the folder, in hexadecimal digits."""
+    return hashlib.sha256(folder.read(manifest_name(config)) or b"").hexdigest()
 
 
 def read_manifest(folder: Files, config: str) -> Manifest | None:
@@ -183,9 +155,23 @@ def open_manifest(
     Raises:
         ExportError: The folder holds something else, or an export of other bytes.
     """
+    found = finished_files(folder, header, planned, adopt)
+    folder.remove_unfinished()
+    manifest = Manifest(header["identity"]["config"], header, found)
+    manifest.save(folder)
+    return manifest
+
+
+def finished_files(
+    folder: Folder, header: dict[str, Any], planned: Iterable[PlannedFile], adopt: bool = True
+) -> dict[str, Line]:
+    """Find out which files of an export are finished, as `open_manifest` does; write nothing.
+
+    Raises:
+        ExportError: The folder holds something else, or an export of other bytes.
+    """
     identity = header["identity"]
     _check_others(folder, identity)
-    folder.remove_unfinished()
     manifest = _read_own(folder, header)
     if manifest is None:
         manifest = Manifest(identity["config"], header, {})
@@ -197,13 +183,11 @@ def open_manifest(
         size = sizes.get(file.name.rpartition("/")[2])
         line = manifest.lines.get(file.name)
         if line is None and size is not None and adopt:
-            line = _adopted(folder, file.name, size, identity_key(identity))
+            line = adopted(folder, file.name, size, identity_key(identity))
         if line is not None and line.bytes == size:
             found[file.name] = line
     _tell_lost(folder, manifest.lines, found)
-    manifest = Manifest(identity["config"], header, found)
-    manifest.save(folder)
-    return manifest
+    return found
 
 
 def _tell_lost(folder: Folder, noted: Mapping[str, Line], found: Mapping[str, Line]) -> None:
@@ -227,7 +211,7 @@ def _read_own(folder: Folder, header: Mapping[str, Any]) -> Manifest | None:
     except DamagedManifest as error:
         key = identity_key(identity)
         for name in sorted(folder.sizes(identity["config"])):
-            noted = _notes_in(folder, f"{identity['config']}/{name}")
+            noted = notes_in(folder, f"{identity['config']}/{name}")
             if noted and noted.get("key") != key:
                 raise ExportError(
                     f"{error} But {name} is of an export with other options or of another "
@@ -266,34 +250,3 @@ def _other_export(folder: Folder, changed: list[str]) -> ExportError:
         f"{folder} holds an export of something else. {'; '.join(changed)}. Use the same "
         "release and options, or another folder, or remove this one to write it anew."
     )
-
-
-def _adopted(folder: Folder, name: str, size: int, key: str) -> Line | None:
-    """Return the line of a file that was finished, but not noted when its export was stopped."""
-    try:
-        with folder.open(name) as file:
-            metadata = pq.read_metadata(pa.PythonFile(file, mode="r"))
-            noted = _noted(metadata)
-            if noted.get("key") != key:
-                return None
-            file.seek(0)
-            sha256 = hashlib.sha256()
-            while piece := file.read(_READ_AT_ONCE):
-                sha256.update(piece)
-    except (pa.ArrowException, OSError, ValueError):
-        return None
-    del noted["key"]
-    return Line(name=name, rows=metadata.num_rows, bytes=size, sha256=sha256.hexdigest(), **noted)
-
-
-def _notes_in(folder: Folder, name: str) -> dict[str, Any]:
-    """What a Parquet file says of its export; empty if it is not there, or not whole."""
-    try:
-        with folder.open(name) as file:
-            return _noted(pq.read_metadata(pa.PythonFile(file, mode="r")))
-    except (pa.ArrowException, OSError, ValueError):
-        return {}
-
-
-def _noted(metadata: Any) -> dict[str, Any]:
-    return json.loads((metadata.metadata or {}).get(NOTE, b"{}"))

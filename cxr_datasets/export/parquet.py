@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cxr_datasets.export.folder import Folder
-from cxr_datasets.export.manifest import NOTE, Line
+from cxr_datasets.export.line import NOTE, Line
 from cxr_datasets.export.sinks import Sink
 from cxr_datasets.hooks.agreements import noted
 from cxr_datasets.storage.ahead import one_ahead
@@ -87,12 +87,21 @@ def _explained_writer(
     folder: Folder, name: str, sink: Sink, schema: pa.Schema
 ) -> Iterator[pq.ParquetWriter]:
     with folder.explaining(name, "written"):
-        writer = _writer(sink, schema)
+        writer = _writer(sink.stream, schema)
     try:
         yield writer
     finally:
         with suppress(Exception):  # without an error it is closed already
             writer.close()
+
+
+def bytes_as_file(info: datasets.DatasetInfo, tables: Iterable[pa.Table]) -> int:
+    """Write rows as `write_file` does, but to nowhere, and give the bytes that they take."""
+    schema, nowhere = portable_schema(info), pa.MockOutputStream()
+    with _writer(nowhere, schema) as writer:
+        for group in row_groups(one_ahead(tables)):
+            writer.write_table(group.cast(schema), row_group_size=len(group))
+    return nowhere.size()
 
 
 def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -145,12 +154,12 @@ def _with_plain_lists(feature: Any) -> Any:
     return {name: _with_plain_lists(inner) for name, inner in feature.items()}
 
 
-def _writer(sink: Sink, schema: pa.Schema) -> pq.ParquetWriter:
+def _writer(stream: Any, schema: pa.Schema) -> pq.ParquetWriter:
     leaves = _leaves(schema)
     plain = [leaf for leaf in leaves if not _is_image_bytes(leaf)]
     more = {"write_batch_size": _VALUES_A_BATCH} if len(plain) < len(leaves) else {}
     return pq.ParquetWriter(
-        sink.stream,
+        stream,
         schema,
         compression={leaf: CODEC if leaf in plain else "none" for leaf in leaves},
         use_dictionary=plain,

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export.files import Files
 from cxr_datasets.export.folder import PRIVATE, Folder
-from cxr_datasets.export.manifest import Line, Manifest, read_manifests
+from cxr_datasets.export.line import Line
+from cxr_datasets.export.manifest import Manifest, read_manifests
 from cxr_datasets.export.progress import bar_of_bytes
 from cxr_datasets.storage import open_place
 from cxr_datasets.storage.credentials import StorageOptions

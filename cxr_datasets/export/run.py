@@ -3,64 +3,66 @@
 from __future__ import annotations
 
 import os
-import platform
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal, overload
 
+from cxr_datasets.audit import Entry, logged
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.tally import Tally
-from cxr_datasets.columns import CONFIGS
-from cxr_datasets.errors import CxrError, OptionError
+from cxr_datasets.errors import CxrError
 from cxr_datasets.export import agreement, card, croissant, workers
+from cxr_datasets.export.estimate import ExportEstimate, estimate, free_bytes
 from cxr_datasets.export.folder import Folder
-from cxr_datasets.export.identity import identity, identity_key, package_name, versions
+from cxr_datasets.export.identity import identity_key
+from cxr_datasets.export.line import Line
 from cxr_datasets.export.lock import locked
-from cxr_datasets.export.manifest import Line, Manifest, open_manifest, read_manifests
-from cxr_datasets.export.options import ExportOptions, sort_options
-from cxr_datasets.export.plan import PlannedFile, plan_files, usual_bytes
+from cxr_datasets.export.manifest import (
+    Manifest,
+    manifest_hash,
+    open_manifest,
+    read_manifests,
+)
+from cxr_datasets.export.options import ExportOptions
+from cxr_datasets.export.plan import PlannedFile, usual_bytes
+from cxr_datasets.export.prepare import Prepared, prepare
 from cxr_datasets.export.problems import Unwritten, refuse_unwritten, save_problems
 from cxr_datasets.export.progress import Bar
 from cxr_datasets.export.proof import drop_wrong, tell_foreign
-from cxr_datasets.export.tasks import Outcome, Reader, Task
-from cxr_datasets.packages import builder_class
-from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.export.summary import ExportSummary, summary_of
+from cxr_datasets.export.tasks import Outcome, Task
 from cxr_datasets.wording import get_logger
 
 _logger = get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class ExportSummary:
-    """What an export holds, with what earlier runs of it wrote.
+@overload
+def export(
+    dataset: str,
+    data_dir: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    config: str = ...,
+    split: str | Sequence[str] | None = ...,
+    log: str | os.PathLike[str] | None = ...,
+    dry_run: Literal[True],
+    **options: Any,
+) -> ExportEstimate: ...
 
-    Attributes:
-        out: Its folder or address.
-        config: The config.
-        rows: Rows of the splits that were asked for.
-        bytes: Bytes of their files.
-        files: Number of their files.
-        written: Number of files that this run wrote.
-        skipped: Number of images left out, with `missing="skip"` or `damaged="skip"`.
-    """
 
-    out: str
-    config: str
-    rows: int
-    bytes: int
-    files: int
-    written: int
-    skipped: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.out}: {self.config}, {self.rows:,} rows, {self.bytes:,} bytes in "
-            f"{self.files:,} files ({self.written:,} written now), {self.skipped:,} images skipped"
-        )
+@overload
+def export(
+    dataset: str,
+    data_dir: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    config: str = ...,
+    split: str | Sequence[str] | None = ...,
+    log: str | os.PathLike[str] | None = ...,
+    dry_run: Literal[False] = ...,
+    **options: Any,
+) -> ExportSummary: ...
 
 
 def export(
@@ -70,8 +72,10 @@ def export(
     *,
     config: str = "images",
     split: str | Sequence[str] | None = None,
+    log: str | os.PathLike[str] | None = None,
+    dry_run: bool = False,
     **options: Any,
-) -> ExportSummary:
+) -> ExportSummary | ExportEstimate:
     """Write a dataset to Parquet files that hold its images, with a card and a description.
 
     `load_dataset(out)` of any `datasets` loads the files, and so does whatever reads Parquet. If an
@@ -87,12 +91,16 @@ def export(
         config: `images`, `studies` or `reports`. Several can be exported into one folder, one
             after another.
         split: One split or several; None: all. The others can follow later.
+        log: A file to which a line of JSON is added that says who exported what, when, to where,
+            with which options and with what outcome, for audits: see `cxr_datasets.audit`.
+        dry_run: Whether to say what would be written, and how long it would take, by a sample
+            that is read and re-encoded now. Nothing is written but the index, into the cache.
         **options: Options of the export, which are the fields of `ExportOptions`, such as
             `num_proc` and `rows_per_file`; and options of the dataset, such as `image_size`,
             `views` and `missing`.
 
     Returns:
-        What the export holds now.
+        What the export holds now; for a dry run, what it would still write.
 
     Raises:
         OptionError: An option or a value does not exist.
@@ -108,81 +116,65 @@ def export(
             kept.
     """
     workers.refuse_in_a_starting_process()
-    if config not in CONFIGS:
-        raise OptionError.unknown("config", config, CONFIGS)
-    kind = builder_class(dataset)
-    own, given = sort_options(options, kind.BUILDER_CONFIG_CLASS)
-    workers.check(own)
-    card.own_card(package_name(kind))  # a broken one is an error now, not after all files
-    folder = Folder(
-        out, StorageOptions(own.out_options, os.fspath(out)), closed=kind.is_credentialed()
-    )
-    folder.check_above()
-    arguments = {
-        "cache_dir": own.cache_dir, "config_name": config, "data_dir": os.fspath(data_dir),
-        "embed": True, **given,
-    }  # fmt: skip
-    builder = kind(**arguments, storage_options=own.storage_options)
-    builder.goes_on = True
-    index, splits = builder.write_index()
-    wanted = _wanted_splits(split, splits)
-    planned = plan_files(index, splits, builder, own.rows_per_file)
-    reader = Reader(builder, index, arguments)
-    header = _header(dataset, reader, planned, own.rows_per_file)
+    places = {"data_dir": data_dir, "out": out}
+    told = {"dataset": dataset, "config": config, "split": split, "dry_run": dry_run, **options}
+    with logged(log, "export", places=places, options=told) as entry:
+        prepared = prepare(dataset, data_dir, out, config, split, options)
+        return estimate(prepared) if dry_run else _export(prepared, entry)
+
+
+def _export(prepared: Prepared, entry: Entry) -> ExportSummary:
+    folder, chosen, own = prepared.folder, prepared.chosen, prepared.options
+    builder = prepared.reader.builder
     with locked(folder):
-        manifest = open_manifest(folder, header, planned, adopt=not own.verify)
+        manifest = open_manifest(folder, prepared.header, prepared.planned, adopt=not own.verify)
         folder.close_to_others()
-        chosen = [file for file in planned if file.split in wanted]
         if own.verify:
             drop_wrong(folder, manifest, [file.name for file in chosen], own.progress)
         left = [file for file in chosen if file.name not in manifest.lines]
         _warn_if_there_is_no_room(folder, usual_bytes(left, builder))
-        key = identity_key(header["identity"])
-        here = agreement.software(reader.package)
-        tasks = [Task(reader, folder, file, key, here) for file in left]
-        unwritten = _write(tasks, folder, manifest, chosen, own)
-        manifest.save(folder)  # in order, whatever the order in which files were finished
-        _count_images(folder, manifest, chosen, builder)
-        refuse_unwritten(folder, unwritten, chosen, manifest)
-        _describe(folder, config)
-        tell_foreign(folder, manifest)
-    return _summary(folder, manifest, chosen, len(left))
+        try:
+            unwritten = _write(_tasks(prepared, left), folder, manifest, chosen, own)
+            manifest.save(folder)  # in order, whatever the order in which files were finished
+            _count_images(folder, manifest, chosen, builder)
+            refuse_unwritten(folder, unwritten, chosen, manifest)
+            _describe(folder, prepared.config)
+            tell_foreign(folder, manifest)
+        finally:
+            with suppress(Exception):  # an error that ended the export matters more
+                _note(entry, folder, manifest, chosen, left)
+    return summary_of(folder, manifest, chosen, len(left))
 
 
-def _wanted_splits(split: str | Sequence[str] | None, splits: Iterable[str]) -> list[str]:
-    names = list(splits) if split is None else [split] if isinstance(split, str) else list(split)
-    for name in names:
-        if name not in splits:
-            raise OptionError.unknown("split", name, splits)
-    return names
+def _tasks(prepared: Prepared, left: Sequence[PlannedFile]) -> list[Task]:
+    reader, key = prepared.reader, identity_key(prepared.header["identity"])
+    here = agreement.software(reader.package)
+    return [Task(reader, prepared.folder, file, key, here) for file in left]
 
 
-def _header(
-    dataset: str, reader: Reader, planned: Sequence[PlannedFile], rows_per_file: int | None
-) -> dict[str, Any]:
-    builder = reader.builder
-    name = dataset.replace("_", "-")
-    software = {
-        "python": platform.python_version(), "datasets": version("datasets"), **versions(),
-    }  # fmt: skip
-    files: dict[str, list[str]] = {}
-    for file in planned:
-        files.setdefault(file.split, []).append(file.name)
-    header = {
-        "identity": identity(name, builder, rows_per_file),
-        "description": card.description(builder, software),
-        "files": files,
+def _note(
+    entry: Entry,
+    folder: Folder,
+    manifest: Manifest,
+    chosen: Sequence[PlannedFile],
+    left: Sequence[PlannedFile],
+) -> None:
+    """Note for a log what is finished of an export, also of one that was stopped."""
+    lines = [manifest.lines[file.name] for file in chosen if file.name in manifest.lines]
+    entry.counts |= {
+        "files": len(lines),
+        "rows": sum(line.rows for line in lines),
+        "bytes": sum(line.bytes for line in lines),
+        "written": sum(file.name in manifest.lines for file in left),
+        "absent": sum(line.absent for line in lines),
+        "damaged": sum(line.damaged for line in lines),
     }
-    if builder.config.skips:
-        header["skipped"] = builder.left_out  # before any row was read; others are in the lines
-    return header
+    entry.manifests[manifest.config] = manifest_hash(folder, manifest.config)
 
 
 def _warn_if_there_is_no_room(folder: Folder, needed: int) -> None:
-    if not folder.is_local:
-        return
-    free = shutil.disk_usage(folder.place()).free
-    if free < needed:
+    free = free_bytes(folder)
+    if free is not None and free < needed:
         _logger.warning(
             "%s has room for %.0f GB; the files still to be written take about %.0f GB. If the "
             "room runs out, the export stops; it goes on when there is more.",
@@ -280,21 +272,3 @@ def _describe(folder: Folder, config: str) -> None:
         folder.write(card.skipped_name(config), "".join(f"{id}\n" for id in skipped).encode())
     folder.write(croissant.CROISSANT, croissant.write_croissant(manifests).encode())
     folder.write(card.CARD, card.write_card(manifests).encode())
-
-
-def _summary(
-    folder: Folder, manifest: Manifest, chosen: Sequence[PlannedFile], written: int
-) -> ExportSummary:
-    lines = [manifest.lines[file.name] for file in chosen]
-    before = manifest.header.get("skipped", {})
-    splits = {file.split for file in chosen}
-    return ExportSummary(
-        out=str(folder),
-        config=manifest.config,
-        rows=sum(line.rows for line in lines),
-        bytes=sum(line.bytes for line in lines),
-        files=len(lines),
-        written=written,
-        skipped=sum(len(line.skipped) for line in lines)
-        + sum(len(before.get(split, ())) for split in splits),
-    )

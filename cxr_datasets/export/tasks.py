@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from cxr_datasets.errors import ExportError
 from cxr_datasets.export.agreement import require_same, software
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.identity import package_name
-from cxr_datasets.export.manifest import Line
+from cxr_datasets.export.line import Line
 from cxr_datasets.export.parquet import write_file
 from cxr_datasets.export.plan import PlannedFile
 from cxr_datasets.export.problems import Unwritten
@@ -82,6 +82,13 @@ class Reader:
         self._find_index()
         self.builder.pace = _pace(threads, self.builder.config)
         yield from self.builder.read_rows(self.index, list(range(first, end)), tally)
+
+    def complete(
+        self, tables: Iterable[pa.Table], threads: int | None, tally: Tally
+    ) -> Iterator[pa.Table]:
+        """Add the texts and images to rows of the index, as `rows` does on this machine."""
+        self.builder.pace = _pace(threads, self.builder.config)
+        yield from self.builder.complete(tables, tally)
 
     def image_ids(self, first: int, end: int) -> pa.Array:
         """List the ids of the images in some blocks of the index."""

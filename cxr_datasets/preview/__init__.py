@@ -1,1 +1,5 @@
-"""What a person looks at: the demonstration, its figures and its contact sheet."""
+"""What a person looks at: figures, studies in notebooks, the demonstration, its contact sheet."""
+
+from cxr_datasets.preview.summary import Stats, stats
+
+__all__ = ["Stats", "stats"]

@@ -27,15 +27,12 @@ import datasets
 from cxr_datasets.columns import VIEWS
 from cxr_datasets.errors import CxrError, OptionError, PackageError
 from cxr_datasets.packages import builder_class, known_datasets, package_of
-from cxr_datasets.preview.figures import (
-    VALUES,
-    all_rows,
-    count_labels,
-    count_splits,
-    listed,
-    pick_study,
-)
+from cxr_datasets.preview.figures import ALL, count_blank, count_labels, count_splits, count_views
+from cxr_datasets.preview.from_rows import material_of_rows
+from cxr_datasets.preview.material import Material
+from cxr_datasets.preview.picking import listed, pick_study
 from cxr_datasets.preview.sheet import contact_sheet, pick_pairs
+from cxr_datasets.preview.states import NOT_MENTIONED, STATES
 from cxr_datasets.preview.text import WIDTH, print_table, print_title
 from cxr_datasets.storage import own
 from cxr_datasets.synthetic import synthesize
@@ -180,26 +177,30 @@ def _show(loaded: Loaded) -> None:
     for line in loaded.lines:
         print(f"  >>> {line}")
     print("\nSplits: images, studies and patients; views of the images")
-    header, rows = count_splits(loaded.images)
-    print_table(header, rows)
-    _print_shared_patients(header, rows)
+    images, studies = material_of_rows(loaded.images), material_of_rows(loaded.studies)
+    _show_splits(images)
     print("\nLabels, counted by study: 1, 0, -1 and null")
-    print_table(*count_labels(loaded.studies))
-    _print_unlabelled(loaded.studies)
+    _show_labels(studies)
     _show_stream(loaded)
     _show_study(pick_study(loaded.studies))
 
 
-def _print_shared_patients(header: list[str], rows: list[list[Any]]) -> None:
-    *splits, in_all = [row[header.index("patients")] for row in rows]
+def _show_splits(images: Material) -> None:
+    counts = count_splits(images)
+    table = counts.merge(count_views(images), on="split")
+    print_table(list(table.columns), table.to_numpy(object).tolist())
+    *splits, in_all = counts["patients"].tolist()
     if len(splits) > 1:
         print(f"  {'No patient is' if sum(splits) == in_all else 'PATIENTS ARE'} in two splits.")
 
 
-def _print_unlabelled(studies: datasets.DatasetDict) -> None:
-    rows = [row["labels"] for row in all_rows(studies, "labels")]
-    blank = sum(row is not None and set(row.values()) == {None} for row in rows)
-    print(f"  {rows.count(None)} studies have no labels; in {blank} more all labels are null.")
+def _show_labels(studies: Material) -> None:
+    counts = count_labels(studies).query(f"split == {ALL!r} and source == 'labels'")
+    null = counts[NOT_MENTIONED.key] + counts["unlabelled"]
+    table = counts[["label", *(state.key for state in STATES)]].assign(**{NOT_MENTIONED.key: null})
+    print_table(["label", *(state.name for state in STATES)], table.to_numpy(object).tolist())
+    unlabelled, blank = counts["unlabelled"].iloc[0], count_blank(studies, "labels")
+    print(f"  {unlabelled} studies have no labels; in {blank} more all labels are null.")
 
 
 def _show_stream(loaded: Loaded) -> None:
@@ -228,7 +229,7 @@ def _show_study(study: dict[str, Any]) -> None:
     for line in (study["report"] or "").splitlines():
         for part in textwrap.wrap(escaped(line), WIDTH - 4, drop_whitespace=False) or [""]:
             print(f"  | {part}".rstrip())
-    for meaning, value in VALUES.items():
-        head = f"  {meaning:<13}  "
-        names = textwrap.wrap(listed(study["labels"], value), WIDTH - len(head))
+    for state in STATES:
+        head = f"  {state.name:<13}  "
+        names = textwrap.wrap(listed(study["labels"], state.value), WIDTH - len(head))
         print(head + f"\n{' ' * len(head)}".join(names))

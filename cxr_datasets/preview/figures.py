@@ -1,84 +1,271 @@
-"""Counts of a loaded dataset, and the study that shows most of it."""
+"""The figures of a dataset, each as a table of pandas.
+
+Everything is counted over whole columns. Splits stand in their order; the rows named `all` are of
+all splits together.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from itertools import combinations
 
-import datasets
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.columns import LABELS, VIEWS
+from cxr_datasets.errors import TableError
+from cxr_datasets.preview.kinds import IDS, label_sources
+from cxr_datasets.preview.material import CHARACTERS, MOMENT, SPLIT, WORDS, Material
+from cxr_datasets.preview.states import STATES
+from cxr_datasets.preview.times import days_between
+from cxr_datasets.tables.keys import combined
 
-VALUES = {"positive": 1, "negative": 0, "uncertain": -1, "not mentioned": None}
-"""What a label's value means, in the order of the table."""
+ALL = "all"
+QUANTILES = {"p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95}
+"""Name of a column -> the quantile in it, interpolated linearly."""
 
-
-def count_splits(images: datasets.DatasetDict) -> tuple[list[str], list[list[Any]]]:
-    """Count images, studies, patients and views in each split and in all.
-
-    Args:
-        images: Splits of a config `images`.
-
-    Returns:
-        The table's header and its rows, a row per split and one for all of them.
-    """
-    parts = {name: column_table(split, "study_id", "subject_id", "view")
-             for name, split in images.items()}  # fmt: skip
-    parts["all"] = pa.concat_tables(list(parts.values()))
-    rows: list[list[Any]] = []
-    for name, part in parts.items():
-        ids = [pc.count_distinct(part[key]).as_py() for key in ("study_id", "subject_id")]
-        views = [pc.sum(pc.equal(part["view"], number)).as_py() for number in range(len(VIEWS))]
-        rows.append([name, part.num_rows, *ids, *views])
-    return ["split", "images", "studies", "patients", *VIEWS], rows
+_BLANK = 2
+"""Stands for null in the arrays below, beside 1, 0 and -1."""
 
 
-def count_labels(studies: datasets.DatasetDict) -> tuple[list[str], list[list[Any]]]:
-    """Count the studies in which each label has each of its values.
+def _parts(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each split, and of all."""
+    for split in pc.unique(rows[SPLIT]).to_pylist():
+        yield split, rows.filter(pc.equal(rows[SPLIT], split))
+    yield ALL, rows
 
-    Args:
-        studies: Splits of a config `studies`.
+
+def count_splits(material: Material) -> pd.DataFrame:
+    """Count images, studies and patients.
 
     Returns:
-        The table's header and its rows, a row per label.
+        Columns `split`, `images` (null in config `reports`), `studies`, and `patients` (null if the
+        rows do not tell them). A patient of two splits counts in each, and once in `all`.
     """
-    labels = [row["labels"] or {} for row in all_rows(studies, "labels")]
-    rows: list[list[Any]] = [
-        [name, *(sum(row.get(name) == value for row in labels) for value in VALUES.values())]
-        for name in LABELS
+    studies = material.studies
+    images = None if material.images is None else _counts(material.images)
+    rows = []
+    for split, part in _parts(studies):
+        patients = _distinct(part, "subject_id") if "subject_id" in part.column_names else None
+        count = None if images is None else images.get(split, 0)
+        rows.append((split, count, _distinct(part, "study_id"), patients))
+    frame = pd.DataFrame(rows, columns=["split", "images", "studies", "patients"])
+    return frame.astype({"images": "Int64", "studies": "int64", "patients": "Int64"})
+
+
+def _distinct(rows: pa.Table, name: str) -> int:
+    return pc.count_distinct(rows[name]).as_py()
+
+
+def _counts(rows: pa.Table) -> dict[str, int]:
+    found = pc.value_counts(combined(rows[SPLIT]))
+    counts = {one["values"]: one["counts"] for one in found.to_pylist()}
+    return {**counts, ALL: rows.num_rows}
+
+
+def count_views(material: Material) -> pd.DataFrame:
+    """Count the images of each view.
+
+    Returns:
+        Columns `split` and one for each of `VIEWS`. No row if the rows have no views.
+    """
+    columns = ["split", *VIEWS]
+    images = material.images
+    if images is None or "view" not in images.column_names:
+        return pd.DataFrame(columns=columns)
+    rows = []
+    for split, part in _parts(images):
+        view = part["view"].drop_null().to_numpy()
+        rows.append((split, *(int(np.count_nonzero(view == n)) for n in range(len(VIEWS)))))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def count_labels(material: Material) -> pd.DataFrame:
+    """Count the studies in which each label has each of its states.
+
+    Returns:
+        Columns `split`, `source` (the column of labels), `label`, `studies` (those that the source
+        has labels of), `positive`, `negative`, `uncertain`, `not_mentioned`, which add up to them,
+        `unlabelled` (those that it has none of), and `prevalence`: positive over studies, 0 to 1.
+
+    Raises:
+        TableError: A label has another value than 1, 0, -1 and null.
+    """
+    columns = ["split", "source", "label", "studies", *(state.key for state in STATES),
+               "unlabelled", "prevalence"]  # fmt: skip
+    studies = material.studies
+    rows = []
+    for source in label_sources(studies.schema):
+        for split, part in _parts(studies.select([SPLIT, source])):
+            labels = combined(part[source])
+            labelled = labels.drop_null()
+            for name, values in zip(LABELS, _values(labelled, source), strict=True):
+                counts = _state_counts(values)
+                share = counts[0] / len(values) if len(values) else np.nan
+                rows.append((split, source, name, len(values), *counts, labels.null_count, share))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def count_blank(material: Material, source: str) -> int:
+    """Count the studies that a source has labels of, all of them null."""
+    values = _values(combined(material.studies[source]).drop_null(), source)
+    return int(np.count_nonzero(np.all(np.array(values) == _BLANK, axis=0)))
+
+
+def _state_counts(values: np.ndarray) -> list[int]:
+    """How many of some values are of each of `STATES`."""
+    found = np.bincount(values + 1, minlength=4)
+    return [int(found[(_BLANK if s.value is None else s.value) + 1]) for s in STATES]
+
+
+def _values(labels: pa.Array, source: str) -> list[np.ndarray]:
+    """The values of each of the 14 labels, int8, with `_BLANK` for null.
+
+    Raises:
+        TableError: There is another value.
+    """
+    names = [labels.type.field(place).name for place in range(labels.type.num_fields)]
+    columns = dict(zip(names, labels.flatten(), strict=True))
+    found = []
+    for name in LABELS:
+        try:
+            column = columns[name].cast(pa.int8())
+        except pa.ArrowInvalid:
+            raise _foreign_value(source, name) from None
+        values = pc.fill_null(column, _BLANK).to_numpy()
+        given = column.drop_null()
+        if len(given) and not pc.all(pc.is_in(given, value_set=_KNOWN)).as_py():
+            raise _foreign_value(source, name)
+        found.append(values)
+    return found
+
+
+_KNOWN = pa.array([1, 0, -1], pa.int8())
+
+
+def _foreign_value(source: str, name: str) -> TableError:
+    return TableError(
+        f"{source}: label {name} has values that are none of 1, 0, -1 and null, so its states "
+        "cannot be counted. Count before the labels are turned into targets."
+    )
+
+
+def compare_sources(material: Material) -> pd.DataFrame:
+    """Compare each two sources of labels, over the studies for which both tell a label.
+
+    Returns:
+        Columns `first`, `second` (the sources), `label`, `studies` (for which both have 1, 0 or
+        -1), `agreement` (the share of these with the same value), `kappa` (Cohen's, Educ Psychol
+        Meas 1960;20:37-46, unweighted, of three states; null where it is 0/0), `only_first`,
+        `only_second` (studies for which one of them alone tells it), and the nine counts
+        `positive_negative` and so on, first source first. No row if there is one source.
+    """
+    told = [state for state in STATES if state.value is not None]
+    cells = [(one, other) for one in told for other in told]
+    columns = ["first", "second", "label", "studies", "agreement", "kappa", "only_first",
+               "only_second", *(f"{one.key}_{other.key}" for one, other in cells)]  # fmt: skip
+    rows = []
+    for first, second in combinations(label_sources(material.studies.schema), 2):
+        both = [_values(combined(material.studies[name]), name) for name in (first, second)]
+        for name, a, b in zip(LABELS, *both, strict=True):
+            table = np.bincount((a + 1) * 4 + b + 1, minlength=16).reshape(4, 4)
+            order = [state.value + 1 for state in told if state.value is not None]
+            confusion = table[np.ix_(order, order)]
+            alone = (int(table[order, -1].sum()), int(table[-1, order].sum()))
+            counts = confusion.flatten().tolist()
+            rows.append((first, second, name, *_agreement(confusion), *alone, *counts))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _agreement(confusion: np.ndarray) -> tuple[int, float, float]:
+    """Number of studies, share of agreement, Cohen's kappa."""
+    count = int(confusion.sum())
+    if not count:
+        return 0, np.nan, np.nan
+    observed = float(np.trace(confusion)) / count
+    expected = float((confusion.sum(axis=0) * confusion.sum(axis=1)).sum()) / count**2
+    kappa = (observed - expected) / (1 - expected) if expected < 1 else np.nan
+    return count, observed, kappa
+
+
+def measure_texts(material: Material) -> pd.DataFrame:
+    """Describe the lengths of the report and of each section, of all splits.
+
+    Returns:
+        Columns `column`, `unit` (`words` or `characters`), `studies` (those looked at), `texts`
+        (those of them that have such a text), `mean`, `min`, `QUANTILES` and `max`.
+    """
+    columns = ["column", "unit", "studies", "texts", "mean", "min", *QUANTILES, "max"]
+    lengths = material.texts.lengths
+    rows = []
+    for name in material.texts.names:
+        for unit in (WORDS, CHARACTERS):
+            values = lengths[f"{name}:{unit}"].drop_null().to_numpy()
+            rows.append((name, unit, lengths.num_rows, len(values), *_spread(values)))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _spread(values: np.ndarray) -> list[float]:
+    """Mean, least, `QUANTILES` and most; NaN of nothing."""
+    if not len(values):
+        return [np.nan] * (3 + len(QUANTILES))
+    quantiles = np.quantile(values, list(QUANTILES.values())).tolist()
+    return [float(values.mean()), float(values.min()), *quantiles, float(values.max())]
+
+
+def count_missing(material: Material) -> pd.DataFrame:
+    """Count the nulls of each column.
+
+    Returns:
+        Columns `column`, `split`, `of` (`images` or `studies`: what has a value), `looked_at`,
+        `missing`, and `share`: missing over looked at, 0 to 1. Columns of images are left out:
+        nothing is read of them.
+    """
+    rows: list[tuple[str, str, str, int, int]] = []
+    if material.images is not None:
+        own = [n for n in material.images.column_names if n not in (SPLIT, *IDS)]
+        rows += _nulls(material.images, {name: name for name in own}, "images")
+    own = [n for n in material.studies.column_names if n not in (SPLIT, MOMENT)]
+    rows += _nulls(material.studies, {name: name for name in own}, "studies")
+    texts = {f"{name}:{CHARACTERS}": name for name in material.texts.names}
+    rows += _nulls(material.texts.lengths, texts, "studies")
+    frame = pd.DataFrame(rows, columns=["column", "split", "of", "looked_at", "missing"])
+    return frame.assign(share=frame["missing"] / frame["looked_at"].where(frame["looked_at"] > 0))
+
+
+def _nulls(
+    rows: pa.Table, names: dict[str, str], of: str
+) -> Iterator[tuple[str, str, str, int, int]]:
+    parts = [
+        (split, {name: part[name].null_count for name in names}, part.num_rows)
+        for split, part in _parts(rows.select([SPLIT, *names]))
     ]
-    return ["label", *VALUES], rows
+    for column, name in names.items():
+        for split, nulls, count in parts:
+            yield name, split, of, count, nulls[column]
 
 
-def pick_study(studies: datasets.DatasetDict) -> dict[str, Any]:
-    """Choose the study that shows most: a whole report, labels of many values, two views."""
-    return max(all_rows(studies), key=_interest)
+def measure_gaps(material: Material) -> pd.DataFrame:
+    """Describe the days between consecutive studies of a patient.
 
-
-def _interest(study: dict[str, Any]) -> tuple[int, ...]:
-    labels = list((study["labels"] or {}).values())
-    complete = bool(study["findings"]) and bool(study["impression"])
-    return complete, len(set(labels)), len(set(study["views"])), labels.count(1)
-
-
-def with_value(labels: dict[str, int | None] | None, value: int | None) -> list[str]:
-    """List the labels that have the given value; none where a study has no labels."""
-    return [name for name in LABELS if labels and labels[name] == value]
-
-
-def listed(labels: dict[str, int | None] | None, value: int | None) -> str:
-    """Give the labels that have the given value in one line; `-` if there are none."""
-    return ", ".join(with_value(labels, value)) or "-"
-
-
-def column_table(split: datasets.Dataset, *columns: str) -> pa.Table:
-    """Give some columns of a split as Arrow holds them: nothing is decoded."""
-    return split.select_columns(list(columns)).with_format("arrow")[:]
-
-
-def all_rows(splits: datasets.DatasetDict, *columns: str) -> Iterator[dict[str, Any]]:
-    """Give the rows of all splits as they are stored: images are not decoded."""
-    for split in splits.values():
-        yield from column_table(split, *(columns or split.column_names)).to_pylist()
+    Returns:
+        Columns `split`, `patients` (with at least two studies that have a date), `gaps`, `mean`,
+        `min`, `QUANTILES` and `max` (in days, whole ones from date to date), `same_time` (gaps
+        between studies of the same date and time, which are ordered by their id), and `undated`
+        (studies without a date). A study whose images have several times counts with the earliest
+        of its rows. No row if the rows tell no dates.
+    """
+    columns = ["split", "patients", "gaps", "mean", "min", *QUANTILES, "max", "same_time",
+               "undated"]  # fmt: skip
+    studies = material.studies
+    if MOMENT not in studies.column_names or "subject_id" not in studies.column_names:
+        return pd.DataFrame(columns=columns)
+    rows = []
+    for split, part in _parts(studies.select([SPLIT, *IDS, MOMENT])):
+        gaps = days_between(part, MOMENT)
+        undated = part[MOMENT].null_count
+        rows.append((split, gaps.patients, len(gaps.days), *_spread(gaps.days), gaps.same_time,
+                     undated))  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)

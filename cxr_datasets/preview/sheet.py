@@ -11,7 +11,7 @@ import datasets
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from cxr_datasets.columns import VIEWS
-from cxr_datasets.preview.figures import column_table, with_value
+from cxr_datasets.preview.picking import column_table, with_value
 
 _TILE = 230
 _GAP = 6

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cxr_datasets.errors import HubError
 from cxr_datasets.export.folder import Folder
-from cxr_datasets.export.manifest import Line
+from cxr_datasets.export.line import Line
 from cxr_datasets.export.proof import wrong_files
 from cxr_datasets.push.contents import Contents, File, Stored
 from cxr_datasets.push.others import check_only_ours

@@ -15,7 +15,12 @@ from huggingface_hub import DatasetCard
 from cxr_datasets.errors import HubError
 from cxr_datasets.export import card, croissant
 from cxr_datasets.export.folder import PRIVATE, Folder
-from cxr_datasets.export.manifest import DamagedManifest, Manifest, read_manifests
+from cxr_datasets.export.manifest import (
+    DamagedManifest,
+    Manifest,
+    manifest_hash,
+    read_manifests,
+)
 from cxr_datasets.packages import builder_class
 
 FILES_A_COMMIT = 25
@@ -86,6 +91,7 @@ class Contents:
             if there is none.
         files: All files to send, the card first.
         rows: Number of rows of each split.
+        manifests: Config -> sha256 of what the export noted of its files.
     """
 
     folder: Path
@@ -93,6 +99,7 @@ class Contents:
     agreement: str | None
     files: tuple[File, ...]
     rows: Rows
+    manifests: dict[str, str]
 
     @property
     def bytes(self) -> int:
@@ -153,6 +160,7 @@ def read_contents(folder: str | os.PathLike[str]) -> Contents:
             ),
         ),
         rows=rows,
+        manifests={config: manifest_hash(out, config) for config in rows},
     )
 
 

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from cxr_datasets._version import __version__
+from cxr_datasets.audit import logged
 from cxr_datasets.errors import HubError
 from cxr_datasets.push.asking import without_signatures
 from cxr_datasets.push.commits import send_files
@@ -66,6 +67,7 @@ def push(
     organization: str | None = None,
     commit_message: str | None = None,
     verify: bool = True,
+    log: str | os.PathLike[str] | None = None,
 ) -> PushSummary:
     """Send a finished export to a private dataset repository on the Hugging Face Hub.
 
@@ -88,6 +90,8 @@ def push(
         verify: Whether to load the copy back with `load_dataset`, in a process with empty caches,
             and compare its rows with those of the export. The sizes and sha256 of its files are
             always checked.
+        log: A file to which a line of JSON is added that says who pushed what, when, to where and
+            with what outcome, for audits: see `cxr_datasets.audit`.
 
     Returns:
         What the repository holds.
@@ -97,16 +101,26 @@ def push(
         HubError: The folder holds no finished export; the data must not go there; the Hub refuses
             them or cannot be reached; the copy differs from what was sent.
     """
-    contents, there = read_contents(folder), Repository(repo)
-    _check_signed(contents, there, i_have_signed_the_dua)
-    try:
-        with without_signatures():
-            return _push(contents, there, organization, commit_message, verify)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"stopped. Run the same command again to go on, and check at {there.url} that {repo} "
-            "is private, as it was before."
-        ) from None
+    places = {"folder": folder, "repo": f"hf://datasets/{repo}"}
+    told = {  # not the message, which may hold anything
+        "i_have_signed_the_dua": i_have_signed_the_dua, "organization": organization,
+        "verify": verify,
+    }  # fmt: skip
+    with logged(log, "push", places=places, options=told) as entry:
+        contents, there = read_contents(folder), Repository(repo)
+        entry.counts |= {"files": len(contents.files), "bytes": contents.bytes}
+        entry.manifests |= contents.manifests
+        _check_signed(contents, there, i_have_signed_the_dua)
+        try:
+            with without_signatures():
+                summary = _push(contents, there, organization, commit_message, verify)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"stopped. Run the same command again to go on, and check at {there.url} that "
+                f"{repo} is private, as it was before."
+            ) from None
+        entry.counts["sent"] = summary.sent
+        return summary
 
 
 def _push(

@@ -117,6 +117,18 @@ def read_splits(path: str) -> dict[str, SplitBlocks]:
     return {name: SplitBlocks(range(a, b), rows) for name, (a, b, rows) in ranges.items()}
 
 
+def read_tables(path: str) -> dict[str, pa.Table]:
+    """Map all rows of an index file: split -> its rows, in order."""
+    splits = read_splits(path)
+    with opened(path) as reader:
+        return {
+            name: pa.Table.from_batches(map(reader.get_batch, split.blocks), reader.schema)
+            .replace_schema_metadata(None)
+            .combine_chunks()
+            for name, split in splits.items()
+        }
+
+
 def read_column(path: str, name: str) -> pa.ChunkedArray:
     """Map one column of an index file, all splits in order."""
     with opened(path) as reader:

@@ -13,7 +13,9 @@ CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 PACKAGES = ("cxr_datasets", "indiana_cxr", "mimic_cxr_jpg")
 
 PROVE = {
-    "cxr_datasets/export/manifest.py": "a file of an export that another run wrote",
+    "cxr_datasets/audit.py": "a list of ids, to an auditor",
+    "cxr_datasets/export/line.py": "a file of an export that another run wrote",
+    "cxr_datasets/export/manifest.py": "the list of an export's files, to an auditor",
     "cxr_datasets/export/proof.py": "a file of an export",
     "cxr_datasets/export/seal.py": "the card of an export, which others may have changed",
     "cxr_datasets/export/sinks.py": "a file of an export, while it is written",

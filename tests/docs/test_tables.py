@@ -72,7 +72,9 @@ def test_every_column_is_described_in_order_with_its_type(package: str, desk: Pa
         for header, rows in tables("docs/columns.md")
         if "in `studies`" in header and {quoted(row[0])[0] for row in rows} == set(said)
     )
-    for name, images, studies, reports in generated:
+    about = {quoted(row[0])[0]: row[3] for row in rows}
+    for name, images, studies, reports, told in generated:
+        assert told == about[quoted(name)[0]] != ""
         column = quoted(name)[0]
         assert images == said[column]
         plural, _, kind = studies.rpartition(": ")

@@ -21,9 +21,9 @@ class ChexpertSmall(CxrBuilder):
     RAW_VIEWS = ("AP", "PA", "LL", "RL")
     RAW_VIEW_COLUMN = "view_position"
     COLUMNS = (
-        Column("view_position", datasets.Value("string"), "image"),
-        Column("sex", datasets.Value("string"), "study"),
-        Column("age", datasets.Value("int32"), "study"),
+        Column("view_position", datasets.Value("string"), "image", "`AP/PA`, or `Frontal/Lateral`"),
+        Column("sex", datasets.Value("string"), "study", "`Sex`"),
+        Column("age", datasets.Value("int32"), "study", "`Age`, in years"),
     )
 
     MEAN_IMAGE_BYTES = 50_000  # 11 GB of 223,648 images

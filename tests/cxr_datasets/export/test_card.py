@@ -231,3 +231,35 @@ def test_the_card_says_that_columns_of_size_are_those_of_the_releases_file(
     said = "size of an image, if the dataset has any, are those of the release's own file."
     assert said in body(tmp_path / "out")
     assert said not in body(exported.out)
+
+
+def test_it_explains_every_column_under_each_of_its_names(exported: Exported) -> None:
+    (part,) = re.findall(r"^## Columns\n(.*?)^## ", body(exported.out), re.MULTILINE | re.DOTALL)
+    told = dict(re.findall(r"^\| (`.+`) \| (.+) \|$", part, re.MULTILINE))
+    named = [re.findall(r"`(\w+)` in `(\w+)`", names) for names in told]
+    for config in CONFIGS:
+        (file, *_) = files(exported.out, config, "train")
+        assert [name for row in named for name, where in row if where == config] == [
+            field.name for field in pq.read_schema(file)
+        ]
+    assert all(told.values())
+
+
+def test_it_says_what_the_numbers_of_views_and_labels_mean(exported: Exported) -> None:
+    text = body(exported.out)
+    assert "0 frontal, 1 lateral, 2 oblique, 3 unknown" in text
+    assert "1 positive, 0 negative, -1 uncertain, null not mentioned" in text
+
+
+def test_a_config_that_an_older_version_exported_needs_no_explanation_of_columns(
+    exported: Exported,
+) -> None:
+    from cxr_datasets.export import card
+    from cxr_datasets.export.folder import Folder
+    from cxr_datasets.export.manifest import read_manifests
+
+    manifests = card.finished(read_manifests(Folder(exported.out)))
+    for manifest in manifests:
+        del manifest.header["description"]["columns"]
+    assert "## Columns" not in card.write_card(manifests)
+    assert "## What is in it" in card.write_card(manifests)

@@ -19,7 +19,7 @@ from cxr_datasets.cli import main
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export import export, verify, workers
 from cxr_datasets.export.folder import Folder
-from cxr_datasets.export.manifest import Line
+from cxr_datasets.export.line import Line
 from cxr_datasets.export.proof import wrong_files
 from cxr_datasets.testing import copy_release, rewrite
 from tests.cxr_datasets.export.conftest import contents, finished, states

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import signal
 from collections.abc import Callable
@@ -796,3 +798,24 @@ def test_no_token_and_no_signature_is_printed(
     assert "/_storage/" in printed  # the client tells of the fault, with the address
     assert "signature" not in printed
     assert not any(token in printed for token in (ALICE, ALICE_READS, BOB))
+
+
+def test_a_log_says_what_was_pushed_to_where_and_what_was_refused(
+    pusher: Pusher, indiana_export: Path, tmp_path: Path
+) -> None:
+    log, words = tmp_path / "log", ["push", str(indiana_export), "alice/logged", "--no-verify"]
+    words += ["--commit-message", "Ann Other, born 1950", "--log", str(log), "--json"]
+    sent = pusher.command(*words)
+    assert sent.error is None
+    assert pusher.command(*words[:2], "bob/logged", *words[3:]).error == 1
+    done, refused = map(json.loads, log.read_text().splitlines())
+    assert (done["outcome"], refused["outcome"]) == ("done", "HubError")
+    assert done["places"] == {
+        "folder": str(indiana_export), "repo": "hf://datasets/alice/logged"
+    }  # fmt: skip
+    told = json.loads(sent.summary)
+    assert done["counts"] == {name: told[name] for name in ("files", "bytes", "sent")}
+    manifest = indiana_export / ".cxr" / "studies.jsonl"
+    assert done["manifests"] == {"studies": hashlib.sha256(manifest.read_bytes()).hexdigest()}
+    assert "Other" not in log.read_text()
+    assert ALICE not in log.read_text()

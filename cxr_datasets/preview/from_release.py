@@ -1,0 +1,104 @@
+"""The material of a release: its tables, joined, and as many of its reports as are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from cxr_datasets.builder import CxrBuilder
+from cxr_datasets.builder.release import Release
+from cxr_datasets.preview.kinds import kinds_of
+from cxr_datasets.preview.material import (
+    Material,
+    Sampled,
+    Texts,
+    tables_of,
+    text_lengths,
+    texts_of,
+)
+from cxr_datasets.preview.sampling import chosen
+from cxr_datasets.tables.index import spread_places
+from cxr_datasets.tables.keys import combined, numbered
+
+_REPORTS_AT_ONCE = 4_096
+
+
+def material_of_release(
+    builder: CxrBuilder, dataset: str, splits: Mapping[str, pa.Table], texts: int | None
+) -> Material:
+    """Read the tables of a release, and some of its reports.
+
+    Args:
+        builder: Its builder, of config `images`.
+        dataset: Name of the dataset.
+        splits: What its `index_rows` gave, or some of these splits.
+        texts: Most reports to read; they are spread evenly over the studies. None: all. Reports
+            that stand in the tables are read anyway.
+
+    Raises:
+        CxrError: Its tables or reports are broken.
+    """
+    kinds = kinds_of((), dataset)
+    images = pa.concat_tables(splits.values())
+    names = [name for name in kinds.texts if name in builder.features()]
+    plain = {name: _without_texts(rows, names) for name, rows in splits.items()}
+    _, image_rows, studies = tables_of(plain, kinds)
+    lengths = _lengths(builder.release, splits, names, studies.num_rows, texts)
+    return Material(
+        config="images",
+        images=image_rows,
+        studies=studies,
+        texts=lengths,
+        sample=partial(_sample, builder, images),
+        told=builder.release.source.shown(),
+        dataset=dataset,
+    )
+
+
+def _without_texts(rows: pa.Table, names: Sequence[str]) -> pa.Table:
+    left_out = {*names, "report_at", "present"}
+    return rows.select([name for name in rows.column_names if name not in left_out])
+
+
+def _lengths(
+    release: Release,
+    splits: Mapping[str, pa.Table],
+    names: Sequence[str],
+    studies: int,
+    most: int | None,
+) -> Texts:
+    firsts = {name: numbered(combined(rows["study_id"]))[1] for name, rows in splits.items()}
+    if type(release).add_texts is not Release.add_texts and most is not None:
+        firsts = _spread(firsts, most)
+    lengths = {name: _measured(release, splits[name], first, names)
+               for name, first in firsts.items()}  # fmt: skip
+    return texts_of(lengths, names, studies)
+
+
+def _spread(firsts: Mapping[str, pa.Array], most: int) -> dict[str, pa.Array]:
+    """Take of the studies of all splits as many as are wanted, spread evenly."""
+    wanted = spread_places(sum(map(len, firsts.values())), most)
+    taken, start = {}, 0
+    for name, first in firsts.items():
+        here = wanted[(wanted >= start) & (wanted < start + len(first))] - start
+        taken[name] = first.take(pa.array(here, pa.int64()))
+        start += len(first)
+    return taken
+
+
+def _measured(release: Release, rows: pa.Table, wanted: pa.Array, names: Sequence[str]) -> pa.Table:
+    """Measure the texts of some rows; of many rows never all texts are in memory."""
+    parts = [
+        text_lengths(release.add_texts(rows.take(wanted.slice(start, _REPORTS_AT_ONCE))), names)
+        for start in range(0, max(1, len(wanted)), _REPORTS_AT_ONCE)
+    ]
+    return pa.concat_tables(parts)
+
+
+def _sample(builder: CxrBuilder, images: pa.Table, count: int, seed: int) -> Iterator[Sampled]:
+    rows = images.select(["path", "view"]).take(pa.array(chosen(images.num_rows, count, seed)))
+    stored: list[Any] = builder.stored_images(rows).to_pylist()
+    yield from zip(combined(rows["view"]).to_pylist(), stored, strict=True)
