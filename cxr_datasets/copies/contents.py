@@ -178,7 +178,7 @@ class _Reader:
             return self._header(file, facts)
         content = self.source.read(file.path)
         if checks.checksums:
-            digest = hashlib.sha256(content, usedforsecurity=False)
+            digest = hashlib.sha256(content)
             facts = replace(facts, sha256=digest.hexdigest())
         return _measured(facts, BytesIO(content), checks.decode) if of_image else facts
 
@@ -198,7 +198,7 @@ def _sha256(path: str) -> str:
     if not hasattr(_buffers, "piece"):
         _buffers.piece = memoryview(bytearray(_PIECE))
     piece = _buffers.piece
-    digest = hashlib.sha256(usedforsecurity=False)
+    digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         while read := file.readinto(piece):
             digest.update(piece[:read])

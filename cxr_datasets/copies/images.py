@@ -50,6 +50,7 @@ def find_images(
     *,
     is_part: bool,
     unlisted: int,
+    asked: pa.Array | None = None,
 ) -> Images:
     """Compare the tables with the list of files.
 
@@ -60,6 +61,8 @@ def find_images(
         findings: Takes what is wrong.
         is_part: Whether an image that is absent is no problem.
         unlisted: How many image files the release has that no table lists.
+        asked: Paths of the images that a download was to fetch: of these one that is absent is a
+            problem in a part, too.
     """
     paths = combined(listing["path"])
     form = _form(combined(rows["path"]), paths, forms)
@@ -72,7 +75,10 @@ def find_images(
     begun = _begun(files, paths)
     unfinished = pc.or_(empty, pc.and_(at.is_null(), begun))
     absent = pc.and_(at.is_null(), pc.invert(begun))
-    if not is_part:
+    if asked is not None:
+        wanted = pc.is_in(combined(rows["path"]), value_set=asked)
+        _add(findings, "absent", rows, pc.and_(absent, wanted), "a file, as it was asked for")
+    elif not is_part:
         _add(findings, "absent", rows, absent, "a file")
     _add(findings, "unfinished", rows, unfinished, "a file that was fetched to its end")
     extra = _extra(files, paths, rows)
@@ -102,11 +108,11 @@ def _add(findings: Findings, word: str, rows: pa.Table, mask: pa.Array, expected
 def _form(own: pa.Array, paths: pa.Array, forms: ImageForms) -> Form:
     """The form in which most of a sample of the images are there; the release's own if none is."""
     sample = spread(own, _SAMPLE)
-    found = [
-        (pc.sum(pc.is_in(form.files(sample), value_set=paths)).as_py() or 0, -number, form)
-        for number, form in enumerate(forms)
-    ]
-    return max(found, key=lambda one: one[:2])[2]
+    files = [(form, combined(form.files(sample))) for form in forms]
+    looked_for = pa.concat_arrays([some for _, some in files])
+    there = paths.filter(pc.is_in(paths, value_set=looked_for))  # all paths are looked at once
+    counts = [pc.sum(pc.is_in(some, value_set=there)).as_py() or 0 for _, some in files]
+    return files[counts.index(max(counts))][0]
 
 
 def _begun(files: pa.Array, paths: pa.Array) -> pa.Array:

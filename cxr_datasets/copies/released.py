@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import hashlib
+from contextlib import closing, suppress
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +16,7 @@ from cxr_datasets.copies.compared import Compared, compare_files
 from cxr_datasets.copies.contents import Checks
 from cxr_datasets.copies.findings import Findings
 from cxr_datasets.copies.images import Images, find_images
-from cxr_datasets.copies.recognise import Place
+from cxr_datasets.copies.recognise import Place, asked_images
 from cxr_datasets.copies.state import State
 from cxr_datasets.copies.summary import ImageCounts, SplitCounts, TextCounts, Verified
 from cxr_datasets.copies.tables import (
@@ -61,8 +62,9 @@ def verify_release(
     if rows is not None:
         forms = builder.IMAGE_FORMS or ImageForms.of_suffix(builder.IMAGE_SUFFIX)
         images = find_images(
-            rows, listing, forms, findings, is_part=part, unlisted=published.unlisted
-        )
+            rows, listing, forms, findings, is_part=part or place.kind == "part",
+            unlisted=published.unlisted, asked=None if part else asked_images(place),
+        )  # fmt: skip
     texts = _texts(place, published, tables, listing, reports, findings)
     done: list[Compared] = []
     if checks:
@@ -71,14 +73,24 @@ def verify_release(
     return Verified(
         place,
         findings,
-        part=part,
+        part=part or place.kind == "part",
         tables=tables.counts,
         splits=_splits(place, published, rows),
         as_published=tables.as_published,
         images=_counts(images),
         texts=texts,
         checks=tuple(done),
+        manifests=_manifests(place, published) if checks.checksums else {},
     )
+
+
+def _manifests(place: Place, published: Published) -> dict[str, str]:
+    """The sha256 of the list of checksums, as far as there is one."""
+    name = published.checksums
+    with suppress(FileNotFoundError):
+        if name is not None:
+            return {name: hashlib.sha256(place.source.read(name)).hexdigest()}
+    return {}
 
 
 def _counts(images: Images | None) -> ImageCounts | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -93,6 +93,8 @@ class Verified:
         files: Of an export: its files.
         findings: All that is wrong, or told, row by row.
         report: The file that the rows were written to; None: no file.
+        manifests: Sha256 of the lists that the files were compared with: of an export by config,
+            of a release by the name of the list.
     """
 
     place: Place
@@ -105,12 +107,25 @@ class Verified:
     texts: TextCounts | None = None
     checks: tuple[Compared, ...] = ()
     files: FileCounts | None = None
-    report: str | None = field(default=None)
+    report: str | None = None
+    manifests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def problems(self) -> int:
         """How many problems there are; 0: it is whole."""
         return sum(self.findings.problems.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many files and rows there are, for a log."""
+        images, files = self.images, self.files
+        if files is not None:
+            return {"files": files.files, "bytes": files.bytes, "rows": files.rows}
+        found = {} if images is None else {
+            "listed": images.listed, "present": images.present, "absent": images.absent,
+            "unfinished": images.unfinished, "extra": images.extra,
+        }  # fmt: skip
+        return {**found, **{one.check: one.files for one in self.checks}}
 
     def as_json(self) -> dict[str, Any]:
         """Give all of it, but for the rows of the findings, as JSON holds it."""

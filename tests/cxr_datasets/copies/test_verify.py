@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 import stat
@@ -300,11 +301,25 @@ def test_a_part_is_whole_without_the_images_that_were_not_asked_for(
     capsys.readouterr()
     assert main(["verify", str(copy), "--part", "--no-progress"]) == 0
     assert capsys.readouterr().out.endswith("it is a part of the release.\n")
-    (copy / DOWNLOAD_NOTE).mkdir()
+    rewrite(images_of(copy)[0], b"")
+    assert problems(copy, part=True) == {"unfinished": 1}
+
+
+def test_of_a_part_that_was_downloaded_only_what_was_asked_for_is_missed(copy: Path) -> None:
+    kept, lost, *others = images_of(copy)
+    for image in (lost, *others):
+        image.unlink()
+    asked = [file.relative_to(copy).as_posix() for file in (kept, lost)]
+    rewrite(copy / DOWNLOAD_NOTE / "asked", f"{asked[0]}\n".encode())
     verified = verify(copy, progress=False)
     assert (verified.place.kind, verified.problems) == ("part", 0)
-    rewrite(images_of(copy)[0], b"")
-    assert problems(copy) == {"unfinished": 1}
+    rewrite(copy / DOWNLOAD_NOTE / "asked", "\n".join(asked).encode())
+    assert problems(copy) == {"absent": 1}
+    assert problems(copy, part=True) == {}
+    rewrite(copy / DOWNLOAD_NOTE / "whole", b"")
+    verified = verify(copy, progress=False)
+    assert verified.place.kind == "release"
+    assert verified.findings.problems == {"absent": 1 + len(others)}
 
 
 def test_images_in_another_layout_are_found(mimic: Path) -> None:
@@ -335,7 +350,7 @@ def test_the_report_has_its_columns_and_is_closed_where_there_is_an_agreement(
     assert not [file for file in tmp_path.iterdir() if file.name.startswith(".")]
 
 
-@pytest.mark.parametrize("option", ["report", "since"])
+@pytest.mark.parametrize("option", ["report", "since", "log"])
 def test_nothing_is_written_into_the_copy_or_where_nothing_can_be(
     option: str, mimic: Path, tmp_path: Path, state_of: State
 ) -> None:
@@ -361,3 +376,17 @@ def test_a_copy_of_a_copy_leads_elsewhere_and_is_listed_through_links(
     verified = verify(copy, progress=False)
     assert verified.images is not None
     assert verified.images.absent == 0
+
+
+def test_a_log_says_what_was_verified_and_names_no_image(mimic: Path, tmp_path: Path) -> None:
+    log, lost = tmp_path / "audit.jsonl", images_of(mimic)[0]
+    lost.unlink()
+    words = ["verify", str(mimic), "--checksums", "--no-progress", "--log", str(log)]
+    assert main(words) == 1
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert (line["verb"], line["outcome"]) == ("verify", "problems")
+    assert line["counts"]["absent"] == 1
+    sums = (mimic / "SHA256SUMS.txt").read_bytes()
+    assert line["manifests"] == {"SHA256SUMS.txt": hashlib.sha256(sums).hexdigest()}
+    assert lost.stem not in log.read_text()
+    assert main([*words[:-1], str(mimic / "audit.jsonl")]) == 2
