@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -159,10 +158,9 @@ def _column(value: Value, rows: int) -> pa.Array:
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    """Let no cell begin as a formula of a spreadsheet does, or hold what a terminal would obey."""
-    columns: Iterable[pa.Array] = (
-        pc.replace_substring_regex(combined(column), pattern=r"^([=+@-]|[\x00-\x1f])",
-                                   replacement=r"'\1")
-        for column in rows.columns
-    )  # fmt: skip
-    return pa.table(list(columns), schema=_SCHEMA)
+    """Let no cell hold what a terminal would obey, or begin as a formula of a spreadsheet does."""
+    columns = []
+    for column in rows.columns:
+        text = pc.replace_substring_regex(combined(column), r"[\x00-\x1f\x7f]", "?")
+        columns.append(pc.replace_substring_regex(text, r"^([=+@-])", r"'\1"))
+    return pa.table(columns, schema=_SCHEMA)

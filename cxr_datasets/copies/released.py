@@ -65,6 +65,9 @@ def verify_release(
             rows, listing, forms, findings, is_part=part or place.kind == "part",
             unlisted=published.unlisted, asked=None if part else asked_images(place),
         )  # fmt: skip
+    splits = _splits(place, published, rows)
+    if tables.as_published:
+        _add_other_splits(place, published, splits, findings)
     texts = _texts(place, published, tables, listing, reports, findings)
     done: list[Compared] = []
     if checks:
@@ -75,7 +78,7 @@ def verify_release(
         findings,
         part=part or place.kind == "part",
         tables=tables.counts,
-        splits=_splits(place, published, rows),
+        splits=splits,
         as_published=tables.as_published,
         images=_counts(images),
         texts=texts,
@@ -114,6 +117,22 @@ def _splits(place: Place, published: Published, rows: pa.Table | None) -> tuple[
         SplitCounts(split, _counted(some), known.get(split))
         for split, some in found if some.num_rows or split in known
     )  # fmt: skip
+
+
+def _add_other_splits(
+    place: Place, published: Published, splits: tuple[SplitCounts, ...], findings: Findings
+) -> None:
+    spine = place.tables[published.tables[0].name]
+    for one in splits:
+        if one.published is not None and one.found != one.published:
+            findings.add(
+                "other_split", path=spine, expected=f"{one.split}: {_told(one.published)}",
+                found=_told(one.found),
+            )  # fmt: skip
+
+
+def _told(counts: Counts) -> str:
+    return f"{counts.images} images, {counts.studies} studies, {counts.patients} patients"
 
 
 def _counted(rows: pa.Table) -> Counts:

@@ -17,6 +17,7 @@ from cxr_datasets.copies.state import State
 from cxr_datasets.copies.summary import Verified
 from cxr_datasets.errors import OptionError
 from cxr_datasets.packages import builder_class
+from cxr_datasets.storage import addresses
 
 
 def verify(
@@ -92,9 +93,10 @@ def verify(
 def _check_files(
     place: str | os.PathLike[str], files: Mapping[str, str | os.PathLike[str] | None]
 ) -> None:
+    root = addresses.normalised(os.fspath(place))
     for option, file in files.items():
         if file is not None:
-            check_outside(option, file, os.fspath(place))
+            check_outside(option, file, root)
 
 
 def _verify(

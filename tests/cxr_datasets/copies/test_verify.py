@@ -250,6 +250,8 @@ def test_where_one_table_has_the_published_rows_all_must(
     monkeypatch.setattr(MimicCxrJpg, "PUBLISHED", published)
     found = problems(mimic)
     assert found["other_count"] == 2  # and the radiologists' labels
+    assert found["other_split"] == 4  # and their sum
+    assert found["no_text"] == 1
     assert verify(mimic, progress=False).as_published
 
 

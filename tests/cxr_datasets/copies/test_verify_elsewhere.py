@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from cxr_datasets.errors import ExportError, OptionError, StoreError
 from cxr_datasets.export import export
 from cxr_datasets.testing import copy_release, rewrite
 from tests.cxr_datasets.copies.test_verify import images_of, problems
+from tests.fakes.hub import Account, Hub
 from tests.fakes.physionet import PhysioNet, Status
 from tests.fakes.s3 import S3
 
@@ -167,3 +171,26 @@ def test_a_pushed_copy_is_compared_with_its_card(exported: Path, tmp_path: Path)
     (copy / "README.md").unlink()
     with pytest.raises(ExportError, match="is not there, or not as the export wrote it"):
         verify(copy, progress=False)
+
+
+def test_a_copy_on_the_hub_is_compared_with_the_sha256_that_it_keeps(
+    exported: Path, tmp_path: Path
+) -> None:
+    program = (
+        "import json, sys\n"
+        "from cxr_datasets.cli import main\n"
+        "from cxr_datasets.push import push\n"
+        f"push({str(exported)!r}, 'you/copy', i_have_signed_the_dua=True, verify=False)\n"
+        "sys.exit(main(['verify', 'hf://datasets/you/copy', '--json', '--no-progress']))\n"
+    )
+    with Hub({"you": Account("hf_you")}) as hub:
+        done = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False,
+            env={**os.environ, **hub.environment(token="hf_you", home=tmp_path / "home")},
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["kind"], told["problems"]) == ("export", {})
+    files = len(list(exported.glob("*/*.parquet")))
+    assert told["files"]["proven"] == told["files"]["files"] == files
+    assert told["files"]["rows"] == 30 + 13
