@@ -80,6 +80,10 @@ class CacheError(CxrError):
     """The cache cannot be read or written, or a dataset in it was changed since it was built."""
 
 
+class DownloadError(CxrError):
+    """A download cannot begin, or cannot go on; what came whole is kept."""
+
+
 class ExportError(CxrError):
     """An export cannot begin, or stopped before its end; what it finished is kept."""
 

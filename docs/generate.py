@@ -201,6 +201,18 @@ def hooks() -> str:
     return markdown_table(["changed", "what happens", "why", "since"], rows)
 
 
+def access_steps(dataset: str) -> str:
+    """The steps to be allowed to read a dataset, as a checklist."""
+    access = builder_class(dataset).ACCESS
+    told = []
+    for number, step in enumerate(access.steps, 1):
+        optional = " (optional)" if step.optional else ""
+        told.append(f"{number}. **{step.title}**{optional}: <{step.address}>. {step.about}\n")
+        told += [f"    - {part}\n" for part in step.parts]
+    places = " or ".join(f"<{address}>" for address in access.questions)
+    return f"\n{''.join(told)}\nAsk at {places}.\n\n"
+
+
 def labels() -> str:
     """The labels, in their order."""
     return f"\n{', '.join(LABELS)}.\n\n"
@@ -311,6 +323,7 @@ def _most(limit: float) -> str:
 
 
 TABLES: dict[str, Callable[..., str]] = {
+    "access": access_steps,
     "card-columns": card_columns,
     "columns": columns,
     "commands": commands,

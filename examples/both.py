@@ -15,7 +15,8 @@ from datasets import concatenate_datasets, load_dataset
 import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.columns import CORE
-from labels import bars, matrix
+from cxr_datasets.labels import label_matrix
+from labels import bars
 from shared import arguments, save
 
 args = arguments(__doc__, data_dir="practice/mimic", indiana="practice/indiana")
@@ -29,7 +30,7 @@ print(f"{len(both)} images; columns: {', '.join(both.column_names)}")
 
 figure, axes = plt.subplots(1, 2, figsize=(12, 5), sharey=True, layout="constrained")
 for axis, (name, part) in zip(axes, parts.items(), strict=True):
-    bars(axis, matrix(part["labels"]))
+    bars(axis, label_matrix(part))
     axis.set(title=f"{name}: {len(part)} images", xlabel="share of images")
 axes[0].invert_yaxis()
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)

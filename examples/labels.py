@@ -5,7 +5,7 @@
 
 You learn: labels as a matrix with NaN for null; four ways to make targets of them (the names in U
 are those of the CheXpert paper, arXiv:1901.07031), and how much the share of positives depends on
-the way. A target that is NaN counts for nothing in the loss: see train.py.
+the way. A target that is not in the mask counts for nothing in the loss: see train.py.
 """
 
 import matplotlib.pyplot as plt
@@ -14,13 +14,8 @@ from datasets import load_dataset
 
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.columns import LABELS
+from cxr_datasets.labels import U_IGNORE, U_ONES, U_ZEROS, label_matrix, to_targets
 from shared import COLOURS, arguments, save
-
-
-def matrix(rows):
-    """Labels of a column `labels`: float (rows, 14) of 1, 0, -1 and NaN."""
-    values = [[(labels or {}).get(name) for name in LABELS] for labels in rows]
-    return np.array(values, float)
 
 
 def bars(axis, y):
@@ -32,11 +27,11 @@ def bars(axis, y):
         begin += width
 
 
-POLICIES = {
-    "stated only: null and -1 are left out": lambda y: np.where(y >= 0, y, np.nan),
-    "U-Ignore: null is 0, -1 is left out": lambda y: np.where(y == -1, np.nan, y == 1),
-    "U-Zeros: null and -1 are 0": lambda y: np.where(y == 1, 1.0, 0.0),
-    "U-Ones: null is 0, -1 is 1": lambda y: np.where(np.abs(y) == 1, 1.0, 0.0),
+WAYS = {
+    "stated only: null and -1 are left out": {},
+    "U-Ignore: null is 0, -1 is left out": U_IGNORE,
+    "U-Zeros: null and -1 are 0": U_ZEROS,
+    "U-Ones: null is 0, -1 is 1": U_ONES,
 }
 
 if __name__ == "__main__":
@@ -44,13 +39,14 @@ if __name__ == "__main__":
 
     # By study: a study of four images would count four times among the images.
     studies = load_dataset("mimic_cxr_jpg", "reports", data_dir=args.data_dir, split="train")
-    y = matrix(studies["labels"])
+    y = label_matrix(studies)
     print(f"{len(y)} studies; {np.isnan(y).mean():.0%} of the cells are null")
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), sharey=True, layout="constrained")
     bars(left, y)
-    for (policy, targets), marker in zip(POLICIES.items(), "oDvs", strict=True):
-        right.plot(np.nanmean(targets(y), axis=0), LABELS, marker, label=policy)
+    for (way, policies), marker in zip(WAYS.items(), "oDvs", strict=True):
+        values, mask = to_targets(studies, **policies)
+        right.plot(values.mean(axis=0, where=mask), LABELS, marker, label=way)
     right.grid(alpha=0.2)
     left.set_xlabel("share of studies, as the table has it")
     right.set_xlabel("share of positive targets")

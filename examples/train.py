@@ -16,20 +16,16 @@ from torch.utils.data import DataLoader
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.columns import LABELS
 from cxr_datasets.images import decode_batch
-from labels import POLICIES, matrix
+from cxr_datasets.labels import Targets, masked_auroc, to_targets
 from shared import arguments, save, square
 
 
 def tensors(rows):
-    """Rows as tensors: pixels (1, 64, 64) from -1 to 1; targets (14,) of 1, 0 and NaN."""
+    """Rows as tensors: pixels (1, 64, 64) from -1 to 1; targets (14,) and which of them count."""
     pixels = [torch.from_numpy(square(image)) for image in decode_batch(rows, 64)]
-    targets = POLICIES["stated only: null and -1 are left out"](matrix(rows["labels"]))
-    return {"pixels": [(image[None] - 128.0) / 128 for image in pixels], "targets": targets}
-
-
-def auc(logits, targets):
-    """How often a positive study gets more than a negative one; NaN if one kind is lacking."""
-    return float(logits[targets == 1, None].gt(logits[targets == 0]).float().mean())
+    targets, stated = to_targets(rows["labels"])
+    pixels = [(image[None] - 128.0) / 128 for image in pixels]
+    return {"pixels": pixels, "targets": targets, "stated": stated}
 
 
 args = arguments(__doc__, data_dir="practice/mimic", epochs=10)
@@ -41,20 +37,21 @@ model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(
 optimizer, losses = torch.optim.AdamW(model.parameters(), lr=3e-3), []
 for epoch in range(args.epochs):
     for batch in DataLoader(images["train"], batch_size=16, shuffle=True):
-        stated = ~batch["targets"].isnan()
-        logits, targets = model(batch["pixels"])[stated], batch["targets"][stated]
-        loss = nn.functional.binary_cross_entropy_with_logits(logits, targets.float())
+        logits, stated = model(batch["pixels"]), batch["stated"]
+        loss = nn.functional.binary_cross_entropy_with_logits(
+            logits[stated], batch["targets"][stated]
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     print(f"epoch {epoch + 1}: loss {loss:.3f}")
 (batch,) = DataLoader(images["validation"], batch_size=len(images["validation"]))
-logits = model.eval()(batch["pixels"])
-scores = [auc(*cells) for cells in zip(logits.T, batch["targets"].T, strict=True)]
+targets = Targets(batch["targets"].numpy(), batch["stated"].numpy())
+scores = masked_auroc(targets, model.eval()(batch["pixels"]).detach().numpy())["auroc"][:-1]
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
 left.plot(losses)
 left.set(title="loss of each step, train")
-right.barh(LABELS, [score - 0.5 for score in scores], left=0.5)
+right.barh(LABELS, scores - 0.5, left=0.5)
 right.set(title="AUC by label, validation (0.5: no better than chance)", xlim=(0, 1))
 save(figure, args.out / "train.png")

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from cxr_datasets.builder import Column, CxrBuilder, CxrConfig
+from cxr_datasets.builder import Access, Column, CxrBuilder, CxrConfig
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
 from indiana_cxr.layouts import IMAGE_FORMS, PNG_SUFFIX
 from indiana_cxr.published import PUBLISHED
+from indiana_cxr.publisher import PUBLISHER
 from indiana_cxr.release import HOMEPAGE, IndianaRelease, open_release
 from indiana_cxr.splits import SPLITTERS
 
@@ -61,6 +62,11 @@ class IndianaCxr(CxrBuilder):
     IMAGE_SUFFIX = PNG_SUFFIX
     IMAGE_FORMS = IMAGE_FORMS
     PUBLISHED = PUBLISHED
+    PUBLISHER = PUBLISHER
+    ACCESS = Access(
+        about="No account is needed, and no agreement: the collection is public. Its licence "
+        f"allows neither commercial use nor sharing changed versions. Get it from {HOMEPAGE}"
+    )
     SOURCES = {
         "image": "the PNG: 8-bit greyscale, short side 2048 or less",
         "image_id": "`filename` without `.dcm.png`",

@@ -12,9 +12,11 @@ import datasets
 
 from cxr_datasets.builder import Column, CxrBuilder, CxrConfig, label_feature
 from cxr_datasets.columns import CONFIGS, SECTIONS
+from mimic_cxr_jpg.access import ACCESS
 from mimic_cxr_jpg.layouts import IMAGE_FORMS
 from mimic_cxr_jpg.physionet import HOMEPAGE
 from mimic_cxr_jpg.published import PUBLISHED
+from mimic_cxr_jpg.publisher import PUBLISHER
 from mimic_cxr_jpg.release import MimicRelease, open_release
 from mimic_cxr_jpg.reports import REPORT_SECTIONS
 from mimic_cxr_jpg.views import VIEW_POSITIONS
@@ -63,6 +65,8 @@ class MimicCxrJpg(CxrBuilder):
     IMAGE_SUFFIX = ".jpg"
     IMAGE_FORMS = IMAGE_FORMS
     PUBLISHED = PUBLISHED
+    ACCESS = ACCESS
+    PUBLISHER = PUBLISHER
     RAW_VIEWS = tuple(VIEW_POSITIONS)
     RAW_VIEW_COLUMN = "view_position"
     SOURCES = {

@@ -54,6 +54,15 @@ def cache(tmp_path: Path) -> str:
     return str(tmp_path / "cache")
 
 
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait milliseconds before a second try, as many times as users wait seconds."""
+    from cxr_datasets.storage import retry
+
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "LONGEST_WAIT", 0.05)
+
+
 @pytest.fixture(autouse=True)
 def processes_for_few_rows(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let `num_proc=2` start processes for the small splits of synthetic releases too."""

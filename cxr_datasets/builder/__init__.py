@@ -1,16 +1,20 @@
 """From a release to the rows of a config: what the script of a dataset is made of."""
 
+from cxr_datasets.builder.access import Access, Project, Step
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, label_feature
 from cxr_datasets.builder.forms import ImageForms
 from cxr_datasets.builder.published import Copy, Counts, Published, PublishedTable, Texts
+from cxr_datasets.builder.publisher import Companion, Publisher
 from cxr_datasets.builder.relations import Cells, Listed, Nested, Same
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 
 __all__ = [
+    "Access",
     "Cells",
     "Column",
+    "Companion",
     "Copy",
     "Counts",
     "CxrBuilder",
@@ -18,10 +22,13 @@ __all__ = [
     "ImageForms",
     "Listed",
     "Nested",
+    "Project",
     "Published",
     "PublishedTable",
+    "Publisher",
     "Release",
     "Same",
+    "Step",
     "Texts",
     "label_feature",
     "not_this_dataset",

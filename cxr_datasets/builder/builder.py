@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.builder import missing
+from cxr_datasets.builder.access import Access
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.forms import ImageForms
@@ -29,6 +30,7 @@ from cxr_datasets.builder.overrides import DatasetsBuilder, digest
 from cxr_datasets.builder.pixels import Pace, Pixels
 from cxr_datasets.builder.places import ImagePlace, Sampler, find_place, open_images, spread
 from cxr_datasets.builder.published import Published
+from cxr_datasets.builder.publisher import Publisher
 from cxr_datasets.builder.release import Release
 from cxr_datasets.builder.rows import split_rows, wanted_images
 from cxr_datasets.builder.tally import Tally
@@ -61,6 +63,8 @@ class CxrBuilder(DatasetsBuilder):
         IMAGE_FORMS: The forms in which people have these files; None: with other suffixes.
         PUBLISHED: What the publisher says of the release; None: nothing to compare a copy with,
             and no folder is recognised as one.
+        ACCESS: How people come to be allowed to read it, for `cxr access`; None: it does not say.
+        PUBLISHER: Where `cxr download` fetches the release from; None: from a copy only (`--from`).
         pace: How many images are worked on at once, from the next rows on that are read.
         release: The release.
         place: Where the images are, and in which form.
@@ -77,7 +81,9 @@ class CxrBuilder(DatasetsBuilder):
     MEAN_IMAGE_BYTES: ClassVar[int] = 1_500_000
     IMAGE_SUFFIX: ClassVar[str] = ".jpg"
     IMAGE_FORMS: ClassVar[ImageForms | None] = None
+    ACCESS: ClassVar[Access | None] = None
     PUBLISHED: ClassVar[Published | None] = None
+    PUBLISHER: ClassVar[Publisher | None] = None
 
     def __init__(self, cache_dir: str | None = None, **kwargs: Any):
         check_cache(cache_dir)
@@ -164,6 +170,19 @@ class CxrBuilder(DatasetsBuilder):
     def features(self) -> datasets.Features:
         """The features of the config."""
         return config_features(self.config.name, self.COLUMNS)
+
+    def wanted_images(self) -> pa.Table:
+        """Read the tables and keep the images that the options ask for; no file is looked for.
+
+        Returns:
+            Rows of the index in the release's own order, those in no split among them; see
+            `Release.index`.
+
+        Raises:
+            CxrError: The release's tables are broken.
+            OptionError: No image is left.
+        """
+        return self._wanted_images(self.config)
 
     def check_any(self, tally: Tally) -> None:
         """Require that one image at least is there and whole, if any was looked for.

@@ -19,6 +19,8 @@ from cxr_datasets.wording import safe, safe_json
 
 _VERBS = {
     "synthesize": "write a small invented release",
+    "access": "list the steps to be allowed to read a dataset",
+    "download": "get a copy of a release, or a part of one",
     "export": "write a dataset to Parquet",
     "verify": "say what a place holds, and whether it is whole",
     "stats": "count what a copy or an export holds",

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-import pyarrow as pa
-
 from cxr_datasets import limits
 from cxr_datasets.builder.nearby import release_below
 from cxr_datasets.builder.published import Published
 from cxr_datasets.builder.release import unwrapped
 from cxr_datasets.columns import CONFIGS
+from cxr_datasets.copies.folder import NOTE, WHOLE
 from cxr_datasets.errors import ReleaseError
 from cxr_datasets.export import notes
 from cxr_datasets.export.croissant import CROISSANT
@@ -30,15 +29,6 @@ from cxr_datasets.storage import Source, open_place
 from cxr_datasets.storage.addresses import check_open
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Problem, told_names
-
-DOWNLOAD_NOTE = ".cxr-download"
-"""Folder in a copy that `cxr download` keeps."""
-
-_WHOLE = "whole"
-"""A file in it, where all of the release was asked for."""
-
-_ASKED = f"{DOWNLOAD_NOTE}/asked"
-"""A file in it that names the images that were asked for, a path a line."""
 
 Kind = Literal["release", "part", "export"]
 
@@ -160,27 +150,9 @@ def _release(source: Source, names: set[str], published: Mapping[str, Published]
     if dataset is None or not found[dataset]:
         return None
     version = published[dataset].version_of(names, source.root)
-    is_part = DOWNLOAD_NOTE in names and _WHOLE not in source.names(DOWNLOAD_NOTE)
+    is_part = NOTE in names and source.size(f"{NOTE}/{WHOLE}") is None
     kind: Kind = "part" if is_part else "release"
     return Place(kind, dataset, version, source, tables=found[dataset])
-
-
-def asked_images(place: Place) -> pa.Array | None:
-    """Paths of the images that downloads into a part of a copy were to fetch.
-
-    Returns:
-        Strings; None where it is no part, or nothing is noted of it.
-
-    Raises:
-        StoreError: A store refuses the note, or failed again and again.
-    """
-    if place.kind != "part":
-        return None
-    try:
-        lines = place.source.read(_ASKED).decode("utf-8", "replace").splitlines()
-    except FileNotFoundError:
-        return None
-    return pa.array([line for line in lines if line], pa.string())
 
 
 def _below(source: Source, published: Mapping[str, Published]) -> Place | None:

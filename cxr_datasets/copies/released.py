@@ -15,8 +15,9 @@ from cxr_datasets.copies.checksums import Checksums, read_checksums
 from cxr_datasets.copies.compared import Compared, compare_files
 from cxr_datasets.copies.contents import Checks
 from cxr_datasets.copies.findings import Findings
+from cxr_datasets.copies.folder import asked_images
 from cxr_datasets.copies.images import Images, find_images
-from cxr_datasets.copies.recognise import Place, asked_images
+from cxr_datasets.copies.recognise import Place
 from cxr_datasets.copies.state import State
 from cxr_datasets.copies.summary import ImageCounts, SplitCounts, TextCounts, Verified
 from cxr_datasets.copies.tables import (
@@ -63,7 +64,7 @@ def verify_release(
         forms = builder.IMAGE_FORMS or ImageForms.of_suffix(builder.IMAGE_SUFFIX)
         images = find_images(
             rows, listing, forms, findings, is_part=part or place.kind == "part",
-            unlisted=published.unlisted, asked=None if part else asked_images(place),
+            unlisted=published.unlisted, asked=None if part else _asked(place),
         )  # fmt: skip
     splits = _splits(place, published, rows)
     if tables.as_published:
@@ -85,6 +86,10 @@ def verify_release(
         checks=tuple(done),
         manifests=_manifests(place, published) if checks.checksums else {},
     )
+
+
+def _asked(place: Place) -> pa.Array | None:
+    return asked_images(place.source) if place.kind == "part" else None
 
 
 def _manifests(place: Place, published: Published) -> dict[str, str]:

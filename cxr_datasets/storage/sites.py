@@ -37,6 +37,8 @@ class Site:
         password_variable: Environment variable for the password.
         refusal: What a 403 of this site means and what to do, in whole sentences. `{agent}` in it
             is replaced by the User-Agent that was sent, in quotes.
+        no_login: What to do where no login is accepted, beyond putting it right, in whole
+            sentences.
         cookies: Cookies that are sent with a login: name -> value.
         host_variable: Environment variable that names one more host of the site, such as the end
             of a tunnel, as `HOST` (any port) or `HOST:PORT`. Empty: there is none.
@@ -47,6 +49,7 @@ class Site:
     user_variable: str
     password_variable: str
     refusal: str
+    no_login: str = ""
     cookies: Mapping[str, str] = field(default_factory=dict)
     host_variable: str = ""
 

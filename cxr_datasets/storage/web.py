@@ -201,7 +201,8 @@ class WebFiles(HTTPFileSystem):
         return ""
 
     def _login_advice(self) -> str:
-        ways = ways_to_log_in(self._server)
+        site = site_of(self._server)
+        ways = f"{ways_to_log_in(self._server)} {site.no_login if site else ''}".rstrip()
         if self._login:
             return f"The login from {self._login.found} is not accepted. Correct it there. {ways}"
         if self._has_own_auth:

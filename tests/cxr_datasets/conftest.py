@@ -6,15 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr_datasets.storage import retry
 from cxr_datasets.testing import copy_release
-
-
-@pytest.fixture
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait milliseconds before a second try, as many times as users wait seconds."""
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(retry, "LONGEST_WAIT", 0.05)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 PACKAGES = ("cxr_datasets", "indiana_cxr", "mimic_cxr_jpg")
 
 PROVE = {
+    "cxr_datasets/copies/archive.py": "the tables in an archive, as they were published",
     "cxr_datasets/audit.py": "a list of ids, to an auditor",
     "cxr_datasets/export/line.py": "a file of an export that another run wrote",
     "cxr_datasets/export/manifest.py": "the list of an export's files, to an auditor",

@@ -16,8 +16,18 @@ CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 
 MAKE_ROWS = {"builder", "columns.py", "images", "storage", "tables"}
 MAKE_NO_ROWS = {
-    *("cli", "copies", "digests.py", "errors.py", "export", "hooks", "limits.py", "packages.py"),
-    *("preview", "push", "redaction.py", "synthetic", "testing", "wording.py"),
+    *(
+        "audit.py",
+        "cli",
+        "copies",
+        "digests.py",
+        "errors.py",
+        "export",
+        "hooks",
+        "labels",
+        "limits.py",
+    ),
+    *("packages.py", "preview", "push", "redaction.py", "synthetic", "testing", "wording.py"),
 }
 """Every room and module stands in one of these two: a new one has to be decided on."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cxr_datasets.copies import recognise
-from cxr_datasets.copies.recognise import DOWNLOAD_NOTE
+from cxr_datasets.copies.folder import NOTE
 from cxr_datasets.errors import CxrError, ExportError, OptionError, ReleaseError, StoreError
 from cxr_datasets.export import export
 from cxr_datasets.storage.source import Source
@@ -109,7 +109,7 @@ def test_an_archive_is_recognised_with_the_folder_around_everything(
 
 
 def test_a_download_that_noted_what_was_asked_for_is_a_part(release: Path) -> None:
-    (release / DOWNLOAD_NOTE).mkdir()
+    (release / NOTE).mkdir()
     assert recognise(release).kind == "part"
 
 

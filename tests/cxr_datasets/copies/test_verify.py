@@ -17,7 +17,7 @@ import pytest
 from cxr_datasets.builder.published import Published
 from cxr_datasets.cli import main
 from cxr_datasets.copies import verify
-from cxr_datasets.copies.recognise import DOWNLOAD_NOTE
+from cxr_datasets.copies.folder import NOTE
 from cxr_datasets.errors import OptionError
 from cxr_datasets.testing import copy_release, edit_table, read_table, rewrite
 
@@ -312,13 +312,13 @@ def test_of_a_part_that_was_downloaded_only_what_was_asked_for_is_missed(copy: P
     for image in (lost, *others):
         image.unlink()
     asked = [file.relative_to(copy).as_posix() for file in (kept, lost)]
-    rewrite(copy / DOWNLOAD_NOTE / "asked", f"{asked[0]}\n".encode())
+    rewrite(copy / NOTE / "asked", f"{asked[0]}\n".encode())
     verified = verify(copy, progress=False)
     assert (verified.place.kind, verified.problems) == ("part", 0)
-    rewrite(copy / DOWNLOAD_NOTE / "asked", "\n".join(asked).encode())
+    rewrite(copy / NOTE / "asked", "\n".join(asked).encode())
     assert problems(copy) == {"absent": 1}
     assert problems(copy, part=True) == {}
-    rewrite(copy / DOWNLOAD_NOTE / "whole", b"")
+    rewrite(copy / NOTE / "whole", b"")
     verified = verify(copy, progress=False)
     assert verified.place.kind == "release"
     assert verified.findings.problems == {"absent": 1 + len(others)}

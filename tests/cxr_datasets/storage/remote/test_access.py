@@ -205,7 +205,7 @@ def test_without_a_login_the_user_is_told_where_to_put_one(
     assert f"{remote.address}/" in message
     for words in (
         "answered 401", "No login was sent", "~/.netrc", "PHYSIONET_USERNAME",
-        "PHYSIONET_PASSWORD", 'storage_options={"username"',
+        "PHYSIONET_PASSWORD", 'storage_options={"username"', "`cxr access mimic-cxr-jpg`",
     ):  # fmt: skip
         assert words in message
 
@@ -245,6 +245,7 @@ def test_a_user_who_has_not_signed_is_told_both_causes(remote: Remote) -> None:
     message = refusal(remote.load)
     assert "answered 403" in message
     assert "has not signed the data use agreement" in message
+    assert "`cxr access mimic-cxr-jpg` says which step is missing" in message
     assert "User-Agent" in message
 
 

@@ -1,0 +1,277 @@
+"""Get a copy of a release, or a part of one: its tables, and then just the images that are wanted.
+
+The tables come first. From them the same index is built as for loading, the same options choose
+from it, and what they leave is fetched. A second run fetches only what is missing or differs.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from cxr_datasets.builder import CxrBuilder, Published, Publisher
+from cxr_datasets.builder.config import check_views
+from cxr_datasets.copies.archive import fetch_archive
+from cxr_datasets.copies.estimate import estimated
+from cxr_datasets.copies.fetcher import Fetcher
+from cxr_datasets.copies.folder import CopyFolder
+from cxr_datasets.copies.from_source import FromSource
+from cxr_datasets.copies.results import Command, Downloaded, Estimate
+from cxr_datasets.copies.run import Run, Wanted
+from cxr_datasets.copies.selection import Selection, check_split, read_ids
+from cxr_datasets.copies.sites import at_site
+from cxr_datasets.copies.yourself import command_for
+from cxr_datasets.errors import OptionError, ReleaseError
+from cxr_datasets.packages import builder_class, known_datasets
+from cxr_datasets.storage.addresses import check_open
+from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.source import Source, open_place
+
+
+def download(
+    dataset: str,
+    out: str | os.PathLike[str],
+    *,
+    release: str | None = None,
+    split: str | Iterable[str] | None = None,
+    views: str | Iterable[str] | None = None,
+    ids: str | os.PathLike[str] | Iterable[str | int] | None = None,
+    limit: int | None = None,
+    reports: bool = False,
+    images: bool = True,
+    source: str | os.PathLike[str] | None = None,
+    source_options: Mapping[str, Any] | None = None,
+    connections: int | None = None,
+    check: bool = False,
+    dry_run: bool = False,
+    print_wget: bool = False,
+    keep_zip: bool = False,
+    progress: bool = True,
+) -> Downloaded | Estimate | Command:
+    """Fetch a release, or a part of it, into a folder that has the release's own layout.
+
+    A file gets its name only when it is whole: it is fetched beside, and compared with the list of
+    checksums of the release. A run that was stopped, in whatever way, goes on when it is started
+    again.
+
+    Args:
+        dataset: Name of the dataset, such as `my-cxr`.
+        out: Folder on this machine's disks; it is made if it is not there.
+        release: Version of the release; None: the newest.
+        split: Splits that are wanted; None: all.
+        views: Views that are wanted, as the option `views` of the dataset; None: all.
+        ids: Ids of images, studies or patients: a file (a list, CSV or JSON), or the ids. Which of
+            the three an id is, the tables tell. None: all.
+        limit: Most images, the first in the release's own order; None: all.
+        reports: Whether to fetch the reports too, where they are another project.
+        images: Whether to fetch images at all; if not, only the tables.
+        source: Folder, archive or address of a copy to fetch from; None: the publisher's site.
+        source_options: Options of its store, as its fsspec file system takes them.
+        connections: Most connections at once; None: 4 to the publisher's site, else the usual
+            number of the store.
+        check: Whether to read files again that an earlier run found to be whole.
+        dry_run: Only tell how many files and bytes it would be, and how long it would take.
+        print_wget: Only write the list of files into `out`, and give the command that fetches it.
+        keep_zip: Fetch all of the release as the one archive that the publisher gives, and keep it
+            so: it is read in place.
+        progress: Whether to show a bar.
+
+    Returns:
+        What is there now; with `dry_run` an `Estimate`, with `print_wget` a `Command`.
+
+    Raises:
+        OptionError: An option has a value that does not exist, or leaves no image.
+        ReleaseError: There is no release at `source`.
+        TableError: A table is broken.
+        StoreError: The place refuses this user, or failed again and again.
+        DownloadError: The disk is full, another download is writing there, a program is not
+            installed, or there is no login.
+    """
+    kind = builder_class(dataset)
+    name = next(known for known in known_datasets() if known == dataset.replace("_", "-"))
+    published, publisher = _declared(kind, name)
+    columns = publisher.id_columns if publisher else {}
+    selection = Selection(
+        split=check_split(split),
+        views=None if views is None else tuple(check_views(views, kind.RAW_VIEWS)),
+        ids=None if ids is None else _ids(ids, columns),
+        limit=_positive("limit", limit),
+    )
+    wanted = Wanted(name, kind, _version(release, published), selection, images, reports)
+    copy = CopyFolder(_local(out), kind.is_credentialed())
+    archive = _archive(publisher, name, wanted, source, keep_zip)
+    if print_wget:
+        return command_for(wanted, copy, _known(publisher, name))
+    started = time.monotonic()
+    fetchers = _Fetchers(wanted, publisher, source, source_options, connections)
+    run = Run(wanted, copy, fetchers.images, fetchers.reports, check, progress)
+    if dry_run:
+        return estimated(run)
+    with copy.locked():
+        try:
+            done = fetch_archive(run, archive) if archive else run.fetch()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped. The same command goes on.") from None
+    return replace(done, seconds=time.monotonic() - started)
+
+
+class _Fetchers:
+    """What fetches the images and tables, and what the reports."""
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        publisher: Publisher | None,
+        source: str | os.PathLike[str] | None,
+        options: Mapping[str, Any] | None,
+        connections: int | None,
+    ):
+        _positive("connections", connections)
+        self.images: Fetcher
+        self.reports: Fetcher | None = None
+        if source is None:
+            known = _known(publisher, wanted.dataset)
+            self.images = _of_publisher(known, wanted, connections)
+            if wanted.reports and known.reports:
+                self.reports = _of_companion(known, wanted, connections)
+        else:
+            place = _opened(source, options, connections)
+            self.images = FromSource(place)
+            self.reports = self.images if wanted.reports else None
+        if wanted.reports and not (publisher and publisher.reports):
+            raise OptionError(
+                f"reports: those of {wanted.dataset} are in its tables, and need not be asked for."
+            )
+
+
+def _of_publisher(known: Publisher, wanted: Wanted, connections: int | None) -> Fetcher:
+    homepage = known.homepage.format(version=wanted.version)
+    return _fetcher(known, known.address, wanted.version, homepage, wanted, connections)
+
+
+def _of_companion(known: Publisher, wanted: Wanted, connections: int | None) -> Fetcher:
+    assert known.reports is not None
+    version = known.reports.versions[wanted.version]
+    homepage = known.reports.homepage.format(version=version)
+    return _fetcher(known, known.reports.address, version, homepage, wanted, connections)
+
+
+def _fetcher(
+    known: Publisher,
+    address: str,
+    version: str,
+    homepage: str,
+    wanted: Wanted,
+    connections: int | None,
+) -> Fetcher:
+    most = known.most_connections
+    if connections is not None and connections > most:
+        raise OptionError(
+            f"connections={connections} are more than {known.name} serves: more than {most} lead "
+            f"to time-outs, or block an account. Give at most {most}."
+        )
+    refusals = {
+        status: told.format(version=version, homepage=homepage)
+        for status, told in known.refusals.items()
+    }
+    module, _, name = known.fetcher.partition(":")
+    make = getattr(import_module(module), name)
+    where = at_site(address.format(version=version))
+    count = connections or known.connections
+    return make(where, count, refusals, closed=wanted.kind.is_credentialed())
+
+
+def _archive(
+    publisher: Publisher | None,
+    name: str,
+    wanted: Wanted,
+    source: str | os.PathLike[str] | None,
+    keep_zip: bool,
+) -> str | None:
+    """Give the name of the archive that is to be kept; None: single files are wanted.
+
+    Raises:
+        OptionError: There is no such archive, or a part of it was asked for.
+    """
+    if not keep_zip:
+        return None
+    if publisher is None or publisher.archive is None or source is not None:
+        raise OptionError(
+            f"keep_zip: {'a copy' if source else name} is not given as one archive. Leave it out."
+        )
+    if not wanted.selection.is_all or not wanted.images:
+        raise OptionError(
+            "keep_zip keeps all images of the release, so it goes with no option that chooses "
+            "some. Leave it out, or those."
+        )
+    return publisher.archive
+
+
+def _opened(
+    source: str | os.PathLike[str], options: Mapping[str, Any] | None, connections: int | None
+) -> Source:
+    check_open("from", os.fspath(source))
+    place = open_place(source, StorageOptions(options, os.fspath(source)), connections)
+    problem = place.problem()
+    if problem is not None:
+        raise ReleaseError(
+            f"from={place.shown()} holds no release ({problem}). Give the folder, archive or "
+            "address that holds its tables."
+        )
+    return place
+
+
+def _declared(kind: type[CxrBuilder], name: str) -> tuple[Published, Publisher | None]:
+    if kind.PUBLISHED is None:
+        raise OptionError(
+            f"dataset={name!r} declares no tables of a release (PUBLISHED), so there is nothing to "
+            "fetch it by."
+        )
+    return kind.PUBLISHED, kind.PUBLISHER
+
+
+def _known(publisher: Publisher | None, name: str) -> Publisher:
+    if publisher is None:
+        raise OptionError(
+            f"Where {name} is published is not known here: give from, a copy to fetch it from."
+        )
+    return publisher
+
+
+def _version(release: str | None, published: Published) -> str:
+    version = release or published.versions[0]
+    if version not in published.versions:
+        raise OptionError.unknown("release", version, published.versions)
+    return version
+
+
+def _ids(
+    ids: str | os.PathLike[str] | Iterable[str | int], columns: Mapping[str, str]
+) -> tuple[str, ...]:
+    if isinstance(ids, (str, os.PathLike)):
+        return read_ids(ids, columns)
+    given = tuple(dict.fromkeys(map(str, ids)))
+    if not given:
+        raise OptionError("ids is empty. Leave it out for all.")
+    return given
+
+
+def _positive(name: str, value: int | None) -> int | None:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if value is not None and not (is_number and value > 0):
+        raise OptionError(f"{name}={value!r} is not a number of them. Give a positive integer.")
+    return value
+
+
+def _local(out: str | os.PathLike[str]) -> str:
+    place = os.fspath(out)
+    if "://" in place:
+        raise OptionError(
+            "out is an address, and a copy is fetched to a folder on a disk of this machine. To "
+            "write elsewhere, export the dataset: cxr export."
+        )
+    return place

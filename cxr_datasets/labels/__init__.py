@@ -1,0 +1,44 @@
+"""From the four values of a label to targets, weights, tables and scores.
+
+The functions here take labels as they are loaded, and change no row: raw values stay raw. Whoever
+trains says what an uncertain label and one that is not mentioned become.
+"""
+
+from cxr_datasets.labels.balance import positive_weights, prevalence, sample_weights
+from cxr_datasets.labels.compare import compare
+from cxr_datasets.labels.frame import frame
+from cxr_datasets.labels.matrix import label_matrix
+from cxr_datasets.labels.names import COMPETITION_5, PARENTS
+from cxr_datasets.labels.scores import masked_auroc
+from cxr_datasets.labels.targets import (
+    CHEXPERT_BEST,
+    U_IGNORE,
+    U_MULTICLASS,
+    U_ONES,
+    U_ZEROS,
+    Targets,
+    to_targets,
+)
+from cxr_datasets.labels.xrv import XRV_LABELS, from_xrv, to_xrv
+
+__all__ = [
+    "CHEXPERT_BEST",
+    "COMPETITION_5",
+    "PARENTS",
+    "U_IGNORE",
+    "U_MULTICLASS",
+    "U_ONES",
+    "U_ZEROS",
+    "XRV_LABELS",
+    "Targets",
+    "compare",
+    "frame",
+    "from_xrv",
+    "label_matrix",
+    "masked_auroc",
+    "positive_weights",
+    "prevalence",
+    "sample_weights",
+    "to_targets",
+    "to_xrv",
+]
