@@ -22,6 +22,7 @@ from cxr_datasets.errors import StoreError
 from cxr_datasets.export.progress import bar_of
 from cxr_datasets.images.faults import what_is_wrong
 from cxr_datasets.images.opening import open_image
+from cxr_datasets.images.whole import check_whole
 from cxr_datasets.storage import LocalFolder, Source
 
 _PIECE = 1 << 20
@@ -211,6 +212,7 @@ def _measured(facts: Facts, file: Any, decode: bool) -> Facts:
         with open_image(file) as image:
             facts = replace(facts, width=image.width, height=image.height)
             if decode:
+                check_whole(file.getvalue())  # tells more than a decoder of one that was cut
                 image.load()
                 facts = replace(facts, fault="")
     except Exception as error:  # whatever Pillow raises on broken bytes

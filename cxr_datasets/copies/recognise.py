@@ -19,13 +19,13 @@ from cxr_datasets.builder.published import Published
 from cxr_datasets.builder.release import unwrapped
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.copies.folder import NOTE, WHOLE
-from cxr_datasets.errors import ReleaseError
+from cxr_datasets.errors import ReleaseError, StoreError
 from cxr_datasets.export import notes
 from cxr_datasets.export.croissant import CROISSANT
 from cxr_datasets.export.folder import PRIVATE
 from cxr_datasets.export.manifest import DamagedManifest, manifest_name
 from cxr_datasets.packages import builder_class, known_datasets
-from cxr_datasets.storage import Source, open_place
+from cxr_datasets.storage import Remote, Source, open_place
 from cxr_datasets.storage.addresses import check_open
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Problem, told_names
@@ -126,7 +126,7 @@ def _at(source: Source, published: Mapping[str, Published]) -> Place | None:
 
 def _names(source: Source, published: Mapping[str, Published]) -> set[str]:
     """Names in a folder; where a server lists none, those of the files that count here."""
-    names = set(source.names())
+    names = _listed(source)
     if names:
         return names
     looked_for = [
@@ -138,6 +138,24 @@ def _names(source: Source, published: Mapping[str, Published]) -> set[str]:
     looked_for = list(dict.fromkeys(looked_for))
     sizes = source.few_sizes(looked_for)
     return {name for name, size in zip(looked_for, sizes, strict=True) if size is not None}
+
+
+def _listed(source: Source) -> set[str]:
+    """Names in a folder; none where a store does not list it to this user.
+
+    Raises:
+        StoreError: A store does not answer, so that nothing else need be asked.
+    """
+    if not isinstance(source, Remote):
+        return set(source.names())
+    try:
+        return set(source.listed("", source.begin_list("").result()))
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return set()
+    except StoreError as error:
+        if error.refused:
+            return set()
+        raise
 
 
 # --- releases -------------------------------------------------------------------------------------

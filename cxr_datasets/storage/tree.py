@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import wording
+from cxr_datasets.errors import StoreError
 from cxr_datasets.storage import addresses
 from cxr_datasets.storage.ahead import in_order
 from cxr_datasets.storage.archive import Archive
@@ -53,16 +55,22 @@ def tree(source: Source, told: Told = lambda files: None) -> pa.Table:
         `version`, as in a `Stamp`, which is empty where the list does not tell it.
 
     Raises:
-        FileNotFoundError: It is not there.
-        PermissionError: A folder on a disk may not be listed.
-        StoreError: A store refuses, or failed again and again.
+        StoreError: A folder is not there any more or may not be listed; or a store failed again and
+            again.
     """
-    if isinstance(source, Archive):
-        return _table(_in_archive(source))
-    if isinstance(source, Remote):
-        return _table(_in_store(source, told))
-    assert isinstance(source, LocalFolder)
-    return _on_disk(source.root, told)
+    try:
+        if isinstance(source, Archive):
+            return _table(_in_archive(source))
+        if isinstance(source, Remote):
+            return _table(_in_store(source, told))
+        assert isinstance(source, LocalFolder)
+        return _on_disk(source.root, told)
+    except OSError as error:
+        name = error.filename if isinstance(error.filename, str) else source.root
+        raise StoreError(
+            f"{addresses.shown(name)} cannot be listed: {wording.said(error)}. Check that it is "
+            "there, its permissions and those above it, and the disk; then start again."
+        ) from error
 
 
 def _table(entries: Iterable[_Entry]) -> pa.Table:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
+import os
 import shutil
 import stat
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from cxr_datasets.cli import main
 from cxr_datasets.copies import verify
 from cxr_datasets.copies.folder import NOTE
 from cxr_datasets.errors import OptionError
+from cxr_datasets.storage import tree
 from cxr_datasets.testing import copy_release, edit_table, read_table, rewrite
 
 SPLIT = "mimic-cxr-2.0.0-split.csv"
@@ -392,3 +395,18 @@ def test_a_log_says_what_was_verified_and_names_no_image(mimic: Path, tmp_path: 
     assert line["manifests"] == {"SHA256SUMS.txt": hashlib.sha256(sums).hexdigest()}
     assert lost.stem not in log.read_text()
     assert main([*words[:-1], str(mimic / "audit.jsonl")]) == 2
+
+
+def test_a_folder_that_may_not_be_listed_is_an_error_and_no_absence(
+    mimic: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed, real = images_of(mimic)[0].parent, os.scandir
+
+    def scan(folder: Any) -> Any:
+        if os.fspath(folder) == str(closed):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(closed))
+        return real(folder)
+
+    monkeypatch.setattr(tree.os, "scandir", scan)
+    assert main(["verify", str(mimic), "--no-progress"]) == 1
+    assert capsys.readouterr().err.startswith(f"cxr: {closed} cannot be listed: Permission denied")
