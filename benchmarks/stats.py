@@ -14,23 +14,22 @@ from harness import Ratio, main
 from release import full_release
 from rival import REPORTS
 
-from cxr_datasets.builder import CxrBuilder
+from cxr_datasets.packages import builder_class
 from cxr_datasets.preview.reading import REPORTS as USUAL
-from cxr_datasets.preview.reading import open_builder
 from cxr_datasets.preview.summary import stats
 
 DATASET = "mimic-cxr-jpg"
 
 
 def join() -> float:
-    """Seconds to open the release and to join its tables; of a cache there is none."""
+    """Seconds to open the release and to join its tables, with an empty cache."""
     root = full_release()
     with tempfile.TemporaryDirectory() as cache:
         start = time.perf_counter()
-        builder: CxrBuilder = open_builder(
-            DATASET, root, cache_dir=cache, options={"reports": str(root / REPORTS)}
+        builder = builder_class(DATASET)(
+            config_name="reports", data_dir=str(root), reports=str(root / REPORTS), cache_dir=cache
         )
-        builder.index_rows()
+        builder.release.index(cache)
         return time.perf_counter() - start
 
 

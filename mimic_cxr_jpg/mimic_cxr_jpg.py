@@ -107,7 +107,10 @@ class MimicCxrJpg(CxrBuilder):
         Column("study_time", _TEXT, "study", "`StudyTime` as `08:05:56.875`"),
         # Parsed from the report, beyond the core sections.
         *(
-            Column(section, _TEXT, "study", _SECTIONS_TOLD.get(section, "section of the report"))
+            Column(
+                section, _TEXT, "study", _SECTIONS_TOLD.get(section, "section of the report"),
+                is_section=True,
+            )
             for section in REPORT_SECTIONS
             if section not in SECTIONS
         ),

@@ -21,12 +21,14 @@ class Column:
         feature: Its `datasets` feature.
         per: Whether a value belongs to one image or to the whole study.
         about: What it holds, and what it is made from, for people.
+        is_section: Whether it holds a section of the report.
     """
 
     name: str
     feature: Any
     per: Literal["image", "study"]
     about: str = ""
+    is_section: bool = False
 
 
 _VIEWS_TOLD = ", ".join(f"{number} {view}" for number, view in enumerate(VIEWS))

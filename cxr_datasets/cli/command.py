@@ -24,6 +24,7 @@ _VERBS = {
     "export": "write a dataset to Parquet",
     "verify": "say what a place holds, and whether it is whole",
     "stats": "count what a copy or an export holds",
+    "preview": "write a page that shows a dataset",
     "push": "send an export to a private Hub repository",
 }
 """Verb -> its line in the help. Its module in this room adds its arguments."""

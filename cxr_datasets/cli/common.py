@@ -8,7 +8,9 @@ its fields. Its `exit_code`, or else its number of `problems`, decides how the c
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -68,6 +70,19 @@ def add_common(
         )
 
 
+def add_named_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--option NAME=VALUE`, for verbs that learn from the place which dataset it is of."""
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="options",
+        help="Option of the dataset, such as views=frontal, as `cxr export DATASET --help` lists "
+        "them. May be given several times.",
+    )
+
+
 def given(options: argparse.Namespace) -> dict[str, Any]:
     """Give the options of a verb as its Python function takes them.
 
@@ -81,7 +96,19 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
     for name in _OPTIONS_OF_STORES:
         if words.get(name) is not None:
             words[name] = read_options(name, words[name])
+    if "options" in words:
+        words["options"] = dict(map(_named, words["options"]))
     return words
+
+
+def _named(word: str) -> tuple[str, Any]:
+    name, equals, value = word.partition("=")
+    if not equals:
+        raise OptionError(f"--option {word} has no value. Give it as NAME=VALUE.")
+    plain: Any = value
+    with suppress(ValueError):  # numbers and lists
+        plain = json.loads(value)
+    return name.replace("-", "_"), plain
 
 
 def printed(result: Any, as_json: bool) -> str:

@@ -57,7 +57,7 @@ def _add_options(dataset: str, command: Parser) -> None:
             "place.",
         )  # fmt: skip
     _add_ways(command, publisher.name if publisher else "")
-    add_common(command, progress=True)
+    add_common(command, log=True, progress=True)
     command.set_defaults(run=_run, command=command)
 
 

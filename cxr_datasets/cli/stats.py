@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import textwrap
-from contextlib import suppress
-from typing import Any
 
-from cxr_datasets.cli.common import add_common, given
+from cxr_datasets.cli.common import add_common, add_named_options, given
 from cxr_datasets.cli.parser import Parser
 from cxr_datasets.errors import OptionError
 
@@ -61,15 +58,7 @@ def add_arguments(parser: Parser) -> None:
         help="Most reports of a release to measure, spread over its studies, or `all`, which takes "
         "longer than all else. Default: 20000. Of an export all are measured.",
     )
-    parser.add_argument(
-        "--option",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="options",
-        help="Option of the dataset, such as views=frontal, as `cxr export DATASET --help` lists "
-        "them. May be given several times.",
-    )
+    add_named_options(parser)
     add_common(parser, progress=True, options=("storage_options",))
     parser.set_defaults(run=_run, command=parser)
 
@@ -78,21 +67,10 @@ def _run(options: argparse.Namespace) -> object:
     from cxr_datasets.preview import stats
 
     words = given(options)
-    words["options"] = dict(map(_named, words["options"]))
     reports = words.pop("reports")
     if reports is not None:
         words["reports"] = None if reports == _ALL else _number(reports)
     return stats(words.pop("place"), **words)
-
-
-def _named(word: str) -> tuple[str, Any]:
-    name, equals, value = word.partition("=")
-    if not equals:
-        raise OptionError(f"--option {word} has no value. Give it as NAME=VALUE.")
-    plain: Any = value
-    with suppress(ValueError):  # numbers and lists
-        plain = json.loads(value)
-    return name.replace("-", "_"), plain
 
 
 def _number(word: str) -> int:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from cxr_datasets.copies.checked import ABSENT, Checked, look
 from cxr_datasets.copies.fetcher import Arrival, Fetcher
 from cxr_datasets.copies.folder import CopyFolder
-from cxr_datasets.copies.whole import fault_of
+from cxr_datasets.copies.whole import fault_of, shows_its_end
 from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.retry import Patience
 
@@ -128,7 +128,8 @@ class Bringer:
         left = dict(zip(paths.to_pylist(), digests.to_pylist(), strict=True))
         brought, patience = Brought(), _patience()
         self._damaged = {}
-        while True:
+        left = self._without_whole(left, brought)
+        while left:
             again = self._once(left, brought, small)
             if not again:
                 break
@@ -141,6 +142,22 @@ class Bringer:
             time.sleep(wait)
         brought.damaged = [path for path in self._damaged if path in brought.faults]
         return brought
+
+    def _without_whole(
+        self, left: dict[str, str | None], brought: Brought
+    ) -> dict[str, str | None]:
+        """Name the files that came whole before an earlier run could; give the others."""
+        started = look(self._copy.parts, strings(left)).sizes > 0
+        begun = [path for path, is_begun in zip(left, started, strict=True) if is_begun]
+        for path in begun:
+            if left[path] is None and not shows_its_end(path):
+                continue
+            part = self._copy.part(path)
+            with self._copy.on_disk(part):
+                if fault_of(part, path, left[path])[0] is None:
+                    self._finish(Arrival(path), left[path], brought)
+        ended = {path for path in begun if not self._copy.part(path).exists()}
+        return {path: digest for path, digest in left.items() if path not in ended}
 
     def _once(self, left: dict[str, str | None], brought: Brought, small: bool) -> list[str]:
         """Fetch files once; give those that may come later."""
@@ -156,8 +173,9 @@ class Bringer:
             if arrival.passing:
                 again.append(arrival.path)
 
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for arrival in self._fetcher.fetch(list(left), self._copy.parts, small):
+        parts = self._copy.parts
+        with self._copy.on_disk(parts), ThreadPoolExecutor(_THREADS) as pool:
+            for arrival in self._fetcher.fetch(list(left), parts, small):
                 expected = left[arrival.path]
                 under_way.append(pool.submit(self._finish, arrival, expected, brought))
                 while len(under_way) > _UNDER_WAY:

@@ -65,8 +65,9 @@ def read_checksums(source: Source, path: str) -> Checksums:
     if not len(lines) or len(broken):
         line = f"line {broken[0].as_py() + 1}" if len(broken) else "its first line"
         raise TableError(
-            f"{shown} is no list of checksums: expected '<64 hexadecimal digits> <path>' in {line}, "
-            "found something else. It may be a page that a server sent in its place: fetch it again."
+            f"{shown} is no list of checksums: expected '<64 hexadecimal digits> <path>' in "
+            f"{line}, found something else. It may be a page that a server sent in its place: "
+            "fetch it again."
         )
     digests = pc.utf8_lower(pc.struct_field(parts, "hex"))
     return Checksums(pc.struct_field(parts, "path"), digests)

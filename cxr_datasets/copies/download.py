@@ -13,9 +13,11 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+from cxr_datasets.audit import Entry, logged
 from cxr_datasets.builder import CxrBuilder, Published, Publisher
 from cxr_datasets.builder.config import check_views
 from cxr_datasets.copies.archive import fetch_archive
+from cxr_datasets.copies.checksums import sha256_of
 from cxr_datasets.copies.estimate import estimated
 from cxr_datasets.copies.fetcher import Fetcher
 from cxr_datasets.copies.folder import CopyFolder
@@ -51,6 +53,7 @@ def download(
     print_wget: bool = False,
     keep_zip: bool = False,
     progress: bool = True,
+    log: str | os.PathLike[str] | None = None,
 ) -> Downloaded | Estimate | Command:
     """Fetch a release, or a part of it, into a folder that has the release's own layout.
 
@@ -79,6 +82,8 @@ def download(
         keep_zip: Fetch all of the release as the one archive that the publisher gives, and keep it
             so: it is read in place.
         progress: Whether to show a bar.
+        log: A file to which a line of JSON is added that says who fetched what, when, from where,
+            and with what outcome, for audits: see `cxr_datasets.audit`.
 
     Returns:
         What is there now; with `dry_run` an `Estimate`, with `print_wget` a `Command`.
@@ -91,32 +96,73 @@ def download(
         DownloadError: The disk is full, another download is writing there, a program is not
             installed, or there is no login.
     """
-    kind = builder_class(dataset)
-    name = next(known for known in known_datasets() if known == dataset.replace("_", "-"))
-    published, publisher = _declared(kind, name)
-    columns = publisher.id_columns if publisher else {}
-    selection = Selection(
-        split=check_split(split),
-        views=None if views is None else tuple(check_views(views, kind.RAW_VIEWS)),
-        ids=None if ids is None else _ids(ids, columns),
-        limit=_positive("limit", limit),
-    )
-    wanted = Wanted(name, kind, _version(release, published), selection, images, reports)
-    copy = CopyFolder(_local(out), kind.is_credentialed())
-    archive = _archive(publisher, name, wanted, source, keep_zip)
-    if print_wget:
-        return command_for(wanted, copy, _known(publisher, name))
+    split, views = _listed(split), _listed(views)
+    if ids is not None and not isinstance(ids, (str, os.PathLike)):
+        ids = list(ids)
+    told = {
+        "dataset": dataset, "release": release, "split": split, "views": views,
+        "ids": ids, "limit": limit, "reports": reports, "images": images,
+        "source_options": source_options, "connections": connections, "check": check,
+        "dry_run": dry_run, "print_wget": print_wget, "keep_zip": keep_zip,
+    }  # fmt: skip
+    with logged(log, "download", places={"source": source, "out": out}, options=told) as entry:
+        wanted = _wanted(dataset, release, split, views, ids, limit, images, reports)
+        copy = CopyFolder(_local(out), wanted.kind.is_credentialed())
+        archive = _archive(wanted, source, keep_zip)
+        if print_wget:
+            return command_for(wanted, copy, _known(wanted.kind.PUBLISHER, wanted.dataset))
+        fetchers = _Fetchers(wanted, source, source_options, connections)
+        run = Run(wanted, copy, fetchers.images, fetchers.reports, check, progress)
+        return estimated(run) if dry_run else _fetch(run, archive, entry)
+
+
+def _fetch(run: Run, archive: str | None, entry: Entry) -> Downloaded:
     started = time.monotonic()
-    fetchers = _Fetchers(wanted, publisher, source, source_options, connections)
-    run = Run(wanted, copy, fetchers.images, fetchers.reports, check, progress)
-    if dry_run:
-        return estimated(run)
-    with copy.locked():
+    with run.copy.locked():
         try:
             done = fetch_archive(run, archive) if archive else run.fetch()
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped. The same command goes on.") from None
+    sums = run.wanted.checksums
+    if sums and run.copy.place(sums).is_file():
+        entry.manifests[sums] = sha256_of(run.copy.place(sums))
+    entry.counts.update(
+        images=done.images, present=done.present, fetched=done.fetched, bytes=done.bytes,
+        not_fetched=done.problems,
+    )  # fmt: skip
+    entry.problems = done.problems
     return replace(done, seconds=time.monotonic() - started)
+
+
+def _listed(names: str | Iterable[str] | None) -> str | list[str] | None:
+    return names if names is None or isinstance(names, str) else list(names)
+
+
+def _wanted(
+    dataset: str,
+    release: str | None,
+    split: str | Iterable[str] | None,
+    views: str | Iterable[str] | None,
+    ids: str | os.PathLike[str] | Iterable[str | int] | None,
+    limit: int | None,
+    images: bool,
+    reports: bool,
+) -> Wanted:
+    """Check the options that choose from the release.
+
+    Raises:
+        OptionError: One has a value that does not exist.
+    """
+    kind = builder_class(dataset)
+    name = next(known for known in known_datasets() if known == dataset.replace("_", "-"))
+    published, publisher = _declared(kind, name)
+    selection = Selection(
+        split=check_split(split),
+        views=None if views is None else tuple(check_views(views, kind.RAW_VIEWS)),
+        ids=None if ids is None else _ids(ids, publisher.id_columns if publisher else {}),
+        limit=_positive("limit", limit),
+    )
+    return Wanted(name, kind, _version(release, published), selection, images, reports)
 
 
 class _Fetchers:
@@ -125,12 +171,12 @@ class _Fetchers:
     def __init__(
         self,
         wanted: Wanted,
-        publisher: Publisher | None,
         source: str | os.PathLike[str] | None,
         options: Mapping[str, Any] | None,
         connections: int | None,
     ):
         _positive("connections", connections)
+        publisher = wanted.kind.PUBLISHER
         self.images: Fetcher
         self.reports: Fetcher | None = None
         if source is None:
@@ -185,13 +231,7 @@ def _fetcher(
     return make(where, count, refusals, closed=wanted.kind.is_credentialed())
 
 
-def _archive(
-    publisher: Publisher | None,
-    name: str,
-    wanted: Wanted,
-    source: str | os.PathLike[str] | None,
-    keep_zip: bool,
-) -> str | None:
+def _archive(wanted: Wanted, source: str | os.PathLike[str] | None, keep_zip: bool) -> str | None:
     """Give the name of the archive that is to be kept; None: single files are wanted.
 
     Raises:
@@ -199,9 +239,10 @@ def _archive(
     """
     if not keep_zip:
         return None
+    publisher = wanted.kind.PUBLISHER
     if publisher is None or publisher.archive is None or source is not None:
         raise OptionError(
-            f"keep_zip: {'a copy' if source else name} is not given as one archive. Leave it out."
+            f"keep_zip: {'a copy' if source else wanted.dataset} is no single archive. Leave it out."
         )
     if not wanted.selection.is_all or not wanted.images:
         raise OptionError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import pyarrow as pa
 
 from cxr_datasets import limits
 from cxr_datasets.copies.fetcher import Arrival, Fetcher
@@ -14,6 +16,8 @@ from cxr_datasets.limits import TooLargeError
 from cxr_datasets.storage import durable, own
 from cxr_datasets.storage.download import PIECE
 from cxr_datasets.storage.source import Source
+
+_R = TypeVar("_R")
 
 
 class FromSource(Fetcher):
@@ -42,17 +46,38 @@ class FromSource(Fetcher):
         return sum(sizes) / len(sizes) if sizes else None
 
     def fetch(self, paths: Sequence[str], folder: Path, small: bool = True) -> Iterator[Arrival]:
-        """See `Fetcher.fetch`. Of a large file, what came before is not read again."""
+        """See `Fetcher.fetch`. Of a large remote file, what came before is not read again."""
         if not small:
             for path in paths:
-                yield self._arrival(path, partial(self._fetch_large, path, folder / path))
+                yield self._fetch_large(path, folder / path)
             return
         for path, read in zip(paths, self.source.each(paths, limits.LARGEST_IMAGE), strict=True):
-            yield self._arrival(path, lambda: _write(folder / path, read()))  # noqa: B023
+            yield self._arrival(path, read, partial(_write, folder / path))
 
-    def _arrival(self, path: str, bring: object) -> Arrival:
+    def _fetch_large(self, path: str, part: Path) -> Arrival:
+        if not self.source.is_remote:
+            read = partial(self.source.mapped, path, limits.LARGEST_ARCHIVE)
+            return self._arrival(path, read, partial(_write, part))
+        durable.make_folder(part.parent)
+        with open(part, "ab", opener=own.open_file) as file:
+            return self._arrival(path, partial(self._append_rest, path, file), lambda _: None)
+
+    def _append_rest(self, path: str, file: BinaryIO) -> None:
+        size = self.source.size(path)
+        if size is None:
+            self.source.check_permitted(path)
+            raise FileNotFoundError(path)
+        start = file.tell() if file.tell() < size else 0
+        for at, content in self.source.pieces(path, start, size, PIECE):
+            file.seek(at)
+            file.truncate()
+            file.write(content)
+            file.flush()
+
+    def _arrival(self, path: str, read: Callable[[], _R], write: Callable[[_R], object]) -> Arrival:
+        """Read a file, and write what came; say why it cannot be read."""
         try:
-            bring()  # type: ignore[operator]
+            content = read()
         except FileNotFoundError:
             return Arrival(path, "is not there")
         except PermissionError:
@@ -62,31 +87,12 @@ class FromSource(Fetcher):
         except StoreError as error:
             if error.refused:
                 raise
-            # The source has tried again itself.
-            return Arrival(path, f"could not be read. {error}")
+            return Arrival(path, f"did not come: {error}")  # the source has tried again itself
+        write(content)
         return Arrival(path)
 
-    def _fetch_large(self, path: str, part: Path) -> None:
-        if not self.source.is_remote:
-            _write(part, self.source.mapped(path, limits.LARGEST_ARCHIVE))
-            return
-        size = self.source.size(path)
-        if size is None:
-            self.source.check_permitted(path)
-            raise FileNotFoundError(path)
-        durable.make_folder(part.parent)
-        with open(part, "ab", opener=own.open_file) as file:
-            start = file.tell() if file.tell() < size else 0
-            for at, content in self.source.pieces(path, start, size, PIECE):
-                file.seek(at)
-                file.truncate()
-                file.write(content)
-                file.flush()
 
-
-def _write(part: Path, content: object) -> None:
+def _write(part: Path, content: bytes | pa.Buffer) -> None:
     durable.make_folder(part.parent)
     with open(part, "wb", opener=own.open_file) as file:
-        view = memoryview(content)  # type: ignore[arg-type]
-        file.write(view)
-    os.utime(part)
+        file.write(memoryview(content))

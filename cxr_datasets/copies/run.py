@@ -17,7 +17,7 @@ from cxr_datasets.columns import SPLITS
 from cxr_datasets.copies.bring import Bringer, Brought, Tell, lacking, strings
 from cxr_datasets.copies.checksums import Checksums, read_checksums
 from cxr_datasets.copies.fetcher import Fetcher
-from cxr_datasets.copies.folder import WHOLE, CopyFolder
+from cxr_datasets.copies.folder import WHOLE, CopyFolder, asked_images
 from cxr_datasets.copies.results import Downloaded, size_told
 from cxr_datasets.copies.selection import Selection
 from cxr_datasets.errors import ReleaseError, StoreError, TableError
@@ -328,9 +328,11 @@ class Run:
             self.copy.write(whole, b"")
         if whole.exists():
             return
-        before = self.copy.asked.read_text("utf-8").splitlines() if self.copy.asked.exists() else []
-        asked = pc.unique(pa.concat_arrays([strings(before), paths])).to_pylist()
-        self.copy.write(self.copy.asked, "".join(f"{path}\n" for path in asked).encode())
+        before = asked_images(open_place(str(self.copy.root)))
+        asked = pc.unique(paths if before is None else pa.concat_arrays([before, paths]))
+        self.copy.write(
+            self.copy.asked, "".join(f"{path}\n" for path in asked.to_pylist()).encode()
+        )
 
     def _call(self, images: int) -> str:
         """The call that loads what is there."""

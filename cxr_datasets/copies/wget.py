@@ -48,6 +48,14 @@ _FAILED = re.compile(r"^(?P<url>https?://\S+):$")
 _ANSWER = re.compile(r"\bERROR (?:response )?(?P<status>\d{3})\b")
 _NO_LOGIN = "Authentication Failed"
 
+_ELSEWHERE = "the server sends us somewhere else, and a login goes to no other place"
+_SAID = {
+    "unable to resolve": "the name of the server is not known here (is there a network?)",
+    "refused": "the server refuses connections",
+    "redirections exceeded": _ELSEWHERE,
+}
+"""Words of wget -> what they mean for the files that did not come."""
+
 _DISK, _NETWORK, _CERTIFICATE, _LOGIN = 3, 4, 5, 6
 """Exit codes of wget."""
 
@@ -166,13 +174,14 @@ class _Run:
 
     def _fetch(self, paths: Sequence[str]) -> None:
         listed = "".join(f"{path}\n" for path in paths)
+        before = {path: _size(self._folder / path) for path in paths}
         with nameless_file(self._settings) as settings, nameless_file(listed) as names:
             process = self._start(settings, names)
             if process is None:
                 return
             try:
                 assert process.stderr is not None
-                left, network = self._follow(process.stderr, paths)
+                left, said = self._follow(process.stderr, paths)
                 code = process.wait()
             finally:
                 with self._lock:
@@ -181,8 +190,12 @@ class _Run:
                     if pipe:
                         pipe.close()
                 process.wait()
-        if not self._stopped.is_set():
-            self._tell_rest(left, code, network)
+        if self._stopped.is_set():
+            return
+        if code == _NETWORK and not said:
+            for path in left:
+                _drop_stuck(self._folder / path, before[path])
+        self._tell_rest(left, code, said)
 
     def _start(self, settings: int, names: int) -> subprocess.Popen[bytes] | None:
         words = ["sh", "-c", _GUARD, "sh", *self._wget._options, "-P", str(self._folder),
@@ -202,9 +215,9 @@ class _Run:
         """Read what wget says, and tell it.
 
         Returns:
-            The files of which it said nothing, and what it said of the network.
+            The files of which it said nothing, and what it said of none in particular.
         """
-        base, left, url, network = self._wget.address, dict.fromkeys(paths), "", ""
+        base, left, url, said = self._wget.address, dict.fromkeys(paths), "", ""
         for raw in log:
             line = raw.decode("utf-8", "replace").strip()
             came, failed, answer = _CAME.search(line), _FAILED.search(line), _ANSWER.search(line)
@@ -219,18 +232,16 @@ class _Run:
                 if status in _REFUSED:
                     raise self._wget.refusal(status, path)
                 self._tell(left, _answered(path, status))
-            elif "unable to resolve" in line:
-                network = "the name of the server is not known here (no network?)"
-            elif "refused" in line:
-                network = "the server refuses connections"
-        return list(left), network
+            else:
+                said = next((told for words, told in _SAID.items() if words in line), said)
+        return list(left), said
 
     def _tell(self, left: dict[str, None], arrival: Arrival) -> None:
         if arrival.path in left:
             del left[arrival.path]
             self._told.put(arrival)
 
-    def _tell_rest(self, paths: Sequence[str], code: int, network: str) -> None:
+    def _tell_rest(self, paths: Sequence[str], code: int, said: str) -> None:
         """Tell what became of files of which wget said nothing: the code that it ended with does.
 
         Raises:
@@ -254,17 +265,32 @@ class _Run:
             raise self._wget.refusal(401, paths[0])
         for path in paths:
             if code == _NETWORK or not (self._folder / path).is_file():
-                why = network or "the connection was lost, or the server went silent"
-                self._told.put(Arrival(path, f"could not be read: {why}", passing=True))
+                why = said or "the connection was lost, or the server went silent"
+                self._told.put(Arrival(path, f"could not be read: {why}", said != _ELSEWHERE))
             else:  # whole since an earlier run
                 self._told.put(Arrival(path))
+
+
+def _size(part: Path) -> int:
+    try:
+        return part.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _drop_stuck(part: Path, before: int) -> None:
+    """Begin a file anew that did not grow.
+
+    Where the server has no more bytes than we have, as after it changed the file, wget waits for
+    some until it gives up.
+    """
+    if before and _size(part) == before:
+        part.unlink()
 
 
 def _answered(path: str, status: int) -> Arrival:
     if status == 404:
         return Arrival(path, "is not there (the server answered 404)")
-    if 300 <= status < 400:
-        return Arrival(path, "is somewhere else now, and a login goes to no other place")
     said = f"could not be read: the server answered {status}"
     return Arrival(path, said, passing=status in _PASSING)
 

@@ -39,6 +39,11 @@ def fault_of(part: Path, path: str, expected: str | None) -> tuple[str | None, s
     return (_page(part) or f"its {part.stat().st_size:,} bytes have another sha256"), digest
 
 
+def shows_its_end(path: str) -> bool:
+    """Whether a file of this name has marks by which a part of it is told from the whole."""
+    return path.lower().endswith((*_IMAGES, ".gz", ".zip"))
+
+
 def _page(part: Path) -> str | None:
     with open(part, "rb") as file:
         kind = page_kind(file.read(_PIECE))

@@ -6,8 +6,8 @@ all splits together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import combinations
+from collections.abc import Iterator, Sequence
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -30,11 +30,20 @@ _BLANK = 2
 """Stands for null in the arrays below, beside 1, 0 and -1."""
 
 
-def _parts(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """The rows of each split, and of all."""
-    for split in pc.unique(rows[SPLIT]).to_pylist():
-        yield split, rows.filter(pc.equal(rows[SPLIT], split))
+def _parts(rows: pa.Table, splits: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each split, and of all; those of a split stand together."""
+    counts, start = _counts(rows), 0
+    for split in splits:
+        count = counts.get(split, 0)
+        yield split, rows.slice(start, count)
+        start += count
     yield ALL, rows
+
+
+def _counts(rows: pa.Table) -> dict[str, int]:
+    """Split -> its number of rows, for those that have any."""
+    found = pc.value_counts(combined(rows[SPLIT]))
+    return {one["values"]: one["counts"] for one in found.to_pylist()}
 
 
 def count_splits(material: Material) -> pd.DataFrame:
@@ -44,25 +53,21 @@ def count_splits(material: Material) -> pd.DataFrame:
         Columns `split`, `images` (null in config `reports`), `studies`, and `patients` (null if the
         rows do not tell them). A patient of two splits counts in each, and once in `all`.
     """
-    studies = material.studies
-    images = None if material.images is None else _counts(material.images)
+    studies, images = material.studies, material.images
+    counts = {} if images is None else {**_counts(images), ALL: images.num_rows}
+    has_patients = "subject_id" in studies.column_names
     rows = []
-    for split, part in _parts(studies):
-        patients = _distinct(part, "subject_id") if "subject_id" in part.column_names else None
-        count = None if images is None else images.get(split, 0)
-        rows.append((split, count, _distinct(part, "study_id"), patients))
+    for split, part in _parts(studies, material.splits):
+        count = None if images is None else counts.get(split, 0)
+        # In a split a study has one row.
+        own = part.num_rows if split != ALL else _distinct(part, "study_id")
+        rows.append((split, count, own, _distinct(part, "subject_id") if has_patients else None))
     frame = pd.DataFrame(rows, columns=["split", "images", "studies", "patients"])
     return frame.astype({"images": "Int64", "studies": "int64", "patients": "Int64"})
 
 
 def _distinct(rows: pa.Table, name: str) -> int:
     return pc.count_distinct(rows[name]).as_py()
-
-
-def _counts(rows: pa.Table) -> dict[str, int]:
-    found = pc.value_counts(combined(rows[SPLIT]))
-    counts = {one["values"]: one["counts"] for one in found.to_pylist()}
-    return {**counts, ALL: rows.num_rows}
 
 
 def count_views(material: Material) -> pd.DataFrame:
@@ -76,7 +81,7 @@ def count_views(material: Material) -> pd.DataFrame:
     if images is None or "view" not in images.column_names:
         return pd.DataFrame(columns=columns)
     rows = []
-    for split, part in _parts(images):
+    for split, part in _parts(images, material.splits):
         view = part["view"].drop_null().to_numpy()
         rows.append((split, *(int(np.count_nonzero(view == n)) for n in range(len(VIEWS)))))
     return pd.DataFrame(rows, columns=columns)
@@ -95,54 +100,58 @@ def count_labels(material: Material) -> pd.DataFrame:
     """
     columns = ["split", "source", "label", "studies", *(state.key for state in STATES),
                "unlabelled", "prevalence"]  # fmt: skip
-    studies = material.studies
     rows = []
-    for source in label_sources(studies.schema):
-        for split, part in _parts(studies.select([SPLIT, source])):
-            labels = combined(part[source])
-            labelled = labels.drop_null()
-            for name, values in zip(LABELS, _values(labelled, source), strict=True):
-                counts = _state_counts(values)
-                share = counts[0] / len(values) if len(values) else np.nan
-                rows.append((split, source, name, len(values), *counts, labels.null_count, share))
+    for source in label_sources(material.studies.schema):
+        parts = list(_parts(material.studies.select([SPLIT, source]), material.splits))[:-1]
+        counted = [_states(combined(part[source]), source) for _, part in parts]
+        for split, counts in [*zip([name for name, _ in parts], counted, strict=True),
+                              (ALL, np.sum(counted, axis=0))]:  # fmt: skip
+            for name, (*states, unlabelled) in zip(LABELS, counts.tolist(), strict=True):
+                labelled = sum(states)
+                share = states[0] / labelled if labelled else np.nan
+                rows.append((split, source, name, labelled, *states, unlabelled, share))
     return pd.DataFrame(rows, columns=columns)
+
+
+def _states(labels: pa.Array, source: str) -> np.ndarray:
+    """Count the states of each of the 14 labels, (14, 5): `STATES`, and those without labels."""
+    labelled = len(labels) - labels.null_count
+    counts = []
+    for name, column in _columns(labels, source).items():
+        told = [_equal(column, state.value) for state in STATES if state.value is not None]
+        if sum(told) != len(column) - column.null_count:
+            raise _foreign_value(source, name)
+        counts.append([*told, labelled - sum(told), labels.null_count])
+    return np.array(counts)
+
+
+def _equal(column: pa.Array, value: int) -> int:
+    return pc.sum(pc.equal(column, pa.scalar(value, column.type))).as_py() or 0
 
 
 def count_blank(material: Material, source: str) -> int:
     """Count the studies that a source has labels of, all of them null."""
-    values = _values(combined(material.studies[source]).drop_null(), source)
-    return int(np.count_nonzero(np.all(np.array(values) == _BLANK, axis=0)))
+    labels = combined(material.studies[source])
+    blank = labels.is_valid()
+    for column in _columns(labels, source).values():
+        blank = pc.and_(blank, column.is_null())
+    return pc.sum(blank).as_py() or 0
 
 
-def _state_counts(values: np.ndarray) -> list[int]:
-    """How many of some values are of each of `STATES`."""
-    found = np.bincount(values + 1, minlength=4)
-    return [int(found[(_BLANK if s.value is None else s.value) + 1]) for s in STATES]
-
-
-def _values(labels: pa.Array, source: str) -> list[np.ndarray]:
-    """The values of each of the 14 labels, int8, with `_BLANK` for null.
+def _columns(labels: pa.Array, source: str) -> dict[str, pa.Array]:
+    """Each of the 14 labels as a column of int8, null also where there are no labels.
 
     Raises:
-        TableError: There is another value.
+        TableError: One holds what is no small integer.
     """
     names = [labels.type.field(place).name for place in range(labels.type.num_fields)]
     columns = dict(zip(names, labels.flatten(), strict=True))
-    found = []
     for name in LABELS:
         try:
-            column = columns[name].cast(pa.int8())
+            columns[name] = columns[name].cast(pa.int8())
         except pa.ArrowInvalid:
             raise _foreign_value(source, name) from None
-        values = pc.fill_null(column, _BLANK).to_numpy()
-        given = column.drop_null()
-        if len(given) and not pc.all(pc.is_in(given, value_set=_KNOWN)).as_py():
-            raise _foreign_value(source, name)
-        found.append(values)
-    return found
-
-
-_KNOWN = pa.array([1, 0, -1], pa.int8())
+    return {name: columns[name] for name in LABELS}
 
 
 def _foreign_value(source: str, name: str) -> TableError:
@@ -163,20 +172,29 @@ def compare_sources(material: Material) -> pd.DataFrame:
         `positive_negative` and so on, first source first. No row if there is one source.
     """
     told = [state for state in STATES if state.value is not None]
-    cells = [(one, other) for one in told for other in told]
     columns = ["first", "second", "label", "studies", "agreement", "kappa", "only_first",
-               "only_second", *(f"{one.key}_{other.key}" for one, other in cells)]  # fmt: skip
+               "only_second", *(f"{a.key}_{b.key}" for a, b in product(told, told))]  # fmt: skip
+    studies = material.studies
+    sources = {name: combined(studies[name]) for name in label_sources(studies.schema)}
     rows = []
-    for first, second in combinations(label_sources(material.studies.schema), 2):
-        both = [_values(combined(material.studies[name]), name) for name in (first, second)]
-        for name, a, b in zip(LABELS, *both, strict=True):
-            table = np.bincount((a + 1) * 4 + b + 1, minlength=16).reshape(4, 4)
-            order = [state.value + 1 for state in told if state.value is not None]
-            confusion = table[np.ix_(order, order)]
-            alone = (int(table[order, -1].sum()), int(table[-1, order].sum()))
-            counts = confusion.flatten().tolist()
-            rows.append((first, second, name, *_agreement(confusion), *alone, *counts))
+    for first, second in combinations(sources, 2):
+        ones, others = _columns(sources[first], first), _columns(sources[second], second)
+        both = pc.and_(sources[first].is_valid(), sources[second].is_valid())
+        for name in LABELS:
+            confusion = _confusion(ones[name].filter(both), others[name].filter(both))
+            count = int(confusion.sum())
+            alone = (len(one) - one.null_count - count for one in (ones[name], others[name]))
+            cells = confusion.flatten().tolist()
+            rows.append((first, second, name, *_agreement(confusion), *alone, *cells))
     return pd.DataFrame(rows, columns=columns)
+
+
+def _confusion(one: pa.Array, other: pa.Array) -> np.ndarray:
+    """Count the pairs of values of two columns, (3, 3): positive, negative, uncertain."""
+    a, b = (pc.fill_null(column, _BLANK).to_numpy() for column in (one, other))
+    told = [state.value for state in STATES if state.value is not None]
+    pairs = [np.count_nonzero((a == x) & (b == y)) for x, y in product(told, told)]
+    return np.array(pairs).reshape(len(told), len(told))
 
 
 def _agreement(confusion: np.ndarray) -> tuple[int, float, float]:
@@ -226,21 +244,21 @@ def count_missing(material: Material) -> pd.DataFrame:
     rows: list[tuple[str, str, str, int, int]] = []
     if material.images is not None:
         own = [n for n in material.images.column_names if n not in (SPLIT, *IDS)]
-        rows += _nulls(material.images, {name: name for name in own}, "images")
+        rows += _nulls(material.images, {name: name for name in own}, "images", material.splits)
     own = [n for n in material.studies.column_names if n not in (SPLIT, MOMENT)]
-    rows += _nulls(material.studies, {name: name for name in own}, "studies")
+    rows += _nulls(material.studies, {name: name for name in own}, "studies", material.splits)
     texts = {f"{name}:{CHARACTERS}": name for name in material.texts.names}
-    rows += _nulls(material.texts.lengths, texts, "studies")
+    rows += _nulls(material.texts.lengths, texts, "studies", material.splits)
     frame = pd.DataFrame(rows, columns=["column", "split", "of", "looked_at", "missing"])
     return frame.assign(share=frame["missing"] / frame["looked_at"].where(frame["looked_at"] > 0))
 
 
 def _nulls(
-    rows: pa.Table, names: dict[str, str], of: str
+    rows: pa.Table, names: dict[str, str], of: str, splits: Sequence[str]
 ) -> Iterator[tuple[str, str, str, int, int]]:
     parts = [
         (split, {name: part[name].null_count for name in names}, part.num_rows)
-        for split, part in _parts(rows.select([SPLIT, *names]))
+        for split, part in _parts(rows.select([SPLIT, *names]), splits)
     ]
     for column, name in names.items():
         for split, nulls, count in parts:
@@ -263,7 +281,7 @@ def measure_gaps(material: Material) -> pd.DataFrame:
     if MOMENT not in studies.column_names or "subject_id" not in studies.column_names:
         return pd.DataFrame(columns=columns)
     rows = []
-    for split, part in _parts(studies.select([SPLIT, *IDS, MOMENT])):
+    for split, part in _parts(studies.select([SPLIT, *IDS, MOMENT]), material.splits):
         gaps = days_between(part, MOMENT)
         undated = part[MOMENT].null_count
         rows.append((split, gaps.patients, len(gaps.days), *_spread(gaps.days), gaps.same_time,

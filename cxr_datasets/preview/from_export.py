@@ -62,11 +62,11 @@ def material_of_export(
     _, images, studies = tables_of(plain, kinds)
     return Material(
         config=config,
+        splits=tuple(files),
         images=images,
         studies=studies,
         texts=texts_of(lengths, texts, studies.num_rows),
         sample=None if config == "reports" else partial(_sample, place.source, files, config),
-        told=place.source.shown(),
         dataset=place.dataset,
         notes=notes_,
     )
@@ -135,7 +135,7 @@ def _listed(source: Source, config: str) -> tuple[dict[str, list[str]], set[str]
 
 
 @contextmanager
-def _opened(source: Source, file: str) -> Iterator[pq.ParquetFile]:
+def opened_file(source: Source, file: str) -> Iterator[pq.ParquetFile]:
     """Open a file of the export.
 
     Raises:
@@ -160,12 +160,12 @@ def _opened(source: Source, file: str) -> Iterator[pq.ParquetFile]:
 
 
 def _columns(source: Source, file: str) -> list[str]:
-    with _opened(source, file) as parquet:
+    with opened_file(source, file) as parquet:
         return without_pixels(parquet.schema_arrow.names)
 
 
 def _read(source: Source, file: str, names: Sequence[str]) -> Iterator[pa.Table]:
-    with _opened(source, file) as parquet:
+    with opened_file(source, file) as parquet:
         for group in range(parquet.num_row_groups):
             rows = parquet.read_row_group(group, columns=list(names))
             yield rows.replace_schema_metadata(None)
@@ -183,7 +183,7 @@ def _sample(
         file, place, images = groups[group]
         wanted = pa.array(numbers[group_of == group] - (ends[group] - images), pa.int64())
         view, image = _names(config)
-        with _opened(source, file) as parquet:
+        with opened_file(source, file) as parquet:
             rows = parquet.read_row_group(place, columns=[view, image])
         views, stored = (_flat(rows[name], config).take(wanted) for name in (view, image))
         yield from zip(views.to_pylist(), stored.to_pylist(), strict=True)
@@ -192,7 +192,7 @@ def _sample(
 def _groups(source: Source, files: Sequence[str], config: str) -> Iterator[tuple[str, int, int]]:
     """Every group of rows: its file, its place there, and how many images it has."""
     for file in files:
-        with _opened(source, file) as parquet:
+        with opened_file(source, file) as parquet:
             for place in range(parquet.num_row_groups):
                 images = parquet.metadata.row_group(place).num_rows
                 if config == "studies":

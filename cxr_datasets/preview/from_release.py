@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+from tqdm import tqdm
 
 from cxr_datasets.builder import CxrBuilder
 from cxr_datasets.builder.release import Release
-from cxr_datasets.preview.kinds import kinds_of
+from cxr_datasets.preview.kinds import kinds_of, without_pixels
 from cxr_datasets.preview.material import (
     Material,
     Sampled,
@@ -27,7 +28,11 @@ _REPORTS_AT_ONCE = 4_096
 
 
 def material_of_release(
-    builder: CxrBuilder, dataset: str, splits: Mapping[str, pa.Table], texts: int | None
+    builder: CxrBuilder,
+    dataset: str,
+    splits: Mapping[str, pa.Table],
+    texts: int | None,
+    progress: bool = False,
 ) -> Material:
     """Read the tables of a release, and some of its reports.
 
@@ -37,6 +42,7 @@ def material_of_release(
         splits: What its `index_rows` gave, or some of these splits.
         texts: Most reports to read; they are spread evenly over the studies. None: all. Reports
             that stand in the tables are read anyway.
+        progress: Whether to show a progress bar for the texts, on stderr.
 
     Raises:
         CxrError: Its tables or reports are broken.
@@ -44,23 +50,19 @@ def material_of_release(
     kinds = kinds_of((), dataset)
     images = pa.concat_tables(splits.values())
     names = [name for name in kinds.texts if name in builder.features()]
-    plain = {name: _without_texts(rows, names) for name, rows in splits.items()}
+    counted = [name for name in without_pixels(builder.features()) if name not in names]
+    plain = {name: rows.select(counted) for name, rows in splits.items()}
     _, image_rows, studies = tables_of(plain, kinds)
-    lengths = _lengths(builder.release, splits, names, studies.num_rows, texts)
+    lengths = _lengths(builder.release, splits, names, studies.num_rows, texts, progress)
     return Material(
         config="images",
+        splits=tuple(splits),
         images=image_rows,
         studies=studies,
         texts=lengths,
         sample=partial(_sample, builder, images),
-        told=builder.release.source.shown(),
         dataset=dataset,
     )
-
-
-def _without_texts(rows: pa.Table, names: Sequence[str]) -> pa.Table:
-    left_out = {*names, "report_at", "present"}
-    return rows.select([name for name in rows.column_names if name not in left_out])
 
 
 def _lengths(
@@ -69,12 +71,17 @@ def _lengths(
     names: Sequence[str],
     studies: int,
     most: int | None,
+    progress: bool,
 ) -> Texts:
     firsts = {name: numbered(combined(rows["study_id"]))[1] for name, rows in splits.items()}
     if type(release).add_texts is not Release.add_texts and most is not None:
         firsts = _spread(firsts, most)
-    lengths = {name: _measured(release, splits[name], first, names)
-               for name, first in firsts.items()}  # fmt: skip
+    count = sum(map(len, firsts.values()))
+    with tqdm(total=count, unit=" studies", desc="texts", delay=1, disable=not progress) as bar:
+        lengths = {
+            name: _measured(release, splits[name], first, names, bar)
+            for name, first in firsts.items()
+        }
     return texts_of(lengths, names, studies)
 
 
@@ -89,12 +96,15 @@ def _spread(firsts: Mapping[str, pa.Array], most: int) -> dict[str, pa.Array]:
     return taken
 
 
-def _measured(release: Release, rows: pa.Table, wanted: pa.Array, names: Sequence[str]) -> pa.Table:
+def _measured(
+    release: Release, rows: pa.Table, wanted: pa.Array, names: Sequence[str], bar: tqdm
+) -> pa.Table:
     """Measure the texts of some rows; of many rows never all texts are in memory."""
-    parts = [
-        text_lengths(release.add_texts(rows.take(wanted.slice(start, _REPORTS_AT_ONCE))), names)
-        for start in range(0, max(1, len(wanted)), _REPORTS_AT_ONCE)
-    ]
+    parts = []
+    for start in range(0, max(1, len(wanted)), _REPORTS_AT_ONCE):
+        some = rows.take(wanted.slice(start, _REPORTS_AT_ONCE))
+        parts.append(text_lengths(release.add_texts(some), names))
+        bar.update(some.num_rows)
     return pa.concat_tables(parts)
 
 

@@ -13,7 +13,14 @@ import pyarrow.compute as pc
 
 from cxr_datasets.errors import OptionError
 from cxr_datasets.preview.kinds import kinds_of, without_pixels
-from cxr_datasets.preview.material import Material, Sampled, tables_of, text_lengths, texts_of
+from cxr_datasets.preview.material import (
+    Material,
+    Sampled,
+    tables_of,
+    text_lengths,
+    texts_of,
+    together,
+)
 from cxr_datasets.preview.sampling import chosen
 from cxr_datasets.tables.keys import combined, numbered
 
@@ -55,16 +62,19 @@ def material_of_rows(splits: Mapping[str, Rows], dataset: str | None = None) -> 
     Raises:
         CxrError: The rows cannot be read, or have no `study_id`.
     """
-    names = without_pixels(columns_in(next(iter(splits.values()))))
+    columns = {name: without_pixels(columns_in(rows)) for name, rows in splits.items()}
+    names = list(dict.fromkeys(name for some in columns.values() for name in some))
     kinds = kinds_of(names, dataset)
     texts = [name for name in kinds.texts if name in names]
     plain, lengths = {}, {}
     for name, rows in splits.items():
-        plain[name], lengths[name] = read_parts(_tables(rows, names), texts)
+        own = [text for text in texts if text in columns[name]]
+        plain[name], lengths[name] = read_parts(_tables(rows, columns[name]), own)
     config, images, studies = tables_of(plain, kinds)
     sample = None if config == "reports" else partial(_sample, splits, config)
     return Material(
         config=config,
+        splits=tuple(splits),
         images=images,
         studies=studies,
         texts=texts_of(lengths, texts, studies.num_rows),
@@ -88,9 +98,9 @@ def read_parts(tables: Iterable[pa.Table], texts: Sequence[str]) -> tuple[pa.Tab
     for rows in tables:
         plain.append(rows.drop_columns(list(texts)))
         lengths.append(text_lengths(rows, texts))
-    rows, measured = pa.concat_tables(plain), pa.concat_tables(lengths)
-    if "study_id" not in rows.column_names:
-        return rows, measured
+    rows, measured = together(plain), together(lengths)
+    if "study_id" not in rows.column_names or rows["study_id"].null_count:
+        return rows, measured  # which is an error, told once all splits are read
     _, first = numbered(combined(rows["study_id"]))
     return rows, measured.take(first)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-import datasets
 import pyarrow as pa
 
 from cxr_datasets.columns import LABELS, SECTIONS, plural
@@ -74,13 +73,7 @@ def _declared(dataset: str) -> Kinds:
     except PackageError:  # one that is broken says nothing of the others
         return Kinds()
     studies = tuple(column.name for column in own if column.per == "study")
-    texts = tuple(
-        column.name
-        for column in own
-        if column.per == "study"
-        and column.feature == datasets.Value("string")
-        and column.name not in (DATE, TIME)
-    )
+    texts = tuple(column.name for column in own if column.is_section)
     return Kinds(
         of_a_study=_OF_A_STUDY + studies,
         of_an_image=_OF_AN_IMAGE + tuple(one.name for one in own if one.per == "image"),

@@ -86,10 +86,8 @@ def _labels(table: pd.DataFrame) -> Iterator[str]:
             yield ""
         whole = rows[rows["split"] == ALL]
         labelled, unlabelled = int(whole["studies"].iloc[0]), int(whole["unlabelled"].iloc[0])
-        yield (
-            f"  {source}: {labelled:,} studies; {unlabelled:,} more have none. "
-            "Last columns: percent positive"
-        )
+        yield f"  {source}: {labelled:,} studies have them, {unlabelled:,} have none."
+        yield "  Last columns: percent positive in each split"
         header = ["label", *(state.name for state in STATES), *splits]
         shares = rows.pivot(index="label", columns="split", values="prevalence")
         lines = [
@@ -118,7 +116,7 @@ def _missing(table: pd.DataFrame) -> Iterator[str]:
     if len(gone):
         splits = [name for name in table["split"].unique() if name != ALL]
         shares = table.pivot(index="column", columns="split", values="share")
-        yield "  Last columns: percent missing"
+        yield "  Last columns: percent missing in each split"
         header = ["column", "of", "looked at", "missing", *splits]
         lines = [
             (row.column, row.of, _count(row.looked_at), _count(row.missing),

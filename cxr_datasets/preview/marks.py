@@ -34,10 +34,14 @@ def marked_text(text: str) -> str:
 
 
 def plain_text(text: object) -> str:
-    """Write any value as HTML: markup is escaped, and so is what a browser would obey or hide.
+    """Write any value as HTML: markup is escaped, and so is what a browser would obey or hide."""
+    return html.escape(seen_text(text), quote=True)
 
-    Ends of lines and tabs stay; controls and marks of direction are written as Python writes them.
+
+def seen_text(text: object) -> str:
+    """Write any value so that all of it is seen: ends of lines and tabs stay.
+
+    Controls and marks of direction are written as Python writes them.
     """
     lines = str(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    shown = ("\t".join(map(escaped, line.split("\t"))) for line in lines)
-    return html.escape("\n".join(shown), quote=True)
+    return "\n".join("\t".join(map(escaped, line.split("\t"))) for line in lines)

@@ -54,8 +54,11 @@ class Texts:
 class Material:
     """What the figures of a dataset are counted from.
 
+    In each of its tables the rows of a split stand together, in the order of the splits.
+
     Attributes:
         config: The config whose rows it is made of.
+        splits: Names of its splits, in order; also of those without a row.
         images: A row for each image: `split`, `study_id`, `subject_id` and the columns of an
             image. None if the rows have no images.
         studies: A row for each study: `split`, `moment`, and the columns of a study but its texts.
@@ -68,6 +71,7 @@ class Material:
     """
 
     config: str
+    splits: tuple[str, ...]
     images: pa.Table | None
     studies: pa.Table
     texts: Texts
@@ -75,11 +79,6 @@ class Material:
     told: str = ""
     dataset: str | None = None
     notes: tuple[str, ...] = field(default=())
-
-    @property
-    def splits(self) -> list[str]:
-        """Its splits, in order."""
-        return pc.unique(self.studies[SPLIT]).to_pylist()
 
 
 def tables_of(
@@ -109,8 +108,33 @@ def tables_of(
         _check_ids(name, rows)
     config = config_of(names)
     made = [_one_split(name, rows, config, kinds) for name, rows in splits.items()]
-    images = None if config == "reports" else pa.concat_tables([one for one, _ in made])
-    return config, images, pa.concat_tables([studies for _, studies in made])
+    images = None if config == "reports" else together([one for one, _ in made])
+    return config, images, together([studies for _, studies in made])
+
+
+def together(tables: Sequence[pa.Table]) -> pa.Table:
+    """Put tables under each other; a column that one of them lacks is null there.
+
+    Raises:
+        TableError: A column is of types that do not go together.
+    """
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise TableError(
+            "A column has one type in some rows and another in others: "
+            f"{', '.join(_types_that_differ(tables))}. Cast it to one."
+        ) from error
+
+
+def _types_that_differ(tables: Sequence[pa.Table]) -> list[str]:
+    types: dict[str, set[str]] = {}
+    for table in tables:
+        for field_ in table.schema:
+            types.setdefault(field_.name, set()).add(str(field_.type))
+    return [
+        f"{name} ({' and '.join(sorted(some))})" for name, some in types.items() if len(some) > 1
+    ]
 
 
 def _check_ids(name: str, rows: pa.Table) -> None:
@@ -203,4 +227,4 @@ def texts_of(lengths: Mapping[str, pa.Table], names: Sequence[str], studies: int
         studies: How many studies there are in all.
     """
     parts = [_in_split(name, part) for name, part in lengths.items()]
-    return Texts(pa.concat_tables(parts), tuple(names), studies)
+    return Texts(together(parts), tuple(names), studies)

@@ -33,7 +33,7 @@ def measure_pixels(sampled: Iterable[Sampled], count: int, progress: bool = Fals
     Args:
         sampled: View and stored image of each.
         count: How many they are, for the progress bar.
-        progress: Whether to show it, on stderr.
+        progress: Whether to show it, on stderr, if that is a terminal.
 
     Returns:
         Columns `view`, `images` (those decoded), `unread` (absent or damaged ones, or null),
@@ -46,7 +46,9 @@ def measure_pixels(sampled: Iterable[Sampled], count: int, progress: bool = Fals
         StoreError: A store refuses an image, or failed again and again.
     """
     found: dict[str, list[Moments | None]] = defaultdict(list)
-    with tqdm(total=count, unit=" images", desc="pixels", disable=not progress) as bar:
+    with tqdm(
+        total=count, unit=" images", desc="pixels", disable=None if progress else True
+    ) as bar:
         for view, moments in _measured(sampled):
             found[view].append(moments)
             bar.update()

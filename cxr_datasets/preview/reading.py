@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cxr_datasets.builder import CxrBuilder
@@ -14,6 +15,7 @@ from cxr_datasets.preview.from_export import material_of_export
 from cxr_datasets.preview.from_release import material_of_release
 from cxr_datasets.preview.from_rows import material_of_rows, named_splits
 from cxr_datasets.preview.material import Material
+from cxr_datasets.storage.addresses import shown
 
 REPORTS = 20_000
 """Most reports of a release that are measured unless more are asked for: enough for quantiles, in a
@@ -44,11 +46,17 @@ def read_material(
             raise OptionError(
                 f"options={sorted(options)} are of a release, but {found}. Leave them out."
             )
-        return material_of_export(found, wanted)
+        return replace(material_of_export(found, wanted), told=_shown(place))
     name = found.dataset if isinstance(found, Place) else found
     address = found.address if isinstance(found, Place) else place
     builder = open_builder(name, address, storage_options, cache_dir, options)
-    return material_of_release(builder, name, _only(builder.index_rows(), wanted), reports)
+    material = material_of_release(builder, name, _only(builder.index_rows(), wanted), reports)
+    return replace(material, told=_shown(place))
+
+
+def _shown(place: str | os.PathLike[str]) -> str:
+    """A place as the caller gave it, without secrets."""
+    return shown(os.fspath(place))
 
 
 def open_builder(

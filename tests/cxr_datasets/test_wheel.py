@@ -17,6 +17,7 @@ from tests.helpers import pip, run_python
 
 CHECKOUT = Path(indiana_cxr.__file__).parents[1]
 PACKAGES = ("cxr_datasets", "indiana_cxr", "mimic_cxr_jpg")
+SUFFIXES = (".py", ".csv", ".md", ".typed", ".html", ".css", ".js")
 SOURCES = ("pyproject.toml", "README.md", "LICENSE")
 
 
@@ -55,7 +56,7 @@ def test_the_wheel_holds_the_three_packages_whole_and_nothing_else(wheel: Path) 
         file.relative_to(CHECKOUT).as_posix()
         for package in PACKAGES
         for file in (CHECKOUT / package).rglob("*")
-        if file.is_file() and file.suffix in (".py", ".csv", ".md", ".typed")
+        if file.is_file() and file.suffix in SUFFIXES
     ]
     assert sorted(names) == sorted(expected)
 
@@ -69,6 +70,9 @@ def test_the_wheel_holds_the_three_packages_whole_and_nothing_else(wheel: Path) 
         "mimic_cxr_jpg/mimic_cxr_jpg.py",
         "mimic_cxr_jpg/README.md",
         "cxr_datasets/py.typed",
+        "cxr_datasets/preview/page/page.html",
+        "cxr_datasets/preview/page/page.css",
+        "cxr_datasets/preview/page/page.js",
     ],
 )
 def test_the_wheel_holds_scripts_cards_and_data_files(wheel: Path, file: str) -> None:
@@ -118,6 +122,7 @@ def test_the_installed_packages_load_both_datasets_by_path_and_by_name(
             )
             found["splits"] = list(listed)
             found["code"] = main(["synthesize", "indiana-cxr", "invented", "--studies", "5"])
+            found["page"] = main(["preview", "invented", "--out", "preview.html"])
             print(json.dumps(found))
             """
         ),
@@ -130,5 +135,6 @@ def test_the_installed_packages_load_both_datasets_by_path_and_by_name(
     for package, rows in (("indiana_cxr", 123), ("mimic_cxr_jpg", 44)):
         assert found[package] == found[f"{installed}/{package}"] == [rows, "L"]
     assert found["splits"] == ["train", "validation", "test"]
-    assert found["code"] == 0
+    assert found["code"] == found["page"] == 0
     assert (tmp_path / "invented" / "indiana_reports.csv").is_file()
+    assert (tmp_path / "preview.html").is_file()

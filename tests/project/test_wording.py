@@ -21,6 +21,7 @@ OWN = {
     "cxr_datasets/export/manifest.py",  # a CxrError
     "cxr_datasets/images/faults.py",  # of this project
     "cxr_datasets/preview/demo.py",  # a CxrError
+    "cxr_datasets/preview/notebook.py",  # a CxrError
     "cxr_datasets/push/contents.py",  # a CxrError
     "cxr_datasets/push/asking.py",  # only looked at
     "cxr_datasets/push/privacy.py",  # a CxrError

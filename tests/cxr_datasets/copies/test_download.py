@@ -15,7 +15,7 @@ import pytest
 
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.cli import main
-from cxr_datasets.copies import Downloaded, Estimate, download, recognise
+from cxr_datasets.copies import Downloaded, Estimate, download, recognise, verify
 from cxr_datasets.copies.folder import NOTE
 from cxr_datasets.errors import CxrError, DownloadError, OptionError, ReleaseError, TableError
 from cxr_datasets.storage.source import Source
@@ -391,3 +391,24 @@ def test_a_source_that_fails_for_good_keeps_what_came(
     came = images_in(tmp_path / "out")
     assert 0 < len(came) <= 5
     assert get(small_release, tmp_path / "out").present >= len(came)
+
+
+# --- what others see of it ------------------------------------------------------------------------
+
+
+def test_a_part_that_lost_an_image_is_no_whole_part(small_release: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    get(small_release, out, limit=3, reports=True)
+    assert verify(out, progress=False).problems == 0
+    (out / images_in(out)[0]).unlink()
+    assert verify(out, progress=False).problems == 1
+
+
+def test_a_log_tells_who_fetched_what_and_names_no_id(small_release: Path, tmp_path: Path) -> None:
+    log, image = tmp_path / "log", Path(listed(small_release)[0]).stem
+    get(small_release, tmp_path / "out", ids=[image], log=log)
+    line = json.loads(log.read_text())
+    assert (line["verb"], line["outcome"]) == ("download", "done")
+    assert line["counts"]["images"] == 1
+    assert len(line["manifests"]["SHA256SUMS.txt"]) == 64
+    assert image not in log.read_text()

@@ -1,0 +1,91 @@
+"""Getting a copy from other stores, and onto a disk that is too small."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import mimic_cxr_jpg  # noqa: F401
+from cxr_datasets.cli import main
+from cxr_datasets.copies import Downloaded, download
+from cxr_datasets.errors import DownloadError, StoreError
+from cxr_datasets.storage import retry
+from tests.fakes.physionet import PhysioNet, Reset, Status
+from tests.fakes.s3 import S3
+from tests.small_disk import grow, small_disk
+
+DATASET = "mimic-cxr-jpg"
+
+
+def images_in(place: Path) -> list[str]:
+    return sorted(file.relative_to(place).as_posix() for file in (place / "files").rglob("*.jpg"))
+
+
+def test_from_a_bucket_with_options_from_a_file(
+    small_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with S3() as s3:
+        place = s3.place("releases", "mimic/2.1.0", small_release)
+        reader = s3.user("reader", read=["releases"])
+        options = tmp_path / "options.json"
+        options.write_text(json.dumps({**reader, "endpoint_url": s3.url}))
+        command = ["download", DATASET, str(tmp_path / "out"), "--from", place.url,
+                   "--from-options", str(options), "--limit", "6", "--no-progress"]  # fmt: skip
+        assert main(command) == 0
+        assert capsys.readouterr().out.strip().splitlines()[-1].startswith("load_dataset(")
+        before = len(list(place.reads()))
+        assert main(command) == 0
+        assert len(list(place.reads())) == before  # nothing is fetched twice
+        nobody = {**s3.user("nobody", read=["another"]), "endpoint_url": s3.url}
+        with pytest.raises(StoreError, match="may not be read"):
+            download(DATASET, tmp_path / "no", source=place.url, source_options=nobody)
+    found = images_in(tmp_path / "out")
+    assert len(found) == 6
+    assert all((tmp_path / "out" / p).read_bytes() == (small_release / p).read_bytes()
+               for p in found)  # fmt: skip
+
+
+def test_from_a_web_server_with_faults(
+    small_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
+    with PhysioNet({"copy": small_release}, open_access=True, encrypted=True) as server:
+        server.fail(r"\.jpg$", Status(503), Reset(500))
+        server.fail(r"SHA256SUMS", Reset(700))
+        done = download(DATASET, tmp_path / "out", source=server.address("copy"), limit=8,
+                        reports=True, progress=False)  # fmt: skip
+    assert isinstance(done, Downloaded)
+    assert done.faults == {}
+    assert len(images_in(tmp_path / "out")) == 8
+    assert (tmp_path / "out" / "mimic-cxr-reports.zip").is_file()
+
+
+@pytest.mark.parametrize("way", ["a folder", "wget"])
+def test_a_disk_that_fills_up_is_told_and_the_rest_comes_when_there_is_room(
+    way: str, small_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.fakes.physionet import PASSWORD, USER
+    from tests.remote import MIMIC
+
+    monkeypatch.setattr("mimic_cxr_jpg.mimic_cxr_jpg.MimicCxrJpg.MEAN_IMAGE_BYTES", 1)
+    monkeypatch.setattr("cxr_datasets.copies.from_source.FromSource.size_of", lambda *_: 1.0)
+    with (
+        small_disk(tmp_path / "disk", 40) as disk,
+        PhysioNet({MIMIC: small_release}, encrypted=True) as server,
+    ):
+        monkeypatch.setenv("PHYSIONET_HOST", f"127.0.0.1:{server.port}")
+        monkeypatch.setenv("PHYSIONET_USERNAME", USER)
+        monkeypatch.setenv("PHYSIONET_PASSWORD", PASSWORD)
+        source = small_release if way == "a folder" else None
+        with pytest.raises(DownloadError, match=r"[Mm]ake room"):
+            download(DATASET, disk / "out", source=source, progress=False)
+        came = images_in(disk / "out")
+        assert all((disk / "out" / p).read_bytes() == (small_release / p).read_bytes()
+                   for p in came)  # fmt: skip
+        grow(disk, 4_000)
+        done = download(DATASET, disk / "out", source=source, progress=False)
+        assert isinstance(done, Downloaded)
+        assert done.faults == {}
+        assert images_in(disk / "out") == images_in(small_release)
