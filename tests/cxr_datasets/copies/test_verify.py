@@ -18,7 +18,7 @@ import pytest
 
 from cxr_datasets.builder.published import Published
 from cxr_datasets.cli import main
-from cxr_datasets.copies import verify
+from cxr_datasets.copies import download, verify
 from cxr_datasets.copies.folder import NOTE
 from cxr_datasets.errors import OptionError
 from cxr_datasets.storage import tree
@@ -325,6 +325,18 @@ def test_of_a_part_that_was_downloaded_only_what_was_asked_for_is_missed(copy: P
     verified = verify(copy, progress=False)
     assert verified.place.kind == "release"
     assert verified.findings.problems == {"absent": 1 + len(others)}
+
+
+def test_what_a_download_of_a_few_images_leaves_is_a_part_without_problems(
+    tiny_mimic: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    download("mimic-cxr-jpg", out, source=tiny_mimic, limit=3, progress=False)
+    verified = verify(out, sizes=True, checksums=True, decode=True, progress=False)
+    assert (verified.place.kind, verified.problems) == ("part", 0)
+    assert [done.right for done in verified.checks] == [3, 3, 3]
+    images_of(out)[0].unlink()
+    assert problems(out) == {"absent": 1}
 
 
 def test_images_in_another_layout_are_found(mimic: Path) -> None:

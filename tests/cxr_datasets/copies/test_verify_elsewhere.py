@@ -20,6 +20,7 @@ from tests.cxr_datasets.copies.test_verify import images_of, problems
 from tests.fakes.hub import Account, Hub
 from tests.fakes.physionet import PhysioNet, Status
 from tests.fakes.s3 import S3
+from tests.fakes.sftp import Sftp
 
 ALL = {"sizes": True, "checksums": True, "decode": True}
 
@@ -85,6 +86,24 @@ def test_a_web_server_is_listed_by_folders(mimic: Path) -> None:
         found = problems(server.address(folder), **ALL)  # type: ignore[arg-type]
         assert found == {"absent": 1, "damaged": 1, "wrong_checksum": 1}
         assert server.max_concurrent <= 8
+
+
+def test_a_server_of_sftp_is_listed_by_folders_and_with_a_state_read_once(
+    indiana: Path, tmp_path: Path
+) -> None:
+    images_of(indiana)[0].unlink()
+    served = tmp_path / "served"
+    served.mkdir()
+    with Sftp(served) as sftp:
+        place = sftp.place("copy")
+        copy_release(indiana, place.folder)
+        options = {"storage_options": sftp.options, "progress": False, "since": tmp_path / "state"}
+        for _ in range(2):
+            verified = verify(place.url, decode=True, **options)
+            assert verified.findings.problems == {"absent": 1}
+            assert verified.checks[0].right == len(images_of(indiana)) - 1
+        images = [path for path in place.reads() if path.endswith(".png")]
+        assert len(images) == len(set(images)) == len(images_of(indiana)) - 1
 
 
 def test_what_a_server_refuses_is_an_error_and_no_absence(
