@@ -106,7 +106,8 @@ def recognise(
         raise ReleaseError(f"{source.shown()} {_PROBLEMS[problem]}")
     source = unwrapped(source)
     published = _published()
-    found = _at(source, published) or _below(source, published)
+    names = _names(source, published)
+    found = _at(source, names, published) or _below(source, names, published)
     if found is None:
         raise _nothing(source, published)
     return found
@@ -118,9 +119,8 @@ def _published() -> dict[str, Published]:
     return {name: published for name, published in declared.items() if published}
 
 
-def _at(source: Source, published: Mapping[str, Published]) -> Place | None:
-    """Recognise what lies directly in a folder."""
-    names = _names(source, published)
+def _at(source: Source, names: set[str], published: Mapping[str, Published]) -> Place | None:
+    """Recognise what lies directly in a folder, by the names in it."""
     return _export(source, names) or _release(source, names, published)
 
 
@@ -173,12 +173,13 @@ def _release(source: Source, names: set[str], published: Mapping[str, Published]
     return Place(kind, dataset, version, source, tables=found[dataset])
 
 
-def _below(source: Source, published: Mapping[str, Published]) -> Place | None:
-    """Recognise a release in the folders in which a download puts it."""
+def _below(source: Source, names: set[str], published: Mapping[str, Published]) -> Place | None:
+    """Recognise a release in the folders in which a download puts it, of those that are there."""
     for one in published.values():
-        place = release_below(source, partial(_has_table, one), one.folders)
+        known = [folder for folder in one.folders if folder.partition("/")[0] in names]
+        place = release_below(source, partial(_has_table, one), known)
         if place is not None:
-            return _at(place, published)
+            return _at(place, _names(place, published), published)
     return None
 
 
