@@ -39,11 +39,13 @@ class Entry:
         counts: Name -> number, such as of rows or files.
         manifests: Name -> sha256 of a list of the files that the run wrote, sent or read.
         problems: Number of problems that the run found.
+        places: Name -> path or address, beyond those that were given or in their place.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
     manifests: dict[str, str] = field(default_factory=dict)
     problems: int = 0
+    places: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -87,7 +89,6 @@ def logged(
         "host": socket.gethostname(),
         "version": __version__,
         "verb": verb,
-        "places": {name: _place(place) for name, place in places.items() if place is not None},
         "options": {
             name: _told(name, value) for name, value in options.items() if value is not None
         },
@@ -96,7 +97,10 @@ def logged(
     def end(outcome: str) -> None:
         seconds = round(time.monotonic() - begun, 3)
         found = {"counts": entry.counts, "manifests": entry.manifests, "outcome": outcome}
-        _append(file, {**line, "seconds": seconds, **found})
+        told = {name: place for name, place in {**places, **entry.places}.items()
+                if place is not None}  # fmt: skip
+        where = {name: _place(place) for name, place in told.items()}
+        _append(file, {**line, "places": where, "seconds": seconds, **found})
 
     try:
         yield entry

@@ -30,7 +30,8 @@ PUBLISHER = Publisher(
         403: (
             "The login is right, and this account may not read this project yet: it must be "
             "credentialed, and must have signed the data use agreement of this version. Sign it at "
-            "the foot of {homepage}. Each project and each version has an agreement of its own."
+            "the foot of {homepage}. Each project and each version has an agreement of its own. "
+            "`cxr access mimic-cxr-jpg` lists the steps, and says which are done."
         ),
     },
     reports=_REPORTS,

@@ -63,7 +63,11 @@ def _add_options(dataset: str, command: Parser) -> None:
 
 def _add_selection(command: Parser, raw: str) -> None:
     command.add_argument(
-        "--split", nargs="+", choices=SPLITS, help="Splits that are wanted. Default: all."
+        "--split",
+        nargs="+",
+        choices=SPLITS,
+        metavar="SPLIT",
+        help=f"Splits that are wanted: {', '.join(SPLITS)}. Default: all.",
     )
     own = f", or the release's own names: {raw}" if raw else ""
     command.add_argument(

@@ -8,11 +8,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cxr_datasets.builder.access import Access, Project, Step
-from cxr_datasets.copies.ask import answer_to, can_be_told, has_wget
+from cxr_datasets.copies.ask import answer_to
+from cxr_datasets.copies.logins import check_login
 from cxr_datasets.copies.sites import at_site
-from cxr_datasets.errors import OptionError
+from cxr_datasets.copies.wget import program_found
+from cxr_datasets.errors import DownloadError, OptionError
 from cxr_datasets.packages import builder_class
-from cxr_datasets.storage.logins import Login, find_login, ways_to_log_in
+from cxr_datasets.storage.logins import find_login, ways_to_log_in
 
 ACCEPTED, MISSING, UNKNOWN = "accepted", "missing", "unknown"
 
@@ -127,10 +129,17 @@ def _asked(plain: Checklist, projects: list[Project]) -> Checklist:
     """Ask the server for each project, if there are a login and a program to ask by."""
     server = urlsplit(at_site(projects[0].file)).netloc
     login = find_login(server, {})
-    hint = _why_not(server, login)
-    if login is None or hint:
+    if login is None:
+        hint = f"No login was found, so the server was not asked. {ways_to_log_in(server)}"
         return replace(plain, hint=hint)
-    answers = {project.name: answer_to(login, at_site(project.file)) for project in projects}
+    try:
+        check_login(login)
+        program = program_found()
+    except DownloadError as error:
+        return replace(plain, hint=f"The server was not asked. {error}")
+    answers = {
+        project.name: answer_to(login, at_site(project.file), program) for project in projects
+    }
     return replace(
         plain,
         states=tuple(_state(step, number, answers) for number, step in
@@ -138,18 +147,6 @@ def _asked(plain: Checklist, projects: list[Project]) -> Checklist:
         answers={name: _told(answer) for name, answer in answers.items()},
         login=login.found,
     )  # fmt: skip
-
-
-def _why_not(server: str, login: Login | None) -> str:
-    """Say why the server cannot be asked, and what to do; empty: it can be."""
-    if login is None:
-        return f"No login was found, so the server was not asked. {ways_to_log_in(server)}"
-    if not can_be_told(login):
-        return (
-            f"The login from {login.found} begins or ends with a blank, or holds a character that "
-            "is not printed, which wget cannot be told. So the server was not asked."
-        )
-    return "" if has_wget() else "Install wget: the server is asked by it, and was not asked now."
 
 
 def _state(step: Step, number: int, answers: Mapping[str, int | None]) -> str:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from cxr_datasets.copies.bring import Bringer, lacking, strings
 from cxr_datasets.copies.results import Downloaded, size_told
 from cxr_datasets.copies.run import Run
+from cxr_datasets.errors import DownloadError
 
 _PIECE = 2**20
 
@@ -24,6 +25,7 @@ def fetch_archive(run: Run, name: str) -> Downloaded:
         name: Name of the archive.
 
     Raises:
+        DownloadError: Its tables are not those that were published.
         CxrError: It cannot be fetched. What came of it is kept, and the next run goes on.
     """
     wanted, copy = run.wanted, run.copy
@@ -34,7 +36,7 @@ def fetch_archive(run: Run, name: str) -> Downloaded:
     bringer = Bringer(copy, run.fetcher, lambda files, size: None)
     brought = bringer.bring(file.filter(missing), digests.filter(missing), small=False)
     if not brought.faults:
-        brought.faults.update(_faults_of_tables(run, copy.place(name)))
+        _check_tables(run, copy.place(name))
         copy.clear()
     return Downloaded(
         dataset=wanted.dataset,
@@ -66,9 +68,13 @@ def _require_room(run: Run, images: int) -> None:
         )
 
 
-def _faults_of_tables(run: Run, place: Path) -> dict[str, str]:
-    """Find the tables in an archive that are not those that were published."""
-    faults = {}
+def _check_tables(run: Run, place: Path) -> None:
+    """Require that the tables in an archive are those that were published.
+
+    Raises:
+        DownloadError: They are not.
+    """
+    faults = []
     with zipfile.ZipFile(place) as archive:
         for table in run.wanted.tables:
             expected = table.sha256.get(run.wanted.version)
@@ -77,12 +83,17 @@ def _faults_of_tables(run: Run, place: Path) -> dict[str, str]:
             try:
                 found = _sha256(archive, table.files[0])
             except (zipfile.BadZipFile, zlib.error, EOFError):
-                faults[f"{place.name}/{table.files[0]}"] = "is damaged"
+                faults.append(f"{table.files[0]} is damaged")
                 continue
             if found != expected:
-                told = "is not there" if found is None else "has not the sha256 that was published"
-                faults[f"{place.name}/{table.files[0]}"] = told
-    return faults
+                told = "is not there" if found is None else "has another sha256"
+                faults.append(f"{table.files[0]} {told}")
+    if faults:
+        raise DownloadError(
+            f"{place} is not the archive of release {run.wanted.version} as it was published: "
+            f"{', '.join(faults)}. If it was changed on its way, remove it and start again; if the "
+            "publisher has a new version, it is not known here yet."
+        )
 
 
 def _sha256(archive: zipfile.ZipFile, name: str) -> str | None:

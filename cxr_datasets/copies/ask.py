@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
-from urllib.parse import urlsplit
+from collections.abc import Sequence
 
 from cxr_datasets.copies.logins import nameless_file
+from cxr_datasets.copies.wget import environment_for, settings_for
 from cxr_datasets.storage.logins import Login
-from cxr_datasets.storage.sites import site_of
 
 _SILENCE = 30
 """Seconds without an answer after which a server counts as down."""
@@ -23,43 +21,23 @@ _WORDS = (
 )  # fmt: skip
 
 
-def has_wget() -> bool:
-    """Whether wget is installed."""
-    return shutil.which("wget") is not None
-
-
-def can_be_told(login: Login) -> bool:
-    """Whether a line of wget's settings can hold the name and the password."""
-    return all(text == text.strip() and text.isprintable() for text in (login.user, login.password))
-
-
-def answer_to(login: Login, address: str) -> int | None:
+def answer_to(login: Login, address: str, program: Sequence[str]) -> int | None:
     """Ask for a file by one HEAD request with a login.
 
     The login is in no word of a command, no environment and no file with a name.
 
     Args:
-        login: The login; `can_be_told`.
+        login: The login, as `check_login` allows it.
         address: The file, over https.
+        program: What `wget.program_found` gave.
 
     Returns:
         The HTTP status; None if no answer came.
     """
-    settings = f"user = {login.user}\npassword = {login.password}\nnetrc = off\n"
-    if trusted := os.environ.get("SSL_CERT_FILE"):
-        settings += f"ca_certificate = {trusted}\n"
-    with nameless_file(settings) as number:
+    with nameless_file(settings_for(login)) as settings:
         done = subprocess.run(
-            ["wget", *_WORDS, address], env=_environment(address, number), pass_fds=(number,),
-            stdin=subprocess.DEVNULL, capture_output=True, check=False,
+            [*program, *_WORDS, address], env=environment_for(address, settings),
+            pass_fds=(settings,), stdin=subprocess.DEVNULL, capture_output=True, check=False,
         )  # fmt: skip
     found = _STATUS.findall(done.stderr.decode("utf-8", "replace"))
     return int(found[-1]) if found else None
-
-
-def _environment(address: str, settings: int) -> dict[str, str]:
-    """The environment of wget: ours without the login, and where its settings are."""
-    site = site_of(urlsplit(address).netloc)
-    logins = (site.user_variable, site.password_variable) if site else ()
-    kept = {name: value for name, value in os.environ.items() if name not in logins}
-    return {**kept, "WGETRC": f"/dev/fd/{settings}", "LC_ALL": "C"}

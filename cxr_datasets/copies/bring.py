@@ -155,21 +155,18 @@ class Bringer:
             part = self._copy.part(path)
             with self._copy.on_disk(part):
                 if fault_of(part, path, left[path])[0] is None:
-                    self._finish(Arrival(path), left[path], brought)
+                    self._count(brought, *self._finish(Arrival(path), left[path]))
         ended = {path for path in begun if not self._copy.part(path).exists()}
         return {path: digest for path, digest in left.items() if path not in ended}
 
     def _once(self, left: dict[str, str | None], brought: Brought, small: bool) -> list[str]:
         """Fetch files once; give those that may come later."""
         again: list[str] = []
-        under_way: deque[Future[Arrival]] = deque()
+        under_way: deque[Future[tuple[Arrival, int]]] = deque()
 
         def end_one() -> None:
-            arrival = under_way.popleft().result()
-            if arrival.fault is None:
-                brought.faults.pop(arrival.path, None)
-                return
-            brought.faults[arrival.path] = arrival.fault
+            arrival, size = under_way.popleft().result()
+            self._count(brought, arrival, size)
             if arrival.passing:
                 again.append(arrival.path)
 
@@ -177,18 +174,27 @@ class Bringer:
         with self._copy.on_disk(parts), ThreadPoolExecutor(_THREADS) as pool:
             for arrival in self._fetcher.fetch(list(left), parts, small):
                 expected = left[arrival.path]
-                under_way.append(pool.submit(self._finish, arrival, expected, brought))
+                under_way.append(pool.submit(self._finish, arrival, expected))
                 while len(under_way) > _UNDER_WAY:
                     end_one()
             while under_way:
                 end_one()
         return again
 
-    def _finish(self, arrival: Arrival, expected: str | None, brought: Brought) -> Arrival:
-        """Compare a file that came, and give it its name."""
+    def _count(self, brought: Brought, arrival: Arrival, size: int) -> None:
+        if arrival.fault is not None:
+            brought.faults[arrival.path] = arrival.fault
+            return
+        brought.faults.pop(arrival.path, None)
+        brought.files += 1
+        brought.bytes += size
+        self._tell(1, size)
+
+    def _finish(self, arrival: Arrival, expected: str | None) -> tuple[Arrival, int]:
+        """Compare a file that came, and give it its name; gives its size, too."""
         path = arrival.path
         if arrival.fault is not None:
-            return arrival
+            return arrival, 0
         part = self._copy.part(path)
         with self._copy.on_disk(self._copy.place(path)):
             fault, digest = fault_of(part, path, expected)
@@ -196,13 +202,10 @@ class Bringer:
                 part.unlink()
                 self._damaged[path] = self._damaged.get(path, 0) + 1
                 passing = self._damaged[path] < _MOST_DAMAGED
-                return Arrival(path, f"came damaged: {fault}", passing)
+                return Arrival(path, f"came damaged: {fault}", passing), 0
             found = self._copy.give_name(path)
         self._checked.note(path, digest, found)
-        brought.files += 1
-        brought.bytes += found.st_size
-        self._tell(1, found.st_size)
-        return arrival
+        return arrival, found.st_size
 
 
 def _patience() -> Patience:

@@ -113,6 +113,7 @@ def download(
             return command_for(wanted, copy, _known(wanted.kind.PUBLISHER, wanted.dataset))
         fetchers = _Fetchers(wanted, source, source_options, connections)
         run = Run(wanted, copy, fetchers.images, fetchers.reports, check, progress)
+        entry.places["source"] = fetchers.images.shown()
         return estimated(run) if dry_run else _fetch(run, archive, entry)
 
 
@@ -241,9 +242,8 @@ def _archive(wanted: Wanted, source: str | os.PathLike[str] | None, keep_zip: bo
         return None
     publisher = wanted.kind.PUBLISHER
     if publisher is None or publisher.archive is None or source is not None:
-        raise OptionError(
-            f"keep_zip: {'a copy' if source else wanted.dataset} is no single archive. Leave it out."
-        )
+        what = "a copy" if source else wanted.dataset
+        raise OptionError(f"keep_zip: {what} is no single archive. Leave it out.")
     if not wanted.selection.is_all or not wanted.images:
         raise OptionError(
             "keep_zip keeps all images of the release, so it goes with no option that chooses "

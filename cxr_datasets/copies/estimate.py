@@ -38,11 +38,12 @@ def estimated(run: Run) -> Estimate:
         scratch = CopyFolder(folder, closed=True)
         trial = run.elsewhere(scratch)
         with scratch.locked():
-            tables = 0
+            others = 0
             root = copy.root
             if not _has_tables(run):
                 trial.fetch_tables()
-                tables, root = trial.brought.files, scratch.root
+                others, root = trial.brought.files, scratch.root
+            others += int(run.lacks_reports)
             paths = strings([])
             if wanted.images:
                 paths = combined(wanted.wanted_images(root)["path"])
@@ -54,7 +55,7 @@ def estimated(run: Run) -> Estimate:
         out=str(copy.root),
         source=run.fetcher.shown(),
         images=len(paths),
-        files=tables + len(missing),
+        files=others + len(missing),
         bytes=int(len(missing) * mean) + trial.brought.bytes,
         sampled=sampled,
         bytes_a_second=rate,

@@ -46,7 +46,7 @@ def login_for(server: str) -> Login:
             f"password WORD; readable by you alone){variables}; or start this in a "
             "terminal, where it is asked for."
         )
-    _check(found)
+    check_login(found)
     return found
 
 
@@ -58,8 +58,12 @@ def _asked(host: str) -> Login | None:
     return Login(user, password, "the terminal") if password else None
 
 
-def _check(login: Login) -> None:
-    """Require that a line of a file can hold both."""
+def check_login(login: Login) -> None:
+    """Require that a line of a file can hold the name and the password.
+
+    Raises:
+        DownloadError: It cannot.
+    """
     for what, text in (("user name", login.user), ("password", login.password)):
         if text != text.strip() or not text.isprintable():
             raise DownloadError(

@@ -132,13 +132,13 @@ class Command:
     """A command that fetches what is lacking, for those who run it themselves.
 
     Attributes:
-        list: The file that lists what is to be fetched.
+        listed: The file that lists what is to be fetched.
         files: How many files it lists.
         command: The command line.
         then: What to do afterwards.
     """
 
-    list: str
+    listed: str
     files: int
     command: str
     then: str
@@ -148,7 +148,7 @@ class Command:
 
     def lines(self) -> list[str]:
         """What people are told; the last line is the command."""
-        return [f"{self.files:,} files are listed in {self.list}. {self.then}", self.command]
+        return [f"{self.files:,} files are listed in {self.listed}. {self.then}", self.command]
 
 
 def size_told(count: float) -> str:

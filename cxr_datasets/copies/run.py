@@ -104,6 +104,14 @@ class Run:
         self.brought, self.present = Brought(), 0
         fetcher.progress = progress
 
+    @property
+    def lacks_reports(self) -> bool:
+        """Whether the reports are wanted and not there."""
+        publisher = self.wanted.kind.PUBLISHER
+        if self.of_reports is None or publisher is None or publisher.reports is None:
+            return False
+        return not self.copy.place(publisher.reports.file).is_file()
+
     def elsewhere(self, copy: CopyFolder) -> Run:
         """The same download into another folder."""
         return Run(self.wanted, copy, self.fetcher, self.of_reports, self._check, self._progress)

@@ -84,7 +84,7 @@ class Wget(Fetcher):
         self.connections = connections
         self._refusals = refusals
         self._umask = 0o077 if closed else -1
-        self._options = options_of(_program(), address)
+        self._options = options_of(program_found(), address)
         self._login: Login | None = None
 
     def shown(self, path: str = "") -> str:
@@ -100,7 +100,7 @@ class Wget(Fetcher):
 
     def fetch(self, paths: Sequence[str], folder: Path, small: bool = True) -> Iterator[Arrival]:
         """See `Fetcher.fetch`."""
-        settings = _settings(self.login)
+        settings = settings_for(self.login)
         each = min(FILES_A_PROCESS, -(-len(paths) // self.connections))
         starts = range(0, len(paths), each) if paths else ()
         lists = deque(paths[start : start + each] for start in starts)
@@ -205,7 +205,7 @@ class _Run:
                 return None
             process = subprocess.Popen(
                 words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                pass_fds=(settings, names), env=_environment(self._wget.address, settings),
+                pass_fds=(settings, names), env=environment_for(self._wget.address, settings),
                 umask=self._wget._umask, start_new_session=True,
             )  # fmt: skip
             self._running.append(process)
@@ -299,7 +299,7 @@ def options_of(program: Sequence[str], address: str) -> list[str]:
     """Give the words that wget is called with, as a user may call it, too.
 
     Args:
-        program: What `_program` gave.
+        program: What `program_found` gave.
         address: Of the folder of the release.
     """
     above = [part for part in urlsplit(address).path.split("/") if part]
@@ -317,7 +317,7 @@ def words_for(folders: int) -> list[str]:
     return ["-x", "-N", "-c", "-nH", f"--cut-dirs={folders}"]
 
 
-def _program() -> list[str]:
+def program_found() -> list[str]:
     """Find wget.
 
     Raises:
@@ -327,15 +327,16 @@ def _program() -> list[str]:
     if found is None:
         raise DownloadError(f"wget is not installed, and the site is read by it. {HOW_TO_INSTALL}")
     asked = subprocess.run(
-        [found, "--version"], capture_output=True, stdin=subprocess.DEVNULL, check=False
-    )
+        [found, "--version"], capture_output=True, stdin=subprocess.DEVNULL, check=False,
+        env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},  # without a login
+    )  # fmt: skip
     version = asked.stdout.decode("utf-8", "replace")
     if "GNU Wget" not in version:
         raise DownloadError(f"{found} is not GNU wget (BusyBox has another). {HOW_TO_INSTALL}")
     return [found, "--max-threads=1"] if "Wget2" in version else [found]
 
 
-def _settings(login: Login) -> str:
+def settings_for(login: Login) -> str:
     """Write the settings of wget: the login, and whom to trust."""
     lines = [f"user = {login.user}", f"password = {login.password}", "netrc = off"]
     trusted = os.environ.get("SSL_CERT_FILE")
@@ -344,7 +345,7 @@ def _settings(login: Login) -> str:
     return "\n".join([*lines, ""])
 
 
-def _environment(address: str, settings: int) -> dict[str, str]:
+def environment_for(address: str, settings: int) -> dict[str, str]:
     """The environment of wget: ours without the login, and where its settings are."""
     site = site_of(urlsplit(address).netloc)
     ours = (site.user_variable, site.password_variable) if site else ()

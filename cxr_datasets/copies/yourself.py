@@ -41,7 +41,7 @@ def command_for(wanted: Wanted, copy: CopyFolder, publisher: Publisher) -> Comma
         names += _lacking_reports(wanted, copy, publisher)
         copy.write(copy.note / _LIST, "".join(f"{name}\n" for name in names).encode())
     return Command(
-        list=str(copy.note / _LIST),
+        listed=str(copy.note / _LIST),
         files=len(names),
         command=shlex.join(_words(address, copy)),
         then=then if names else "Nothing is lacking.",

@@ -177,7 +177,9 @@ def _parsed(file: _Opened, columns: Mapping[str, pa.DataType]) -> pa.Table | Non
     try:
         return arrow_csv.read_csv(
             file.stream,
-            read_options=arrow_csv.ReadOptions(block_size=limits.LONGEST_LINE),
+            # Tables are read several at once anyway, and with threads of its own for each, pyarrow
+            # can wait for ever where a file ends in an error of ours.
+            read_options=arrow_csv.ReadOptions(block_size=limits.LONGEST_LINE, use_threads=False),
             parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict(columns),

@@ -60,6 +60,7 @@ def test_an_export_says_who_when_what_from_where_to_where_and_how_it_ended(
         "user": getpass.getuser(), "host": socket.gethostname(), "version": __version__,
         "verb": "export", "places": {"data_dir": str(indiana_release), "out": f"{tmp_path}/out"},
         "options": {"dataset": "indiana-cxr", "config": "reports", "split": ["train"],
+                    "dry_run": False,
                     "views": ["frontal"], "cache_dir": export_cache, "progress": False},
         "counts": {"files": 1, "bytes": file.stat().st_size, "written": 1, "absent": 0,
                    "damaged": 0},

@@ -63,7 +63,7 @@ def stores(desk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
     folders = {f"files/{path.relative_to(projects)}": path for path in projects.glob("*/*")}
     users = {"you": Account("hf_you", orgs=("our-lab",))}
     with (
-        PhysioNet(folders, agents=("cxr-datasets/",), encrypted=True) as physionet,
+        PhysioNet(folders, agents=("cxr-datasets/", "Wget/"), encrypted=True) as physionet,
         Hub(users) as hub,
     ):
         bucket.start()

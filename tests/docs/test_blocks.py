@@ -78,6 +78,9 @@ def steps_of(page: str) -> list[dict[str, Any]]:
     return steps
 
 
+PROGRESS = ("export:", "look:", "download:")
+"""How the lines of progress bars begin."""
+
 LACKING_REPORTS = re.compile(r"\d+ of \d+ studies have no report in \S*/mimic\S*: their columns of")
 """What every first load of an invented copy says, for it lacks a few texts; docs/data.md tells."""
 
@@ -100,7 +103,7 @@ def test_the_snippets_run_in_order(
     words = [sys.executable, "-W", "error::DeprecationWarning:__main__", str(DRIVER), str(file)]
     done = run(words, own_desk, **stores)
     assert done.returncode == 0, done.stdout + done.stderr
-    said = [line for line in re.split(r"[\r\n]+", done.stderr) if not line.startswith("export:")]
+    said = [line for line in re.split(r"[\r\n]+", done.stderr) if not line.startswith(PROGRESS)]
     # No warning but those that the page announces, and nothing else but progress.
     announced = [block.warning for block in blocks(page) if block.warning]
     warned = [line for line in said if line and not LACKING_REPORTS.match(line)]

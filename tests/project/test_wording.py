@@ -18,6 +18,7 @@ OWN = {
     "cxr_datasets/wording.py",  # decides
     "cxr_datasets/builder/cached.py",  # a known beginning, and the user's own split
     "cxr_datasets/cli/command.py",  # a CxrError
+    "cxr_datasets/copies/access.py",  # a CxrError
     "cxr_datasets/export/manifest.py",  # a CxrError
     "cxr_datasets/images/faults.py",  # of this project
     "cxr_datasets/preview/demo.py",  # a CxrError

@@ -14,7 +14,8 @@ CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 
 HEAVY = ("datasets", "pandas", "pyarrow", "numpy", "PIL", "fsspec", "huggingface_hub", "dask",
          "cxr_datasets.builder", "cxr_datasets.export", "cxr_datasets.push",
-         "cxr_datasets.synthetic", "mimic_cxr_jpg", "indiana_cxr")  # fmt: skip
+         "cxr_datasets.synthetic", "cxr_datasets.copies", "kagglehub", "mimic_cxr_jpg",
+         "indiana_cxr")  # fmt: skip
 """Packages that take long to import, and those that import them."""
 
 
@@ -42,6 +43,7 @@ def imported(words: list[str], folder: Path) -> set[str]:
         ["export", "--help"],
         ["synthesize", "--help"],
         ["push", "--help"],
+        ["access", "--help"],
     ],
     ids=" ".join,
 )

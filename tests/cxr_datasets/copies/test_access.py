@@ -176,7 +176,7 @@ def test_without_wget_it_says_so(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     assert main(["access", "mimic-cxr-jpg"]) == 0
-    assert "Install wget" in capsys.readouterr().out
+    assert "Install GNU wget" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("server")

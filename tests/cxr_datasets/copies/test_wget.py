@@ -474,7 +474,7 @@ def test_printing_the_command_needs_neither_login_nor_site(
     monkeypatch.delenv("PHYSIONET_HOST", raising=False)
     told = download(DATASET, tmp_path / "out", print_wget=True, reports=True)
     assert isinstance(told, Command)
-    names = Path(told.list).read_text().split()
+    names = Path(told.listed).read_text().split()
     assert names[0] == "SHA256SUMS.txt"
     assert names[-1] == f"https://physionet.org/{MIMIC_REPORTS}/{ARCHIVE}"
     assert "--base=https://physionet.org/files/mimic-cxr-jpg/2.1.0/" in told.command

@@ -25,6 +25,7 @@ from cxr_datasets.columns import CORE, LABELS, SECTIONS, VIEWS
 from cxr_datasets.errors import CxrError, ExportError, OptionError, TableError
 from cxr_datasets.export import export
 from cxr_datasets.preview import Stats, stats
+from tests.fakes.physionet import PASSWORD, USER, PhysioNet
 
 SOURCES = ("labels", "labels_negbio", "labels_radiologist")
 NAMES = {1: "positive", 0: "negative", -1: "uncertain", None: "not_mentioned"}
@@ -314,6 +315,26 @@ def test_a_pushed_copy_and_an_export_in_a_store_give_the_same(
         same(stats(exported, pixels=5), remote, "pixels")
     finally:
         store.rm("/stats-of-an-export", recursive=True)
+
+
+def test_an_export_on_a_web_server_gives_the_same_and_only_parts_of_its_files_are_fetched(
+    exported: Path, of_release: Stats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHYSIONET_HOST", "127.0.0.1")
+    monkeypatch.setenv("PHYSIONET_USERNAME", USER)
+    monkeypatch.setenv("PHYSIONET_PASSWORD", PASSWORD)
+    with PhysioNet(
+        {"files/mine/1.0": exported}, agents=("cxr-datasets/",), encrypted=True
+    ) as server:
+        place = server.address("files/mine/1.0")
+        same(of_release, stats(place), *ALL_TABLES)
+        files = [one for one in server.requests if one.path.endswith(".parquet")]
+        gets = [one for one in files if one.method == "GET"]
+        assert gets
+        assert all("Range" in one.headers for one in gets)
+        # What each names (asked twice), its footer, and its columns beside the images.
+        assert len(gets) <= 4 * len({one.path for one in gets})
+        same(stats(exported, pixels=5), stats(place, pixels=5), "pixels")
 
 
 def test_a_remote_release_gives_the_figures_of_the_local_one(
