@@ -22,6 +22,7 @@ from cxr_datasets.builder import (
     Same,
     Texts,
 )
+from cxr_datasets.builder.relations import Relation
 from cxr_datasets.columns import LABELS
 from cxr_datasets.storage.source import EMPTY
 from cxr_datasets.tables.index import folder_in
@@ -85,7 +86,7 @@ _CELLS: dict[str, dict[str, Cells]] = {
 _OF_IMAGES = tables.REQUIRED_TABLES
 _OF_STUDIES = tuple(table for table in tables.TABLES if table not in _OF_IMAGES)
 
-_RELATIONS = (
+_RELATIONS: tuple[Relation, ...] = (
     Nested("patient_in_two_splits", "split", "subject_id", "split"),
     Nested("study_of_two_patients", "split", "study_id", "subject_id"),
     Listed("no_metadata", "split", "dicom_id", "metadata", "dicom_id"),
@@ -103,8 +104,8 @@ _RELATIONS = (
         for table in _OF_STUDIES
     ),
     # Both programs were run on the same reports.
-    Listed("no_chexpert_labels", "negbio", "study_id", "chexpert", "study_id"),
-    Listed("no_negbio_labels", "chexpert", "study_id", "negbio", "study_id"),
+    Listed("only_negbio_labels", "negbio", "study_id", "chexpert", "study_id"),
+    Listed("only_chexpert_labels", "chexpert", "study_id", "negbio", "study_id"),
     Same("other_patient", "chexpert", "split", "study_id", "subject_id"),
     Same("other_patient", "negbio", "split", "study_id", "subject_id"),
 )

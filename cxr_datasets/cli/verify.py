@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cxr_datasets.cli.common import add_common, given
-from cxr_datasets.cli.parser import Parser
+from cxr_datasets.cli.parser import FROM_A_FILE, Parser
 
 _DESCRIPTION = (
     "Say what a place holds, a release, a part of one or an export, and whether it is whole. Of a "
@@ -16,7 +16,7 @@ _DESCRIPTION = (
 
 _EXAMPLES = """\
 examples:
-  cxr verify physionet.org/files/a-dataset/2.1.0 --checksums --since state.jsonl
+  cxr verify my-copy --checksums --since state.jsonl
   cxr verify s3://bucket/copy --part --report problems.csv --json
 """
 
@@ -63,7 +63,13 @@ def add_arguments(parser: Parser) -> None:
         help="Keep in this file what was read of each file. A run that is stopped goes on with it, "
         "and a later one reads only files that were changed since.",
     )
-    add_common(parser, progress=True, options=["storage_options"])
+    parser.add_argument(
+        "--storage-options",
+        "--out-options",  # as it was called when exports alone were verified
+        metavar="FILE",
+        help=f"Options of the store, as its fsspec file system takes them. {FROM_A_FILE}",
+    )
+    add_common(parser, progress=True, log=True)
     parser.set_defaults(run=_run, command=parser)
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.copies.checksums import Checksums
-from cxr_datasets.copies.contents import Checks, Wanted, read_files
+from cxr_datasets.copies.contents import GONE, UNREADABLE, Checks, Wanted, read_files
 from cxr_datasets.copies.findings import Findings
 from cxr_datasets.copies.images import Images
 from cxr_datasets.copies.state import Facts, State
@@ -59,11 +59,12 @@ def compare_files(
         StoreError: A store refuses a file, or failed again and again.
     """
     rows = _rows(images, listing, sums)
+    asked = rows
     if not checks.sizes and not checks.decode:
-        rows = rows.filter(rows["sha256"].is_valid())
+        asked = rows.filter(rows["sha256"].is_valid())
     wanted = [
         Wanted(*values)
-        for values in zip(*(rows[name].to_pylist() for name in (
+        for values in zip(*(asked[name].to_pylist() for name in (
             "file", "size", "version", "is_image"
         )), strict=True)
     ]  # fmt: skip
@@ -105,7 +106,8 @@ def _rows(images: Images | None, listing: pa.Table, sums: Checksums | None) -> p
             "file": others["path"], "size": others["size"], "version": others["version"],
             "height": none, "width": none, "is_image": pa.array([False] * others.num_rows),
         }))  # fmt: skip
-    rows = pa.concat_tables(parts) if parts else _EMPTY
+    schema = _EMPTY.schema
+    rows = pa.concat_tables([part.cast(schema) for part in parts]) if parts else _EMPTY
     digests = pa.nulls(rows.num_rows, pa.string()) if sums is None else sums.of(
         combined(rows["path"])
     )  # fmt: skip
@@ -130,7 +132,11 @@ def _with_facts(rows: pa.Table, facts: Mapping[str, Facts]) -> pa.Table:
 
 def _add_faults(rows: pa.Table, findings: Findings) -> None:
     wrong = rows.filter(pc.fill_null(pc.not_equal(rows["fault"], ""), False))
-    findings.add("damaged", **_ids(wrong), expected="a whole image", found=wrong["fault"])
+    is_unread = pc.is_in(wrong["fault"], value_set=pa.array([GONE]))
+    is_unread = pc.or_(is_unread, pc.starts_with(wrong["fault"], UNREADABLE))
+    unread, damaged = wrong.filter(is_unread), wrong.filter(pc.invert(is_unread))
+    findings.add("unreadable", **_ids(unread), expected="a file", found=unread["fault"])
+    findings.add("damaged", **_ids(damaged), expected="a whole image", found=damaged["fault"])
 
 
 def _compare_sizes(rows: pa.Table, findings: Findings) -> Compared:
@@ -153,8 +159,9 @@ def _size(rows: pa.Table, before: str) -> pa.Array:
 
 
 def _compare_sums(rows: pa.Table, sums: Checksums | None, findings: Findings) -> Compared:
-    unlisted = rows.filter(pc.and_(rows["sha256"].is_null(), rows["is_image"]))
-    if sums is not None:
+    has_sum = rows["sha256"].is_valid()
+    unlisted = rows.filter(pc.and_(pc.invert(has_sum), rows["is_image"]))
+    if pc.any(pc.and_(has_sum, rows["is_image"])).as_py():  # else the release gives none
         findings.add("no_checksum", **_ids(unlisted), expected="a line in the list of checksums",
                      found="none")  # fmt: skip
     rows = rows.filter(pc.and_(rows["sha256"].is_valid(), rows["found_sha256"].is_valid()))

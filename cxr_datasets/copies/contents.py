@@ -22,6 +22,7 @@ from cxr_datasets.errors import StoreError
 from cxr_datasets.export.progress import bar_of
 from cxr_datasets.images.faults import what_is_wrong
 from cxr_datasets.images.opening import open_image
+from cxr_datasets.images.whole import check_whole
 from cxr_datasets.storage import LocalFolder, Source
 
 _PIECE = 1 << 20
@@ -30,6 +31,10 @@ _AT_ONCE = 32
 
 _HEADER = 1 << 16
 """Bytes of a remote image in which its header ends, hardly ever not."""
+
+GONE = "is not there any more"
+UNREADABLE = "cannot be read"
+"""What is said of a file that could not be read this time."""
 
 _buffers = threading.local()
 
@@ -158,9 +163,9 @@ class _Reader:
         except StoreError:
             raise
         except FileNotFoundError:
-            return replace(facts, fault="is not there any more"), False
+            return replace(facts, fault=GONE), False
         except OSError as error:
-            return replace(facts, fault=f"cannot be read ({wording.said(error)})"), False
+            return replace(facts, fault=f"{UNREADABLE} ({wording.said(error)})"), False
 
     def _facts(self, file: Wanted, facts: Facts) -> Facts:
         checks, is_local = self._checks, isinstance(self.source, LocalFolder)
@@ -174,7 +179,7 @@ class _Reader:
             return self._header(file, facts)
         content = self.source.read(file.path)
         if checks.checksums:
-            digest = hashlib.sha256(content, usedforsecurity=False)
+            digest = hashlib.sha256(content)
             facts = replace(facts, sha256=digest.hexdigest())
         return _measured(facts, BytesIO(content), checks.decode) if of_image else facts
 
@@ -194,7 +199,7 @@ def _sha256(path: str) -> str:
     if not hasattr(_buffers, "piece"):
         _buffers.piece = memoryview(bytearray(_PIECE))
     piece = _buffers.piece
-    digest = hashlib.sha256(usedforsecurity=False)
+    digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         while read := file.readinto(piece):
             digest.update(piece[:read])
@@ -207,6 +212,7 @@ def _measured(facts: Facts, file: Any, decode: bool) -> Facts:
         with open_image(file) as image:
             facts = replace(facts, width=image.width, height=image.height)
             if decode:
+                check_whole(file.getvalue())  # tells more than a decoder of one that was cut
                 image.load()
                 facts = replace(facts, fault="")
     except Exception as error:  # whatever Pillow raises on broken bytes

@@ -17,6 +17,7 @@ from cxr_datasets.export import proof
 from cxr_datasets.export.card import CARD
 from cxr_datasets.export.files import Files
 from cxr_datasets.export.folder import Folder
+from cxr_datasets.export.manifest import manifest_hash
 from cxr_datasets.export.progress import bar_of_bytes
 from cxr_datasets.storage import LocalFolder, Source
 from cxr_datasets.storage.filesystems import open_files, place_in
@@ -76,7 +77,9 @@ def verify_export(place: Place, findings: Findings, progress: bool) -> Verified:
     counts = _pushed(place, files, findings, progress) if place.pushed else _noted(
         files, findings, progress
     )  # fmt: skip
-    return Verified(place, findings, files=counts)
+    noted = () if place.pushed else place.configs
+    manifests = {config: manifest_hash(files, config) for config in noted}
+    return Verified(place, findings, files=counts, manifests=manifests)
 
 
 def _is_writable(source: Source) -> bool:
@@ -146,7 +149,7 @@ def _pushed(place: Place, files: Files, findings: Findings, progress: bool) -> F
 
 
 def _is_proven(source: Source, name: str, size: int, sha256: str, findings: Findings) -> bool:
-    digest = hashlib.sha256(usedforsecurity=False)
+    digest = hashlib.sha256()
     for piece in _pieces(source, name, size):
         digest.update(piece)
     if digest.hexdigest() == sha256:

@@ -1,10 +1,10 @@
-"""What is wrong with a copy, or told of it, a row for each image, study or file."""
+"""What is wrong with a copy, or noted of it, a row for each image, study or file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,19 +20,18 @@ COLUMNS = ("problem", "image_id", "study_id", "path", "expected", "found")
 
 _SCHEMA = pa.schema([(name, pa.string()) for name in COLUMNS])
 
-Value = pa.Array | pa.ChunkedArray | str | None
+Value: TypeAlias = pa.Array | pa.ChunkedArray | str | None
 
 
 class Findings:
     """Rows of a report, by word.
 
-    Some are problems. The others are told and counted, and are none: what was not asked for, or
-    is known of the release itself.
+    Some are problems. The others are notes: what is known of the release itself, or may be so.
     """
 
     def __init__(self) -> None:
         self._tables: dict[str, list[pa.Table]] = {}
-        self._told: set[str] = set()
+        self._notes: set[str] = set()
 
     def add(
         self,
@@ -43,7 +42,7 @@ class Findings:
         path: Value = None,
         expected: Value = None,
         found: Value = None,
-        told_only: bool = False,
+        note: bool = False,
     ) -> None:
         """Add rows: as many as the arrays have, or one.
 
@@ -54,26 +53,30 @@ class Findings:
             path: The file of each row, within the copy.
             expected: What was expected.
             found: What was found.
-            told_only: Whether these are no problem.
+            note: Whether these are no problem.
         """
         given = (problem, image_id, study_id, path, expected, found)
-        rows = next((len(value) for value in given if _is_array(value)), 1)
+        lengths = (len(v) for v in given if isinstance(v, (pa.Array, pa.ChunkedArray)))
+        rows = next(lengths, 1)
         if not rows:
             return
         columns = [_column(value, rows) for value in given]
+        is_new = problem not in self._tables
         self._tables.setdefault(problem, []).append(pa.table(columns, schema=_SCHEMA))
-        if told_only:
-            self._told.add(problem)
+        if note and is_new:
+            self._notes.add(problem)
+        elif not note:
+            self._notes.discard(problem)
 
     @property
     def problems(self) -> dict[str, int]:
         """Word -> number of rows, for those that are problems."""
-        return {word: rows for word, rows in self._counts().items() if word not in self._told}
+        return {word: rows for word, rows in self._counts().items() if word not in self._notes}
 
     @property
-    def told(self) -> dict[str, int]:
+    def notes(self) -> dict[str, int]:
         """Word -> number of rows, for those that are none."""
-        return {word: rows for word, rows in self._counts().items() if word in self._told}
+        return {word: rows for word, rows in self._counts().items() if word in self._notes}
 
     def _counts(self) -> dict[str, int]:
         return {word: sum(map(len, tables)) for word, tables in self._tables.items()}
@@ -148,10 +151,6 @@ def check_outside(option: str, file: str | os.PathLike[str], root: str) -> None:
         raise OptionError(f"{option}={text} is no file in a folder that is there. Give one.")
 
 
-def _is_array(value: Value) -> bool:
-    return isinstance(value, (pa.Array, pa.ChunkedArray))
-
-
 def _column(value: Value, rows: int) -> pa.Array:
     if isinstance(value, (pa.Array, pa.ChunkedArray)):
         return pc.cast(combined(value), pa.string())
@@ -159,10 +158,9 @@ def _column(value: Value, rows: int) -> pa.Array:
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    """Let no cell begin as a formula of a spreadsheet does, or hold what a terminal would obey."""
-    columns: Iterable[pa.Array] = (
-        pc.replace_substring_regex(combined(column), pattern=r"^([=+@-]|[\x00-\x1f])",
-                                   replacement=r"'\1")
-        for column in rows.columns
-    )  # fmt: skip
-    return pa.table(list(columns), schema=_SCHEMA)
+    """Let no cell hold what a terminal would obey, or begin as a formula of a spreadsheet does."""
+    columns = []
+    for column in rows.columns:
+        text = pc.replace_substring_regex(combined(column), r"[\x00-\x1f\x7f]", "?")
+        columns.append(pc.replace_substring_regex(text, r"^([=+@-])", r"'\1"))
+    return pa.table(columns, schema=_SCHEMA)

@@ -18,8 +18,6 @@ _UNFINISHED = r"(?i)([._]+gstmp|\.(part|partial|incomplete|unfinished|crdownload
 
 _SAMPLE = 256
 
-_UNKNOWN = -1
-
 
 @dataclass(frozen=True)
 class Images:
@@ -63,8 +61,8 @@ def find_images(
         findings: Takes what is wrong.
         is_part: Whether an image that is absent is no problem.
         unlisted: How many image files the release has that no table lists.
-        asked: Paths of the images that a download was to fetch: of these, one that is absent is a
-            problem even in a part. None: not known.
+        asked: Paths of the images that a download was to fetch: of these one that is absent is a
+            problem in a part, too.
     """
     paths = combined(listing["path"])
     form = _form(combined(rows["path"]), paths, forms)
@@ -77,11 +75,15 @@ def find_images(
     begun = _begun(files, paths)
     unfinished = pc.or_(empty, pc.and_(at.is_null(), begun))
     absent = pc.and_(at.is_null(), pc.invert(begun))
-    _add_absent(rows, absent, findings, is_part, asked)
-    _add(findings, "unfinished", rows, unfinished, "a file that was fetched to its end", False)
+    if asked is not None:
+        wanted = pc.is_in(combined(rows["path"]), value_set=asked)
+        _add(findings, "absent", rows, pc.and_(absent, wanted), "a file, as it was asked for")
+    elif not is_part:
+        _add(findings, "absent", rows, absent, "a file")
+    _add(findings, "unfinished", rows, unfinished, "a file that was fetched to its end")
     extra = _extra(files, paths, rows)
     findings.add("extra", path=extra, expected="an image of the tables",
-                 told_only=len(extra) <= unlisted)  # fmt: skip
+                 note=len(extra) <= unlisted)  # fmt: skip
     missing = pc.sum(pc.or_(absent, unfinished)).as_py() or 0
     return Images(
         rows=rows,
@@ -93,37 +95,24 @@ def find_images(
     )
 
 
-def _add_absent(
-    rows: pa.Table, absent: pa.Array, findings: Findings, is_part: bool, asked: pa.Array | None
-) -> None:
-    if is_part and asked is not None:
-        wanted = pc.is_in(combined(rows["path"]), value_set=asked)
-        _add(findings, "absent", rows, pc.and_(absent, wanted), "a file that was asked for", False)
-        absent = pc.and_(absent, pc.invert(wanted))
-    if not is_part:
-        _add(findings, "absent", rows, absent, "a file", False)
-
-
-def _add(
-    findings: Findings, word: str, rows: pa.Table, mask: pa.Array, expected: str, told_only: bool
-) -> None:
+def _add(findings: Findings, word: str, rows: pa.Table, mask: pa.Array, expected: str) -> None:
     some = rows.filter(mask)
     sizes = pc.cast(combined(some["size"]), pa.string())
     found = pc.fill_null(pc.binary_join_element_wise(sizes, " bytes", ""), "none")
     findings.add(
         word, image_id=some["image_id"], study_id=some["study_id"], path=some["file"],
-        expected=expected, found=found, told_only=told_only,
+        expected=expected, found=found,
     )  # fmt: skip
 
 
 def _form(own: pa.Array, paths: pa.Array, forms: ImageForms) -> Form:
     """The form in which most of a sample of the images are there; the release's own if none is."""
     sample = spread(own, _SAMPLE)
-    found = [
-        (pc.sum(pc.is_in(form.files(sample), value_set=paths)).as_py() or 0, -number, form)
-        for number, form in enumerate(forms)
-    ]
-    return max(found, key=lambda one: one[:2])[2]
+    files = [(form, combined(form.files(sample))) for form in forms]
+    looked_for = pa.concat_arrays([some for _, some in files])
+    there = paths.filter(pc.is_in(paths, value_set=looked_for))  # all paths are looked at once
+    counts = [pc.sum(pc.is_in(some, value_set=there)).as_py() or 0 for _, some in files]
+    return files[counts.index(max(counts))][0]
 
 
 def _begun(files: pa.Array, paths: pa.Array) -> pa.Array:

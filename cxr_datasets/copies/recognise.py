@@ -19,13 +19,13 @@ from cxr_datasets.builder.published import Published
 from cxr_datasets.builder.release import unwrapped
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.copies.folder import NOTE, WHOLE
-from cxr_datasets.errors import ReleaseError
+from cxr_datasets.errors import ReleaseError, StoreError
 from cxr_datasets.export import notes
 from cxr_datasets.export.croissant import CROISSANT
 from cxr_datasets.export.folder import PRIVATE
 from cxr_datasets.export.manifest import DamagedManifest, manifest_name
 from cxr_datasets.packages import builder_class, known_datasets
-from cxr_datasets.storage import Source, open_place
+from cxr_datasets.storage import Remote, Source, open_place
 from cxr_datasets.storage.addresses import check_open
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Problem, told_names
@@ -106,7 +106,8 @@ def recognise(
         raise ReleaseError(f"{source.shown()} {_PROBLEMS[problem]}")
     source = unwrapped(source)
     published = _published()
-    found = _at(source, published) or _below(source, published)
+    names = _names(source, published)
+    found = _at(source, names, published) or _below(source, names, published)
     if found is None:
         raise _nothing(source, published)
     return found
@@ -118,15 +119,14 @@ def _published() -> dict[str, Published]:
     return {name: published for name, published in declared.items() if published}
 
 
-def _at(source: Source, published: Mapping[str, Published]) -> Place | None:
-    """Recognise what lies directly in a folder."""
-    names = _names(source, published)
+def _at(source: Source, names: set[str], published: Mapping[str, Published]) -> Place | None:
+    """Recognise what lies directly in a folder, by the names in it."""
     return _export(source, names) or _release(source, names, published)
 
 
 def _names(source: Source, published: Mapping[str, Published]) -> set[str]:
     """Names in a folder; where a server lists none, those of the files that count here."""
-    names = set(source.names())
+    names = _listed(source)
     if names:
         return names
     looked_for = [
@@ -138,6 +138,24 @@ def _names(source: Source, published: Mapping[str, Published]) -> set[str]:
     looked_for = list(dict.fromkeys(looked_for))
     sizes = source.few_sizes(looked_for)
     return {name for name, size in zip(looked_for, sizes, strict=True) if size is not None}
+
+
+def _listed(source: Source) -> set[str]:
+    """Names in a folder; none where a store does not list it to this user.
+
+    Raises:
+        StoreError: A store does not answer, so that nothing else need be asked.
+    """
+    if not isinstance(source, Remote):
+        return set(source.names())
+    try:
+        return set(source.listed("", source.begin_list("").result()))
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return set()
+    except StoreError as error:
+        if error.refused:
+            return set()
+        raise
 
 
 # --- releases -------------------------------------------------------------------------------------
@@ -155,12 +173,13 @@ def _release(source: Source, names: set[str], published: Mapping[str, Published]
     return Place(kind, dataset, version, source, tables=found[dataset])
 
 
-def _below(source: Source, published: Mapping[str, Published]) -> Place | None:
-    """Recognise a release in the folders in which a download puts it."""
+def _below(source: Source, names: set[str], published: Mapping[str, Published]) -> Place | None:
+    """Recognise a release in the folders in which a download puts it, of those that are there."""
     for one in published.values():
-        place = release_below(source, partial(_has_table, one), one.folders)
+        known = [folder for folder in one.folders if folder.partition("/")[0] in names]
+        place = release_below(source, partial(_has_table, one), known)
         if place is not None:
-            return _at(place, published)
+            return _at(place, _names(place, published), published)
     return None
 
 

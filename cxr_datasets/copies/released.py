@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import hashlib
+from contextlib import closing, suppress
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -55,17 +56,19 @@ def verify_release(
     builder = builder_class(place.dataset)
     published: Published = builder.PUBLISHED
     tables = check_tables(place, published, findings)
-    with closing(bar_of("list", 0, "files", progress)) as bar:
+    with closing(bar_of("list", None, "files", progress)) as bar:
         listing = tree(place.source, bar.update)
     rows = rows_of_images(published, tables.read)
     images = None
     if rows is not None:
         forms = builder.IMAGE_FORMS or ImageForms.of_suffix(builder.IMAGE_SUFFIX)
-        unlisted = published.unlisted if tables.as_published else 0
-        asked = asked_images(place.source) if place.kind == "part" else None
         images = find_images(
-            rows, listing, forms, findings, is_part=part, asked=asked, unlisted=unlisted
-        )
+            rows, listing, forms, findings, is_part=part or place.kind == "part",
+            unlisted=published.unlisted, asked=None if part else _asked(place),
+        )  # fmt: skip
+    splits = _splits(place, published, rows)
+    if tables.as_published:
+        _add_other_splits(place, published, splits, findings)
     texts = _texts(place, published, tables, listing, reports, findings)
     done: list[Compared] = []
     if checks:
@@ -74,14 +77,28 @@ def verify_release(
     return Verified(
         place,
         findings,
-        part=part,
+        part=part or place.kind == "part",
         tables=tables.counts,
-        splits=_splits(place, published, rows),
+        splits=splits,
         as_published=tables.as_published,
         images=_counts(images),
         texts=texts,
         checks=tuple(done),
+        manifests=_manifests(place, published) if checks.checksums else {},
     )
+
+
+def _asked(place: Place) -> pa.Array | None:
+    return asked_images(place.source) if place.kind == "part" else None
+
+
+def _manifests(place: Place, published: Published) -> dict[str, str]:
+    """The sha256 of the list of checksums, as far as there is one."""
+    name = published.checksums
+    with suppress(FileNotFoundError):
+        if name is not None:
+            return {name: hashlib.sha256(place.source.read(name)).hexdigest()}
+    return {}
 
 
 def _counts(images: Images | None) -> ImageCounts | None:
@@ -105,6 +122,22 @@ def _splits(place: Place, published: Published, rows: pa.Table | None) -> tuple[
         SplitCounts(split, _counted(some), known.get(split))
         for split, some in found if some.num_rows or split in known
     )  # fmt: skip
+
+
+def _add_other_splits(
+    place: Place, published: Published, splits: tuple[SplitCounts, ...], findings: Findings
+) -> None:
+    spine = place.tables[published.tables[0].name]
+    for one in splits:
+        if one.published is not None and one.found != one.published:
+            findings.add(
+                "other_split", path=spine, expected=f"{one.split}: {_told(one.published)}",
+                found=_told(one.found),
+            )  # fmt: skip
+
+
+def _told(counts: Counts) -> str:
+    return f"{counts.images} images, {counts.studies} studies, {counts.patients} patients"
 
 
 def _counted(rows: pa.Table) -> Counts:
@@ -137,7 +170,7 @@ def _texts(
         return None
     without = texts.study_ids.filter(pc.invert(texts.there))
     findings.add("no_text", study_id=without, path=texts.address, expected="a report",
-                 found="none", told_only=not _should_have_texts(tables, texts))  # fmt: skip
+                 found="none", note=not _should_have_texts(tables, texts))  # fmt: skip
     studies = len(texts.study_ids)
     return TextCounts(texts.address, studies, studies - len(without))
 
@@ -183,6 +216,6 @@ def _add_absent_files(
     known = set(published.table_files)
     is_image = pc.match_substring(absent, "/")
     findings.add("listed_and_absent", path=absent.filter(pc.invert(is_image)), expected="a file",
-                 found="none", told_only=not known & set(absent.to_pylist()))  # fmt: skip
+                 found="none", note=not known & set(absent.to_pylist()))  # fmt: skip
     findings.add("not_in_tables", path=absent.filter(is_image),
                  expected="an image of the tables")  # fmt: skip

@@ -55,7 +55,7 @@ class Facts:
         merged = (new if new is not None else old for new, old in zip(
             astuple(self), astuple(before), strict=True
         ))  # fmt: skip
-        return Facts(*merged)  # type: ignore[arg-type]
+        return Facts(*merged)
 
 
 class State:

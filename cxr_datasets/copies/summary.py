@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -92,6 +93,8 @@ class Verified:
         files: Of an export: its files.
         findings: All that is wrong, or told, row by row.
         report: The file that the rows were written to; None: no file.
+        manifests: Sha256 of the lists that the files were compared with: of an export by config,
+            of a release by the name of the list.
     """
 
     place: Place
@@ -104,12 +107,25 @@ class Verified:
     texts: TextCounts | None = None
     checks: tuple[Compared, ...] = ()
     files: FileCounts | None = None
-    report: str | None = field(default=None)
+    report: str | None = None
+    manifests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def problems(self) -> int:
         """How many problems there are; 0: it is whole."""
         return sum(self.findings.problems.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many files and rows there are, for a log."""
+        images, files = self.images, self.files
+        if files is not None:
+            return {"files": files.files, "bytes": files.bytes, "rows": files.rows}
+        found = {} if images is None else {
+            "listed": images.listed, "present": images.present, "absent": images.absent,
+            "unfinished": images.unfinished, "extra": images.extra,
+        }  # fmt: skip
+        return {**found, **{one.check: one.files for one in self.checks}}
 
     def as_json(self) -> dict[str, Any]:
         """Give all of it, but for the rows of the findings, as JSON holds it."""
@@ -119,6 +135,7 @@ class Verified:
             "dataset": self.place.dataset,
             "version": self.place.version,
             "part": self.part,
+            "configs": list(self.place.configs),
             "tables": [asdict(one) for one in self.tables],
             "as_published": self.as_published,
             "splits": [asdict(one) for one in self.splits],
@@ -127,34 +144,39 @@ class Verified:
             "checks": [asdict(one) for one in self.checks],
             "files": _fields(self.files),
             "problems": dict(self.findings.problems),
-            "told": dict(self.findings.told),
+            "notes": dict(self.findings.notes),
             "report": self.report,
         }
 
     def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """Write it for people, line by line."""
         parts = [
             [str(self.place)], _told_tables(self.tables, self.as_published),
             _told_splits(self.splits), _told_images(self), _told_files(self.files),
             _told_findings(self.findings), [self._verdict()],
         ]  # fmt: skip
-        return "\n\n".join("\n".join(lines) for lines in parts if lines)
+        return [line for lines in parts if lines for line in (*lines, "")][:-1]
 
     def _verdict(self) -> str:
         if not self.problems:
             if self.images is not None and (self.images.absent and self.part):
                 return "No problem was found; it is a part of the release."
             return "No problem was found."
-        more = f" Each is listed in {self.report}." if self.report else (
+        more = f" The report lists each: {self.report}." if self.report else (
             " Give --report FILE.csv to have each listed."
         )  # fmt: skip
-        return f"{self.problems:,} problems were found.{more}"
+        found = "problem was" if self.problems == 1 else "problems were"
+        return f"{self.problems:,} {found} found.{more}"
 
 
 def _fields(value: Any) -> dict[str, Any] | None:
     return None if value is None else asdict(value)
 
 
-def lines_of(rows: list[tuple[str, ...]]) -> list[str]:
+def lines_of(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Write rows under each other, the first column to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
@@ -185,7 +207,7 @@ def _told_tables(tables: tuple[TableCount, ...], as_published: bool) -> list[str
 def _told_splits(splits: tuple[SplitCounts, ...]) -> list[str]:
     if not splits:
         return []
-    rows = [("split", "images", "studies", "patients")]
+    rows: list[tuple[str, ...]] = [("split", "images", "studies", "patients")]
     for one in splits:
         found = one.found
         rows.append((one.split, *map(_number, (found.images, found.studies, found.patients))))
@@ -220,7 +242,7 @@ def _told_files(files: FileCounts | None) -> list[str]:
 
 def _told_findings(findings: Findings) -> list[str]:
     rows: list[tuple[str, ...]] = []
-    for kind, counts in (("problem", findings.problems), ("told", findings.told)):
+    for kind, counts in (("problem", findings.problems), ("note", findings.notes)):
         rows += [(f"{kind} {word}", f"{count:,}", _first(findings, word))
                  for word, count in counts.items()]  # fmt: skip
     if not rows:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -106,7 +107,7 @@ def _add_unread(
     elif table.required or expected is not None:
         # Who does not know the version does not know either whether it has the table.
         is_known = table.required or place.version is not None or len(table.rows) > 1
-        findings.add("table_absent", path=table.files[0], told_only=not is_known)
+        findings.add("table_absent", path=table.files[0], note=not is_known)
 
 
 def _add_other_counts(counts: list[TableCount], findings: Findings) -> None:
@@ -167,7 +168,7 @@ def _checks(column: pa.Array, cells: Cells) -> list[tuple[str, pa.Array, str]]:
     return found
 
 
-def _ids(table: PublishedTable, rows: pa.Table) -> dict[str, pa.Array | None]:
+def _ids(table: PublishedTable, rows: pa.Table) -> dict[str, Any]:
     names = {"image_id": table.image_id, "study_id": table.study_id}
     return {ours: combined(rows[name]) if name else None for ours, name in names.items()}
 
@@ -215,7 +216,7 @@ def _check_listed(
     findings.add(
         relation.word, **ids, path=place.tables[relation.other], expected=f"a row of this "
         f"{relation.other_column}, which is in {place.tables[relation.table]}", found="none",
-        told_only=wrong.num_rows <= relation.lacking,
+        note=wrong.num_rows <= relation.lacking,
     )  # fmt: skip
 
 

@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from cxr_datasets.audit import logged
 from cxr_datasets.copies.contents import Checks
 from cxr_datasets.copies.exported import verify_export
 from cxr_datasets.copies.findings import Findings, check_outside
-from cxr_datasets.copies.recognise import recognise
+from cxr_datasets.copies.recognise import Place, recognise
 from cxr_datasets.copies.released import verify_release
 from cxr_datasets.copies.state import State
 from cxr_datasets.copies.summary import Verified
 from cxr_datasets.errors import OptionError
 from cxr_datasets.packages import builder_class
+from cxr_datasets.storage import addresses
 
 
 def verify(
@@ -29,6 +31,7 @@ def verify(
     report: str | os.PathLike[str] | None = None,
     since: str | os.PathLike[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    log: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Verified:
     """Find out what a place holds and whether it is whole. Nothing in it is changed.
@@ -45,8 +48,9 @@ def verify(
             these have them. No pixel is decoded.
         checksums: Read every file, and compare its sha256 with the release's list.
         decode: Decode every pixel of every image.
-        part: Images that are absent are counted, and are no problem. A place that `cxr download`
-            fetched a part into is known to be one.
+        part: Images that are absent are counted, and are no problem. Where `cxr download` noted
+            that it was to fetch a part, only an image that it was asked for is one; then this
+            option lets that be none either.
         reports: Where the reports are, if they are a project of their own; None: they are looked
             for as when the dataset is loaded.
         report: A CSV file to write, with a row for each problem: `problem`, `image_id`, `study_id`,
@@ -55,6 +59,8 @@ def verify(
         since: A file that takes what was read of each file, while it is read; what it holds of an
             earlier run is not read again, as long as a file has the same size and time of change.
         storage_options: Options of the store, as its fsspec file system takes them.
+        log: A file to which a line of JSON is added that says who verified what, when, with which
+            options and with what outcome, for audits: see `cxr_datasets.audit`.
         progress: Whether to show a progress bar, with rate and time left.
 
     Returns:
@@ -66,26 +72,49 @@ def verify(
         ExportError: What an export noted of itself was changed.
         StoreError: A store refuses a file, or failed again and again.
     """
-    found = recognise(place, storage_options)
-    for option, file in (("report", report), ("since", since)):
+    checks = Checks(sizes, checksums, decode)
+    places = {"place": place, "reports": reports, "report": report, "since": since}
+    told = {"sizes": sizes, "checksums": checksums, "decode": decode, "part": part,
+            "storage_options": storage_options}  # fmt: skip
+    _check_files(place, {"report": report, "since": since, "log": log})
+    with logged(log, "verify", places=places, options=told) as entry:
+        found = recognise(place, storage_options)
+        verified = _verify(found, checks, part, reports, since, progress)
+        if report is not None:
+            closed = builder_class(found.dataset).is_credentialed()
+            verified.findings.write(report, closed)
+            verified = replace(verified, report=os.fspath(report))
+        entry.counts |= verified.counts
+        entry.manifests |= verified.manifests
+        entry.problems = verified.problems
+    return verified
+
+
+def _check_files(
+    place: str | os.PathLike[str], files: Mapping[str, str | os.PathLike[str] | None]
+) -> None:
+    root = addresses.normalised(os.fspath(place))
+    for option, file in files.items():
         if file is not None:
-            check_outside(option, file, found.source.root)
-    closed = builder_class(found.dataset).is_credentialed()
+            check_outside(option, file, root)
+
+
+def _verify(
+    place: Place,
+    checks: Checks,
+    part: bool,
+    reports: str | None,
+    since: str | os.PathLike[str] | None,
+    progress: bool,
+) -> Verified:
     findings = Findings()
-    if found.kind == "export":
-        if sizes or checksums or decode or part or reports or since:
-            raise OptionError(
-                "sizes, checksums, decode, part, reports and since are for releases, and "
-                f"{found.source.shown()} holds an export, of which every file is read anyway. "
-                "Leave them out."
-            )
-        verified = verify_export(found, findings, progress)
-    else:
-        checks = Checks(sizes, checksums, decode)
-        state = State(since, closed)
-        part = part or found.kind == "part"
-        verified = verify_release(found, checks, state, findings, part, reports, progress)
-    if report is None:
-        return verified
-    findings.write(report, closed)
-    return replace(verified, report=os.fspath(report))
+    if place.kind != "export":
+        state = State(since, builder_class(place.dataset).is_credentialed())
+        return verify_release(place, checks, state, findings, part, reports, progress)
+    if checks or part or reports or since:
+        raise OptionError(
+            "sizes, checksums, decode, part, reports and since are for releases, and "
+            f"{place.source.shown()} holds an export, of which every file is read anyway. "
+            "Leave them out."
+        )
+    return verify_export(place, findings, progress)

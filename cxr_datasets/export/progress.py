@@ -69,7 +69,7 @@ def bar_of_bytes(done: str, total: int, shown: bool) -> tqdm:
     return bar_of(done, total, "B", shown)
 
 
-def bar_of(done: str, total: int, unit: str, shown: bool) -> tqdm:
+def bar_of(done: str, total: int | None, unit: str, shown: bool) -> tqdm:
     """Show a bar over bytes (`B`), or over anything else, with its rate and the time left."""
     if unit == "B":
         return _bar(done, shown, total=total, unit=unit, unit_scale=True)

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets import wording
+from cxr_datasets.errors import StoreError
 from cxr_datasets.storage import addresses
 from cxr_datasets.storage.ahead import in_order
 from cxr_datasets.storage.archive import Archive
@@ -53,16 +55,22 @@ def tree(source: Source, told: Told = lambda files: None) -> pa.Table:
         `version`, as in a `Stamp`, which is empty where the list does not tell it.
 
     Raises:
-        FileNotFoundError: It is not there.
-        PermissionError: A folder on a disk may not be listed.
-        StoreError: A store refuses, or failed again and again.
+        StoreError: A folder is not there any more or may not be listed; or a store failed again and
+            again.
     """
-    if isinstance(source, Archive):
-        return _table(_in_archive(source))
-    if isinstance(source, Remote):
-        return _table(_in_store(source, told))
-    assert isinstance(source, LocalFolder)
-    return _on_disk(source.root, told)
+    try:
+        if isinstance(source, Archive):
+            return _table(_in_archive(source))
+        if isinstance(source, Remote):
+            return _table(_in_store(source, told))
+        assert isinstance(source, LocalFolder)
+        return _on_disk(source.root, told)
+    except OSError as error:
+        name = error.filename if isinstance(error.filename, str) else source.root
+        raise StoreError(
+            f"{addresses.shown(name)} cannot be listed: {wording.said(error)}. Check that it is "
+            "there, its permissions and those above it, and the disk; then start again."
+        ) from error
 
 
 def _table(entries: Iterable[_Entry]) -> pa.Table:
@@ -89,8 +97,7 @@ def _on_disk(root: str, told: Told) -> pa.Table:
     found = [_columns(files)]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="cxr-tree") as pool:
         below = []
-        for path, (inner, own) in zip(tops, pool.map(lambda top: _scan(root, top), tops)):
-            del path
+        for inner, own in pool.map(lambda top: _scan(root, top), tops):
             below += inner
             found.append(_columns(own))
         for columns in pool.map(lambda folder: _deep(root, folder), below):
@@ -159,7 +166,9 @@ def _walked(source: Remote, told: Told) -> Iterator[tuple[str, Info]]:
     level = [""]
     while level:
         below = []
-        for folder, listing in zip(level, in_order(source.begin_list, level, _LISTS_AHEAD)):
+        for folder, listing in zip(
+            level, in_order(source.begin_list, level, _LISTS_AHEAD), strict=True
+        ):
             files = 0
             for name, info in source.listed(folder, listing.result()).items():
                 if info["type"] == "directory":

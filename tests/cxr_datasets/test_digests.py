@@ -20,6 +20,9 @@ PROVE = {
     "cxr_datasets/export/proof.py": "a file of an export",
     "cxr_datasets/export/seal.py": "the card of an export, which others may have changed",
     "cxr_datasets/export/sinks.py": "a file of an export, while it is written",
+    "cxr_datasets/copies/contents.py": "a file of a copy",
+    "cxr_datasets/copies/exported.py": "a file of a pushed copy",
+    "cxr_datasets/copies/released.py": "the list of a copy's checksums, to an auditor",
     "cxr_datasets/push/contents.py": "what is sent to the Hub",
     "mimic_cxr_jpg/synthetic/release.py": "the files of an invented release",
 }

@@ -40,7 +40,7 @@ def test_export_and_verify_print_one_json_object_of_what_they_found(
     }  # fmt: skip
     assert main(["verify", str(tmp_path / "out"), "--no-progress", "--json"]) == 0
     told = only_object(capsys.readouterr())
-    assert (told["configs"], told["files"]) == (["reports"], 1)
+    assert (told["configs"], told["files"]["files"]) == (["reports"], 1)
 
 
 def test_an_error_is_one_line_for_people_and_one_json_object_for_machines(
@@ -49,7 +49,7 @@ def test_an_error_is_one_line_for_people_and_one_json_object_for_machines(
     assert main(["verify", str(tmp_path), "--json"]) == 1
     printed = capsys.readouterr()
     told = only_object(printed)
-    assert told["error"] == "ExportError"
+    assert told["error"] == "ReleaseError"
     assert printed.err == f"cxr: {told['message']}\n"
 
 

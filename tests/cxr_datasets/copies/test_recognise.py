@@ -12,6 +12,7 @@ from cxr_datasets.copies import recognise
 from cxr_datasets.copies.folder import NOTE
 from cxr_datasets.errors import CxrError, ExportError, OptionError, ReleaseError, StoreError
 from cxr_datasets.export import export
+from cxr_datasets.storage import Remote
 from cxr_datasets.storage.source import Source
 from cxr_datasets.testing import copy_release, rewrite
 from tests.fakes.physionet import PhysioNet
@@ -207,3 +208,17 @@ def test_a_web_server_is_recognised_by_one_page(small_release: Path) -> None:
         place = recognise(server.address(folder))
         assert (place.dataset, place.version) == ("mimic-cxr-jpg", "2.1.0")
         assert len(server.requests) == 1
+
+
+def test_a_server_that_is_not_there_is_told_after_one_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from cxr_datasets.storage import retry
+
+    monkeypatch.setattr(retry, "MOST_TRIES", 1)
+    asked = []
+    real = Remote.infos
+    monkeypatch.setattr(Remote, "infos", lambda *words: asked.append(words) or real(*words))
+    with pytest.raises(StoreError, match="could not be read"):
+        recognise("https://127.0.0.1:1/copy")
+    assert asked == []

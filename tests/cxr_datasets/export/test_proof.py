@@ -6,6 +6,7 @@ import errno
 import io
 import logging
 import os
+import re
 import shutil
 import tracemalloc
 from collections.abc import Callable
@@ -85,9 +86,17 @@ def test_an_export_that_is_whole_is_told_with_how_much_was_read(
     files = [*finished(whole, "images"), *finished(whole, "reports")]
     size = sum((whole / name).stat().st_size for name in files)
     assert main(["verify", str(whole), "--no-progress"]) == 0
-    assert capsys.readouterr().out == (
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == f"{whole}: an export of mimic-cxr-jpg, images, reports"
+    told = dict(line.rsplit("  ", 1) for line in lines if "  " in line)
+    told = {name.strip(): count.strip() for name, count in told.items()}
+    assert told["files"] == str(len(files))
+    assert told["bytes"] == f"{size:,}"
+    assert told["sha256 as noted"] == f"{len(files)} of {len(files)}"
+    assert lines[-1] == "No problem was found."
+    assert str(verify(whole, progress=False)) == (
         f"{whole}: images, reports, {size:,} bytes in {len(files)} files read, and all have the "
-        "sha256 that was noted\n"
+        "sha256 that was noted"
     )
 
 
@@ -103,10 +112,10 @@ def test_a_file_that_was_changed_is_named_and_written_again_by_the_export_with_v
         verify(out, progress=False)
     assert f"1 of {len(others) + 1 + len(finished(out, 'reports'))} files" in str(caught.value)
     assert main(["verify", str(out), "--no-progress"]) == 1
+    assert "--verify" in str(caught.value)
     printed = capsys.readouterr()
-    assert printed.out == ""
-    assert f"cxr: {caught.value}\n" == printed.err
-    assert "--verify" in printed.err
+    assert printed.err == ""
+    assert re.search(rf"problem wrong_file +1 +such as {first}, .* found {what}", printed.out)
 
     with caplog.at_level(logging.WARNING):
         assert write(out, verify=True).written == 1
