@@ -60,8 +60,9 @@ def find_program() -> str:
     others = []
     for found in filter(None, map(shutil.which, _NAMES)):
         asked = subprocess.run(
-            [found, "--version"], capture_output=True, stdin=subprocess.DEVNULL, check=False
-        )
+            [found, "--version"], capture_output=True, stdin=subprocess.DEVNULL, check=False,
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},  # without a login
+        )  # fmt: skip
         version = _VERSION.search(asked.stdout.decode("utf-8", "replace"))
         if version and int(version["minor"]) >= _OLDEST:
             return found

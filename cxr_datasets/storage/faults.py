@@ -74,6 +74,15 @@ def is_refusal(error: Exception) -> bool:
     return any(name in type(error).__name__ for name in _REFUSING_NAMES)
 
 
+def is_absent_entry(error: Exception) -> bool:
+    """Whether the Hub has no such file in a repository that it has.
+
+    Before its version 1, huggingface_hub tells so of a folder that is not there either by an error
+    of HTTP, and not as other file systems do.
+    """
+    return any(kind.__name__ == "EntryNotFoundError" for kind in type(error).__mro__)
+
+
 def status(error: BaseException) -> int | None:
     """The HTTP status that an error of any file system holds; None if it holds none."""
     for candidate in (error, getattr(error, "response", None)):

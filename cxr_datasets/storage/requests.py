@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextvars import ContextVar
@@ -26,7 +28,14 @@ from cxr_datasets.storage.addresses import (
     shown,
 )
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.faults import NOT_THERE, is_passing, is_refusal, status, store_fault
+from cxr_datasets.storage.faults import (
+    NOT_THERE,
+    is_absent_entry,
+    is_passing,
+    is_refusal,
+    status,
+    store_fault,
+)
 from cxr_datasets.storage.filesystems import (
     CONNECTIONS,
     FEW_CONNECTIONS,
@@ -217,6 +226,8 @@ class Requests:
                 return damaged_member(error)
             if isinstance(error, NOT_THERE) and not is_refusal(error):
                 return error
+            if is_absent_entry(error):
+                return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), place)
             return self._explained(place, error, tries)
 
         return asyncio.run_coroutine_threadsafe(retried_async(request, final), get_loop())
