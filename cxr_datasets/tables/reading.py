@@ -36,7 +36,9 @@ _PAGE = (
 _STEP = 61
 """Of so many bytes of a table one is looked at for its lines to be counted."""
 
-_CELL = re.compile(r"In CSV column #(\d+): CSV conversion error to (\w+): (.*)", re.DOTALL)
+_CELL = re.compile(
+    r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to (\w+): (.*)", re.DOTALL
+)
 """What pyarrow says of a cell that is not of its column's type."""
 
 _UTF8 = re.compile("invalid UTF8 data")

@@ -17,7 +17,7 @@ def tiny_mimic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from mimic_cxr_jpg.synthetic import write_release
 
     return made_once(
-        tmp_path_factory, "tiny-mimic",
+        tmp_path_factory, "copies-mimic",
         lambda out: write_release(out, patients=6, seed=3, scale=1 / 64, tables="csv"),
     )  # fmt: skip
 
@@ -28,7 +28,7 @@ def tiny_indiana(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from indiana_cxr.synthetic import write_release
 
     return made_once(
-        tmp_path_factory, "tiny-indiana",
+        tmp_path_factory, "copies-indiana",
         lambda out: write_release(out, studies=6, scale=1 / 64),
     )  # fmt: skip
 
