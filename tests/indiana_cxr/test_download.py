@@ -36,7 +36,7 @@ def tiny_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from indiana_cxr.synthetic import write_release
 
     return made_once(
-        tmp_path_factory, "tiny-indiana", lambda out: write_release(out, studies=6, scale=1 / 64)
+        tmp_path_factory, "copies-indiana", lambda out: write_release(out, studies=6, scale=1 / 64)
     )
 
 
