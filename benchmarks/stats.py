@@ -1,7 +1,7 @@
 """How long do the figures of the whole release take, against the join of its tables?
 
 `join` opens the release and joins its tables, as a build does first, and no more. `stats` opens it,
-joins its tables and counts all figures, with the lengths of 20,000 reports, as `cxr stats` does.
+joins its tables and counts all figures, with the lengths of 10,000 reports, as `cxr stats` does.
 `stats, all reports` reads and parses every report instead of a sample of them.
 """
 

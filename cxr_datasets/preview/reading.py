@@ -19,7 +19,7 @@ from cxr_datasets.storage import open_place
 from cxr_datasets.storage.addresses import shown
 from cxr_datasets.storage.credentials import StorageOptions
 
-REPORTS = 20_000
+REPORTS = 10_000
 """Most reports of a release that are measured unless more are asked for: enough for quantiles, in a
 fraction of the time that all of the largest release take."""
 
