@@ -31,8 +31,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def _add_options(dataset: str, command: Parser) -> None:
-    command.epilog = _EXAMPLES.format(prog=command.prog)
-    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.add_examples(_EXAMPLES)
     command.add_argument(
         "--no-ask", dest="ask", action="store_false", help="Ask no server; only list the steps."
     )

@@ -35,8 +35,7 @@ def add_arguments(parser: Parser) -> None:
 
 def _add_options(dataset: str, command: Parser) -> None:
     kind = builder_class(dataset)
-    command.epilog = _EXAMPLES.format(prog=command.prog)
-    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.add_examples(_EXAMPLES)
     command.add_argument("out", metavar="OUT", help="Folder on a disk; it is made if need be.")
     versions = kind.PUBLISHED.versions if kind.PUBLISHED else ()
     command.add_argument(

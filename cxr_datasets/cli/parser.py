@@ -20,6 +20,15 @@ FROM_A_FILE = "Give a JSON file of them: others on the machine see a command lin
 """Ends the help of an option that takes storage options."""
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Wraps a text of one line, and keeps the lines of one that has several, as examples have."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return super()._fill_text(text, width, indent)
+        return argparse.HelpFormatter._fill_text(self, text, width, indent)
+
+
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that adds its arguments just before it parses.
 
@@ -38,6 +47,15 @@ class Parser(argparse.ArgumentParser):
         """
         super().__init__(*arguments, **options)
         self._fill = fill
+
+    def add_examples(self, text: str) -> None:
+        """Show examples at the end of the help.
+
+        Args:
+            text: Their lines; `{prog}` stands for the words of this command.
+        """
+        self.epilog = text.format(prog=self.prog)
+        self.formatter_class = _Help
 
     def error(self, message: str) -> NoReturn:
         """End with a message, which echoes words of the command line: without secrets."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import textwrap
 
 from cxr_datasets.cli.common import add_common, add_named_options, given
 from cxr_datasets.cli.parser import Parser
@@ -31,8 +30,8 @@ def add_arguments(parser: Parser) -> None:
     Args:
         parser: Parser of the verb.
     """
-    parser.description, parser.epilog = textwrap.fill(_DESCRIPTION), _EXAMPLES
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = _DESCRIPTION
+    parser.add_examples(_EXAMPLES)
     parser.add_argument("place", metavar="PLACE", help="A folder, a .zip or an address.")
     parser.add_argument(
         "--dataset", metavar="NAME", help="Name of the dataset, where the place does not tell it."

@@ -36,8 +36,7 @@ def add_arguments(parser: Parser) -> None:
         parser: Parser of the verb.
     """
     parser.description = _DESCRIPTION
-    parser.epilog = _EXAMPLES
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_examples(_EXAMPLES)
     parser.add_argument(
         "place",
         metavar="PLACE",
