@@ -94,14 +94,23 @@ def _compared(left: np.ndarray, right: np.ndarray) -> dict[tuple[str, str], floa
         both = counts[np.ix_(places, places)].sum()
         either = counts[list(places)].sum() + counts[:, list(places)].sum()
         row["f1", name] = 2 * both / either if either else np.nan
-    row["kappa", ""] = _kappa(counts)
+    row["kappa", ""] = kappa(counts)
     for at, first in enumerate(_STATES):
         for to, second in enumerate(_STATES):
             row[first, second] = counts[at, to]
     return row
 
 
-def _kappa(counts: np.ndarray) -> float:
+def kappa(counts: np.ndarray) -> float:
+    """Give Cohen's kappa (Educ Psychol Meas 1960), how far two sources agree beyond chance.
+
+    Args:
+        counts: Of shape (k, k): how often the first gives a value and the second another; one at
+            least.
+
+    Returns:
+        At most 1; NaN if both give one and the same value always.
+    """
     total = counts.sum()
     agreed = np.trace(counts) / total
     by_chance = (counts.sum(axis=0) * counts.sum(axis=1)).sum() / total**2

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets.columns import LABELS, VIEWS
 from cxr_datasets.errors import TableError
+from cxr_datasets.labels.compare import kappa
 from cxr_datasets.preview.kinds import IDS, label_sources
 from cxr_datasets.preview.material import CHARACTERS, MOMENT, SPLIT, WORDS, Material
 from cxr_datasets.preview.states import STATES
@@ -203,9 +204,7 @@ def _agreement(confusion: np.ndarray) -> tuple[int, float, float]:
     if not count:
         return 0, np.nan, np.nan
     observed = float(np.trace(confusion)) / count
-    expected = float((confusion.sum(axis=0) * confusion.sum(axis=1)).sum()) / count**2
-    kappa = (observed - expected) / (1 - expected) if expected < 1 else np.nan
-    return count, observed, kappa
+    return count, observed, kappa(confusion)
 
 
 def measure_texts(material: Material) -> pd.DataFrame:
