@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+from io import RawIOBase
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +21,8 @@ _LINE = r"^\\?(?P<hex>[0-9A-Fa-f]{64}) [ *]?(?:\./)?(?P<path>[^\s].*?)\s*$"
 """As `sha256sum` writes it, and as publishers do: with one blank or two."""
 
 _PIECE = 2**20
+
+_buffers = threading.local()
 
 
 class Checksums:
@@ -96,8 +100,26 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     Raises:
         OSError: It cannot be read, or is no file.
     """
-    digest = hashlib.sha256(usedforsecurity=False)
     with open(Path(path), "rb", buffering=0, opener=own.open_file) as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
+        return digest_of(file)
+
+
+def digest_of(file: RawIOBase) -> str:
+    """Give the sha256 of what is left of an open file, through a buffer that its thread keeps.
+
+    Args:
+        file: The file, opened in binary mode without a buffer of its own.
+
+    Returns:
+        64 small hexadecimal digits.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if not hasattr(_buffers, "piece"):
+        _buffers.piece = memoryview(bytearray(_PIECE))
+    piece = _buffers.piece
+    digest = hashlib.sha256()
+    while read := file.readinto(piece):
+        digest.update(piece[:read])
     return digest.hexdigest()

@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any
 
 from cxr_datasets import wording
+from cxr_datasets.copies.checksums import digest_of
 from cxr_datasets.copies.state import Facts, State
 from cxr_datasets.errors import StoreError
 from cxr_datasets.export.progress import bar_of
@@ -25,7 +26,6 @@ from cxr_datasets.images.opening import open_image
 from cxr_datasets.images.whole import check_whole
 from cxr_datasets.storage import LocalFolder, Source
 
-_PIECE = 1 << 20
 _AT_ONCE = 32
 """Files that a thread reads before it says what it found."""
 
@@ -35,8 +35,6 @@ _HEADER = 1 << 16
 GONE = "is not there any more"
 UNREADABLE = "cannot be read"
 """What is said of a file that could not be read this time."""
-
-_buffers = threading.local()
 
 
 @dataclass(frozen=True)
@@ -195,15 +193,8 @@ class _Reader:
 
 
 def _sha256(path: str) -> str:
-    """Hash a file on a disk, through a buffer that its thread keeps."""
-    if not hasattr(_buffers, "piece"):
-        _buffers.piece = memoryview(bytearray(_PIECE))
-    piece = _buffers.piece
-    digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
-        while read := file.readinto(piece):
-            digest.update(piece[:read])
-    return digest.hexdigest()
+        return digest_of(file)
 
 
 def _measured(facts: Facts, file: Any, decode: bool) -> Facts:
