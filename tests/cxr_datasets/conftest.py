@@ -15,6 +15,15 @@ def export_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("export-cache"))
 
 
+@pytest.fixture
+def no_logins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let no login of this machine's user be found."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("NETRC", "PHYSIONET_USERNAME", "PHYSIONET_PASSWORD", "PHYSIONET_HOST"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(params=["indiana_cxr", "mimic_cxr_jpg"])
 def package(request: pytest.FixtureRequest) -> str:
     """Import name of a dataset."""

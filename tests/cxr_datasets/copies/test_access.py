@@ -23,12 +23,8 @@ WRONG = "an invented mistake"
 
 
 @pytest.fixture(autouse=True)
-def no_logins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let no login of this machine's user be found."""
-    (tmp_path / "home").mkdir()
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("NETRC", "PHYSIONET_USERNAME", "PHYSIONET_PASSWORD", "PHYSIONET_HOST"):
-        monkeypatch.delenv(name, raising=False)
+def alone(no_logins: None) -> None:
+    """Find no login of this machine's user, before a test brings its own."""
 
 
 @pytest.fixture

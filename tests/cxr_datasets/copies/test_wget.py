@@ -19,7 +19,6 @@ from cxr_datasets.cli import main
 from cxr_datasets.copies import Command, Downloaded, download, gnu_wget, wget
 from cxr_datasets.copies.folder import NOTE
 from cxr_datasets.errors import DownloadError, OptionError, StoreError
-from cxr_datasets.storage import retry
 from cxr_datasets.testing import copy_release, rewrite
 from tests.fakes.physionet import (
     PASSWORD,
@@ -37,17 +36,13 @@ from tests.fakes.physionet import (
 )
 from tests.remote import MIMIC, MIMIC_REPORTS
 
-pytestmark = pytest.mark.skipif(shutil.which("wget") is None, reason="wget is not installed")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("wget") is None, reason="wget is not installed"),
+    pytest.mark.usefixtures("short_waits"),
+]
 
 DATASET = "mimic-cxr-jpg"
 ARCHIVE = "mimic-cxr-reports.zip"
-
-
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait milliseconds before a second try, as many times as users wait seconds."""
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(retry, "LONGEST_WAIT", 0.05)
 
 
 @pytest.fixture

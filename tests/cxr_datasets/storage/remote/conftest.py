@@ -18,17 +18,8 @@ ARCHIVE = "mimic-cxr-reports.zip"
 
 
 @pytest.fixture(autouse=True)
-def never_long(short_waits: None) -> None:
-    """Wait milliseconds before a second try."""
-
-
-@pytest.fixture(autouse=True)
-def no_logins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let no login of this machine's user be found."""
-    (tmp_path / "home").mkdir()
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("NETRC", "PHYSIONET_USERNAME", "PHYSIONET_PASSWORD", "PHYSIONET_HOST"):
-        monkeypatch.delenv(name, raising=False)
+def alone_and_quick(no_logins: None, short_waits: None) -> None:
+    """Find no login of this machine's user, and wait milliseconds before a second try."""
 
 
 @pytest.fixture
