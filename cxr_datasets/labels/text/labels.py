@@ -15,6 +15,9 @@ from cxr_datasets.labels.text.verdict import BITS, values
 _KEPT = 50_000
 """Sentences whose votes are kept: reports repeat theirs. Some 10 MB."""
 
+_LONGEST_KEPT = 500
+"""Characters of the longest sentence that is kept."""
+
 _votes: dict[str, int] = {}
 
 
@@ -83,8 +86,9 @@ def _marks(text: str) -> int:
             votes = 0
             for mention in mentions(sentence):
                 votes |= BITS[mention.label, mention.value]
-            if len(_votes) >= _KEPT:
-                _votes.clear()
-            _votes[sentence] = votes
+            if len(sentence) <= _LONGEST_KEPT:
+                if len(_votes) >= _KEPT:
+                    _votes.clear()
+                _votes[sentence] = votes
         marks |= votes
     return marks

@@ -83,6 +83,15 @@ def tokens(sentence: str) -> list[tuple[str, int, int]]:
     ]
 
 
+def words_of(sentence: str) -> list[str]:
+    """Give the words of a sentence alone, as `tokens` does."""
+    if not sentence.isascii():  # in lower case, some letters are longer
+        return [word for word, _, _ in tokens(sentence)]
+    lower = sentence.lower()
+    words = _TOKEN.findall(lower)
+    return [word for word in words if not _GONE.fullmatch(word)] if "xxx" in lower else words
+
+
 @functools.cache
 def vocabulary() -> Vocabulary:
     """Load both tables, once.
