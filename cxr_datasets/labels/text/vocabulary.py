@@ -12,11 +12,13 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
-from importlib.abc import Traversable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import TableError
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable  # elsewhere from Python 3.14 on
 
 FINDING, SIGN, OTHER, STRUCTURE = "finding", "sign", "other", "structure"
 NORMAL, ABNORMAL, UNCLEAR = "normal", "abnormal", "unclear"
@@ -98,7 +100,7 @@ def words_of(sentence: str) -> list[str]:
 @functools.cache
 def vocabulary() -> Vocabulary:
     """Give the vocabulary of this package; it is loaded once."""
-    return load(resources.files(__package__))
+    return load(resources.files("cxr_datasets.labels.text"))
 
 
 def load(folder: Traversable) -> Vocabulary:
@@ -126,20 +128,17 @@ def load(folder: Traversable) -> Vocabulary:
 
 def _rows(table: Traversable, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """Give the rows of a table, each with where it stands."""
-    with table.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != tuple(columns):
-            found = list(reader.fieldnames or ())
-            raise TableError(
-                f"{table.name}, line 1: expected columns {list(columns)}, not {found}."
-            )
-        for row in reader:
-            at = f"{table.name}, line {reader.line_num}"
-            if None in row or None in row.values():
-                raise TableError(f"{at}: expected {len(columns)} cells. Quote a cell with a comma.")
-            if not row["source"]:
-                raise TableError(f"{at}: source is empty. Say where the row is from.")
-            yield at, row
+    reader = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
+    if tuple(reader.fieldnames or ()) != tuple(columns):
+        found = list(reader.fieldnames or ())
+        raise TableError(f"{table.name}, line 1: expected columns {list(columns)}, not {found}.")
+    for row in reader:
+        at = f"{table.name}, line {reader.line_num}"
+        if None in row or None in row.values():
+            raise TableError(f"{at}: expected {len(columns)} cells. Quote a cell with a comma.")
+        if not row["source"]:
+            raise TableError(f"{at}: source is empty. Say where the row is from.")
+        yield at, row
 
 
 def _states(rows: Iterator[tuple[str, dict[str, str]]]) -> dict[tuple[str, str], tuple[str, ...]]:
