@@ -59,10 +59,10 @@ class ShardsAhead(ArrowExamplesIterable):
         """The same blocks: none is cut further."""
         return copy(self)
 
-    def without_pixels(self) -> ShardsAhead:
-        """The same rows, with null for every image; none is read."""
+    def looking_at(self, columns: list[str]) -> ShardsAhead:
+        """The same rows, with null in columns that take time and are none of these."""
         changed = copy(self)
-        changed.kwargs = {**self.kwargs, "pixels": False}
+        changed.kwargs = {**self.kwargs, "columns": columns}
         return changed
 
     def _of(self, numbers: list[int]) -> ShardsAhead:
