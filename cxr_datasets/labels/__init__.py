@@ -19,6 +19,7 @@ from cxr_datasets.labels.targets import (
     Targets,
     to_targets,
 )
+from cxr_datasets.labels.text import explain, label_text, label_texts
 from cxr_datasets.labels.xrv import XRV_LABELS, from_xrv, to_xrv
 
 __all__ = [
@@ -32,9 +33,12 @@ __all__ = [
     "XRV_LABELS",
     "Targets",
     "compare",
+    "explain",
     "frame",
     "from_xrv",
     "label_matrix",
+    "label_text",
+    "label_texts",
     "masked_auroc",
     "positive_weights",
     "prevalence",
