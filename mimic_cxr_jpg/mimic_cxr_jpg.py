@@ -99,7 +99,7 @@ class MimicCxrJpg(CxrBuilder):
             "as `labels`, by a radiologist: `mimic-cxr-2.1.0-test-set-labeled.csv`, 687 studies",
         ),
         # From the section from which the release's own labels were read.
-        text_labels_column("impression", "findings", "last_paragraph"),
+        text_labels_column("impression", "findings", "last_paragraph", "comparison"),
         # From the metadata table: what was done, how the patient stood or lay, size and time.
         Column("procedure", _TEXT, "image", "`PerformedProcedureStepDescription`"),
         Column("view_code", _TEXT, "image", "`ViewCodeSequence_CodeMeaning`"),

@@ -26,8 +26,8 @@ def text_labels_column(*sections: str) -> Column:
     read = ", else ".join(f"`{section}`" for section in sections)
     return Column(
         LABELS_TEXT, label_feature(), "study",
-        f"as `labels`, by our rules from {read}; null if there is none; only with "
-        f"`{LABELS_TEXT}=True`",
+        f"as `labels`, by the rules of `cxr_datasets.labels.label_text` from {read}; null if there "
+        f"is none; only if the option `{LABELS_TEXT}` is on",
         labelled=sections,
     )  # fmt: skip
 
@@ -77,14 +77,10 @@ def add_text_labels(
 
 
 def _labels(rows: pa.Table, sections: Iterable[str]) -> pa.StructArray:
-    """Label each study once, whose images all have the same text."""
+    """Label each study once, whose images all have the same text; null where it has none."""
     study, first = numbered(combined(rows["study_id"]))
     texts = pc.coalesce(*(combined(rows[section]).take(first) for section in sections))
-    labels = label_texts(texts)
-    fields = [labels.field(n) for n in range(labels.type.num_fields)]
-    # A study without a text has no labels: null, as one that a table of labels lacks.
-    labels = pa.StructArray.from_arrays(fields, fields=list(labels.type), mask=texts.is_null())
-    return labels.take(study)
+    return label_texts(texts).take(study)
 
 
 def _type(column: Column) -> pa.DataType:
