@@ -62,7 +62,8 @@ class ShardsAhead(ArrowExamplesIterable):
     def looking_at(self, columns: list[str]) -> ShardsAhead:
         """The same rows, with null in columns that take time and are none of these."""
         changed = copy(self)
-        changed.kwargs = {**self.kwargs, "columns": columns}
+        # A tuple: `datasets` takes every list among these for one of shards.
+        changed.kwargs = {**self.kwargs, "columns": tuple(columns)}
         return changed
 
     def _of(self, numbers: list[int]) -> ShardsAhead:

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 Labels = Mapping[str, int]
 """The labels of a study that are not blank: 1 positive, 0 negative, -1 uncertain."""
 
-# Label -> what a report may say of 1, of 0 and of -1.
-_SENTENCES: dict[str, tuple[Sequence[str], Sequence[str], Sequence[str]]] = {
+SENTENCES: dict[str, tuple[Sequence[str], Sequence[str], Sequence[str]]] = {
     "Atelectasis": (
         ("There is streaky atelectasis at the left base.", "Bibasilar atelectasis, unchanged."),
         ("No atelectasis is seen.", "Previously seen atelectasis has resolved."),
@@ -121,7 +120,9 @@ _SENTENCES: dict[str, tuple[Sequence[str], Sequence[str], Sequence[str]]] = {
         ("A retained line is possible.", "There may be a retained catheter fragment."),
     ),
 }
-FINDINGS = tuple(_SENTENCES)
+"""Label -> what a report may say of 1, of 0 and of -1."""
+
+FINDINGS = tuple(SENTENCES)
 """The 13 labels that name something to be seen. The 14th is `No Finding`."""
 
 # What several labels of which all are 0 are called when one sentence denies them together.
@@ -180,9 +181,9 @@ def _said(labels: Labels, values: Sequence[int], rng: random.Random) -> list[str
     """One sentence for each label with one of some values, but for those denied together."""
     apart = set(labels) - set(_denied_together(labels))
     return [
-        rng.choice(_SENTENCES[name][(1, 0, -1).index(value)])
+        rng.choice(SENTENCES[name][(1, 0, -1).index(value)])
         for name, value in labels.items()
-        if name in _SENTENCES and name in apart and value in values
+        if name in SENTENCES and name in apart and value in values
     ]
 
 
