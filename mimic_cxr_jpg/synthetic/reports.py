@@ -1,8 +1,9 @@
 """Invented MIMIC-CXR reports: what `sentences` says, in the shapes that real reports have.
 
 What is true to the release: the shapes (`SHAPES`); `___` where text was de-identified; body lines
-that begin with one space; blank lines that hold one space; LF line ends. A report agrees with the
-labels of its study: 1 is stated, 0 is denied, -1 is said to be possible.
+that begin with one space; blank lines that hold one space; LF line ends. A report says the labels
+of its study, and no other, in the section from which labels are read: 1 is stated, 0 is denied, -1
+is said to be possible.
 
 What is not: the wording, which varies far less than radiologists' own; how often each shape comes
 up; and the length, about half that of a real report.
@@ -152,7 +153,9 @@ def _last_paragraph(labels: Labels, rng: random.Random) -> str:
 
 
 def _no_header(labels: Labels, rng: random.Random) -> str:
-    return _report(_lines(f"Portable film of ___. {findings(labels, rng)}"), _lines(impression(labels, rng)))
+    return _report(
+        _lines(f"Portable film of ___. {findings(labels, rng)}"), _lines(impression(labels, rng))
+    )
 
 
 def _misspelt_indication(labels: Labels, rng: random.Random) -> str:

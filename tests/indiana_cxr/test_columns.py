@@ -187,7 +187,9 @@ def test_columns_stand_in_their_documented_order(
     indiana_release: Path, cache: str, config: str, columns: str
 ) -> None:
     found = load(indiana_release, cache, config).column_names
-    assert found == columns.format(" ".join(SECTIONS), "labels_text mesh problems procedure").split()
+    assert (
+        found == columns.format(" ".join(SECTIONS), "labels_text mesh problems procedure").split()
+    )
 
 
 # Texts.
