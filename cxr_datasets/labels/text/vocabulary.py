@@ -17,18 +17,21 @@ from typing import Any, NamedTuple
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import TableError
 
-FINDING, OTHER, STRUCTURE = "finding", "other", "structure"
-NORMAL, ABNORMAL = "normal", "abnormal"
+FINDING, SIGN, OTHER, STRUCTURE = "finding", "sign", "other", "structure"
+NORMAL, ABNORMAL, UNCLEAR = "normal", "abnormal", "unclear"
 NOT_BEFORE, NOT_AFTER = "not before", "not after"
 MAYBE_BEFORE, MAYBE_AFTER, HINT_BEFORE = "maybe before", "maybe after", "hint before"
-STOP, RESET, SKIP = "stop", "reset", "skip"
+STOP, RESET, FRESH, SKIP, PLAIN = "stop", "reset", "fresh", "skip", "plain"
+OR, AND, COMMA, FILLER = "or", "and", "comma", "filler"
 
 KINDS = {
     FINDING: "names a finding of the label in `of`, or of several",
+    SIGN: "names what may mean the label in `of`: uncertain where it is stated",
     OTHER: "names an abnormality that is none of the 13: the study is no No Finding",
-    STRUCTURE: "names the structure in `of`",
+    STRUCTURE: "names the structure in `of`, or several",
     NORMAL: "calls the structures in `of` normal",
     ABNORMAL: "calls the structures in `of` abnormal",
+    UNCLEAR: "calls the structures in `of` neither: stable, borderline",
     NOT_BEFORE: "denies what follows",
     NOT_AFTER: "denies what comes before",
     MAYBE_BEFORE: "makes what follows uncertain",
@@ -36,7 +39,13 @@ KINDS = {
     HINT_BEFORE: "makes what follows uncertain, unless it is denied already",
     STOP: "ends every scope",
     RESET: "begins an assertion: what denies or doubts before it counts no longer",
+    FRESH: "the same after a comma, unless the list ends with `or`",
     SKIP: "takes away its words: what follows in the clause is no finding of today",
+    PLAIN: "means nothing, though a part of it would",
+    OR: "links alternatives: each of them is uncertain",
+    AND: "links what holds together",
+    COMMA: "parts a list, or clauses",
+    FILLER: "may stand within a phrase of several words: no `significant` change",
 }
 """What a row of `words.csv` may be."""
 
@@ -59,8 +68,10 @@ class Vocabulary(NamedTuple):
 
     words: dict[str, Any]
     """By first word, a dict by second word, and so on; under `""`, the `Entry` that ends there."""
-    normal: dict[tuple[str, str], tuple[str, ...]]
-    """`(structure, "normal" or "abnormal")` -> labels that are negative, or positive."""
+    fillers: frozenset[str]
+    """Words that may stand within a phrase."""
+    states: dict[tuple[str, str], tuple[str, ...]]
+    """`(structure, "normal", "abnormal" or "unclear")` -> labels that are negative, and so on."""
 
 
 def tokens(sentence: str) -> list[tuple[str, int, int]]:
@@ -79,24 +90,32 @@ def vocabulary() -> Vocabulary:
     Raises:
         TableError: A table holds what it must not hold.
     """
-    normal = _normal(_rows("normal.csv", ("structure", "state", "labels", "source")))
-    structures = {structure for structure, _ in normal}
+    states = _states(_rows("structures.csv", ("structure", "state", "labels", "source")))
+    structures = {structure for structure, _ in states}
     words: dict[str, Any] = {}
+    fillers: set[str] = set()
     for at, row in _rows("words.csv", ("kind", "of", "phrase", "source")):
         entry = _entry(at, row, structures)
         for phrase in _phrases(at, row["phrase"]):
-            node = words
-            for word in phrase:
-                node = node.setdefault(word, {})
-            known = node.setdefault("", entry)
-            if known.kind != entry.kind or (known == entry and known is not entry):
-                raise TableError(
-                    f"{at}: the phrase {' '.join(phrase)!r} stands there twice, as {known.kind} "
-                    f"and as {entry.kind}."
-                )
-            if known is not entry:
-                node[""] = Entry(entry.kind, known.of + entry.of)
-    return Vocabulary(words, normal)
+            if entry.kind == FILLER:
+                fillers.update(phrase)
+            else:
+                _add(words, phrase, entry, at)
+    return Vocabulary(words, frozenset(fillers), states)
+
+
+def _add(words: dict[str, Any], phrase: tuple[str, ...], entry: Entry, at: str) -> None:
+    node = words
+    for word in phrase:
+        node = node.setdefault(word, {})
+    known = node.setdefault("", entry)
+    if known.kind != entry.kind or (known is not entry and set(known.of) & set(entry.of)):
+        raise TableError(
+            f"{at}: the phrase {' '.join(phrase)!r} stands there already, as {known.kind} "
+            f"of {';'.join(known.of) or 'nothing'}."
+        )
+    if known is not entry:
+        node[""] = Entry(entry.kind, known.of + entry.of)
 
 
 def _rows(name: str, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -118,12 +137,8 @@ def _entry(at: str, row: dict[str, str], structures: set[str]) -> Entry:
     kind, of = row["kind"], tuple(filter(None, row["of"].split(";")))
     if kind not in KINDS:
         raise TableError(f"{at}: kind is {kind!r}; expected one of {list(KINDS)}.")
-    allowed = {
-        FINDING: set(LABELS),
-        STRUCTURE: structures,
-        NORMAL: structures,
-        ABNORMAL: structures,
-    }
+    allowed = dict.fromkeys((STRUCTURE, NORMAL, ABNORMAL, UNCLEAR), structures)
+    allowed |= dict.fromkeys((FINDING, SIGN), set(LABELS))
     for name in of:
         if name not in allowed.get(kind, ()):
             raise TableError(f"{at}: of is {name!r}, which {kind} does not know.")
@@ -134,12 +149,14 @@ def _entry(at: str, row: dict[str, str], structures: set[str]) -> Entry:
     return Entry(kind, of)
 
 
-def _normal(rows: Iterator[tuple[str, dict[str, str]]]) -> dict[tuple[str, str], tuple[str, ...]]:
+def _states(rows: Iterator[tuple[str, dict[str, str]]]) -> dict[tuple[str, str], tuple[str, ...]]:
     known: dict[tuple[str, str], tuple[str, ...]] = {}
     for at, row in rows:
         labels = tuple(filter(None, row["labels"].split(";")))
-        if row["state"] not in (NORMAL, ABNORMAL):
-            raise TableError(f"{at}: state is {row['state']!r}; expected normal or abnormal.")
+        if row["state"] not in (NORMAL, ABNORMAL, UNCLEAR):
+            raise TableError(
+                f"{at}: state is {row['state']!r}; expected normal, abnormal or unclear."
+            )
         for label in labels:
             if label not in LABELS and label != OTHER:
                 raise TableError(f"{at}: there is no label {label!r}.")
