@@ -36,10 +36,12 @@ def mentions(sentence: str) -> list[Mention]:
     Returns:
         What it says, in order; one label may be there several times, and with several values.
     """
-    words = [word for word, _, _ in tokens(sentence)]
-    return [
-        mention for clause in clauses_of(items_of(words)) for mention in _read(clause, words)
-    ]
+    return mentions_in([word for word, _, _ in tokens(sentence)])
+
+
+def mentions_in(words: list[str]) -> list[Mention]:
+    """Read a sentence of which the words are given, in lower case."""
+    return [mention for clause in clauses_of(items_of(words)) for mention in _read(clause, words)]
 
 
 def _read(clause: list[Item], words: list[str]) -> Iterator[Mention]:

@@ -49,10 +49,10 @@ KINDS = {
 }
 """What a row of `words.csv` may be."""
 
-_TOKEN = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z]+)?|[,;:()/?]")
+TOKEN = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z]+)?|[,;:()/?]")
 """A word, or a mark that counts. A hyphen, and `___` for what was taken out, are blanks."""
 
-_GONE = re.compile(r"[Xx]{3,}")
+GONE = re.compile(r"[Xx]{3,}")
 """The mark of another collection for what was taken out."""
 
 
@@ -78,8 +78,8 @@ def tokens(sentence: str) -> list[tuple[str, int, int]]:
     """Give the words of a sentence in lower case, and where each begins and ends."""
     return [
         (found.group().lower(), found.start(), found.end())
-        for found in _TOKEN.finditer(sentence)
-        if not _GONE.fullmatch(found.group())
+        for found in TOKEN.finditer(sentence)
+        if not GONE.fullmatch(found.group())
     ]
 
 
@@ -102,6 +102,18 @@ def vocabulary() -> Vocabulary:
             else:
                 _add(words, phrase, entry, at)
     return Vocabulary(words, frozenset(fillers), states)
+
+
+def known_words() -> set[str]:
+    """Give every word that stands in a phrase."""
+    known = set(vocabulary().fillers)
+    nodes = [vocabulary().words]
+    while nodes:
+        node = nodes.pop()
+        below = {word: inner for word, inner in node.items() if word}
+        known.update(below)
+        nodes += below.values()
+    return known
 
 
 def _add(words: dict[str, Any], phrase: tuple[str, ...], entry: Entry, at: str) -> None:
