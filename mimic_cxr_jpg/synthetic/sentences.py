@@ -12,7 +12,7 @@ SENTENCES: dict[str, tuple[Sequence[str], Sequence[str], Sequence[str]]] = {
     "Atelectasis": (
         ("There is streaky atelectasis at the left base.", "Bibasilar atelectasis, unchanged."),
         ("No atelectasis is seen.", "Previously seen atelectasis has resolved."),
-        ("Faint basal streaks may be atelectasis.", "Probable mild atelectasis at the left base."),
+        ("Faint basal streaks may be atelectasis.", "Possible mild atelectasis at the left base."),
     ),
     "Cardiomegaly": (
         ("The heart is moderately enlarged.", "Stable mild cardiomegaly."),
@@ -84,12 +84,12 @@ SENTENCES: dict[str, tuple[Sequence[str], Sequence[str], Sequence[str]]] = {
         ("There is no pleural effusion.", "The previous right pleural effusion has resolved."),
         (
             "A trace left pleural effusion is possible.",
-            "Blunting of the angle suggests a small pleural effusion.",
+            "Blunting of the angle may be due to a small pleural effusion.",
         ),
     ),
     "Pleural Other": (
         ("There is pleural thickening at the right apex.", "Bilateral pleural thickening."),
-        ("There is no pleural thickening.", "No pleural thickening or scarring is seen."),
+        ("There is no pleural thickening.", "No pleural thickening is identified."),
         ("Apical shading may be pleural thickening.", "Suspected pleural thickening on the left."),
     ),
     "Pneumonia": (

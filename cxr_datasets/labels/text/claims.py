@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from cxr_datasets.labels.text.phrases import Item
@@ -20,8 +21,8 @@ from cxr_datasets.labels.text.vocabulary import (
 _NEAR = 3
 """Words that may stand between "normal" and the structure that it speaks of."""
 
-_QUALITIES = (NORMAL, ABNORMAL, UNCLEAR)
-_VALUES = {NORMAL: 0, ABNORMAL: 1, UNCLEAR: -1, FINDING: 1, OTHER: 1, SIGN: -1}
+_VALUES = {NORMAL: 0, ABNORMAL: 1, UNCLEAR: -1}
+_QUALITIES = tuple(_VALUES)
 
 
 class Claim(NamedTuple):
@@ -38,67 +39,80 @@ class Claim(NamedTuple):
     rule: str
 
 
-def claims_of(clause: list[Item]) -> list[Claim]:
+def claims_of(clause: Sequence[Item]) -> list[Claim]:
     """Give what a clause names: findings, and structures with what is said of them."""
     claims: list[Claim] = []
-    waiting: list[Item] = []  # structures of which nothing is said yet
+    waiting: list[Item] = []  # structures, and signs, of which nothing is said yet
     spoken: list[Item] = []  # structures of which something was said last
-    ready: Item | None = None  # what is said of structures to come
+    ready: list[Item] = []  # what is said of structures to come
     for place, item in enumerate(clause):
         if item.kind == STRUCTURE:
-            if ready is not None and item.first - ready.last <= _NEAR:
+            if ready and item.first - ready[-1].last <= _NEAR:
                 claims += _joined([item], ready)
-                ready = ready._replace(last=item.last)
+                ready[-1] = ready[-1]._replace(last=item.last)
                 spoken.append(item)
             else:
                 waiting.append(item)
         elif item.kind in _QUALITIES:
-            if waiting:
-                claims += _joined(waiting, item)
-                waiting, spoken, ready = [], waiting, None
-            elif spoken and not _leads(item, clause[place + 1 :]):
-                claims += _joined(spoken, item)
+            if waiting and not _leads(item, clause[place + 1 :], 0):
+                claims = _without_normal_sign(claims, waiting[-1], item)
+                claims += _joined(waiting, [item])
+                waiting, spoken, ready = [], waiting, []
+            elif spoken and not _leads(item, clause[place + 1 :], _NEAR):
+                claims += _joined(spoken, [item])
             else:
-                ready, spoken = item, []
-        elif item.kind in (FINDING, SIGN, OTHER):
-            labels = item.of or (OTHER,)
-            value = _VALUES[item.kind]
-            claims.append(Claim(labels, value, item.first, item.last, 0, item.kind))
-            waiting, spoken, ready = [], [], None
-    return _without_unclear(claims)
+                close = ready and item.first - ready[-1].last < _NEAR
+                ready, spoken = [*(ready if close else ()), item], []
+        elif item.kind == SIGN:
+            claims.append(Claim(item.of, -1, item.first, item.last, 0, item.kind))
+            waiting.append(item)
+        elif item.kind in (FINDING, OTHER):
+            claims.append(Claim(item.of or (OTHER,), 1, item.first, item.last, 0, item.kind))
+            waiting, spoken, ready = [], [], []
+    return _settled(claims)
 
 
-def _leads(quality: Item, following: list[Item]) -> bool:
-    """Whether what is said belongs to a structure right behind it."""
-    for item in following:
+def _leads(quality: Item, following: Sequence[Item], near: int) -> bool:
+    """Whether what is said belongs to a structure behind it, not to those before it."""
+    for place, item in enumerate(following):
         if item.kind == STRUCTURE:
-            return item.first - quality.last <= _NEAR
+            later = any(other.kind in _QUALITIES for other in following[place + 1 :])
+            return item.first - quality.last <= near and (near > 0 or not later)
         if item.kind == COMMA or item.kind in _QUALITIES:
             return False
     return False
 
 
-def _joined(structures: list[Item], quality: Item) -> list[Claim]:
+def _joined(structures: list[Item], qualities: list[Item]) -> list[Claim]:
     claims = []
-    for structure in structures:
-        for name in structure.of:
-            if name not in quality.of:
-                continue
-            labels = vocabulary().states.get((name, quality.kind), ())
-            if labels:
-                first = min(structure.first, quality.first)
-                last = max(structure.last, quality.last)
-                begin = structure.first if structure.first < quality.first else 0
-                rule = f"{quality.kind} {name}"
-                claims.append(Claim(labels, _VALUES[quality.kind], first, last, begin, rule))
+    for quality in qualities:
+        for structure in structures:
+            first = min(structure.first, quality.first)
+            last = max(structure.last, quality.last)
+            begin = structure.first if structure.first < quality.first else 0
+            for name in structure.of:
+                labels = vocabulary().states.get((name, quality.kind), ())
+                if labels and name in quality.of:
+                    rule = f"{quality.kind} {name}"
+                    claims.append(Claim(labels, _VALUES[quality.kind], first, last, begin, rule))
     return claims
 
 
-def _without_unclear(claims: list[Claim]) -> list[Claim]:
-    """Leave out "stable" where the clause also calls the structure normal or abnormal."""
-    clear = {label for claim in claims if not claim.rule.startswith(UNCLEAR) for label in claim.labels}
-    return [
-        claim
+def _without_normal_sign(claims: list[Claim], before: Item, quality: Item) -> list[Claim]:
+    """Take back a sign that turns out to be normal: "engorgement within normal limits"."""
+    if before.kind == SIGN and quality.kind == NORMAL and quality.first - before.last < _NEAR:
+        return [claim for claim in claims if claim.first != before.first]
+    return claims
+
+
+def _settled(claims: list[Claim]) -> list[Claim]:
+    """Leave out what the clause itself makes clear: "stable and normal" is normal."""
+    if all(claim.value != -1 for claim in claims):
+        return claims
+    clear = {
+        label
         for claim in claims
-        if not (claim.rule.startswith(UNCLEAR) and clear.issuperset(claim.labels))
-    ]
+        if claim.rule.startswith((NORMAL, ABNORMAL))
+        for label in claim.labels
+    }
+    return [claim for claim in claims if claim.value != -1 or not clear.issuperset(claim.labels)]

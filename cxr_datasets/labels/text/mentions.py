@@ -9,7 +9,7 @@ from cxr_datasets.labels.names import PARENTS
 from cxr_datasets.labels.text.claims import Claim, claims_of
 from cxr_datasets.labels.text.phrases import Item, clauses_of, items_of
 from cxr_datasets.labels.text.scopes import state_of
-from cxr_datasets.labels.text.vocabulary import OR, tokens
+from cxr_datasets.labels.text.vocabulary import OR, words_of
 
 _CLOSE = 6
 """Words that may stand between "or" and the alternatives that it links."""
@@ -36,40 +36,43 @@ def mentions(sentence: str) -> list[Mention]:
     Returns:
         What it says, in order; one label may be there several times, and with several values.
     """
-    return mentions_in([word for word, _, _ in tokens(sentence)])
+    words = words_of(sentence)
+    return mentions_of(items_of(words), words)
 
 
-def mentions_in(words: list[str]) -> list[Mention]:
-    """Read a sentence of which the words are given, in lower case."""
-    return [mention for clause in clauses_of(items_of(words)) for mention in _read(clause, words)]
+def mentions_of(items: list[Item], words: list[str]) -> list[Mention]:
+    """Read a sentence by its phrases; its words are what rules are named by."""
+    return [mention for clause in clauses_of(items) for mention in _read(clause, words)]
 
 
 def _read(clause: list[Item], words: list[str]) -> Iterator[Mention]:
     claims = claims_of(clause)
     states = [state_of(claim, clause) for claim in claims]
-    stated = [claim for claim, (value, by) in zip(claims, states, strict=True) if value == 1]
+    stated = [claim for claim, (value, _) in zip(claims, states, strict=True) if value == 1]
+    alternatives = _alternatives(stated, clause)
     for claim, (value, by) in zip(claims, states, strict=True):
         if value is None:
             continue
-        others = _alternatives(claim, stated, clause) if value == 1 else []
         for label in claim.labels:
-            if any(label not in _implied(other) for other in others):
+            if any(label not in _implied(other) for other in alternatives.get(claim, ())):
                 yield Mention(label, -1, claim.first, claim.last, "one of several")
             else:
                 yield Mention(label, value, claim.first, claim.last, _rule(claim, by, words))
 
 
-def _alternatives(claim: Claim, stated: Sequence[Claim], clause: Sequence[Item]) -> list[Claim]:
-    """Give the claims that "or" links to a claim."""
-    found = []
-    for link in clause:
-        if link.kind != OR:
-            continue
-        left = [c for c in stated if 0 <= link.first - c.last <= _CLOSE]
-        right = [c for c in stated if 0 <= c.first - link.last <= _CLOSE]
-        if left and right and claim in (left[-1], right[0]):
-            found += [left[-1], right[0]]
-    return found
+def _alternatives(stated: list[Claim], clause: Sequence[Item]) -> dict[Claim, list[Claim]]:
+    """Give the claims that "or" links, each with the others."""
+    linked: dict[Claim, list[Claim]] = {}
+    if len(stated) > 1:
+        for link in clause:
+            if link.kind != OR:
+                continue
+            left = [c for c in stated if 0 <= link.first - c.last <= _CLOSE][-1:]
+            right = [c for c in stated if 0 <= c.first - link.last <= _CLOSE][:1]
+            if left and right:
+                linked.setdefault(left[0], []).append(right[0])
+                linked.setdefault(right[0], []).append(left[0])
+    return linked
 
 
 def _implied(claim: Claim) -> set[str]:

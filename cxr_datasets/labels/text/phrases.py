@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 from cxr_datasets.labels.text.vocabulary import STOP, Entry, vocabulary
 
+_LONGEST = 64
+"""Phrases in a clause; a longer one is read in parts, so that work grows with the length only."""
+
 _SKIPPED = 3
 """Fillers that may stand between two words of a phrase."""
 
@@ -27,7 +30,7 @@ def items_of(words: list[str]) -> list[Item]:
     Args:
         words: The words of a sentence, in lower case.
     """
-    root = vocabulary().words
+    root, fillers, _ = vocabulary()
     items = []
     at, end = 0, len(words)
     while at < end:
@@ -35,16 +38,17 @@ def items_of(words: list[str]) -> list[Item]:
         if node is None:
             at += 1
             continue
-        entry, last = _longest(node, words, at + 1)
+        entry, last = _longest(node, words, at + 1, fillers)
         if entry is not None:
             items.append(Item(entry.kind, entry.of, at, last))
         at = last
     return items
 
 
-def _longest(node: dict[str, Any], words: list[str], to: int) -> tuple[Entry | None, int]:
+def _longest(
+    node: dict[str, Any], words: list[str], to: int, fillers: frozenset[str]
+) -> tuple[Entry | None, int]:
     """Give the longest phrase that begins with the words that lead to a node, and its end."""
-    fillers = vocabulary().fillers
     entry, last, end = node.get(""), to, len(words)
     skipped = 0
     while to < end:
@@ -65,8 +69,8 @@ def clauses_of(items: list[Item]) -> list[list[Item]]:
     """Part the phrases of a sentence where every scope ends."""
     clauses: list[list[Item]] = [[]]
     for item in items:
-        if item.kind == STOP:
+        if item.kind == STOP or len(clauses[-1]) == _LONGEST:
             clauses.append([])
-        else:
+        if item.kind != STOP:
             clauses[-1].append(item)
     return clauses

@@ -61,15 +61,20 @@ def _before(claim: Claim, clause: Sequence[Item]) -> Item | None:
             continue
         if item.kind == COMMA:
             comma = item.last
-        elif item.kind == RESET or (
-            item.kind == FRESH and item.first == comma and not _list_goes_on(item, clause)
-        ):
+        elif scope is not None and _begins_anew(item, scope, comma, clause):
             scope = None
         elif item.kind in _BEFORE and not (
-            item.kind == HINT_BEFORE and scope is not None and scope.kind == NOT_BEFORE
+            item.kind == HINT_BEFORE and scope is not None and scope.kind in (NOT_BEFORE, SKIP)
         ):
             scope = item
     return scope
+
+
+def _begins_anew(item: Item, scope: Item, comma: int, clause: Sequence[Item]) -> bool:
+    """Whether an assertion begins that a scope does not reach: not in "if there is"."""
+    if item.kind == RESET:
+        return item.first > scope.last
+    return item.kind == FRESH and item.first == comma and not _list_goes_on(item, clause)
 
 
 def _list_goes_on(start: Item, clause: Sequence[Item]) -> bool:

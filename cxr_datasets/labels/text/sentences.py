@@ -3,43 +3,50 @@
 from __future__ import annotations
 
 import re
-
-_BULLET = r"(?:[-*\u2022\u00b7]|\(?\d{1,2}[.)])"
-"""What begins an item of a list."""
+from collections.abc import Iterator
 
 _CUT = re.compile(
-    rf"""
-    (?P<mark>[.!?]+["')\]]*)(?=\s|$)      # the end of a sentence, perhaps
-    | (?P<glued>(?<=[a-z)])\.(?=[A-Z]))   # a blank is missing: "effusion.No"
-    | (?P<semi>;)
-    | (?P<blank>\n[^\S\n]*\n\s*)          # a blank line
-    | (?P<item>(?:\n\s*|(?<=[.:;?!])\s+){_BULLET}\s+)  # an item of a list
-    | (?P<line>\n\s*)
+    r"""
+    [.!?;\n0-9]                                             # first, so that the search is fast
+    (?:
+        (?<=[.!?]) [.!?]* ["')\]]*                          # the end of a sentence, perhaps
+        | (?<=;)
+        | (?<=\n) \s* (?P<bullet>(?:[-*\u2022\u00b7]|\(?\d{1,2}[.)])\s+)?  # the end of a line
+        | (?<=[0-9]) [0-9]? [.)] \s* (?=[A-Z])               # "2. No effusion", not at a line's start
+    )
     """,
     re.VERBOSE,
 )
 
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:dr|drs|mr|mrs|ms|md|vs|approx|approximately|e\.g|i\.e|eg|ie|cf|fig|st|a\.m|p\.m|inc|"
-    r"jr|sr|incl|resp)|(?:^|\s)\(?\d{1,2})$",
-    re.IGNORECASE,
+_ABBREVIATIONS = frozenset(
+    "dr drs mr mrs ms md vs approx approximately e.g i.e eg ie cf fig st a.m p.m inc jr sr incl "
+    "resp".split()
 )
-"""What a full stop follows that ends no sentence: an abbreviation, or the number of an item."""
 
-_GOES_ON = re.compile(
-    r"(?:,|\b(?:no|not|or|and|of|the|a|an|with|without|in|on|at|to|for|is|are|was|were|by|from|"
-    r"right|left|lower|upper|middle|mild|small|large|new|stable|than|that|which|may|be|as|into))\s*$",
-    re.IGNORECASE,
+_GOES_ON = frozenset(
+    "no not or and of the a an with without in on at to for is are was were by from right left "
+    "lower upper middle mild small large new stable than that which may be as into".split()
 )
-"""The end of a line that its next line goes on with, even if that begins with a capital."""
+"""The last word of a line that its next line goes on with, even if that begins with a capital."""
 
 _LEAD = re.compile(
-    r"\b(?:no|not|without|absence of|free of|negative for|evidence of)\b[^.:;\n]{0,60}:\s*$",
+    r"\b(?:no|not|without|absence of|free of|negative for|evidence of)\b[^.:;\n]{0,60}:$",
     re.IGNORECASE,
 )
 """The end of a sentence that denies the list below it."""
 
 _LOOK_BACK = 80
+"""Characters in which these are looked for."""
+
+_HEADER = re.compile(
+    r"(?:^|\n|(?<=[.?!])[^\S\n])[^\S\n]*"
+    r"(?:(?P<asks>(?:clinical |patient )?(?:indications?|history|information|reason)\b[^:\n]{0,40}|"
+    r"comparisons?|technique|procedure|examination|exam|recommendations?(?:\(s\))?|notifications?)"
+    r"|findings|impressions?|conclusions?|wet read|final report|report|opinion|summary)"
+    r"[^\S\n]*:",
+    re.IGNORECASE,
+)
+"""The header of a section; `asks` is there if the section does not tell what is seen."""
 
 
 def spans(text: str) -> list[tuple[int, int]]:
@@ -47,33 +54,74 @@ def spans(text: str) -> list[tuple[int, int]]:
 
     A sentence ends at its full stop, a semicolon, a blank line, and before an item of a list; at a
     line break too if the next line begins with a capital and this one is no half of a phrase. The
-    items of a list whose first line denies them ("No evidence of:") stay with that line.
+    items of a list whose first line denies them ("No evidence of:") stay with that line. Sections
+    that do not tell what is seen, such as the indication, are left out.
     """
-    found = []
-    begin, denied = 0, False
-    for cut in _CUT.finditer(text):
-        kind = cut.lastgroup
-        before = text[max(begin, cut.start() - _LOOK_BACK) : cut.start()]
-        if kind == "item":
-            denied = denied or _LEAD.search(before) is not None
+    return [
+        trimmed
+        for begin, end in _told(text)
+        for span in _cut(text, begin, end)
+        if (trimmed := _trimmed(text, *span))
+    ]
+
+
+def _told(text: str) -> Iterator[tuple[int, int]]:
+    """Give the parts of a text that tell what is seen."""
+    begin: int | None = 0
+    for header in _HEADER.finditer(text) if ":" in text else ():
+        if begin is not None:
+            yield begin, header.start()
+        begin = None if header["asks"] else header.end()
+    if begin is not None:
+        yield begin, len(text)
+
+
+def _cut(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    denied = False
+    for cut in _CUT.finditer(text, begin, end):
+        at, to = cut.span()
+        mark = text[at]
+        before = text[max(begin, at - _LOOK_BACK) : at].rstrip()
+        if cut["bullet"] or (mark.isdigit() and text[at - 1 : at] in (" ", "(", "")):
+            denied = denied or (before.endswith(":") and _LEAD.search(before) is not None)
             if denied:
                 continue
-        elif kind == "line":
-            following = text[cut.end() : cut.end() + 1]
-            if not following.isupper() or _GOES_ON.search(before) or _LEAD.search(before):
-                continue
-        elif kind == "mark" and _ABBREVIATION.search(before):
+            yield begin, at
+            begin = at
             continue
-        end = cut.start() if kind in ("item", "line", "blank") else cut.end()
-        found.append((begin, end))
-        begin, denied = (cut.start() if kind == "item" else cut.end()), False
-    found.append((begin, len(text)))
-    return [trimmed for span in found if (trimmed := _trimmed(text, *span))]
+        if mark == "\n":
+            if not _ends_line(before, text, at, to):
+                continue
+        elif mark in ".!?" and not _ends_sentence(before, text, at, to, end):
+            continue
+        yield begin, to
+        begin, denied = to, False
+    yield begin, end
+
+
+def _ends_line(before: str, text: str, at: int, to: int) -> bool:
+    if text.find("\n", at + 1, to) > 0:  # a blank line
+        return True
+    if not text[to : to + 1].isupper() or before.endswith(","):
+        return False
+    if before.endswith(":") and _LEAD.search(before):
+        return False
+    return not before or before.split()[-1].lower() not in _GOES_ON
+
+
+def _ends_sentence(before: str, text: str, at: int, to: int, end: int) -> bool:
+    if to < end and not text[to].isspace():
+        # A blank may be missing: "effusion.No".
+        return to == at + 1 and text[to].isupper() and before[-1:] in "abcdefghijklmnopqrstuvwxyz)"
+    last = before[-14:].split()[-1:]
+    word = last[0].lower().lstrip("(") if last else ""
+    return not (word in _ABBREVIATIONS or (len(word) <= 2 and word.isdecimal()))
 
 
 def _trimmed(text: str, begin: int, end: int) -> tuple[int, int] | None:
     piece = text[begin:end]
-    if not (bare := piece.strip()):
+    bare = piece.lstrip()
+    if not bare:
         return None
-    begin += len(piece) - len(piece.lstrip())
-    return begin, begin + len(bare)
+    begin += len(piece) - len(bare)
+    return begin, begin + len(bare.rstrip())

@@ -49,10 +49,10 @@ KINDS = {
 }
 """What a row of `words.csv` may be."""
 
-TOKEN = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z]+)?|[,;:()/?]")
+_TOKEN = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z]+)?|[,;:()/?]")
 """A word, or a mark that counts. A hyphen, and `___` for what was taken out, are blanks."""
 
-GONE = re.compile(r"[Xx]{3,}")
+_GONE = re.compile(r"[Xx]{3,}")
 """The mark of another collection for what was taken out."""
 
 
@@ -78,9 +78,18 @@ def tokens(sentence: str) -> list[tuple[str, int, int]]:
     """Give the words of a sentence in lower case, and where each begins and ends."""
     return [
         (found.group().lower(), found.start(), found.end())
-        for found in TOKEN.finditer(sentence)
-        if not GONE.fullmatch(found.group())
+        for found in _TOKEN.finditer(sentence)
+        if not _GONE.fullmatch(found.group())
     ]
+
+
+def words_of(sentence: str) -> list[str]:
+    """Give the words of a sentence alone, as `tokens` does."""
+    if not sentence.isascii():  # in lower case, some letters are longer
+        return [word for word, _, _ in tokens(sentence)]
+    lower = sentence.lower()
+    words = _TOKEN.findall(lower)
+    return [word for word in words if not _GONE.fullmatch(word)] if "xxx" in lower else words
 
 
 @functools.cache
@@ -102,18 +111,6 @@ def vocabulary() -> Vocabulary:
             else:
                 _add(words, phrase, entry, at)
     return Vocabulary(words, frozenset(fillers), states)
-
-
-def known_words() -> set[str]:
-    """Give every word that stands in a phrase."""
-    known = set(vocabulary().fillers)
-    nodes = [vocabulary().words]
-    while nodes:
-        node = nodes.pop()
-        below = {word: inner for word, inner in node.items() if word}
-        known.update(below)
-        nodes += below.values()
-    return known
 
 
 def _add(words: dict[str, Any], phrase: tuple[str, ...], entry: Entry, at: str) -> None:
