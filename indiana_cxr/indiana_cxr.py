@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from cxr_datasets.builder import Access, Column, CxrBuilder, CxrConfig
+from cxr_datasets.builder import (
+    Access,
+    Column,
+    CxrBuilder,
+    CxrConfig,
+    text_labels_column,
+    text_labels_option,
+)
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
 from indiana_cxr.layouts import IMAGE_FORMS, PNG_SUFFIX
@@ -22,7 +29,7 @@ from indiana_cxr.splits import SPLITTERS
 
 @dataclass
 class IndianaCxrConfig(CxrConfig):
-    """Options of `CxrConfig`, and how to split."""
+    """Options of `CxrConfig`, how to split, and whether labels are read from the reports."""
 
     split_by: str | None = field(
         default=None,
@@ -32,6 +39,7 @@ class IndianaCxrConfig(CxrConfig):
             "a hash of the uid (about 70 / 10 / 20 percent). Default: all in train."
         },
     )
+    labels_text: bool = text_labels_option(default=True)
 
     def check(self, raw_views: tuple[str, ...]) -> None:
         """Check the options' values.
@@ -82,6 +90,7 @@ class IndianaCxr(CxrBuilder):
         "path": "with `images=`, in Kaggle's archive",
     }
     COLUMNS = (
+        text_labels_column("findings", "impression"),
         # From indiana_reports.csv.
         Column("mesh", [datasets.Value("string")], "study", "`MeSH`, its terms as they are"),
         Column(

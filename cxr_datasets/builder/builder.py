@@ -10,7 +10,7 @@ its own, so neither uses them: files are reached through `Source`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -34,12 +34,15 @@ from cxr_datasets.builder.publisher import Publisher
 from cxr_datasets.builder.release import Release
 from cxr_datasets.builder.rows import split_rows, wanted_images
 from cxr_datasets.builder.tally import Tally
+from cxr_datasets.builder.text_labels import add_text_labels, chosen, of_the_release
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.column import image_array
 from cxr_datasets.storage.by_address import remember
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
+
+_IMAGES = ("image", plural("image"))
 
 _ROWS_PER_TABLE = 4_096
 """Blocks are put together up to this size: larger tables cost less per row to write."""
@@ -169,7 +172,12 @@ class CxrBuilder(DatasetsBuilder):
 
     def features(self) -> datasets.Features:
         """The features of the config."""
-        return config_features(self.config.name, self.COLUMNS)
+        return config_features(self.config.name, self.own_columns)
+
+    @property
+    def own_columns(self) -> tuple[Column, ...]:
+        """The dataset's own columns that rows have with these options, in order."""
+        return chosen(self.COLUMNS, self.config)
 
     def wanted_images(self) -> pa.Table:
         """Read the tables and keep the images that the options ask for; no file is looked for.
@@ -263,13 +271,13 @@ class CxrBuilder(DatasetsBuilder):
         self, tables: Iterable[pa.Table], tally: Tally | None = None
     ) -> Iterator[pa.Table]:
         """Add the texts and images to rows of an index file, as `read_rows` does."""
-        return (rows for _, rows in self._complete_rows(tables, pixels=True, tally=tally))
+        return (rows for _, rows in self._complete_rows(tables, tally=tally))
 
     def read_blocks(
         self,
         index: str,
         blocks: list[int],
-        pixels: bool = True,
+        columns: Collection[str] | None = None,
         passed: int = 0,
         is_split: bool = False,
     ) -> Iterator[tuple[int, pa.Table]]:
@@ -278,7 +286,8 @@ class CxrBuilder(DatasetsBuilder):
         Args:
             index: The index file.
             blocks: Numbers of its blocks.
-            pixels: Whether to read images; if not, their column is null.
+            columns: Columns that are looked at; None: all. Where none holds images, no image is
+                read and their column is null; so is one of labels that would be made from texts.
             passed: Rows at the start of the first block to pass over: they were read before.
             is_split: Whether the blocks are a whole split, so that an image at least must be there.
 
@@ -295,7 +304,7 @@ class CxrBuilder(DatasetsBuilder):
         left = passed - unread
         tally = Tally()
         try:
-            for number, rows in self._complete_rows(tables, pixels, tally):
+            for number, rows in self._complete_rows(tables, columns, tally):
                 if number == 0 and left >= rows.num_rows:
                     left -= rows.num_rows
                     continue
@@ -331,7 +340,7 @@ class CxrBuilder(DatasetsBuilder):
 
     def _wanted_images(self, config: CxrConfig) -> pa.Table:
         index = self.release.index(self._index_folder)
-        check_index(self.release, index, self.COLUMNS)
+        check_index(self.release, index, of_the_release(self.COLUMNS))
         return wanted_images(index, config, self.RAW_VIEW_COLUMN)
 
     def _image_columns(self) -> tuple[str, ...]:
@@ -353,11 +362,18 @@ class CxrBuilder(DatasetsBuilder):
         missing.probe(self.place, combined(paths), self.goes_on)
 
     def _complete_rows(
-        self, tables: Iterable[pa.Table], pixels: bool, tally: Tally | None = None
+        self,
+        tables: Iterable[pa.Table],
+        wanted: Collection[str] | None = None,
+        tally: Tally | None = None,
     ) -> Iterator[tuple[int, pa.Table]]:
         """Add texts and images to tables of the index; give each part its table's position."""
         schema = self.features().arrow_schema
-        texts = map(self.release.add_texts, tables)
+        texts = (
+            add_text_labels(self.release.add_texts(rows), self.own_columns, wanted)
+            for rows in tables
+        )
+        pixels = wanted is None or any(name in wanted for name in _IMAGES)
         for number, rows in self._with_images(texts, pixels, tally):
             if rows.num_rows:
                 check_complete(self.release, rows, schema)

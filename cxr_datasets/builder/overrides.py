@@ -10,7 +10,7 @@ by functions of its own, so none of them uses these: files are reached through `
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, ClassVar
 
 import datasets
@@ -111,7 +111,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         self,
         index: str,
         blocks: list[int],
-        pixels: bool = True,
+        columns: Collection[str] | None = None,
         passed: int = 0,
         is_split: bool = False,
     ) -> Iterator[tuple[int, pa.Table]]:

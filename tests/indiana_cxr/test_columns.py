@@ -13,6 +13,7 @@ import pytest
 from datasets import Dataset, load_dataset
 
 import indiana_cxr  # noqa: F401
+from cxr_datasets.labels import label_text
 from cxr_datasets.testing import copy_release, edit_table, read_table
 
 Row = dict[str, Any]
@@ -58,10 +59,15 @@ def study_of(row: dict[str, str]) -> Row:
         "report": "\n\n".join(parts) or None,
         **{name: without_null(row[name]) for name in SECTIONS},
         "labels": labels_of(row["MeSH"]),
+        "labels_text": labels_in(row["findings"] or row["impression"]),
         "mesh": [term.strip() for term in row["MeSH"].split(";")],
         "problems": [problem.strip() for problem in row["Problems"].split(";")],
         "procedure": without_null(row["image"]),
     }
+
+
+def labels_in(text: str) -> Row | None:
+    return label_text(text) if text else None
 
 
 def labels_of(mesh: str) -> Row:
@@ -181,7 +187,9 @@ def test_columns_stand_in_their_documented_order(
     indiana_release: Path, cache: str, config: str, columns: str
 ) -> None:
     found = load(indiana_release, cache, config).column_names
-    assert found == columns.format(" ".join(SECTIONS), "mesh problems procedure").split()
+    assert (
+        found == columns.format(" ".join(SECTIONS), "labels_text mesh problems procedure").split()
+    )
 
 
 # Texts.

@@ -5,7 +5,8 @@ many mentions, `mentions` reads a sentence, `sentences` cuts a text, `vocabulary
 `words.csv` and `normal.csv`, which hold every word that the rules know.
 """
 
+from cxr_datasets.labels.text.column import label_texts
 from cxr_datasets.labels.text.explain import Explanation, Reason, explain
-from cxr_datasets.labels.text.labels import label_text, label_texts
+from cxr_datasets.labels.text.labels import label_text
 
 __all__ = ["Explanation", "Reason", "explain", "label_text", "label_texts"]

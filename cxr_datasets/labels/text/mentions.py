@@ -37,7 +37,12 @@ def mentions(sentence: str) -> list[Mention]:
         What it says, in order; one label may be there several times, and with several values.
     """
     words = words_of(sentence)
-    return [mention for clause in clauses_of(items_of(words)) for mention in _read(clause, words)]
+    return mentions_of(items_of(words), words)
+
+
+def mentions_of(items: list[Item], words: list[str]) -> list[Mention]:
+    """Read a sentence by its phrases; its words are what rules are named by."""
+    return [mention for clause in clauses_of(items) for mention in _read(clause, words)]
 
 
 def _read(clause: list[Item], words: list[str]) -> Iterator[Mention]:
