@@ -12,7 +12,7 @@ import pytest
 
 from cxr_datasets.columns import LABELS
 from cxr_datasets.labels import explain, label_text, label_texts
-from cxr_datasets.labels.text import labels as text_labels
+from cxr_datasets.labels.text import known
 from cxr_datasets.labels.text.vocabulary import vocabulary
 
 PIECES = [
@@ -97,18 +97,20 @@ def test_upper_and_lower_case_say_the_same(texts: list[str]):
             assert label_text(text.upper()) == label_text(text)
 
 
-def test_the_store_of_sentences_has_a_bound(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(text_labels, "_KEPT", 10)
-    monkeypatch.setattr(text_labels, "_votes", {})
+def test_the_stores_of_known_texts_and_sentences_have_a_bound(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(known, "_KEPT", 10)
+    monkeypatch.setattr(known, "_texts", {})
+    monkeypatch.setattr(known, "_sentences", {})
     for number in range(35):
-        assert label_text(f"Nodule of {number} mm.")["Lung Lesion"] == 1
-        assert len(text_labels._votes) <= 10
+        assert label_text(f"Nodule of {'small ' * number} size.")["Lung Lesion"] == 1
+        assert len(known._texts) <= 10
+        assert len(known._sentences) <= 10
     label_text("No effusion " * 1000)
-    assert all(len(sentence) <= 500 for sentence in text_labels._votes)
+    assert all(len(key) <= 500 for store in (known._texts, known._sentences) for key in store)
 
 
 def test_threads_agree(texts: list[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(text_labels, "_KEPT", 50)
+    monkeypatch.setattr(known, "_KEPT", 50)
     expected = [label_text(text) for text in texts]
     found: list[list] = []
     threads = [
