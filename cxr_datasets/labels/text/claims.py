@@ -45,8 +45,11 @@ def claims_of(clause: Sequence[Item]) -> list[Claim]:
     waiting: list[Item] = []  # structures, and signs, of which nothing is said yet
     spoken: list[Item] = []  # structures of which something was said last
     ready: list[Item] = []  # what is said of structures to come
+    parted = False  # a comma stands behind `ready`
     for place, item in enumerate(clause):
-        if item.kind == STRUCTURE:
+        if item.kind == COMMA:
+            parted, ready = True, [quality for quality in ready if quality.kind == NORMAL]
+        elif item.kind == STRUCTURE:
             if ready and item.first - ready[-1].last <= _NEAR:
                 claims += _joined([item], ready)
                 ready[-1] = ready[-1]._replace(last=item.last)
@@ -61,10 +64,10 @@ def claims_of(clause: Sequence[Item]) -> list[Claim]:
             elif spoken and not _leads(item, clause[place + 1 :], _NEAR):
                 claims += _joined(spoken, [item])
             else:
-                close = ready and item.first - ready[-1].last < _NEAR
-                ready, spoken = [*(ready if close else ()), item], []
+                close = ready and not parted and item.first - ready[-1].last < _NEAR
+                ready, spoken, parted = [*(ready if close else ()), item], [], False
         elif item.kind == SIGN:
-            claims.append(Claim(item.of, -1, item.first, item.last, 0, item.kind))
+            claims.append(Claim(item.of, -1, item.first, item.last, 0, SIGN))
             waiting.append(item)
         elif item.kind in (FINDING, OTHER):
             claims.append(Claim(item.of or (OTHER,), 1, item.first, item.last, 0, item.kind))

@@ -51,6 +51,8 @@ SAYINGS = [
     ("Pulmonary vascular engorgement within normal limits.", {NF: 1}),
     ("Interval increase in the size of the heart.", {CM: 1}),
     ("The heart is enlarged and the lungs are normal.", {CM: 1}),
+    ("Enlarged heart, stable mediastinal contours.", {CM: 1, ECM: -1}),
+    ("Marked interval increase in heart size.", {CM: 1}),
     ("Lungs clear, heart enlarged, mediastinum normal.", {CM: 1, ECM: 0}),
     # Changed or unchanged, and there.
     ("Stable cardiomegaly.", {CM: 1}),
@@ -87,6 +89,7 @@ SAYINGS = [
     ("A vague opacity may be overlap of vessels.", {LO: -1}),
     ("Mild pulmonary vascular congestion.", {ED: -1}),
     ("No pulmonary vascular congestion.", {ED: 0, NF: 1}),
+    ("Mild vascular congestion without edema.", {ED: 0, NF: 1}),
     ("The heart is perhaps mildly enlarged.", {CM: -1}),
     ("Likely atelectasis at the right base.", {A: 1}),
     # Asked, or of another day.
@@ -109,6 +112,8 @@ SAYINGS = [
     ("Mass effect on the trachea.", {}),
     ("Sclerotic osseous lesion.", {}),
     ("Subcutaneous emphysema and soft tissue edema.", {}),
+    ("Thyroid mass.", {}),
+    ("Cavity in the left upper lobe.", {LL: 1}),
     ("Hydropneumothorax on the left.", {E: 1, PTX: 1}),
     ("Nodular opacity at the apex.", {LL: 1}),
     # Marks for what was taken out, line breaks and lists.
