@@ -51,6 +51,8 @@ SAYINGS = [
     ("Pulmonary vascular engorgement within normal limits.", {NF: 1}),
     ("Interval increase in the size of the heart.", {CM: 1}),
     ("The heart is enlarged and the lungs are normal.", {CM: 1}),
+    ("Views show normal size and shape of the cardiac silhouette.", {CM: 0, NF: 1}),
+    ("The heart is normal with stable appearance of the mediastinum.", {CM: 0, ECM: -1}),
     ("Enlarged heart, stable mediastinal contours.", {CM: 1, ECM: -1}),
     ("Marked interval increase in heart size.", {CM: 1}),
     ("Lungs clear, heart enlarged, mediastinum normal.", {CM: 1, ECM: 0}),
