@@ -101,7 +101,8 @@ def _joined(structures: list[Item], qualities: list[Item]) -> list[Claim]:
 def _without_normal_sign(claims: list[Claim], before: Item, quality: Item) -> list[Claim]:
     """Take back a sign that turns out to be normal: "engorgement within normal limits"."""
     if before.kind == SIGN and quality.kind == NORMAL and quality.first - before.last < _NEAR:
-        return [claim for claim in claims if claim.first != before.first]
+        normal = Claim((OTHER,), 0, before.first, quality.last, 0, f"{NORMAL} {SIGN}")
+        return [*(claim for claim in claims if claim.first != before.first), normal]
     return claims
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from cxr_datasets.columns import LABELS
@@ -14,7 +13,6 @@ from cxr_datasets.labels.text.verdict import BITS, values
 from cxr_datasets.labels.text.vocabulary import OTHER, tokens
 
 _HEADS = ("label", "value", "phrase", "rule", "at", "sentence")
-_NO_PLACE = (0, 0)
 
 
 class Reason(NamedTuple):
@@ -22,7 +20,8 @@ class Reason(NamedTuple):
 
     label: str
     value: int
-    """What this place says: 1 positive, 0 negative, -1 uncertain."""
+    """What this place says: 1 positive, 0 negative, -1 uncertain. For `No Finding`, 0 is what
+    speaks against it and has no label of its own."""
     decides: bool
     """Whether the label has this value because of it."""
     phrase: str
@@ -40,7 +39,9 @@ class Explanation(tuple[Reason, ...]):
         rows = [_HEADS, *(_cells(reason) for reason in self)]
         widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADS) - 1)]
         return "\n".join(
-            "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]])
+            "  ".join(
+                [*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]
+            )
             for row in rows
         )
 
@@ -52,7 +53,8 @@ def explain(text: str) -> Explanation:
         text: What `label_text` takes.
 
     Returns:
-        A `Reason` for each place that speaks of a label. Labels that are not mentioned have none.
+        A `Reason` for each place that speaks of a label, in the order of `LABELS`. Labels that are
+        not mentioned have none.
 
     Raises:
         OptionError: `text` is no text.
@@ -69,23 +71,25 @@ def explain(text: str) -> Explanation:
         marks |= BITS[mention.label, mention.value]
     decided = dict(zip(LABELS, values(marks), strict=True))
     reasons = [
-        _reason(begin, sentence, mention, decided[mention.label])
+        _reason(begin, sentence, mention, decided)
         for begin, sentence, mention in found
-        if mention.label in decided
+        if mention.label != OTHER or mention.value != 0
     ]
-    if decided[NO_FINDING] is not None and not any(r.label == NO_FINDING for r in reasons):
-        rule = "nothing abnormal is positive or uncertain"
-        reasons.append(Reason(NO_FINDING, 1, True, "", rule, 0, 0, ""))
+    if decided[NO_FINDING] == 1:
+        reasons.append(Reason(NO_FINDING, 1, True, "", "nothing abnormal", 0, 0, ""))
     return Explanation(sorted(reasons, key=lambda reason: LABELS.index(reason.label)))
 
 
-def _reason(begin: int, sentence: str, mention: Mention, decided: int | None) -> Reason:
+def _reason(begin: int, sentence: str, mention: Mention, decided: dict[str, int | None]) -> Reason:
     places = tokens(sentence)
     start, end = places[mention.first][1], places[mention.last - 1][2]
+    label, value = mention.label, mention.value
+    if label == OTHER:
+        label, value = NO_FINDING, 0
     return Reason(
-        mention.label,
-        mention.value,
-        mention.value == decided,
+        label,
+        value,
+        decided[label] == value,
         sentence[start:end],
         mention.rule,
         begin + start,

@@ -63,9 +63,7 @@ def _before(claim: Claim, clause: Sequence[Item]) -> Item | None:
             comma = item.last
         elif scope is not None and _begins_anew(item, scope, comma, clause):
             scope = None
-        elif item.kind in _BEFORE and not (
-            item.kind == HINT_BEFORE and scope is not None and scope.kind in (NOT_BEFORE, SKIP)
-        ):
+        elif item.kind in _BEFORE and _takes_over(item, scope, comma):
             scope = item
     return scope
 
@@ -75,6 +73,15 @@ def _begins_anew(item: Item, scope: Item, comma: int, clause: Sequence[Item]) ->
     if item.kind == RESET:
         return item.first > scope.last
     return item.kind == FRESH and item.first == comma and not _list_goes_on(item, clause)
+
+
+def _takes_over(item: Item, scope: Item | None, comma: int) -> bool:
+    """Whether a scope begins although another one is open."""
+    if scope is None:
+        return True
+    if scope.kind == SKIP:
+        return comma > scope.last
+    return not (item.kind == HINT_BEFORE and scope.kind == NOT_BEFORE)
 
 
 def _list_goes_on(start: Item, clause: Sequence[Item]) -> bool:

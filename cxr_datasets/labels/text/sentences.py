@@ -11,21 +11,24 @@ _CUT = re.compile(
     (?:
         (?<=[.!?]) [.!?]* ["')\]]*                          # the end of a sentence, perhaps
         | (?<=;)
-        | (?<=\n) \s* (?P<bullet>(?:[-*\u2022\u00b7]|\(?\d{1,2}[.)])\s+)?  # the end of a line
-        | (?<=[0-9]) [0-9]? [.)] \s* (?=[A-Z])               # "2. No effusion", not at a line's start
+        | (?<=\n) \s* (?P<bullet>(?:[-*\u2022\u00b7]|\(?\d{1,2}[.)])\s+)?  # a line ends
+        | (?<=[0-9]) [0-9]? [.)] \s* (?=[A-Z])   # "2. No effusion", within a line
     )
     """,
     re.VERBOSE,
 )
 
-_ABBREVIATIONS = frozenset(
-    "dr drs mr mrs ms md vs approx approximately e.g i.e eg ie cf fig st a.m p.m inc jr sr incl "
-    "resp".split()
+_ABBREVIATION = re.compile(
+    r"\(?(?:drs?|mrs?|ms|md|vs|approx|approximately|e\.g|i\.e|eg|ie|cf|fig|st|a\.m|p\.m|inc|jr|sr|"
+    r"incl|resp|[0-9]{1,2})",
+    re.IGNORECASE,
 )
+"""A last word whose full stop ends no sentence: an abbreviation, or the number of an item."""
 
-_GOES_ON = frozenset(
-    "no not or and of the a an with without in on at to for is are was were by from right left "
-    "lower upper middle mild small large new stable than that which may be as into".split()
+_GOES_ON = re.compile(
+    r"no|not|or|and|of|the|an?|with|without|in|on|at|to|for|is|are|was|were|by|from|right|left|lower|"
+    r"upper|middle|mild|small|large|new|stable|than|that|which|may|be|as|into",
+    re.IGNORECASE,
 )
 """The last word of a line that its next line goes on with, even if that begins with a capital."""
 
@@ -106,16 +109,17 @@ def _ends_line(before: str, text: str, at: int, to: int) -> bool:
         return False
     if before.endswith(":") and _LEAD.search(before):
         return False
-    return not before or before.split()[-1].lower() not in _GOES_ON
+    return not before or not _GOES_ON.fullmatch(before.split()[-1])
 
 
 def _ends_sentence(before: str, text: str, at: int, to: int, end: int) -> bool:
     if to < end and not text[to].isspace():
         # A blank may be missing: "effusion.No".
         return to == at + 1 and text[to].isupper() and before[-1:] in "abcdefghijklmnopqrstuvwxyz)"
+    if text[at] == "?" and (not before or text[to : to + 3].lstrip()[:1].islower()):
+        return False  # "? pneumonia"
     last = before[-14:].split()[-1:]
-    word = last[0].lower().lstrip("(") if last else ""
-    return not (word in _ABBREVIATIONS or (len(word) <= 2 and word.isdecimal()))
+    return not last or not _ABBREVIATION.fullmatch(last[0])
 
 
 def _trimmed(text: str, begin: int, end: int) -> tuple[int, int] | None:

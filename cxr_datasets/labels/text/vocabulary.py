@@ -1,7 +1,7 @@
 """The words that the rules know, loaded from the tables beside this module.
 
-`words.csv` has a row for each phrase. In a phrase, `a|b` is either word and `[a]` may be left out.
-`normal.csv` says what a normal and an abnormal structure mean for the labels.
+`words.csv` has a row for each phrase, or several: `a|b` is either word, `[a]` may be left out.
+`structures.csv` says what it means for the labels that a structure is normal, abnormal or unclear.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import TableError
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable  # elsewhere from Python 3.14 on
 
 FINDING, SIGN, OTHER, STRUCTURE = "finding", "sign", "other", "structure"
 NORMAL, ABNORMAL, UNCLEAR = "normal", "abnormal", "unclear"
@@ -40,7 +43,7 @@ KINDS = {
     STOP: "ends every scope",
     RESET: "begins an assertion: what denies or doubts before it counts no longer",
     FRESH: "the same after a comma, unless the list ends with `or`",
-    SKIP: "takes away its words: what follows in the clause is no finding of today",
+    SKIP: "takes away its words: what follows, up to a comma at least, is no finding of today",
     PLAIN: "means nothing, though a part of it would",
     OR: "links alternatives: each of them is uncertain",
     AND: "links what holds together",
@@ -49,7 +52,9 @@ KINDS = {
 }
 """What a row of `words.csv` may be."""
 
-_TOKEN = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z]+)?|[,;:()/?]")
+_STATES = (NORMAL, ABNORMAL, UNCLEAR)
+
+_TOKEN = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z]+)?|[,:;()/?]")
 """A word, or a mark that counts. A hyphen, and `___` for what was taken out, are blanks."""
 
 _GONE = re.compile(r"[Xx]{3,}")
@@ -85,7 +90,7 @@ def tokens(sentence: str) -> list[tuple[str, int, int]]:
 
 def words_of(sentence: str) -> list[str]:
     """Give the words of a sentence alone, as `tokens` does."""
-    if not sentence.isascii():  # in lower case, some letters are longer
+    if not sentence.isascii():  # in lower case, some letters are two
         return [word for word, _, _ in tokens(sentence)]
     lower = sentence.lower()
     words = _TOKEN.findall(lower)
@@ -94,16 +99,24 @@ def words_of(sentence: str) -> list[str]:
 
 @functools.cache
 def vocabulary() -> Vocabulary:
-    """Load both tables, once.
+    """Give the vocabulary of this package; it is loaded once."""
+    return load(resources.files("cxr_datasets.labels.text"))
+
+
+def load(folder: Traversable) -> Vocabulary:
+    """Load `words.csv` and `structures.csv`.
+
+    Args:
+        folder: Where they lie.
 
     Raises:
         TableError: A table holds what it must not hold.
     """
-    states = _states(_rows("structures.csv", ("structure", "state", "labels", "source")))
+    states = _states(_rows(folder / "structures.csv", ("structure", "state", "labels", "source")))
     structures = {structure for structure, _ in states}
     words: dict[str, Any] = {}
     fillers: set[str] = set()
-    for at, row in _rows("words.csv", ("kind", "of", "phrase", "source")):
+    for at, row in _rows(folder / "words.csv", ("kind", "of", "phrase", "source")):
         entry = _entry(at, row, structures)
         for phrase in _phrases(at, row["phrase"]):
             if entry.kind == FILLER:
@@ -111,6 +124,63 @@ def vocabulary() -> Vocabulary:
             else:
                 _add(words, phrase, entry, at)
     return Vocabulary(words, frozenset(fillers), states)
+
+
+def _rows(table: Traversable, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Give the rows of a table, each with where it stands."""
+    reader = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
+    if tuple(reader.fieldnames or ()) != tuple(columns):
+        found = list(reader.fieldnames or ())
+        raise TableError(f"{table.name}, line 1: expected columns {list(columns)}, not {found}.")
+    for row in reader:
+        at = f"{table.name}, line {reader.line_num}"
+        if None in row or None in row.values():
+            raise TableError(f"{at}: expected {len(columns)} cells. Quote a cell with a comma.")
+        if not row["source"]:
+            raise TableError(f"{at}: source is empty. Say where the row is from.")
+        yield at, row
+
+
+def _states(rows: Iterator[tuple[str, dict[str, str]]]) -> dict[tuple[str, str], tuple[str, ...]]:
+    known: dict[tuple[str, str], tuple[str, ...]] = {}
+    for at, row in rows:
+        _check(at, "state", [row["state"]], _STATES)
+        labels = tuple(row["labels"].split(";"))
+        _check(at, "labels", labels, (*LABELS, OTHER))
+        if known.setdefault((row["structure"], row["state"]), labels) is not labels:
+            raise TableError(f"{at}: {row['structure']}, {row['state']} stands there already.")
+    return known
+
+
+def _entry(at: str, row: dict[str, str], structures: set[str]) -> Entry:
+    kind, of = row["kind"], tuple(filter(None, row["of"].split(";")))
+    _check(at, "kind", [kind], tuple(KINDS))
+    if kind in (FINDING, SIGN):
+        _check(at, "of", of or ("",), LABELS)
+    elif kind == STRUCTURE or kind in _STATES:
+        _check(at, "of", of or ("",), sorted(structures))
+    elif of:
+        raise TableError(f"{at}: of is {row['of']!r}; a row of kind {kind!r} has none.")
+    return Entry(kind, of)
+
+
+def _check(at: str, column: str, found: Sequence[str], allowed: Sequence[str]) -> None:
+    for name in found:
+        if name not in allowed:
+            raise TableError(f"{at}: {column} is {name!r}; expected one of {list(allowed)}.")
+
+
+def _phrases(at: str, written: str) -> Iterator[tuple[str, ...]]:
+    """Write out every phrase that a cell stands for."""
+    slots = [
+        [*slot.strip("[]").split("|"), *([""] if slot.startswith("[") else [])]
+        for slot in written.split()
+    ]
+    for chosen in itertools.product(*slots):
+        phrase = tuple(word for word, _, _ in tokens(" ".join(chosen)))
+        if not phrase:
+            raise TableError(f"{at}: phrase is {written!r}, which may be no word at all.")
+        yield phrase
 
 
 def _add(words: dict[str, Any], phrase: tuple[str, ...], entry: Entry, at: str) -> None:
@@ -125,66 +195,3 @@ def _add(words: dict[str, Any], phrase: tuple[str, ...], entry: Entry, at: str) 
         )
     if known is not entry:
         node[""] = Entry(entry.kind, known.of + entry.of)
-
-
-def _rows(name: str, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Give the rows of a table, each with where it stands."""
-    with resources.files(__package__).joinpath(name).open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != tuple(columns):
-            raise TableError(
-                f"{name}, line 1: the columns are {reader.fieldnames}; expected {list(columns)}."
-            )
-        for row in reader:
-            at = f"{name}, line {reader.line_num}"
-            if None in row or None in row.values():
-                raise TableError(f"{at}: expected {len(columns)} cells.")
-            yield at, row
-
-
-def _entry(at: str, row: dict[str, str], structures: set[str]) -> Entry:
-    kind, of = row["kind"], tuple(filter(None, row["of"].split(";")))
-    if kind not in KINDS:
-        raise TableError(f"{at}: kind is {kind!r}; expected one of {list(KINDS)}.")
-    allowed = dict.fromkeys((STRUCTURE, NORMAL, ABNORMAL, UNCLEAR), structures)
-    allowed |= dict.fromkeys((FINDING, SIGN), set(LABELS))
-    for name in of:
-        if name not in allowed.get(kind, ()):
-            raise TableError(f"{at}: of is {name!r}, which {kind} does not know.")
-    if kind in allowed and not of:
-        raise TableError(f"{at}: of is empty; {kind} needs it.")
-    if not row["source"]:
-        raise TableError(f"{at}: source is empty.")
-    return Entry(kind, of)
-
-
-def _states(rows: Iterator[tuple[str, dict[str, str]]]) -> dict[tuple[str, str], tuple[str, ...]]:
-    known: dict[tuple[str, str], tuple[str, ...]] = {}
-    for at, row in rows:
-        labels = tuple(filter(None, row["labels"].split(";")))
-        if row["state"] not in (NORMAL, ABNORMAL, UNCLEAR):
-            raise TableError(
-                f"{at}: state is {row['state']!r}; expected normal, abnormal or unclear."
-            )
-        for label in labels:
-            if label not in LABELS and label != OTHER:
-                raise TableError(f"{at}: there is no label {label!r}.")
-        known[row["structure"], row["state"]] = labels
-    return known
-
-
-def _phrases(at: str, written: str) -> Iterator[tuple[str, ...]]:
-    """Write out every phrase that a cell stands for."""
-    slots = [
-        [*slot.strip("[]").split("|"), *([""] if slot.startswith("[") else [])]
-        for slot in written.split()
-    ]
-    count = 0
-    for chosen in itertools.product(*slots):
-        phrase = tuple(word for word, _, _ in tokens(" ".join(chosen)))
-        if not phrase:
-            raise TableError(f"{at}: the phrase {written!r} may be empty.")
-        count += 1
-        yield phrase
-    if not count:
-        raise TableError(f"{at}: phrase is empty.")
