@@ -77,7 +77,7 @@ def chexpert_labels(
     Raises:
         OptionError: There are no such rules.
     """
-    if rules not in MESH_RULES:
+    if rules not in tuple(MESH_RULES):
         raise OptionError.unknown("rules", rules, tuple(MESH_RULES))
     codes = _codes(mesh_terms(mesh))
     positive = _positive(MESH_RULES[rules], codes)

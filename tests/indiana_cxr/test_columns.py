@@ -14,6 +14,7 @@ from datasets import Dataset, load_dataset
 
 import indiana_cxr  # noqa: F401
 from cxr_datasets.testing import copy_release, edit_table, read_table
+from tests.differential.indiana_reader import labels_of
 
 Row = dict[str, Any]
 
@@ -62,42 +63,6 @@ def study_of(row: dict[str, str]) -> Row:
         "problems": [problem.strip() for problem in row["Problems"].split(";")],
         "procedure": without_null(row["image"]),
     }
-
-
-def labels_of(mesh: str) -> Row:
-    terms = [term.strip().lower().split("/") for term in mesh.split(";")]
-    headings = {" ".join(term[0].split()) for term in terms}
-    if headings == {"no indexing"}:
-        return dict.fromkeys(LABELS)
-
-    def coded(heading: str, qualifier: str) -> bool:
-        return any(term[0] == heading and qualifier in term[1:] for term in terms)
-
-    found = {
-        "Atelectasis": "pulmonary atelectasis" in headings,
-        "Cardiomegaly": "cardiomegaly" in headings,
-        "Consolidation": bool({"consolidation", "pneumonia"} & headings),
-        "Edema": "pulmonary edema" in headings,
-        "Enlarged Cardiomediastinum": "cardiomegaly" in headings
-        or coded("cardiac shadow", "enlarged"),
-        "Fracture": "fractures, bone" in headings,
-        "Lung Lesion": bool({"nodule", "mass"} & headings),
-        "Pleural Effusion": any(
-            "effusion" in heading and heading != "pericardial effusion" for heading in headings
-        ),
-        "Pleural Other": coded("thickening", "pleura") or coded("cicatrix", "pleura"),
-        "Pneumonia": "pneumonia" in headings,
-        "Pneumothorax": any("pneumothorax" in heading for heading in headings),
-        "Support Devices": bool(
-            {"catheters, indwelling", "implanted medical device", "medical device"} & headings
-        ),
-    }
-    implying = ("Atelectasis", "Lung Lesion", "Edema", "Consolidation", "Pneumonia")
-    found["Lung Opacity"] = (
-        coded("opacity", "lung") or coded("density", "lung") or any(map(found.get, implying))
-    )
-    found["No Finding"] = not any(found.values())
-    return {label: int(found[label]) for label in LABELS}
 
 
 def images_of(release: Path) -> list[Row]:
