@@ -8,6 +8,7 @@ or 0, never -1 (uncertain).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -53,9 +54,7 @@ def problem_list(problems: pa.Array | pa.ChunkedArray) -> pa.ListArray:
     return _split_at_semicolons(problems)
 
 
-def chexpert_labels(
-    mesh: pa.Array | pa.ChunkedArray, rules: str = DEFAULT_RULES
-) -> pa.StructArray:
+def chexpert_labels(mesh: pa.Array | pa.ChunkedArray, rules: str = DEFAULT_RULES) -> pa.StructArray:
     """Turn the column `MeSH` into the 14 CheXpert labels, by one of `MESH_RULES`.
 
     A label is 1 where a term meets its rule and 0 elsewhere. `No Finding` is 1 where none of the
@@ -159,7 +158,8 @@ def _matches(wanted: Terms, codes: _Codes) -> _Mask:
 
 def _qualified(codes: _Codes, qualifiers: Iterable[str]) -> _Mask:
     """Say of each term whether it has one of these qualifiers."""
-    return _any(_contains(codes.qualifiers, f"/{qualifier}/") for qualifier in qualifiers)
+    whole = f"/({'|'.join(map(re.escape, qualifiers))})/"
+    return np.asarray(pc.match_substring_regex(codes.qualifiers, whole), dtype=np.bool_)
 
 
 def _any(masks: Iterable[_Mask]) -> _Mask:
