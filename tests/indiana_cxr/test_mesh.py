@@ -285,9 +285,7 @@ def test_what_names_no_place_and_what_no_list_has_leave_a_heading_in_the_lung() 
     assert in_lung(terms) == {True}
 
 
-def test_the_chest_is_the_lung_for_opacities_and_nodules_and_its_wall_for_densities_and_masses() -> (
-    None
-):
+def test_the_chest_is_the_lung_for_opacities_and_nodules_and_not_for_densities_and_masses() -> None:
     found = {heading: "Lung Opacity" in positives(f"{heading}/{CHEST}/right")
              for heading in ("Opacity", "Nodule", "Density", "Mass")}  # fmt: skip
     assert found == {"Opacity": True, "Nodule": True, "Density": False, "Mass": False}
