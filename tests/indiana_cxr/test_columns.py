@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from datasets import Dataset, load_dataset
 
 import indiana_cxr  # noqa: F401
+from cxr_datasets.cli import main
+from cxr_datasets.errors import OptionError
 from cxr_datasets.testing import copy_release, edit_table, read_table
 from tests.differential.indiana_reader import labels_of
 
@@ -225,6 +228,41 @@ def test_a_pericardial_effusion_is_no_pleural_effusion(
     release = edited(indiana_release, tmp_path, uid, MeSH="Pericardial Effusion/small")
     labels = rows_of(load(release, cache, "reports"))[0]["labels"]
     assert {label for label, value in labels.items() if value} == {"No Finding"}
+
+
+@pytest.mark.parametrize("rules", ["corrected", "transchex"])
+def test_labels_follow_from_the_codes_by_the_rules_asked_for(
+    indiana_release: Path, cache: str, rules: str
+) -> None:
+    codes = read_table(indiana_release / REPORTS).set_index("uid").MeSH
+    reports = load(indiana_release, cache, "reports", mesh_rules=rules)
+    for row in rows_of(reports):
+        assert row["labels"] == labels_of(codes[str(row["study_id"])], rules)
+
+
+@pytest.mark.parametrize("rules", ["", "TransChex", 1, ["corrected"]])
+def test_rules_that_do_not_exist_are_refused_with_those_that_do(
+    indiana_release: Path, cache: str, rules: Any
+) -> None:
+    with pytest.raises(OptionError) as refused:
+        load(indiana_release, cache, "reports", mesh_rules=rules)
+    for word in (f"mesh_rules={rules!r}", "'corrected'", "'transchex'"):
+        assert word in str(refused.value)
+    assert not Path(cache).exists() or not list(Path(cache).rglob("*.arrow"))
+
+
+def test_the_command_line_takes_the_rules_too(
+    indiana_release: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {}
+    for rules in ("corrected", "transchex"):
+        words = ["--option", f"mesh_rules={rules}", "--json"]
+        assert main(["stats", str(indiana_release), *words]) == 0
+        labels = json.loads(capsys.readouterr().out)["labels"]
+        found[rules] = {row["label"]: row["positive"] for row in labels if row["split"] == "train"}
+    assert found["corrected"]["Support Devices"] > found["transchex"]["Support Devices"]
+    assert found["corrected"]["Lung Opacity"] > found["transchex"]["Lung Opacity"]
+    assert found["corrected"]["Edema"] == found["transchex"]["Edema"]
 
 
 def test_every_label_is_positive_in_some_study_and_negative_in_another(
