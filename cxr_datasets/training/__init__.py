@@ -1,0 +1,4 @@
+"""From the rows of a built dataset to batches for a model: order, pixels, collation.
+
+Nothing here needs torch to be imported.
+"""
