@@ -50,10 +50,27 @@ def _called(augment: Augment, square: np.ndarray[Any, Any]) -> Any:
     if _library(augment) == "albumentations":
         result = np.asarray(augment(image=square[..., None])["image"])
         return result.transpose(2, 0, 1) if result.ndim == 3 else result
+    return augment(_as_tensor(square) if _takes_tensors(augment) else square[None])
+
+
+def _as_tensor(square: np.ndarray[Any, Any]) -> Any:
+    import torch
+
+    return torch.from_numpy(square[None])
+
+
+def _takes_tensors(augment: Augment) -> bool:
+    """Whether a transform takes tensors, as torchvision's and other modules of torch do.
+
+    Those of TorchXRayVision take arrays, and are put into the `Compose` of torchvision.
+    """
     torch = sys.modules.get("torch")  # what is not imported made no transform
-    if torch and (isinstance(augment, torch.nn.Module) or _library(augment) == "torchvision"):
-        return augment(torch.from_numpy(square[None]))
-    return augment(square[None])
+    if torch is None:
+        return False
+    if _library(augment) == "torchvision":
+        steps = getattr(augment, "transforms", ())
+        return not any(_library(step) == "torchxrayvision" for step in steps)
+    return isinstance(augment, torch.nn.Module)
 
 
 def _library(augment: Augment) -> str:

@@ -25,7 +25,7 @@ _OF_IMAGES = ("pixel_values", "image_mask", "valid_box", "seen_box", "original_s
 def collate_studies(
     max_images: int | None = None,
     order: Sequence[str] | None = None,
-    targets: Callable[..., Targets] | None = to_targets,
+    targets: Callable[..., Any] | None = to_targets,
 ) -> Callable[[Sequence[Mapping[str, Any]]], dict[str, Any]]:
     """Make the `collate_fn` of a `DataLoader`, or the `data_collator` of a `Trainer`.
 
@@ -39,11 +39,12 @@ def collate_studies(
       image. `valid_box`, `seen_box`, `original_size` in the same way. Padding is 0.
     - `views` (n, k), int64: positions in `VIEWS`, `unknown` in padding; `image_ids` and `paths`:
       lists of lists, not padded.
-    - `image_index` (n, k), int64: which image of the row stands there, -1 in padding, so that other
-      lists of a row, which are handed over as they are, can follow.
+    - Other lists of a row are handed over as they are, and with them `image_index` (n, k), int64:
+      which image of the row stands there, -1 in padding, so that they can follow.
     - `labels` (n, 14), float32, and `labels_mask` (n, 14), bool: what `targets` makes of the
       labels, and which of them count. They have these names because the `Trainer` hands a model
-      what its `forward` names, and to a metric all whose name contains "label".
+      what its `forward` names, and to a metric all whose name contains "label". Where `targets`
+      gives values alone, there is no mask.
     - Texts: lists, None where a report has none.
 
     Args:
@@ -51,8 +52,8 @@ def collate_studies(
         order: Views, such as `("frontal", "lateral")`, in which the images of a study come; views
             that it leaves out come last. None: as the row has them, best view first.
         targets: Makes targets of labels: `to_targets`, or a `functools.partial` of it with a
-            policy, such as `partial(to_targets, **U_ONES)`. None: labels stay as they are, NaN for
-            what is not mentioned.
+            policy, such as `partial(to_targets, **U_ONES)`, or any function of labels that gives
+            `Targets` or values alone. None: labels stay as they are, NaN for what is not mentioned.
 
     Returns:
         A function of a list of rows. It needs torch.
@@ -60,7 +61,7 @@ def collate_studies(
     Raises:
         OptionError: `max_images` is no positive integer, or a view does not exist.
     """
-    if max_images is not None and (isinstance(max_images, bool) or max_images < 1):
+    if max_images is not None and (type(max_images) is not int or max_images < 1):
         raise OptionError(
             f"max_images={max_images!r} is not a number of images. Give a positive integer, or "
             "None for all."
@@ -77,7 +78,7 @@ class _Collate:
 
     max_images: int | None
     order: tuple[str, ...] | None
-    targets: Callable[..., Targets] | None
+    targets: Callable[..., Any] | None
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         columns = {name: [row[name] for row in rows] for name in rows[0]}
@@ -88,8 +89,7 @@ class _Collate:
             if name in batch:
                 continue
             if name == "labels" and self.targets:
-                made = self.targets(_as_labels(values))
-                batch["labels"], batch["labels_mask"] = map(_tensor, made)
+                batch |= _targets(self.targets(_as_labels(values)))
             else:
                 batch[name] = _stacked(values)
         return batch
@@ -98,15 +98,10 @@ class _Collate:
         """What belongs to each image of a study: in order, cut and padded."""
         chosen = self._chosen(columns)
         longest = max(map(len, chosen))
-        index = np.full((len(chosen), longest), -1, np.int64)
-        for row, numbers in enumerate(chosen):
-            index[row, : len(numbers)] = numbers
-        batch: dict[str, Any] = {"image_index": _tensor(index)}
+        batch: dict[str, Any] = {}
         for name in _OF_IMAGES:
             if name in columns:
                 batch[name] = _padded(columns[name], chosen, longest)
-        if "image_mask" not in columns:
-            batch["image_mask"] = _tensor(index >= 0)
         if "views" in columns:
             views = [np.array(_numbers(row), np.int64) for row in columns["views"]]
             batch["views"] = _padded(views, chosen, longest, _UNKNOWN)
@@ -116,6 +111,9 @@ class _Collate:
                     [row[number] for number in numbers]
                     for row, numbers in zip(columns[name], chosen, strict=True)
                 ]
+        if any(_is_list(values) for name, values in columns.items() if name not in batch):
+            whole = [np.arange(len(images)) for images in columns["pixel_values"]]
+            batch["image_index"] = _padded(whole, chosen, longest, -1)
         return batch
 
     def _chosen(self, columns: Mapping[str, list[Any]]) -> list[list[int]]:
@@ -126,13 +124,25 @@ class _Collate:
                 raise OptionError("order needs the column views. Keep it when you select columns.")
             places = {VIEWS.index(view): place for place, view in enumerate(self.order)}
             for numbers, views in zip(chosen, map(_numbers, columns["views"]), strict=True):
-                numbers.sort(key=lambda number, of=views: places.get(of[number], len(places)))
+                ranks = [places.get(view, len(places)) for view in views]
+                numbers.sort(key=ranks.__getitem__)
         return [numbers[: self.max_images] for numbers in chosen]
 
 
 def _is_of_studies(columns: Mapping[str, list[Any]]) -> bool:
     pixels = columns.get("pixel_values")
     return pixels is not None and np.ndim(pixels[0]) == _STUDY_AXES
+
+
+def _is_list(values: list[Any]) -> bool:
+    return any(isinstance(value, list) for value in values)
+
+
+def _targets(made: Any) -> dict[str, Any]:
+    """What became of labels, under the names that the `Trainer` looks for."""
+    if isinstance(made, Targets):
+        return {"labels": _tensor(made.values), "labels_mask": _tensor(made.mask)}
+    return {"labels": _tensor(np.asarray(made))}
 
 
 def _numbers(values: Iterable[Any] | None) -> list[int]:

@@ -157,7 +157,8 @@ class ImageTransform:
         sizes = np.zeros((len(images), 2), np.int64)
         if there:
             boxes[0, mask], boxes[1, mask], sizes[mask] = map(list, zip(*places, strict=True))
-        return _Squares(pixels if mask.all() else self._spread(pixels, mask), mask, *boxes, sizes)
+        pixels = pixels if mask.all() else self._spread(pixels, mask)
+        return _Squares(pixels, mask, boxes[0], boxes[1], sizes)
 
     def _filled(self, images: list[Any]) -> tuple[np.ndarray, list[Place]]:
         """Scaled pixels of images that are there, and where each lies in its square."""

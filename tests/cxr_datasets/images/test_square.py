@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from io import BytesIO
 from typing import Any
 
@@ -10,6 +11,7 @@ import PIL.Image
 import pytest
 
 from cxr_datasets.images.square import SQUARES, Place, open_square
+from cxr_datasets.synthetic import paint_radiograph
 from cxr_datasets.training import boxes_to_original, boxes_to_square
 
 SIDE = 96
@@ -150,3 +152,14 @@ def test_a_decoded_image_gives_the_same_square_as_its_file(square: str) -> None:
     out = np.zeros_like(found)
     assert open_square(PIL.Image.open(BytesIO(content)), SIDE, square, out) == place
     assert np.array_equal(found, out)
+
+
+@pytest.mark.parametrize("size", [(1_272, 1_528), (800, 640), (90, 70)])
+@pytest.mark.parametrize("square", SQUARES)
+def test_a_square_is_near_to_one_of_a_full_decode(square: str, size: tuple[int, int]) -> None:
+    radiograph = paint_radiograph(*size, rng=random.Random(0))
+    content = encoded(radiograph, "jpeg", quality=95)
+    found, _ = opened(content, square)
+    full = np.zeros_like(found)
+    open_square(PIL.Image.open(BytesIO(content)), SIDE, square, full)
+    assert ((found.astype(float) - full) ** 2).mean() <= 255**2 / 10**4.4  # 44 dB
