@@ -12,12 +12,14 @@ here enlarge nothing.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
+import pyarrow as pa
 
 from cxr_datasets.images.resize import (
     TRAINING_MARGIN,
@@ -93,7 +95,7 @@ def _put(image: PIL.Image.Image, fit: Fit, whole_size: Size, out: np.ndarray[Any
     """Put an image into the middle of a square, or the middle of an image into a square."""
     side = len(out)
     (left, across), (top, down) = (_middle(length, side) for length in image.size)
-    pixels = np.asarray(image)
+    pixels = _without_copy(image)
     height, width = pixels.shape
     out[down : down + height, across : across + width] = pixels[
         top : top + side, left : left + side
@@ -103,6 +105,14 @@ def _put(image: PIL.Image.Image, fit: Fit, whole_size: Size, out: np.ndarray[Any
     if fit.size == whole_size:  # the middle was cut out here
         seen = (left, top, left + min(width, side), top + min(height, side))
     return Place(valid, seen, (whole_size[1], whole_size[0]))
+
+
+def _without_copy(image: PIL.Image.Image) -> np.ndarray[Any, Any]:
+    """Pixels of an image of mode `L`, to be read only."""
+    if hasattr(image, "__arrow_c_array__"):  # since Pillow 11.2
+        with suppress(ValueError):  # a large image may lie in several blocks
+            return np.asarray(pa.array(image)).reshape(image.height, image.width)
+    return np.asarray(image)
 
 
 def _middle(length: int, side: int) -> tuple[int, int]:

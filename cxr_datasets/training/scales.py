@@ -39,8 +39,8 @@ class Scale:
         """
         for channel, plane in enumerate(out):
             at = channel % len(self.factors)
-            given = pixels[channel % len(pixels)]
-            np.multiply(given, np.float32(self.factors[at]), out=plane, casting="same_kind")
+            plane[:] = pixels[channel % len(pixels)]
+            plane *= np.float32(self.factors[at])
             if self.offsets[at]:
                 plane += np.float32(self.offsets[at])
 
