@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
-from mimic_cxr_jpg.reports.sections import REPORT_SECTIONS, parse_sections
+from mimic_cxr_jpg.reports.parsing import REPORT_SECTIONS, parse_sections
 from tests.mimic_cxr_jpg.reports.official import OFFICIAL_SPELLINGS, reference_sections
 
 
