@@ -75,9 +75,7 @@ class SectionedReports(ReportStore):
 
     def lacks(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.lacks`: whether there is no row, or one without a section."""
-        filled = [
-            index_file.take_rows(self.cached, name, places).is_valid() for name in _SECTIONS
-        ]
+        filled = [index_file.take_rows(self.cached, name, places).is_valid() for name in _SECTIONS]
         has_one = filled[0]
         for one in filled[1:]:
             has_one = pc.or_(has_one, one)

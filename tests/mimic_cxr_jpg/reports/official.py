@@ -46,6 +46,13 @@ CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ ()/,-"
 
 WITHOUT_COLUMN = ("preamble", "date")
 
+KNOWN = [
+    spelling
+    for section, spellings in OFFICIAL_SPELLINGS.items()
+    if section not in WITHOUT_COLUMN
+    for spelling in spellings.split("|")
+]
+
 
 def reference_sections(report: str, rules: str = "corrected") -> dict[str, str]:
     """Read one report; sections that it does not have, or that are blank, are left out."""
@@ -161,13 +168,7 @@ def line_header(lines: list[str], place: int) -> int | None:
         if line[colon + 1 : colon + 2].isspace() or colon + 1 == len(line):
             return colon
     name = line[:colon].lstrip(" \t")
-    known = [
-        spelling
-        for section, spellings in OFFICIAL_SPELLINGS.items()
-        if section not in WITHOUT_COLUMN
-        for spelling in spellings.split("|")
-    ]
-    if not name.isascii() or name.lower() not in [*known, "ndication"]:
+    if not name.isascii() or name.lower() not in KNOWN:
         return None
     return colon if name == name.upper() or sentence_can_begin(lines, place) else None
 

@@ -1,21 +1,27 @@
-"""Sections of reports: each official rule on its own, then all against a plain reading of them."""
+"""Sections of reports: what goes in and comes out, and all rules against a plain reading of them.
+
+`test_official` and `test_corrected` look at each rule on its own.
+"""
 
 from __future__ import annotations
 
+import operator
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 
 import pyarrow as pa
 import pytest
 
-from mimic_cxr_jpg.reports.parsing import REPORT_SECTIONS, parse_sections
-from tests.mimic_cxr_jpg.reports.official import OFFICIAL_SPELLINGS, reference_sections
-
-
-def sections_of(report: str) -> dict[str, str]:
-    """Parse one report; sections that are null are left out."""
-    columns = parse_sections(pa.array([report], pa.string()))
-    return {name: column[0].as_py() for name, column in columns.items() if column[0].is_valid}
+from cxr_datasets.errors import OptionError
+from mimic_cxr_jpg.reports import REPORT_SECTIONS, RULES, parse_sections, sections
+from tests.mimic_cxr_jpg.reports.official import (
+    OFFICIAL_SPELLINGS,
+    SECTION_COLUMNS,
+    corrected_parts,
+    reference_sections,
+    with_plain_line_ends,
+)
 
 
 # --- what comes in and out ------------------------------------------------------------------
@@ -58,191 +64,71 @@ def test_an_array_that_holds_no_strings_is_refused_with_its_type() -> None:
         parse_sections(pa.array([1]))
 
 
-# --- headers --------------------------------------------------------------------------------
+def test_one_report_gives_every_section_and_none_where_there_is_none() -> None:
+    parsed = sections(" FINAL REPORT\n FINDINGS: Clear.\n IMPRESSION: \n")
+    assert parsed == {**dict.fromkeys(REPORT_SECTIONS), "findings": "Clear."}
+    assert tuple(parsed) == REPORT_SECTIONS
+    assert sections(None) == sections("") == dict.fromkeys(REPORT_SECTIONS)
 
 
-def test_a_report_is_cut_at_its_headers_and_the_text_is_stripped_but_else_untouched() -> None:
-    report = (
-        "                                 FINAL REPORT\n"
-        " EXAMINATION:  CHEST (PA AND LAT)\n \n"
-        " INDICATION:  ___ year old with  cough\n \n"
-        " COMPARISON:  None.\n \n"
-        " FINDINGS: \n \n First line,\n   second  line: as is.\n \n Next paragraph.\n \n"
-        " IMPRESSION: \n \n 1.  Clear.\n"
-    )
-    assert sections_of(report) == {
-        "examination": "CHEST (PA AND LAT)",
-        "indication": "___ year old with  cough",
-        "comparison": "None.",
-        "findings": "First line,\n   second  line: as is.\n \n Next paragraph.",
-        "impression": "1.  Clear.",
-    }
-
-
-@pytest.mark.parametrize("header", [" FINDINGS", "  FINDINGS", "          FINDINGS", " FINDINGS "])
-def test_a_header_may_have_more_spaces_around_it(header: str) -> None:
-    assert sections_of(f"T\n{header}: x") == {"findings": "x"}
+def test_bytes_are_read_as_a_release_is_as_utf_8_or_else_as_latin_1() -> None:
+    for encoding in ("utf-8", "latin-1"):
+        parsed = sections("T\n FINDINGS: 5 µm, naïve\n".encode(encoding))
+        assert parsed["findings"] == "5 µm, naïve"
 
 
 @pytest.mark.parametrize(
-    "line",
+    "call", [sections, lambda text, rules: parse_sections(pa.array([text]), rules=rules)]
+)
+def test_rules_that_do_not_exist_are_refused_with_those_that_do(
+    call: Callable[..., object],
+) -> None:
+    with pytest.raises(OptionError, match="rules='chexpert' is not known.*'corrected', 'official'"):
+        call("x", rules="chexpert")
+
+
+@pytest.mark.parametrize("text", [5, ["x"], {"report": "x"}])
+def test_what_is_no_text_is_refused_and_the_way_for_columns_is_told(text: object) -> None:
+    with pytest.raises(OptionError, match=f"type {type(text).__name__}.*parse_sections"):
+        sections(text)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rules", RULES)
+@pytest.mark.parametrize(
+    "text",
     [
-        "FINDINGS: x",
-        "\tFINDINGS: x",
-        " Findings: x",
-        " findings: x",
-        " FINDINGS 2: x",
-        " FINDINGS_: x",
-        " FINDINGS:x",
-        " FINDINGS; x",
-        " FINDINGS\n: x",
+        b"\xff\xfe\x00\n FINDINGS: \x80\n", b"\0\n FINDINGS: \0\0\n", b"\r FINDINGS: a\r b\r\n c",
+        "\ud800\n FINDINGS: \udfff x", "\n" * 1000, " " * 1000, "_" * 1000, ":" * 1000,
+        "\n : \n :\n ::", "\n FINDINGS: " + "\x1c\x85\u2028\ufeff", bytes(range(256)) * 3,
     ],
-)
-def test_what_only_resembles_a_header_is_text(line: str) -> None:
-    assert sections_of(f"T\n COMMENT: c\n{line}\n") == {"comment": f"c\n{line}"}
+    ids=repr,
+)  # fmt: skip
+def test_any_bytes_give_texts_or_none_and_never_an_empty_text(
+    text: str | bytes, rules: str
+) -> None:
+    parsed = sections(text, rules)
+    assert tuple(parsed) == REPORT_SECTIONS
+    assert all(value is None or (value and value == value.strip()) for value in parsed.values())
 
 
-def test_a_header_on_the_first_line_is_text_because_no_line_precedes_it() -> None:
-    assert sections_of(" FINDINGS: x\n IMPRESSION: y\n") == {"impression": "y"}
-
-
-@pytest.mark.parametrize("white", [" ", "\n", "\t", "\x0b", "\x1c", "\x85", "\xa0", "\u2003"])
-def test_any_white_space_may_follow_the_colon(white: str) -> None:
-    assert sections_of(f"T\n FINDINGS:{white}x") == {"findings": "x"}
-
-
-def test_a_header_at_the_very_end_without_white_space_is_text() -> None:
-    assert sections_of("T\n COMMENT: c\n FINDINGS:") == {"comment": "c\n FINDINGS:"}
-
-
-def test_a_header_at_the_end_of_one_report_does_not_reach_into_the_next() -> None:
-    columns = parse_sections(pa.array(["T\n COMMENT: c\n FINDINGS:", " x\n IMPRESSION: y", "\n"]))
-    assert columns["comment"].to_pylist() == ["c\n FINDINGS:", None, None]
-    assert columns["findings"].to_pylist() == [None, None, None]
-    assert columns["impression"].to_pylist() == [None, "y", None]
-
-
-def test_a_header_right_after_a_header_line_is_text_of_the_first() -> None:
-    assert sections_of("T\n FINDINGS:\n IMPRESSION: y\n") == {"findings": "IMPRESSION: y"}
-
-
-def test_a_header_after_a_header_line_that_ends_in_a_space_is_a_header() -> None:
-    assert sections_of("T\n FINDINGS: \n IMPRESSION: y\n") == {"impression": "y"}
-
-
-def test_an_unknown_header_ends_the_section_before_it_and_has_no_column() -> None:
-    report = "T\n FINDINGS: x\n DICTATED BY: someone\n IMPRESSION: y\n"
-    assert sections_of(report) == {"findings": "x", "impression": "y"}
-
-
-@pytest.mark.parametrize("header", ["DATE", "PREAMBLE", "LAST PARAGRAPH", "FULL REPORT", " ", "-"])
-def test_headers_that_have_no_column_are_left_out(header: str) -> None:
-    assert sections_of(f"T\n {header}: nothing\n FINDINGS: x\n") == {"findings": "x"}
-
-
+@pytest.mark.parametrize("rules", RULES)
 @pytest.mark.parametrize(
-    "report",
-    ["___", "_" * 78 + "\n", ":", "\n :", "\n : ", "\n \n", "\0", "\n FINDINGS:", "\n ÉTAT: "],
-)
-def test_odd_text_gives_no_section_and_no_error(report: str) -> None:
-    assert sections_of(report) == {}
+    "piece",
+    ["\n FINDINGS: word", "\n NOTE: word", "\n findings: word.", "\n" + "_" * 99, "\n \n", "\n:",
+     " ", "A", "\n" + " " * 99, "\n NOTE:", "FINDINGS: "],
+    ids=repr,
+)  # fmt: skip
+def test_the_time_for_a_huge_text_grows_with_its_length_and_no_faster(
+    piece: str, rules: str
+) -> None:
+    def seconds(size: int) -> float:
+        text = "T\n FINDINGS: x" + piece * (size // len(piece))
+        start = time.process_time()
+        sections(text, rules)
+        return time.process_time() - start
 
-
-def test_text_outside_ascii_is_kept() -> None:
-    assert sections_of("T\n FINDINGS: 5 µm, naïve 😀\n") == {"findings": "5 µm, naïve 😀"}
-
-
-@pytest.mark.parametrize("end", ["\r\n", "\r"])
-def test_other_line_ends_are_read_as_the_official_code_reads_them(end: str) -> None:
-    report = "T\n FINDINGS: \n \n a\n b\n IMPRESSION: y\n".replace("\n", end)
-    assert sections_of(report) == {"findings": "a\n b", "impression": "y"}
-
-
-def test_ndication_is_read_as_indication_and_leaves_the_impression_alone() -> None:
-    report = "T\n NDICATION: cough\n IMPRESSION: y\n FINDINGS: x\n"
-    assert sections_of(report) == {"indication": "cough", "impression": "y", "findings": "x"}
-
-
-def test_a_procedure_as_header_opens_the_findings() -> None:
-    assert sections_of("T\n PORTABLE SUPINE FILM: x\n") == {"findings": "x"}
-
-
-# --- which text counts ----------------------------------------------------------------------
-
-
-def test_of_repeated_sections_the_last_counts_whatever_its_spelling() -> None:
-    report = "T\n IMPRESSION: first\n HISTORY: a\n CONCLUSION: second\n CLINICAL HISTORY: b\n"
-    assert sections_of(report) == {"impression": "second", "history": "b"}
-
-
-def test_blank_findings_and_impressions_do_not_displace_earlier_ones() -> None:
-    report = "T\n FINDINGS: x\n IMPRESSION: y\n CHEST: \n \n IMPRESSION: \n \n"
-    assert sections_of(report) == {"findings": "x", "impression": "y"}
-
-
-def test_other_blank_sections_do_displace_earlier_ones() -> None:
-    assert sections_of("T\n HISTORY: a\n HISTORY: \n FINDINGS: x\n") == {"findings": "x"}
-
-
-def test_the_last_paragraph_is_what_follows_the_first_empty_line_of_the_last_section() -> None:
-    report = "T\n \n t\n HISTORY: a\n \n h\n COMPARISON: None.\n \n Clear.\n \n As before.\n"
-    assert sections_of(report) == {
-        "history": "a\n \n h",
-        "comparison": "None.",
-        "last_paragraph": "Clear.\n \n As before.",
-    }
-
-
-def test_the_last_paragraph_is_taken_from_an_unknown_section_too() -> None:
-    assert sections_of("T\n HISTORY: a\n NOTE: n\n \n Clear.\n") == {
-        "history": "a",
-        "last_paragraph": "Clear.",
-    }
-
-
-def test_without_any_header_the_last_paragraph_follows_the_first_empty_line() -> None:
-    assert sections_of(" FINAL REPORT\n \n Clear.\n \n Same.\n") == {
-        "last_paragraph": "Clear.\n \n Same."
-    }
-
-
-def test_without_an_empty_line_there_is_no_last_paragraph() -> None:
-    assert sections_of("T\n COMPARISON: None.\n\n Clear.\n") == {"comparison": "None.\n\n Clear."}
-
-
-@pytest.mark.parametrize("main", ["FINDINGS: x", "IMPRESSION: x", "CHEST: x"])
-def test_with_findings_or_an_impression_there_is_no_last_paragraph(main: str) -> None:
-    sections = sections_of(f"T\n {main}\n COMPARISON: None.\n \n Clear.\n")
-    assert sections["comparison"] == "None.\n \n Clear."
-    assert "last_paragraph" not in sections
-
-
-def test_blank_findings_at_the_end_leave_the_section_before_them_as_the_last() -> None:
-    report = "T\n COMPARISON: None.\n \n Clear.\n \n FINDINGS: \n \n"
-    assert sections_of(report) == {"comparison": "None.", "last_paragraph": "Clear."}
-
-
-def test_with_only_blank_findings_the_last_paragraph_is_taken_from_before_the_header() -> None:
-    assert sections_of("T\n \n Clear.\n FINDINGS: \n") == {"last_paragraph": "Clear."}
-
-
-def test_a_section_or_last_paragraph_left_blank_by_the_cut_is_null() -> None:
-    assert sections_of("T\n COMPARISON: \n \n Clear.\n") == {"last_paragraph": "Clear."}
-    assert sections_of("T\n COMPARISON: None.\n \n \n") == {"comparison": "None."}
-
-
-def test_an_addendum_and_a_wet_read_before_the_report_run_to_its_first_header() -> None:
-    line = "_" * 78
-    report = (
-        f"                 FINAL ADDENDUM\n ADDENDUM:  More.\n {line}\n"
-        f" WET READ: ___ ___ ___ 7:50 PM\n Fine.\n {line}\n"
-        "                 FINAL REPORT\n FINDINGS: x\n"
-    )
-    assert sections_of(report) == {
-        "addendum": f"More.\n {line}",
-        "wet_read": f"___ ___ ___ 7:50 PM\n Fine.\n {line}\n                 FINAL REPORT",
-        "findings": "x",
-    }
+    small = min(seconds(25_000) for _ in range(3))
+    assert seconds(400_000) < 100 * small + 0.05  # 16 times as long a text
 
 
 # --- all rules at once, against a plain reading ----------------------------------------------
@@ -254,9 +140,14 @@ HEADERS = (
     *("CHEST", "PORTABLE AP FILM", "LEFT RIBS", "PAST HISTORY", "FINDINGS OF THE IMPRESSION"),
     *("NOTE", "DICTATED BY", "LAST PARAGRAPH", "FULL REPORT", "( )", "-", " "),
     *("Findings", "findings", "FINDINGS 2", "T12 FINDINGS", "FINDINGS_", "ÉTAT", "FINDINGS\n"),
+    *("Impression", "impression", "Date", "date", "HEART", "LUNGS", "Lungs", "ndication"),
 )
 FRAGMENTS = ("\n", "\n ", "\n \n", " ", ":", ": ", ":\n", "A", "x", "_", "(", "\r", "\r\n", "\t")
 ODD = ("\0", "\x1c", "\x1e", "\x85", "\xa0", "\u2028", "\u3000", "\ue000", "µ", "😀")
+
+
+BODIES = ("", "", " ", "a b", "None.\n \n Clear.", "a\n b\n \n c\n \n d", "1:2", "e\n\n f", "as\n",
+          f"g\n {'_' * 78}\n      FINAL REPORT", f"{'_' * 12}\n", f"h\n{'_' * 20}\n REPORT OF\n i")  # fmt: skip
 
 
 def random_report(rng: random.Random) -> str:
@@ -268,8 +159,8 @@ def random_report(rng: random.Random) -> str:
     for _ in range(rng.choice((0, 1, 2, 3, 5, 8))):
         indent = rng.choice((" ", " ", " ", " ", "", "  ", "\t"))
         colon = rng.choice((": ", ": ", ":  ", ":\n", ": \n", ": \n \n ", ":", ":\n \n "))
-        body = rng.choice(("", "", " ", "a b", "None.\n \n Clear.", "a\n b\n \n c\n \n d", "1:2"))
-        end = rng.choice(("\n", "\n", "\n \n", "\n\n", "", " \n", "\r\n"))
+        body = rng.choice(BODIES)
+        end = rng.choice(("\n", "\n", "\n \n", "\n\n", "", " \n", "\r\n", ".\n", "\n  \n"))
         blocks.append(f"{indent}{rng.choice(few)}{colon}{body}{end}")
     return "".join(blocks)
 
@@ -283,19 +174,77 @@ def random_soup(rng: random.Random) -> str:
     )
 
 
-@pytest.mark.parametrize(
-    ("write", "seen"),
-    [(random_report, REPORT_SECTIONS), (random_soup, ("findings", "comment", "last_paragraph"))],
-)
-def test_thousands_of_adversarial_reports_parse_as_in_a_plain_reading_of_the_rules(
-    write: Callable[[random.Random], str], seen: tuple[str, ...]
-) -> None:
+def words(texts: Iterable[str]) -> list[str]:
+    return [word for text in texts for word in text.split()]
+
+
+@pytest.fixture(scope="module")
+def reports() -> list[str]:
     rng = random.Random(20240312)
-    reports = [write(rng) for _ in range(5000)]
-    columns = parse_sections(pa.array(reports))
+    return [write(rng) for write in (random_report, random_soup) for _ in range(2000)]
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_thousands_of_adversarial_reports_parse_as_in_a_plain_reading_of_the_rules(
+    rules: str, reports: list[str]
+) -> None:
+    columns = parse_sections(pa.array(reports), rules=rules)
     table = pa.table(columns).to_pylist()
     for report, row in zip(reports, table, strict=True):
         found = {name: text for name, text in row.items() if text is not None}
-        assert found == reference_sections(report), repr(report)
-    filled = {name: len(reports) - columns[name].null_count for name in seen}
-    assert min(filled.values()) >= 50, filled
+        assert found == reference_sections(report, rules), repr(report)
+    filled = {name: len(reports) - column.null_count for name, column in columns.items()}
+    assert min(filled.values()) >= 20, filled
+
+
+def test_both_rules_differ_in_many_of_these_reports(reports: list[str]) -> None:
+    official, corrected = (
+        pa.table(parse_sections(pa.array(reports), rules=rules)).to_pylist() for rules in RULES
+    )
+    assert sum(map(operator.ne, official, corrected)) > len(reports) / 5
+
+
+def test_one_report_gives_what_a_whole_column_gives(reports: list[str]) -> None:
+    for rules in RULES:
+        rows = pa.table(parse_sections(pa.array(reports[::20]), rules=rules)).to_pylist()
+        assert [sections(report, rules) for report in reports[::20]] == rows
+
+
+def test_no_word_of_the_body_is_lost_and_none_is_invented(reports: list[str]) -> None:
+    """Each word of a report stands where it should: in a section, or in what has no column.
+
+    The parts are those of the plain reading; put together they are the report, so none is missed.
+    """
+    table = pa.table(parse_sections(pa.array(reports))).to_pylist()
+    for report, row in zip(reports, table, strict=True):
+        parts = corrected_parts(report)
+        assert "".join(text for _, text in parts) == with_plain_line_ends(report)
+        for name in SECTION_COLUMNS:
+            body = (text for what, text in parts if what == name)
+            assert words([row[name] or ""]) == words(body), repr(report)
+
+
+def test_every_word_written_under_a_header_stands_in_that_section_and_in_no_other() -> None:
+    rng = random.Random(7)
+    headers = [*COMMON, "CONCLUSION", "PA AND LATERAL CHEST", "NDICATION"]
+    sections_of = dict.fromkeys(COMMON, "") | {
+        name: name.lower().replace(" ", "_") for name in COMMON
+    }
+    sections_of |= {"CONCLUSION": "impression", "PA AND LATERAL CHEST": "findings"}
+    sections_of |= {"NDICATION": "indication"}
+    del sections_of["PREAMBLE"], sections_of["DATE"]
+    for _ in range(300):
+        report, expected = " FINAL REPORT", dict[str, list[str]]()
+        for number in range(rng.randrange(8)):
+            header = rng.choice([name for name in headers if name in sections_of])
+            body = [f"word{number}{letter}" for letter in "abcdefg"[: rng.randrange(8)]]
+            text = "".join(word + rng.choice((" ", "\n ", "\n \n ", ". ")) for word in body)
+            report += f"\n {header}: {text}"
+            expected.setdefault(sections_of[header], []).extend(body)
+        found = {
+            name: text.replace(".", " ").split() for name, text in sections(report).items() if text
+        }
+        if {"findings", "impression"} & set(found):
+            assert found == {name: body for name, body in expected.items() if body}
+        else:  # of the last section a part may be the last paragraph
+            assert sorted(sum(found.values(), [])) == sorted(sum(expected.values(), []))
