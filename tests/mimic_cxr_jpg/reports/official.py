@@ -164,9 +164,9 @@ def line_header(lines: list[str], place: int) -> int | None:
     if colon == -1:
         return None
     official = line[1:colon]
-    if line[0] == " " and official and all(c in CAPITALS for c in official):
-        if line[colon + 1 : colon + 2].isspace() or colon + 1 == len(line):
-            return colon
+    is_followed = line[colon + 1 : colon + 2].isspace() or colon + 1 == len(line)
+    if line[0] == " " and official and all(c in CAPITALS for c in official) and is_followed:
+        return colon
     name = line[:colon].lstrip(" \t")
     if not name.isascii() or name.lower() not in KNOWN:
         return None

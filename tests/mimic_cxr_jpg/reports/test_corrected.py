@@ -111,7 +111,8 @@ def test_corrected_is_what_is_done_unless_told_otherwise() -> None:
     [
         (
             f"{TITLE}\n EXAMINATION:  CHEST\n \n INDICATION:  ___ with  cough\n \n"
-            " FINDINGS: \n \n First,\n   second  line.\n \n Next.\n \n IMPRESSION: \n \n 1. Clear.\n",
+            " FINDINGS: \n \n First,\n   second  line.\n \n Next.\n \n"
+            " IMPRESSION: \n \n 1. Clear.\n",
             {
                 "examination": "CHEST",
                 "indication": "___ with  cough",

@@ -9,6 +9,7 @@ import operator
 import random
 import time
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 import pyarrow as pa
 import pytest
@@ -22,7 +23,6 @@ from tests.mimic_cxr_jpg.reports.official import (
     reference_sections,
     with_plain_line_ends,
 )
-
 
 # --- what comes in and out ------------------------------------------------------------------
 
@@ -83,7 +83,9 @@ def test_bytes_are_read_as_a_release_is_as_utf_8_or_else_as_latin_1() -> None:
 def test_rules_that_do_not_exist_are_refused_with_those_that_do(
     call: Callable[..., object],
 ) -> None:
-    with pytest.raises(OptionError, match="rules='chexpert' is not known.*'corrected', 'official'"):
+    with pytest.raises(
+        OptionError, match=r"rules='chexpert' is not known.*'corrected', 'official'"
+    ):
         call("x", rules="chexpert")
 
 
@@ -146,8 +148,10 @@ FRAGMENTS = ("\n", "\n ", "\n \n", " ", ":", ": ", ":\n", "A", "x", "_", "(", "\
 ODD = ("\0", "\x1c", "\x1e", "\x85", "\xa0", "\u2028", "\u3000", "\ue000", "µ", "😀")
 
 
-BODIES = ("", "", " ", "a b", "None.\n \n Clear.", "a\n b\n \n c\n \n d", "1:2", "e\n\n f", "as\n",
-          f"g\n {'_' * 78}\n      FINAL REPORT", f"{'_' * 12}\n", f"h\n{'_' * 20}\n REPORT OF\n i")  # fmt: skip
+BODIES = (
+    *("", "", " ", "a b", "None.\n \n Clear.", "a\n b\n \n c\n \n d", "1:2", "e\n\n f", "as\n"),
+    *(f"g\n {'_' * 78}\n   FINAL REPORT", f"{'_' * 12}\n", f"h\n{'_' * 20}\n REPORT OF\n i"),
+)
 
 
 def random_report(rng: random.Random) -> str:
@@ -247,4 +251,4 @@ def test_every_word_written_under_a_header_stands_in_that_section_and_in_no_othe
         if {"findings", "impression"} & set(found):
             assert found == {name: body for name, body in expected.items() if body}
         else:  # of the last section a part may be the last paragraph
-            assert sorted(sum(found.values(), [])) == sorted(sum(expected.values(), []))
+            assert sorted(chain(*found.values())) == sorted(chain(*expected.values()))
