@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,11 @@ import pytest
 from cxr_datasets.cli import main
 from cxr_datasets.errors import OptionError
 from cxr_datasets.testing import load_rows
-from mimic_cxr_jpg.reports import REPORT_SECTIONS, RULES
-from tests.mimic_cxr_jpg.reports.official import reference_sections
+from mimic_cxr_jpg.reports import REPORT_SECTIONS, RULES, sections
+from tests.mimic_cxr_jpg.reports.forms import texts_of
+from tests.mimic_cxr_jpg.reports.official import corrected_parts, reference_sections
+
+CHECKOUT = Path(__file__).parents[2]
 
 Row = dict[str, Any]
 
@@ -99,3 +104,19 @@ def test_rules_that_do_not_exist_are_refused_with_those_that_do(
     expected = r"section_rules=.* is not known\. Choose from: 'corrected', 'official'"
     with pytest.raises(OptionError, match=expected):
         load_rows("mimic_cxr_jpg", small_release, cache, "reports", section_rules=rules)
+
+
+def test_the_card_and_the_page_say_how_many_invented_reports_they_concern(
+    mimic_release: Path,
+) -> None:
+    texts = [text.decode() for text in texts_of(mimic_release).values()]
+    parts = [
+        Counter(what for what, text in corrected_parts(text) if text.strip()) for text in texts
+    ]
+    twice = sum(any(counts[name] > 1 for name in REPORT_SECTIONS) for counts in parts)
+    differ = sum(sections(text, "official") != sections(text, "corrected") for text in texts)
+    for page in ("mimic_cxr_jpg/README.md", "docs/text.md"):
+        said = " ".join((CHECKOUT / page).read_text(encoding="utf-8").split())
+        found = re.search(r"(\d+) of (\d+) reports have a section twice, and .*?(\d+)", said)
+        assert found
+        assert [*map(int, found.groups())] == [twice, len(texts), differ]
