@@ -14,7 +14,7 @@ from typing import Any
 from datasets.iterable_dataset import SelectColumnsIterable
 
 from cxr_datasets.hooks.replacing import replace_once
-from cxr_datasets.hooks.streaming import ShardsAhead
+from cxr_datasets.hooks.streaming import RowsAhead, ShardsAhead
 
 PASS_ROWS_ON = frozenset({
     "BufferShuffledExamplesIterable", "InterleavedShardsExamplesIterable",
@@ -39,7 +39,7 @@ def _reaching_down(original: Any) -> Any:
 
 def _looking_at(steps: Any, columns: list[str]) -> Any:
     """The same steps of a stream; where the first is a builder of ours, it makes these columns."""
-    if isinstance(steps, ShardsAhead):
+    if isinstance(steps, (ShardsAhead, RowsAhead)):
         return steps.looking_at(columns)
     if type(steps).__name__ not in PASS_ROWS_ON:
         return steps
