@@ -17,8 +17,8 @@ from cxr_datasets.labels.text.verdict import BITS, values
 from mimic_cxr_jpg.synthetic.sentences import SENTENCES
 
 BETWEEN = (*(" ",) * 12, "\n", "\n ", " \n", "\n \n", "; ", ", ", ". ", ": ", "\t", "\x1e",
-           "\u00a0", "\r\n", " 1. ", "\n2) ", "\n- ", " Dr. ", " p.m. ", " approx. ", " approximately. ",
-           " thorax. ", " 4. ", " XXXX ", " ___ ", ".No ", "? ")  # fmt: skip
+           "\u00a0", "\r\n", " 1. ", "\n2) ", "\n- ", " Dr. ", " p.m. ", " approx. ",
+           " approximately. ", " thorax. ", " 4. ", " XXXX ", " ___ ", ".No ", "? ")  # fmt: skip
 
 
 def plainly(text: str | None) -> dict[str, int | None] | None:
