@@ -39,37 +39,64 @@ class Claim(NamedTuple):
     rule: str
 
 
+class _Clause:
+    """Reads a clause, phrase by phrase: which structure is called what."""
+
+    def __init__(self) -> None:
+        self.claims: list[Claim] = []
+        self._waiting: list[Item] = []
+        """Structures, and signs, of which nothing is said yet."""
+        self._spoken: list[Item] = []
+        """Structures of which something was said last."""
+        self._ready: list[Item] = []
+        """What is said of structures to come."""
+        self._parted = False
+        """Whether a comma stands behind `_ready`."""
+
+    def read(self, item: Item, following: Sequence[Item]) -> None:
+        """Take the next phrase; the phrases behind it say whom an adjective belongs to."""
+        if item.kind == COMMA:
+            self._parted = True
+            self._ready = [quality for quality in self._ready if quality.kind == NORMAL]
+        elif item.kind == STRUCTURE:
+            self._structure(item)
+        elif item.kind in _QUALITIES:
+            self._quality(item, following)
+        elif item.kind == SIGN:
+            self.claims.append(Claim(item.of, -1, item.first, item.last, 0, SIGN))
+            self._waiting.append(item)
+        elif item.kind in (FINDING, OTHER):
+            self.claims.append(Claim(item.of or (OTHER,), 1, item.first, item.last, 0, item.kind))
+            self._waiting, self._spoken, self._ready = [], [], []
+
+    def _structure(self, item: Item) -> None:
+        if self._ready and item.first - self._ready[-1].last <= _NEAR:
+            self.claims += _joined([item], self._ready)
+            self._ready[-1] = self._ready[-1]._replace(last=item.last)
+            self._spoken.append(item)
+        else:
+            self._waiting.append(item)
+
+    def _quality(self, item: Item, following: Sequence[Item]) -> None:
+        if self._waiting and not _leads(item, following, 0):
+            self.claims = _without_normal_sign(self.claims, self._waiting[-1], item)
+            self.claims += _joined(self._waiting, [item])
+            self._waiting, self._spoken, self._ready = [], self._waiting, []
+        elif self._spoken and not _leads(item, following, _NEAR):
+            self.claims += _joined(self._spoken, [item])
+        else:
+            last = None if self._parted or not self._ready else self._ready[-1].last
+            close = last is not None and item.first - last < _NEAR
+            self._ready = [*self._ready, item] if close else [item]
+            self._spoken, self._parted = [], False
+
+
 def claims_of(clause: Sequence[Item]) -> list[Claim]:
     """Give what a clause names: findings, and structures with what is said of them."""
-    claims: list[Claim] = []
-    waiting: list[Item] = []  # structures, and signs, of which nothing is said yet
-    spoken: list[Item] = []  # structures of which something was said last
-    ready: list[Item] = []  # what is said of structures to come
+    reader = _Clause()
     for place, item in enumerate(clause):
-        if item.kind == STRUCTURE:
-            if ready and item.first - ready[-1].last <= _NEAR:
-                claims += _joined([item], ready)
-                ready[-1] = ready[-1]._replace(last=item.last)
-                spoken.append(item)
-            else:
-                waiting.append(item)
-        elif item.kind in _QUALITIES:
-            if waiting and not _leads(item, clause[place + 1 :], 0):
-                claims = _without_normal_sign(claims, waiting[-1], item)
-                claims += _joined(waiting, [item])
-                waiting, spoken, ready = [], waiting, []
-            elif spoken and not _leads(item, clause[place + 1 :], _NEAR):
-                claims += _joined(spoken, [item])
-            else:
-                close = ready and item.first - ready[-1].last < _NEAR
-                ready, spoken = [*(ready if close else ()), item], []
-        elif item.kind == SIGN:
-            claims.append(Claim(item.of, -1, item.first, item.last, 0, item.kind))
-            waiting.append(item)
-        elif item.kind in (FINDING, OTHER):
-            claims.append(Claim(item.of or (OTHER,), 1, item.first, item.last, 0, item.kind))
-            waiting, spoken, ready = [], [], []
-    return _settled(claims)
+        reader.read(item, clause[place + 1 :])
+    return _settled(reader.claims)
 
 
 def _leads(quality: Item, following: Sequence[Item], near: int) -> bool:

@@ -9,7 +9,7 @@ from cxr_datasets.labels.names import PARENTS
 from cxr_datasets.labels.text.claims import Claim, claims_of
 from cxr_datasets.labels.text.phrases import Item, clauses_of, items_of
 from cxr_datasets.labels.text.scopes import state_of
-from cxr_datasets.labels.text.vocabulary import OR, words_of
+from cxr_datasets.labels.text.vocabulary import OR, SIGN, words_of
 
 _CLOSE = 6
 """Words that may stand between "or" and the alternatives that it links."""
@@ -49,10 +49,11 @@ def _read(clause: list[Item], words: list[str]) -> Iterator[Mention]:
     claims = claims_of(clause)
     states = [state_of(claim, clause) for claim in claims]
     stated = [claim for claim, (value, _) in zip(claims, states, strict=True) if value == 1]
+    denied = {c.labels for c, (value, _) in zip(claims, states, strict=True) if value == 0}
     alternatives = _alternatives(stated, clause)
     for claim, (value, by) in zip(claims, states, strict=True):
-        if value is None:
-            continue
+        if value is None or (value == -1 and claim.rule == SIGN and claim.labels in denied):
+            continue  # nothing of today; or "congestion without edema"
         for label in claim.labels:
             if any(label not in _implied(other) for other in alternatives.get(claim, ())):
                 yield Mention(label, -1, claim.first, claim.last, "one of several")

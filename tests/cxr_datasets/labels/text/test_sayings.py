@@ -51,6 +51,10 @@ SAYINGS = [
     ("Pulmonary vascular engorgement within normal limits.", {NF: 1}),
     ("Interval increase in the size of the heart.", {CM: 1}),
     ("The heart is enlarged and the lungs are normal.", {CM: 1}),
+    ("Views show normal size and shape of the cardiac silhouette.", {CM: 0, NF: 1}),
+    ("The heart is normal with stable appearance of the mediastinum.", {CM: 0, ECM: -1}),
+    ("Enlarged heart, stable mediastinal contours.", {CM: 1, ECM: -1}),
+    ("Marked interval increase in heart size.", {CM: 1}),
     ("Lungs clear, heart enlarged, mediastinum normal.", {CM: 1, ECM: 0}),
     # Changed or unchanged, and there.
     ("Stable cardiomegaly.", {CM: 1}),
@@ -87,6 +91,7 @@ SAYINGS = [
     ("A vague opacity may be overlap of vessels.", {LO: -1}),
     ("Mild pulmonary vascular congestion.", {ED: -1}),
     ("No pulmonary vascular congestion.", {ED: 0, NF: 1}),
+    ("Mild vascular congestion without edema.", {ED: 0, NF: 1}),
     ("The heart is perhaps mildly enlarged.", {CM: -1}),
     ("Likely atelectasis at the right base.", {A: 1}),
     # Asked, or of another day.
@@ -109,6 +114,8 @@ SAYINGS = [
     ("Mass effect on the trachea.", {}),
     ("Sclerotic osseous lesion.", {}),
     ("Subcutaneous emphysema and soft tissue edema.", {}),
+    ("Thyroid mass.", {}),
+    ("Cavity in the left upper lobe.", {LL: 1}),
     ("Hydropneumothorax on the left.", {E: 1, PTX: 1}),
     ("Nodular opacity at the apex.", {LL: 1}),
     # Marks for what was taken out, line breaks and lists.
@@ -133,6 +140,19 @@ SAYINGS = [
     ("Retrocardiac opacity, atelectasis vs. pneumonia.", {LO: 1, A: -1, PN: -1}),
     ("Mild interstitial edema, less likely atypical infection.", {ED: 1, PN: -1}),
     ("Blunting of the left costophrenic angle may reflect a trace effusion.", {E: -1}),
+    ("The nasogastric tube was removed.", {SD: 0, NF: 1}),
+    ("This is unlikely to represent pneumonia.", {PN: -1}),
+    ("It is unclear whether this represents pneumonia.", {PN: -1}),
+    ("A skin fold mimics a pneumothorax.", {PTX: 0, NF: 1}),
+    ("Suboptimal study for evaluation of pneumothorax.", {}),
+    ("No fracture, although rib views are more sensitive for fracture.", {F: 0, NF: 1}),
+    ("Without a comparison, the age of the fracture is unknown.", {F: 1}),
+    ("A round density behind the heart is stable.", {}),
+    ("Findings suggest mild heart failure.", {ED: 1}),
+    ("Bibasilar opacities, infection cannot be excluded.", {LO: 1, PN: -1}),
+    ("No change in position of the lines and tubes.", {SD: 1, NF: 1}),
+    ("Unchanged cardiomegaly, no edema, no effusions.", {CM: 1, ED: 0, E: 0}),
+    ("Interval placement of a chest tube with decrease of the pneumothorax.", {SD: 1, PTX: 1}),
     ("WET READ: No acute process. No pneumothorax.", {PTX: 0, NF: 1}),
 ]
 
