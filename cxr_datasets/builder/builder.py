@@ -271,6 +271,15 @@ class CxrBuilder(DatasetsBuilder):
         """Add the texts and images to rows of an index file, as `read_rows` does."""
         return (rows for _, rows in self.complete_rows(tables, tally=tally))
 
+    def with_texts(self, rows: pa.Table, columns: Collection[str] | None = None) -> pa.Table:
+        """Add to rows of the index what is read from reports: texts, and labels made of them.
+
+        Args:
+            rows: The rows.
+            columns: As for `complete_rows`.
+        """
+        return add_text_labels(self.release.add_texts(rows), self.own_columns, columns)
+
     def complete_rows(
         self,
         tables: Iterable[pa.Table],
@@ -291,10 +300,7 @@ class CxrBuilder(DatasetsBuilder):
             The position of a table, from 0 on, and some of its rows, in order.
         """
         schema = self.features().arrow_schema
-        texts = (
-            add_text_labels(self.release.add_texts(rows), self.own_columns, columns)
-            for rows in tables
-        )
+        texts = (self.with_texts(rows, columns) for rows in tables)
         pixels = looks_at_images(columns)
         for number, rows in self._with_images(texts, pixels, tally, are_small):
             if rows.num_rows:

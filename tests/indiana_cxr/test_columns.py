@@ -267,7 +267,11 @@ def test_the_command_line_takes_the_rules_too(
         words = ["--option", f"mesh_rules={rules}", "--json"]
         assert main(["stats", str(indiana_release), *words]) == 0
         labels = json.loads(capsys.readouterr().out)["labels"]
-        found[rules] = {row["label"]: row["positive"] for row in labels if row["split"] == "train"}
+        found[rules] = {
+            row["label"]: row["positive"]
+            for row in labels
+            if (row["split"], row["source"]) == ("train", "labels")
+        }
     assert found["corrected"]["Support Devices"] > found["transchex"]["Support Devices"]
     assert found["corrected"]["Lung Opacity"] > found["transchex"]["Lung Opacity"]
     assert found["corrected"]["Edema"] == found["transchex"]["Edema"]

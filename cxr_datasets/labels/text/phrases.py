@@ -32,16 +32,13 @@ def items_of(words: list[str]) -> list[Item]:
     """
     root, fillers, _ = vocabulary()
     items = []
-    at, end = 0, len(words)
-    while at < end:
-        node = root.get(words[at])
-        if node is None:
-            at += 1
+    end = 0
+    for at in [at for at, word in enumerate(words) if word in root]:
+        if at < end:
             continue
-        entry, last = _longest(node, words, at + 1, fillers)
+        entry, end = _longest(root[words[at]], words, at + 1, fillers)
         if entry is not None:
-            items.append(Item(entry.kind, entry.of, at, last))
-        at = last
+            items.append(Item(entry.kind, entry.of, at, end))
     return items
 
 

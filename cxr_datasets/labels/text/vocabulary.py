@@ -57,6 +57,10 @@ _STATES = (NORMAL, ABNORMAL, UNCLEAR)
 _TOKEN = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z]+)?|[,:;()/?]")
 """A word, or a mark that counts. A hyphen, and `___` for what was taken out, are blanks."""
 
+_MARKS = ",;:()/?"
+_PLAIN = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) in _MARKS)}
+"""Translates everything else to blanks."""
+
 _GONE = re.compile(r"[Xx]{3,}")
 """The mark of another collection for what was taken out."""
 
@@ -93,7 +97,14 @@ def words_of(sentence: str) -> list[str]:
     if not sentence.isascii():  # in lower case, some letters are two
         return [word for word, _, _ in tokens(sentence)]
     lower = sentence.lower()
-    words = _TOKEN.findall(lower)
+    if "'" in lower:
+        words = _TOKEN.findall(lower)
+    else:  # the same in a third of the time
+        plain = lower.translate(_PLAIN)
+        for mark in _MARKS:
+            if mark in plain:
+                plain = plain.replace(mark, f" {mark} ")
+        words = plain.split()
     return [word for word in words if not _GONE.fullmatch(word)] if "xxx" in lower else words
 
 

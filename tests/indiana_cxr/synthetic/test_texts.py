@@ -60,7 +60,8 @@ def test_the_sentence_of_a_term_says_its_label_and_no_other(start: str) -> None:
     assert sentences
     for sentence in sentences:
         labels = label_text(sentence)
-        assert with_value(labels, 1) == SAID[start]
+        devices = {"No Finding"} if SAID[start] == {"Support Devices"} else set()
+        assert with_value(labels, 1) == SAID[start] | devices
         assert with_value(labels, -1) == set()
 
 
