@@ -28,6 +28,7 @@ SAYINGS = [
     ("The heart is not enlarged.", {CM: 0, NF: 1}),
     ("The heart does not appear significantly enlarged.", {CM: 0, NF: 1}),
     ("There is no enlargement of the heart.", {CM: 0, NF: 1}),
+    ("There isn't any effusion.", {E: 0, NF: 1}),
     # Gone.
     ("Resolved effusion.", {E: 0, NF: 1}),
     ("The left effusion has resolved.", {E: 0, NF: 1}),
@@ -57,6 +58,8 @@ SAYINGS = [
     ("Marked interval increase in heart size.", {CM: 1}),
     ("Lungs clear, heart enlarged, mediastinum normal.", {CM: 1, ECM: 0}),
     # Changed or unchanged, and there.
+    ("The effusion has nearly resolved.", {E: 1}),
+    ("Partial clearing of the consolidation.", {C: 1}),
     ("Stable cardiomegaly.", {CM: 1}),
     ("No change in the large effusion.", {E: 1}),
     ("No significant interval change in the left effusion.", {E: 1}),
@@ -75,6 +78,11 @@ SAYINGS = [
     ("No consolidation with mild cardiomegaly.", {C: 0, CM: 1}),
     ("No effusion is seen and the heart is enlarged.", {E: 0, CM: 1}),
     ("Apart from a granuloma, there is no opacity.", {LO: 0}),
+    ("ET tube in place, no pneumothorax, and moderate effusion.", {SD: 1, PTX: 0, E: 1}),
+    ("No effusion, stable cardiomegaly.", {E: 0, CM: 1}),
+    ("No consolidation with stable cardiomegaly.", {C: 0, CM: 1}),
+    ("No pneumothorax or new consolidation with small effusions.", {PTX: 0, C: 0, E: 1}),
+    ("Removal of the catheter and placement of a PICC.", {SD: 1, NF: 1}),
     # Doubted.
     ("Cannot exclude pneumonia.", {PN: -1}),
     ("Pneumonia cannot be completely excluded.", {PN: -1}),
@@ -115,6 +123,8 @@ SAYINGS = [
     ("Sclerotic osseous lesion.", {}),
     ("Subcutaneous emphysema and soft tissue edema.", {}),
     ("Thyroid mass.", {}),
+    ("Non-calcified nodule.", {LL: 1}),
+    ("Non-displaced fracture.", {F: 1}),
     ("Cavity in the left upper lobe.", {LL: 1}),
     ("Hydropneumothorax on the left.", {E: 1, PTX: 1}),
     ("Nodular opacity at the apex.", {LL: 1}),
