@@ -2,3 +2,7 @@
 
 Nothing here needs torch to be imported.
 """
+
+from cxr_datasets.training.sampler import ElasticBatchSampler
+
+__all__ = ["ElasticBatchSampler"]
