@@ -90,12 +90,16 @@ class ElasticBatchSampler:
         self._made: tuple[object, Batches] | None = None
 
     @property
-    def batch_size(self) -> int | None:
-        """Rows of a global batch; None if their number varies, as with `by="study_id"`.
+    def batch_size(self) -> int:
+        """Rows of a global batch.
 
-        By the None, accelerate knows that it must not cut such batches up.
+        Raises:
+            AttributeError: Their number varies, as with `by="study_id"`. By this accelerate knows
+                that it cannot cut such batches up.
         """
-        return None if self.by == "study_id" else self._size
+        if self.by == "study_id":
+            raise AttributeError("Batches of whole studies have no one size.")
+        return self._size
 
     @property
     def epoch(self) -> int:
