@@ -70,7 +70,8 @@ def random_words(positions: npt.ArrayLike, key: Iterable[int]) -> npt.NDArray[np
     Returns:
         Numbers of 64 bits, each as likely as any other; of the shape of `positions`.
     """
-    return _hashed(np.asarray(positions).astype(np.uint64), _key_words(0, key)[0])
+    places = np.asarray(positions).astype(np.uint64, copy=False)
+    return _hashed(places, _key_words(0, key)[0])
 
 
 def _key_words(n: int, key: Iterable[int]) -> list[int]:

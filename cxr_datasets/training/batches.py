@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from cxr_datasets.permutation import permuted, random_words
 from cxr_datasets.training.groups import Numbers
@@ -155,7 +154,10 @@ class Dealt:
             short: Whether the last is.
             key: What the order within a batch hangs on.
         """
-        order = _packed(batch_of, np.zeros_like(batch_of, np.uint64))
+        # Numbers of 16 bits are sorted in a third of the time.
+        order = np.argsort(
+            batch_of.astype(np.uint16 if number < 2**16 else np.int64), kind="stable"
+        )
         ends = np.cumsum(np.bincount(batch_of, minlength=number))
         return cls(units[order], ends, short, key)
 
@@ -179,25 +181,18 @@ class Dealt:
 def sorted_at_random(ranks: Numbers, key: Key) -> Numbers:
     """Give the order that sorts ranks along the last axis, at random where they are equal.
 
-    For a whole order this takes a tenth of the time of `permuted`.
-    """
-    count = np.arange(ranks.size, dtype=np.uint64).reshape(ranks.shape)
-    return _packed(ranks, random_words(count, key))
-
-
-def _packed(ranks: Numbers, words: npt.NDArray[np.uint64]) -> Numbers:
-    """Give the order that sorts ranks, then words, then places.
-
-    A rank, the first bits of a word and the place are packed into 64 bits and sorted: as no two are
-    equal, the outcome hangs on no algorithm.
+    A rank, random bits and the place are packed into 64 bits and sorted: as no two are equal, the
+    outcome hangs on no algorithm. For a whole order it takes a tenth of the time of `permuted`.
     """
     places = np.arange(ranks.shape[-1], dtype=np.uint64)
     of_place = np.uint64(max(len(places) - 1, 0).bit_length())
     of_rank = int(ranks.max(initial=0)).bit_length()
-    packed = (words >> np.uint64(of_rank + of_place)) << of_place
+    packed = random_words(np.arange(ranks.size, dtype=np.uint64), key).reshape(ranks.shape)
+    packed >>= np.uint64(of_rank + of_place)
+    packed <<= of_place
     packed |= places
     if of_rank:
         packed |= ranks.astype(np.uint64) << np.uint64(64 - of_rank)
     packed.sort(axis=-1)
     packed &= (np.uint64(1) << of_place) - np.uint64(1)
-    return packed.astype(np.int64)
+    return packed.view(np.int64)

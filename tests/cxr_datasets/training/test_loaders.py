@@ -11,7 +11,7 @@ from datasets import Dataset
 
 from cxr_datasets.errors import CxrError
 from cxr_datasets.training import ElasticBatchSampler
-from tests.cxr_datasets.training.worlds import global_batches, invented
+from tests.cxr_datasets.training.worlds import invented
 
 torch = pytest.importorskip("torch")
 
@@ -19,9 +19,7 @@ from torch.utils.data import DataLoader  # noqa: E402
 
 ROWS = Dataset.from_dict({"row": range(103)}).with_format("torch")
 SIZE = 10
-EPOCHS = [
-    list(sampler) for sampler in [ElasticBatchSampler(ROWS, SIZE)] for _ in range(3)
-]
+EPOCHS = [list(sampler) for sampler in [ElasticBatchSampler(ROWS, SIZE)] for _ in range(3)]
 """The global batches of the first epochs, undisturbed."""
 
 

@@ -44,7 +44,8 @@ class Killed(Exception):
 def lightning_run(folder: Path, killed: int = 0, checkpoint: str | None = None) -> Any:
     """A tiny training of three epochs, which is saved and killed after some steps."""
     lightning = pytest.importorskip("lightning")
-    stateful = pytest.importorskip("torchdata.stateful_dataloader").StatefulDataLoader
+    pytest.importorskip("torchdata")
+    from tests.cxr_datasets.training.with_lightning import Rows, trainer
 
     class Model(lightning.LightningModule):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
@@ -66,14 +67,12 @@ def lightning_run(folder: Path, killed: int = 0, checkpoint: str | None = None) 
                 raise Killed
 
     model = Model()
-    trainer = lightning.Trainer(
+    fit = trainer(
         max_epochs=3, accelerator="cpu", devices=1, logger=False, enable_progress_bar=False,
         enable_model_summary=False, enable_checkpointing=False, default_root_dir=folder,
-        use_distributed_sampler=False,
-    )  # fmt: skip
-    loader = stateful(ROWS, batch_sampler=ElasticBatchSampler(ROWS, SIZE))
+    ).fit  # fmt: skip
     with pytest.raises(Killed) if killed else nullcontext():
-        trainer.fit(model, loader, ckpt_path=checkpoint)
+        fit(model, datamodule=Rows(ROWS, SIZE), ckpt_path=checkpoint)
     return model
 
 
@@ -103,6 +102,8 @@ def hugging_face_run(folder: Path, steps: int, resume: bool = False) -> tuple[An
     """A tiny training that saves itself at each step, and ends after some."""
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("accelerate")
+    from tests.cxr_datasets.training.with_transformers import ElasticTrainer
+
     seen: list[list[int]] = []
 
     class Model(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -115,28 +116,17 @@ def hugging_face_run(folder: Path, steps: int, resume: bool = False) -> tuple[An
             seen.append(row.tolist())
             return {"loss": ((self.layer(row[:, None] / 100) - 1) ** 2).mean()}
 
-    class Trainer(transformers.Trainer):  # type: ignore[misc, name-defined]
-        def get_train_dataloader(self) -> Any:
-            sampler = ElasticBatchSampler(
-                self.train_dataset,
-                SIZE,
-                rank=self.args.process_index,
-                world_size=self.args.world_size,
-            )
-            return DataLoader(
-                self.train_dataset, batch_sampler=sampler, collate_fn=self.data_collator
-            )
-
     class Stop(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             control.should_training_stop = state.global_step == steps
 
     arguments = transformers.TrainingArguments(
         output_dir=str(folder), num_train_epochs=3, save_steps=1, save_strategy="steps",
-        learning_rate=0.01, report_to=[], use_cpu=True, disable_tqdm=True, save_total_limit=1,
+        per_device_train_batch_size=SIZE, seed=0, learning_rate=0.01, report_to=[], use_cpu=True,
+        disable_tqdm=True, save_total_limit=1,
     )  # fmt: skip
     model = Model()
-    trainer = Trainer(model, arguments, train_dataset=ROWS, callbacks=[Stop()])
+    trainer = ElasticTrainer(model, arguments, train_dataset=ROWS, callbacks=[Stop()])
     trainer.train(resume_from_checkpoint=resume)
     return model, seen
 
@@ -156,7 +146,6 @@ def test_the_hugging_face_trainer_goes_on_in_the_middle_of_an_epoch(tmp_path: Pa
 
 TWO_RANKS = """
 import json, os
-from itertools import islice
 import torch
 import torch.multiprocessing
 from accelerate import Accelerator
@@ -164,11 +153,20 @@ from accelerate.utils import DataLoaderConfiguration
 from datasets import Dataset
 from torch.utils.data import DataLoader
 from cxr_datasets.training import ElasticBatchSampler
+from tests.cxr_datasets.training.with_accelerate import train
 
 rows = Dataset.from_dict({"row": range(53)}).with_format("torch")
 
-def read(loader, steps=None):
-    return [batch["row"].tolist() for batch in islice(loader, steps)]
+seen = []
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def forward(self, row):  # a rank with one step more would wait for the other for ever
+        seen.append(row.tolist())
+        return ((self.layer(row[:, None] / 100) - 1) ** 2).mean()
 
 def work(rank):
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2",
@@ -178,22 +176,14 @@ def work(rank):
         cpu=True, dataloader_config=DataLoaderConfiguration(split_batches=True)
     )
     assert accelerator.num_processes == 2
-    own = ElasticBatchSampler(rows, 10, rank=rank, world_size=2)
-    own.load_state_dict(json.loads(os.environ["STATE"]))
-    loader = DataLoader(rows, batch_sampler=own)
     torch.manual_seed(0)
-    model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(1, 1))
+    model = Model()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    seen = []
-    for batch in loader:  # a rank with one step more would wait for the other for ever
-        loss = ((model(batch["row"][:, None] / 100) - 1) ** 2).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        seen.append(batch["row"].tolist())
+    state = train(accelerator, rows, 10, model, optimizer, json.loads(os.environ["STATE"]))
     whole = ElasticBatchSampler(rows, 10, drop_last="pad")
     cut = accelerator.prepare(DataLoader(rows, batch_sampler=whole))
-    found = {"own": seen, "cut": read(cut), "weight": model.module.weight.item()}
+    cut = [batch["row"].tolist() for batch in cut]
+    found = {"own": seen, "cut": cut, "state": state, "weight": model.layer.weight.item()}
     with open(f"{rank}.json", "w") as file:
         json.dump(found, file)
     torch.distributed.destroy_process_group()
@@ -219,5 +209,7 @@ def test_two_ranks_go_on_where_one_was_killed(tmp_path: Path) -> None:
     both = [a + b for a, b in zip(left["own"], right["own"], strict=True)]
     assert before + both == sampler_of(1)
     assert left["weight"] == right["weight"]
+    assert left["state"] == right["state"]
+    assert left["state"]["epoch"] == 1
     cut = [a + b for a, b in zip(left["cut"], right["cut"], strict=True)]
     assert cut == list(ElasticBatchSampler(ROWS, SIZE, drop_last="pad"))
