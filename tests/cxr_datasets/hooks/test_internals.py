@@ -22,7 +22,8 @@ from cxr_datasets.builder import CxrBuilder, CxrConfig
 from cxr_datasets.hooks import HOOKS
 from cxr_datasets.hooks.internals import INTERNALS
 from cxr_datasets.hooks.selection import PASS_ROWS_ON
-from cxr_datasets.hooks.streaming import ShardsAhead
+from cxr_datasets.hooks.shuffling import PASS_SHUFFLES_ON
+from cxr_datasets.hooks.streaming import RowsAhead, ShardsAhead
 from cxr_datasets.images.column import XrayImage
 from tests.helpers import run_python
 
@@ -108,7 +109,7 @@ def test_every_name_taken_from_a_module_of_datasets_is_listed() -> None:
         assert any(entry == name or entry.startswith(f"{name}.") for entry in listed), name
 
 
-@pytest.mark.parametrize("kind", [CxrBuilder, CxrConfig, ShardsAhead, XrayImage])
+@pytest.mark.parametrize("kind", [CxrBuilder, CxrConfig, RowsAhead, ShardsAhead, XrayImage])
 def test_every_override_is_listed(kind: type) -> None:
     listed = {without_parameter(internal.name).partition(":")[2] for internal in INTERNALS}
     for name, owners in overridden(kind).items():
@@ -117,7 +118,9 @@ def test_every_override_is_listed(kind: type) -> None:
 
 def test_every_step_of_a_stream_that_passes_rows_on_is_listed() -> None:
     listed = {internal.name for internal in INTERNALS}
-    assert {f"datasets.iterable_dataset:{step}.ex_iterable" for step in PASS_ROWS_ON} <= listed
+    assert {
+        f"datasets.iterable_dataset:{step}.ex_iterable" for step in PASS_ROWS_ON | PASS_SHUFFLES_ON
+    } <= listed
 
 
 def exists(name: str) -> bool:
