@@ -98,8 +98,8 @@ HOOKS = (
     ),
     Hook(
         target="datasets.iterable_dataset.IterableDataset.state_dict",
-        what="Says once that rows may be lost, where rows of ours wait in a buffer all the same; and "
-        "gives the state that was loaded, until a row is read.",
+        what="Says once that rows may be lost, where rows of ours wait in a buffer all the same. Gives "
+        "the state that was loaded, until a row is read.",
         why="datasets would lose the rows in silence, and start anew where a stream is stopped "
         "twice before its first row.",
         since="0.1.0",

@@ -106,7 +106,9 @@ def test_single_rows_come_from_all_blocks_in_the_order_asked_for(path: str) -> N
         order = np.random.default_rng(0).permutation(held.num_rows)
         wanted = [order[:1], order[1:33], order[33:], order[:0], np.array([0, held.num_rows - 1])]
         parts = list(index_file.read_rows(path, split.blocks, iter(wanted)))
-        assert [part.to_pylist() for part in parts] == [held.take(few).to_pylist() for few in wanted]
+        assert [part.to_pylist() for part in parts] == [
+            held.take(few).to_pylist() for few in wanted
+        ]
         assert all(column.num_chunks <= 1 for part in parts for column in part.columns)
 
 
