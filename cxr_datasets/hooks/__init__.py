@@ -88,8 +88,8 @@ HOOKS = (
     ),
     Hook(
         target="datasets.iterable_dataset.IterableDataset.shuffle",
-        what="Draws the rows of ours from the whole index, in an order computed from seed, epoch and "
-        "position. Steps that see several rows at once keep the buffer, and streams of other "
+        what="Draws the rows of ours from the whole index, in an order computed from seed, epoch "
+        "and position. Steps that see several rows at once keep the buffer, and streams of other "
         "builders stay as they are.",
         why="A buffer mixes only rows that are near each other, has to fill before the first one "
         "comes, and is lost when the stream resumes (huggingface/datasets#7444).",
@@ -98,8 +98,8 @@ HOOKS = (
     ),
     Hook(
         target="datasets.iterable_dataset.IterableDataset.state_dict",
-        what="Says once that rows may be lost, where rows of ours wait in a buffer all the same. Gives "
-        "the state that was loaded, until a row is read.",
+        what="Says once that rows may be lost, where rows of ours wait in a buffer all the same. "
+        "Gives the state that was loaded, until a row is read.",
         why="datasets would lose the rows in silence, and start anew where a stream is stopped "
         "twice before its first row.",
         since="0.1.0",

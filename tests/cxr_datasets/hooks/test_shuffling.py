@@ -236,8 +236,8 @@ STEPS: dict[str, Any] = {
 )
 def test_a_stream_resumes_with_exactly_the_rest(rows: IterableDataset, steps: Any) -> None:
     small = rows.take(34)  # all of them; a stream of its own, whose state nothing else has
-    assert resumes_everywhere(lambda: steps(rows), 0, [0, 1, 2, 5, 6, 17, 32]) != ids(small)
-    resumes_everywhere(lambda: steps(rows), 2, [3, 8, 16])
+    assert resumes_everywhere(lambda: steps(rows), 0, [0, 1, 6, 17]) != ids(small)
+    resumes_everywhere(lambda: steps(rows), 2, [8])
 
 
 def test_a_state_taken_before_the_first_row_or_behind_the_last_is_right(
@@ -337,7 +337,7 @@ def test_rows_are_cut_into_shards_for_many_numbers_of_nodes(
 
 
 @needs_torch
-@pytest.mark.parametrize("world", range(12))
+@pytest.mark.parametrize("world", range(8))
 def test_nodes_and_workers_give_each_row_once_whenever_they_are_stopped(
     rows: IterableDataset, index: list[str], world: int
 ) -> None:
