@@ -18,7 +18,8 @@ from mimic_cxr_jpg.physionet import HOMEPAGE
 from mimic_cxr_jpg.published import PUBLISHED
 from mimic_cxr_jpg.publisher import PUBLISHER
 from mimic_cxr_jpg.release import MimicRelease, open_release
-from mimic_cxr_jpg.reports import REPORT_SECTIONS
+from mimic_cxr_jpg.reports import REPORT_SECTIONS, RULES
+from mimic_cxr_jpg.reports.rules import rules_of
 from mimic_cxr_jpg.views import VIEW_POSITIONS
 
 _TEXT = datasets.Value("string")
@@ -30,16 +31,34 @@ _SECTIONS_TOLD = {
 
 @dataclass
 class MimicCxrJpgConfig(CxrConfig):
-    """Options of `CxrConfig`, and where the reports are."""
+    """Options of `CxrConfig`, where the reports are, and how they are cut into sections."""
 
     reports: str | None = field(
         default=None,
         metadata={
             "help": "Address of the reports, which are a separate project, MIMIC-CXR: "
-            "mimic-cxr-reports.zip, a .tar.gz or .tar of it, or the folder that holds its files/. "
-            "Default: they are looked for in data_dir, above it and beside it."
+            "mimic-cxr-reports.zip, a .tar.gz or .tar of it, or the folder that holds its files/; "
+            "or mimic_cxr_sectioned.csv, which has four sections only. Default: they are looked "
+            "for in data_dir, above it and beside it, but not the last."
         },
     )
+    section_rules: str = field(
+        default=RULES[0],
+        metadata={
+            "help": "How reports are cut into sections: corrected loses no words, official does "
+            "exactly what MIT-LCP's parser does. It changes nothing of mimic_cxr_sectioned.csv, "
+            "which that parser made."
+        },
+    )
+
+    def check(self, raw_views: tuple[str, ...]) -> None:
+        """Check the options' values.
+
+        Raises:
+            OptionError: One of them is not known.
+        """
+        super().check(raw_views)
+        rules_of(self.section_rules, "section_rules")
 
 
 class MimicCxrJpg(CxrBuilder):
@@ -133,5 +152,5 @@ class MimicCxrJpg(CxrBuilder):
         needs_reports = config.name == "reports"
         return open_release(
             config.data_dir, config.reports, needs_reports, self.options, config.connections,
-            self._index_folder,
+            self._index_folder, config.section_rules,
         )  # fmt: skip

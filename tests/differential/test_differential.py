@@ -57,7 +57,8 @@ def test_every_cell_of_a_mutated_mimic_release_is_that_of_the_slow_reader(
     writing.write_tables(material, root, rng, packed=True)
     writing.write_beside(material, root)
     reports = write_reports(material, root, rng)
-    images = mimic_reader.read_images(root, reports)
+    rules = material.options.get("section_rules", "corrected")
+    images = mimic_reader.read_images(root, reports, rules)
     configs = CONFIGS if reports else CONFIGS[:2]
     compare("mimic_cxr_jpg", root, material, images, configs, mimic_reader.OF_IMAGE, number, rng)
 
@@ -79,7 +80,9 @@ def test_every_cell_of_a_mutated_indiana_release_is_that_of_the_slow_reader(
     writing.write_beside(material, root)
     if folder == indiana_mutations.FOLDER and rng.random() < 0.4:
         root = pack(root, rng)
-    images = indiana_reader.read_images(root, folder, material.options.get("split_by"))
+    options = {name: material.options[name] for name in ("split_by", "mesh_rules")
+               if name in material.options}  # fmt: skip
+    images = indiana_reader.read_images(root, folder, **options)
     compare("indiana_cxr", root, material, images, CONFIGS, indiana_reader.OF_IMAGE, number, rng)
 
 
