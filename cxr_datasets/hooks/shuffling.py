@@ -36,7 +36,10 @@ KEEP_ROWS = frozenset({
 PASS_SHUFFLES_ON = KEEP_ROWS | {"FilteredExamplesIterable", "RepeatExamplesIterable"}
 """Steps that do the same to a row, whatever comes before and after it."""
 
-_CUTS = {"TakeExamplesIterable": lambda n: slice(n), "SkipExamplesIterable": lambda n: slice(n, None)}
+_CUTS = {
+    "TakeExamplesIterable": lambda n: slice(n),
+    "SkipExamplesIterable": lambda n: slice(n, None),
+}
 """Steps that leave rows out by their positions."""
 
 _BUFFER = "BufferShuffledExamplesIterable"

@@ -224,9 +224,7 @@ def _lengths(split: SplitBlocks) -> np.ndarray:
     return lengths
 
 
-def read_rows(
-    path: str, blocks: Sequence[int], wanted: Iterable[np.ndarray]
-) -> Iterator[pa.Table]:
+def read_rows(path: str, blocks: Sequence[int], wanted: Iterable[np.ndarray]) -> Iterator[pa.Table]:
     """Map single rows of an index file, wherever they are.
 
     Args:
