@@ -263,47 +263,33 @@ class CxrBuilder(DatasetsBuilder):
         self, tables: Iterable[pa.Table], tally: Tally | None = None
     ) -> Iterator[pa.Table]:
         """Add the texts and images to rows of an index file, as `read_rows` does."""
-        return (rows for _, rows in self._complete_rows(tables, pixels=True, tally=tally))
+        return (rows for _, rows in self.complete_rows(tables, pixels=True, tally=tally))
 
-    def read_blocks(
+    def complete_rows(
         self,
-        index: str,
-        blocks: list[int],
-        pixels: bool = True,
-        passed: int = 0,
-        is_split: bool = False,
+        tables: Iterable[pa.Table],
+        pixels: bool,
+        tally: Tally | None = None,
+        are_small: bool = False,
     ) -> Iterator[tuple[int, pa.Table]]:
-        """Read blocks as `read_rows` does, but in tables that each hold rows of one block only.
+        """Add the texts and images to rows of an index file, as `read_rows` does, for a stream.
 
         Args:
-            index: The index file.
-            blocks: Numbers of its blocks.
+            tables: Rows of the index file.
             pixels: Whether to read images; if not, their column is null.
-            passed: Rows at the start of the first block to pass over: they were read before.
-            is_split: Whether the blocks are a whole split, so that an image at least must be there.
+            tally: Counts the images of the rows that are given.
+            are_small: Whether the images of a table fit into memory together; if not, it is cut.
 
         Yields:
-            The block's position in `blocks`, and some of its rows.
-
-        Raises:
-            CxrError: A report or an image cannot be read, or no image is there.
+            The position of a table, from 0 on, and some of its rows, in order.
         """
-        tables = index_file.read_blocks(index, blocks, rows=1)
-        # Which rows the options leave out shows only when they are read.
-        unread = passed if not self.config.skips else 0
-        tables = (rows.slice(0 if n else unread) for n, rows in enumerate(tables))
-        left = passed - unread
-        tally = Tally()
-        try:
-            for number, rows in self._complete_rows(tables, pixels, tally):
-                if number == 0 and left >= rows.num_rows:
-                    left -= rows.num_rows
-                    continue
-                yield number, rows
-            if is_split:
-                self.check_any(tally)
-        finally:
-            tally.tell(self.config)
+        schema = self.features().arrow_schema
+        texts = map(self.release.add_texts, tables)
+        for number, rows in self._with_images(texts, pixels, tally, are_small):
+            if rows.num_rows:
+                check_complete(self.release, rows, schema)
+                rows = self.place.with_told_paths(rows)
+                yield number, rows.select(schema.names).cast(schema)
 
     def _index_path(self, config: CxrConfig) -> str:
         name = f"{self.name}-{config.name}-{self._index_key}-{config.version}-{self.hash}.arrow"
@@ -352,26 +338,14 @@ class CxrBuilder(DatasetsBuilder):
             paths = pc.list_flatten(column(plural("path")))
         missing.probe(self.place, combined(paths), self.goes_on)
 
-    def _complete_rows(
-        self, tables: Iterable[pa.Table], pixels: bool, tally: Tally | None = None
-    ) -> Iterator[tuple[int, pa.Table]]:
-        """Add texts and images to tables of the index; give each part its table's position."""
-        schema = self.features().arrow_schema
-        texts = map(self.release.add_texts, tables)
-        for number, rows in self._with_images(texts, pixels, tally):
-            if rows.num_rows:
-                check_complete(self.release, rows, schema)
-                rows = self.place.with_told_paths(rows)
-                yield number, rows.select(schema.names).cast(schema)
-
     def _with_images(
-        self, tables: Iterable[pa.Table], pixels: bool, tally: Tally | None
+        self, tables: Iterable[pa.Table], pixels: bool, tally: Tally | None, are_small: bool
     ) -> Iterator[tuple[int, pa.Table]]:
         if self.config.name == "reports":
             return enumerate(tables)
         images = Pixels(
             self.place.source, self.config, self.embeds_images(), self._image_columns(),
-            self.place.form, self.pace,
+            self.place.form, self.pace, are_small,
         )  # fmt: skip
         return images.add(tables, tally) if pixels else enumerate(map(images.leave_out, tables))
 

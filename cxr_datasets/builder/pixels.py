@@ -68,6 +68,7 @@ class Pixels:
         image_columns: Columns of config `images` with a value for each image.
         form: The form in which they are there.
         pace: How many images are worked on at once.
+        are_small: Whether the images of each table fit into memory together; others are cut.
     """
 
     source: Source
@@ -76,6 +77,7 @@ class Pixels:
     image_columns: tuple[str, ...]
     form: Form
     pace: Pace = Pace()
+    are_small: bool = False
 
     def add(
         self, tables: Iterable[pa.Table], tally: Tally | None = None
@@ -108,7 +110,8 @@ class Pixels:
         ahead, here = tee(tables)
         paths = chain.from_iterable(map(self._paths, ahead))
         with closing(self._contents(paths)) as contents:
-            for number, some in _pieces(here, self.pace.rows):
+            pieces = enumerate(here) if self.are_small else _pieces(here, self.pace.rows)
+            for number, some in pieces:
                 ends = self._ends(some)
                 found, error = self._until_an_error(contents, ends[-1], tally)
                 if error is not None:

@@ -14,7 +14,7 @@ from typing import Any
 from datasets.iterable_dataset import SelectColumnsIterable
 
 from cxr_datasets.hooks.replacing import replace_once
-from cxr_datasets.hooks.streaming import ShardsAhead
+from cxr_datasets.hooks.streaming import RowsAhead, ShardsAhead
 
 _IMAGES = frozenset({"image", "images"})
 
@@ -43,7 +43,7 @@ def _reaching_down(original: Any) -> Any:
 
 def _without_pixels(steps: Any) -> Any:
     """The same steps of a stream; where the first is a builder of ours, it reads no image."""
-    if isinstance(steps, ShardsAhead):
+    if isinstance(steps, (ShardsAhead, RowsAhead)):
         return steps.without_pixels()
     if type(steps).__name__ not in PASS_ROWS_ON:
         return steps

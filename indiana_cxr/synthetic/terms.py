@@ -44,6 +44,19 @@ SENTENCES = {
     "Bone Diseases, Metabolic": "The bones are thin.",
     "Pulmonary Disease, Chronic Obstructive/severe": "The lungs are large, with flat diaphragms.",
     "Hernia, Hiatal/small": "There is a small hiatal hernia.",
+    # What the corrected rules read otherwise than TransChex's, and near misses of theirs. They come
+    # last, so that small releases stay as they were.
+    "Tube, Inserted/trachea": "A tube ends in the trachea.",
+    "Airspace Disease/lung/lower lobe/left": "There is airspace disease in the left lower lobe.",
+    "Infiltrate/lung/base/right/patchy": "There is a patchy infiltrate at the right base.",
+    "Opacity/retrocardiac": "There is an opacity behind the heart.",
+    "Density/costophrenic angle/left/round": "A round density lies at the left costophrenic angle.",
+    "Mediastinum/prominent": "The mediastinum is prominent.",
+    "Mediastinum/lymph nodes/enlarged": "There are large nodes in the mediastinum.",
+    "Nodule/breast/left": "A small nodule lies in the left breast.",
+    "Mass/thorax/right": "There is a mass of the right chest wall.",
+    "Hemopneumothorax/left": "There is air and blood in the left pleural space.",
+    "Calcinosis/pleura/base/right": "There are calcified plaques at the right base.",
 }
 
 # The terms of the first studies. What matters most comes first, so that a small copy has it too.
@@ -106,7 +119,10 @@ SIGN_OF_TERM = {
     "opacity/lung": "opacity",
     "consolidation": "opacity",
     "pneumonia": "opacity",
-    "nodule": "nodule",
-    "mass": "nodule",
+    "airspace disease": "opacity",
+    "infiltrate": "opacity",
+    "hemopneumothorax": "effusion",
+    "nodule/lung": "nodule",
+    "mass/lung": "nodule",
     "catheters": "device",
 }

@@ -80,7 +80,9 @@ def test_every_cell_of_a_mutated_indiana_release_is_that_of_the_slow_reader(
     writing.write_beside(material, root)
     if folder == indiana_mutations.FOLDER and rng.random() < 0.4:
         root = pack(root, rng)
-    images = indiana_reader.read_images(root, folder, material.options.get("split_by"))
+    options = {name: material.options[name] for name in ("split_by", "mesh_rules")
+               if name in material.options}  # fmt: skip
+    images = indiana_reader.read_images(root, folder, **options)
     compare("indiana_cxr", root, material, images, CONFIGS, indiana_reader.OF_IMAGE, number, rng)
 
 

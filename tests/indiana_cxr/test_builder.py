@@ -56,6 +56,33 @@ class TestSplitAsInTheLiterature(IndianaCase):
         assert found < all_uids
 
 
+class TestPairsAsInTheLiterature(IndianaCase):
+    options = {"split_by": "r2gen_pairs"}
+
+    def spine(self, release: Path) -> pd.DataFrame:
+        images = super().spine(release).sort_values(["uid", "filename"], kind="stable")
+        return images.groupby("uid").head(2)
+
+    def split_of(self, uids: pd.Series) -> pd.Series:
+        return uids.map(pd.read_csv(R2GEN_LIST, index_col="uid").split)
+
+    def test_each_study_has_its_first_two_images_by_name_in_their_order(
+        self, loaded: Loaded
+    ) -> None:
+        listed = pd.read_csv(loaded.release / "indiana_projections.csv")
+        names = listed.filename.str.removesuffix(".dcm.png").groupby(listed.uid)
+        expected = names.apply(lambda ids: sorted(ids)[:2]).to_dict()
+        for split in loaded.splits.values():
+            if "image_ids" in split.column_names:
+                found = dict(zip(split["study_id"], split["image_ids"], strict=True))
+            elif "image_id" in split.column_names:
+                images = pd.Series(split["image_id"]).groupby(list(split["study_id"]))
+                found = images.apply(list).to_dict()
+            else:
+                continue  # reports have no images
+            assert found == {uid: expected[uid] for uid in split["study_id"]}
+
+
 def test_the_mean_image_is_that_of_the_release_and_its_suffix_that_of_every_file(
     indiana_release: Path,
 ) -> None:
