@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from cxr_datasets.builder.pixels import FIRST_ROWS, Pace, looks_at_images
+from cxr_datasets.builder.pixels import FIRST_ROWS, Pace
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.permutation import Order
 from cxr_datasets.tables import index as index_file
@@ -31,9 +31,6 @@ class Builder(Protocol):
 
     def check_any(self, tally: Tally) -> None:
         """Require that one image at least is there and whole, if any was looked for."""
-
-    def embeds_images(self) -> bool:
-        """Whether the rows hold the bytes of images."""
 
 
 def read_blocks(
@@ -105,12 +102,10 @@ def read_order(
     Raises:
         CxrError: A report or an image cannot be read, or no image is there.
     """
-    embeds = looks_at_images(columns) and builder.embeds_images()
-    most = builder.pace.rows if embeds else index_file.LARGEST_BLOCK
     ends: list[int] = []
 
     def wanted() -> Iterator[np.ndarray]:
-        for piece in _pieces(position, len(order), most):
+        for piece in _pieces(position, len(order), builder.pace.rows):
             ends.append(piece.stop)
             yield order.at(np.arange(piece.start, piece.stop))
 

@@ -37,7 +37,7 @@ number of nodes does not divide them, so these are divided by as many numbers as
 
 
 _SHUFFLES_AGAIN = "shuffling" in inspect.signature(IterableDataset.__init__).parameters
-"""Whether `datasets` shuffles once more, by the same seed, when the first epoch begins: 3.6 does."""
+"""Whether `datasets` shuffles once more by the same seed when the first epoch begins, as 3.6."""
 
 
 class ShardsAhead(ArrowExamplesIterable):
@@ -177,6 +177,9 @@ class RowsAhead(ArrowExamplesIterable):
         return copy(self)._init_state_dict()
 
     def _check(self, state: dict[str, Any]) -> None:
+        # A state from before the first row may be one of all workers together.
+        if not state["position"] and not state["used"]:
+            state["order"] = str(self.order)
         if state["order"] != str(self.order):
             raise ResumeError(
                 "The state that was loaded is not one of this stream: expected one of "
