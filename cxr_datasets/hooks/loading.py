@@ -23,8 +23,8 @@ from cxr_datasets.hooks.frames import teach_polars
 from cxr_datasets.hooks.images import refuse_postscript
 from cxr_datasets.hooks.replacing import replace_once
 from cxr_datasets.hooks.selection import teach_select_columns
-from cxr_datasets.hooks.shuffling import teach_shuffle
 from cxr_datasets.hooks.sending import teach_push_to_look
+from cxr_datasets.hooks.shuffling import teach_shuffle
 from cxr_datasets.packages import code_files, package_folder
 
 _HUB_NAME = r"[A-Za-z0-9][\w.-]*/[\w.-]+/?"

@@ -37,7 +37,7 @@ number of nodes does not divide them, so these are divided by as many numbers as
 
 
 _SHUFFLES_AGAIN = "shuffling" in inspect.signature(IterableDataset.__init__).parameters
-"""Whether `datasets` shuffles once more, by the same seed, when the first epoch begins: 3.6 does."""
+"""Whether `datasets` shuffles once more by the same seed when the first epoch begins, as 3.6."""
 
 
 class ShardsAhead(ArrowExamplesIterable):
@@ -89,10 +89,10 @@ class ShardsAhead(ArrowExamplesIterable):
         """The same blocks: none is cut further."""
         return copy(self)
 
-    def without_pixels(self) -> ShardsAhead:
-        """The same rows, with null for every image; none is read."""
+    def looking_at(self, columns: list[str]) -> ShardsAhead:
+        """The same rows, with null in columns that take time and are none of these."""
         changed = copy(self)
-        changed.kwargs = {**self.kwargs, "pixels": False}
+        changed.kwargs = _looking_at(self.kwargs, columns)
         return changed
 
     def ordered(self) -> RowsAhead:
@@ -177,6 +177,9 @@ class RowsAhead(ArrowExamplesIterable):
         return copy(self)._init_state_dict()
 
     def _check(self, state: dict[str, Any]) -> None:
+        # A state from before the first row may be one of all workers together.
+        if not state["position"] and not state["used"]:
+            state["order"] = str(self.order)
         if state["order"] != str(self.order):
             raise ResumeError(
                 "The state that was loaded is not one of this stream: expected one of "
@@ -208,10 +211,10 @@ class RowsAhead(ArrowExamplesIterable):
         """The same rows: they are shared out as finely as can be."""
         return copy(self)
 
-    def without_pixels(self) -> RowsAhead:
-        """The same rows, with null for every image; none is read."""
+    def looking_at(self, columns: list[str]) -> RowsAhead:
+        """The same rows, with null in columns that take time and are none of these."""
         changed = copy(self)
-        changed.kwargs = {**self.kwargs, "pixels": False}
+        changed.kwargs = _looking_at(self.kwargs, columns)
         return changed
 
     def part(self, places: slice) -> RowsAhead:
@@ -224,6 +227,11 @@ class RowsAhead(ArrowExamplesIterable):
         changed.kwargs = {**self.kwargs, "order": order}
         changed._shards = shards
         return changed
+
+
+def _looking_at(kwargs: dict[str, Any], columns: list[str]) -> dict[str, Any]:
+    # A tuple: `datasets` takes every list among these for one of shards.
+    return {**kwargs, "columns": tuple(columns)}
 
 
 def _drawn_key(generator: np.random.Generator) -> tuple[int, ...]:
