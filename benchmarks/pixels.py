@@ -1,12 +1,14 @@
 """How fast do batches of pixels reach a training loop, against a plain `Dataset` of `Image.open`?
 
-Two questions, each with a `DataLoader` of two workers, shuffled batches of 32, and 14 labels:
+Three questions, each with a `DataLoader` of two workers, shuffled batches of 32, and 14 labels:
 
 - Raw: full-size files to 512 x 512. The plain dataset opens and decodes each file, makes its short
   side 512 and cuts out the middle. Ours is `ImageTransform(512).on(rows)` of the same files.
 - A copy: JPEGs of 512 pixels, of which 448 x 448 in the middle are handed over. The plain dataset
   reads them as loose files. Ours reads the Arrow that `load_dataset` makes of `cxr export`, by
   `ImageTransform.on`, and by `with_transform` of undecoded images.
+- A server 30 ms away: small files to 224 x 224, from rows that were built without the bytes of
+  their images (`embed=False`), against the same rows streamed.
 
 Ours is collated by `collate_studies`, and for the copy by torch, too. Needs torch.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import datasets
@@ -28,11 +31,13 @@ except ImportError:
     raise SystemExit("pixels.py needs torch: install the build your machine wants") from None
 from harness import Ratio, main
 from release import folder, real_size_release
+from streaming import served
 
 import mimic_cxr_jpg  # noqa: F401  (registers the builder)
 from cxr_datasets.export import export
 from cxr_datasets.labels import label_matrix
 from cxr_datasets.training import ImageTransform, collate_studies
+from mimic_cxr_jpg.synthetic import write_release
 
 SIZE, CUT = 512, 448
 RAW_IMAGES, COPY_IMAGES = 192, 3_072
@@ -121,7 +126,9 @@ def _read(dataset: Any, collate: Any = None) -> float:
     """Seconds an image."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    options = {"batch_size": BATCH, "shuffle": True, "num_workers": WORKERS}
+    options = {"batch_size": BATCH, "num_workers": WORKERS}
+    if not isinstance(dataset, datasets.IterableDataset):
+        options["shuffle"] = True
     loader: Any = DataLoader(dataset, collate_fn=collate, **options)
     start = time.perf_counter()
     seen = 0
@@ -129,6 +136,22 @@ def _read(dataset: Any, collate: Any = None) -> float:
         seen += len(batch["pixel_values"])
         assert batch["labels"].shape[1] == 14
     return (time.perf_counter() - start) / seen
+
+
+def _served(**options: Any) -> float:
+    with served(_small_release()) as address, TemporaryDirectory() as cache:
+        rows = datasets.load_dataset(
+            "mimic_cxr_jpg", data_dir=address, split="train", cache_dir=cache, **options
+        ).select_columns(["image", "labels"])
+        return _read(ImageTransform(224).on(rows), collate_studies(targets=None))
+
+
+def _small_release() -> Path:
+    root = folder() / "release-small"
+    if not (root / ".done").exists():
+        write_release(root, patients=240, scale=0.125)
+        (root / ".done").touch()
+    return root
 
 
 def raw_plain() -> float:
@@ -173,6 +196,16 @@ class _WithLabels:
         return self.transform({"image": batch["image"]}) | {"labels": label_matrix(batch["labels"])}
 
 
+def remote_built() -> float:
+    """Rows that were built, and whose images stay on the server."""
+    return _served(embed=False)
+
+
+def remote_streamed() -> float:
+    """The same rows as a stream."""
+    return _served(streaming=True)
+
+
 CONTENDERS = {
     "raw: plain Dataset": raw_plain,
     "raw: ImageTransform.on": raw_ours,
@@ -180,11 +213,14 @@ CONTENDERS = {
     "copy: ImageTransform.on": copy_ours,
     "copy: ImageTransform.on, default collation": copy_default,
     "copy: with_transform": copy_transform,
+    "remote: streamed": remote_streamed,
+    "remote: built": remote_built,
 }
 
 if __name__ == "__main__":
     real_size_release()
     _exported()
+    _small_release()
     RATIOS = [
         Ratio("raw to 512: ImageTransform.on / plain (rate)", "raw: plain Dataset",
               "raw: ImageTransform.on", ">= 1.8"),
@@ -194,5 +230,7 @@ if __name__ == "__main__":
               "copy: ImageTransform.on, default collation"),
         Ratio("copy of 512: with_transform / plain (rate)", "copy: plain Dataset",
               "copy: with_transform"),
+        Ratio("30 ms away: built, embed=False / streamed (rate)", "remote: streamed",
+              "remote: built", ">= 0.8"),
     ]  # fmt: skip
     main("batches of pixels for training; seconds an image", CONTENDERS, RATIOS)

@@ -114,7 +114,7 @@ def images_of(batch: Mapping[str, Any]) -> tuple[str, list[Any]]:
     if is_row:
         raise ImageError(
             f"a batch of rows is wanted, but {name!r} is that of one row. Use decode for one row, "
-            "or map with batched=True."
+            f"or map with batched=True. {_UNDECODED}"
         )
     cells = _cells(rows)
     return name, cells if name == "image" else list(map(_cells, cells))
@@ -182,16 +182,24 @@ def _cells(column: Any) -> list[Any]:
 
 
 def _check_size(size: int | None) -> None:
-    if size is None:
-        return
+    if size is not None:
+        check_size(size, "the short side", ", or None to keep the size")
+
+
+def check_size(size: int, side: str = "the side of the square", or_else: str = "") -> None:
+    """Require that a size is a positive integer.
+
+    Raises:
+        OptionError: It is not.
+    """
     try:
         positive = not isinstance(size, bool) and index(size) > 0
     except TypeError:
         positive = False
     if not positive:
         raise OptionError(
-            f"size={size!r} is not a number of pixels. Give the short side as a positive integer, "
-            "such as 224, or None to keep the size."
+            f"size={size!r} is not a number of pixels. Give {side} as a positive integer, such as "
+            f"224{or_else}."
         )
 
 

@@ -67,6 +67,8 @@ def collate_studies(
             f"max_images={max_images!r} is not a number of images. Give a positive integer, or "
             "None for all."
         )
+    if isinstance(order, str):
+        raise OptionError(f"order={order!r} is one text. Give a sequence, such as ({order!r},).")
     for view in order or ():
         if view not in VIEWS:
             raise OptionError.unknown("view in order", view, VIEWS)
@@ -82,6 +84,8 @@ class _Collate:
     targets: Callable[..., Any] | None
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        if not rows:
+            raise OptionError("there are no rows to make a batch of.")
         expect_collation()
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         batch: dict[str, Any] = {}

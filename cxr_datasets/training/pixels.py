@@ -12,7 +12,7 @@ import PIL.Image
 import pyarrow as pa
 
 from cxr_datasets.errors import OptionError
-from cxr_datasets.images.decoding import check_undecoded, images_of
+from cxr_datasets.images.decoding import check_size, check_undecoded, images_of
 from cxr_datasets.images.square import SQUARES, Place, open_square
 from cxr_datasets.images.together import use_files
 from cxr_datasets.training.augments import Augment, augmented
@@ -86,11 +86,7 @@ class ImageTransform:
     augment: Augment | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
-            raise OptionError(
-                f"size={self.size!r} is not a number of pixels. Give the side of the square as a "
-                "positive integer, such as 224."
-            )
+        check_size(self.size)
         for option, allowed in (
             ("square", SQUARES), ("channels", CHANNELS), ("scale", tuple(SCALES)),
         ):  # fmt: skip

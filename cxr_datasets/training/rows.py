@@ -9,7 +9,7 @@ import datasets
 import pyarrow as pa
 
 from cxr_datasets.columns import LABELS
-from cxr_datasets.errors import ImageError
+from cxr_datasets.errors import ImageError, OptionError
 from cxr_datasets.labels import label_matrix
 
 Batch: TypeAlias = dict[str, Any]
@@ -45,7 +45,19 @@ class PixelRows:
         return len(self.dataset)
 
     def __getitem__(self, key: int | slice | Iterable[int]) -> Batch:
-        """One row, by a number; or a batch, by a slice or several numbers."""
+        """One row, by a number; or a batch, by a slice or several numbers.
+
+        Raises:
+            ImageError: An image is absent or damaged.
+            IndexError: There is no such row.
+            OptionError: The key is the name of a column.
+            StoreError: An image is remote, and its store refuses it or failed again and again.
+        """
+        if isinstance(key, str):
+            raise OptionError(
+                f"rows[{key!r}] asks for a column; rows with pixels are read by number, such as "
+                f"rows[3] or rows[:8]. Columns other than pixels are those of rows.dataset."
+            )
         batch = self.transform(columns_of(self._tables[key]))
         if isinstance(key, (slice, Iterable)):
             return batch

@@ -38,9 +38,10 @@ def state_of(claim: Claim, clause: Sequence[Item]) -> tuple[int | None, Item | N
     Returns:
         The value 1, 0, -1, or None if the claim is none of today.
     """
-    if claim.value == 0:  # "normal"
-        return 0, None
     before = _before(claim, clause)
+    if claim.value == 0:
+        denied = before is not None and before.first >= claim.first  # "is not normal"
+        return (None if denied else 0), None
     after = _after(claim, clause)
     if before is not None and before.kind == SKIP:
         return None, before

@@ -151,12 +151,18 @@ def test_rows_of_reports_stack(small_release: Path, built_cache: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [
+    {"order": "frontal"},
     {"max_images": 0}, {"max_images": True}, {"max_images": "2"}, {"order": ("frontal", "PA")},
 ])  # fmt: skip
 def test_options_that_do_not_exist_are_named(options: dict[str, Any]) -> None:
     (name,) = options
     with pytest.raises(OptionError, match=name):
         collate_studies(**options)
+
+
+def test_no_rows_make_no_batch() -> None:
+    with pytest.raises(OptionError, match="no rows"):
+        collate_studies()([])
 
 
 def test_order_without_views_is_named() -> None:

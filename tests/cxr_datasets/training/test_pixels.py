@@ -116,8 +116,11 @@ def test_rows_of_on_are_read_by_number_slice_list_and_loop(images: datasets.Data
     assert [row["image_id"] for row in rows.__getitems__([3, 1])] == rows[[3, 1]]["image_id"]
     assert [row["image_id"] for row in rows] == list(images["image_id"])
     assert same(rows[1:3]["pixel_values"], [rows[1]["pixel_values"], rows[2]["pixel_values"]])
+    assert rows[[]]["pixel_values"].shape == (0, 1, SIZE, SIZE)
     with pytest.raises(IndexError):
         rows[len(rows)]
+    with pytest.raises(OptionError, match=r"rows\['view'\] .*rows\.dataset"):
+        rows["view"]
 
 
 def test_on_keeps_the_order_and_the_columns_that_were_chosen(images: datasets.Dataset) -> None:
@@ -189,8 +192,12 @@ def test_imagenet_is_mean_and_deviation_of_three_channels() -> None:
         assert plane == pytest.approx((SQUARE / 255 - mean) / deviation, abs=1e-5)
 
 
+def test_a_size_may_be_an_integer_of_numpy() -> None:
+    assert ImageTransform(np.int64(8)).on  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("options", [
-    {"size": 0}, {"size": True}, {"size": "224"}, {"size": 2.5}, {"square": "fill"},
+    {"size": None}, {"size": 0}, {"size": True}, {"size": "224"}, {"size": 2.5}, {"square": "fill"},
     {"channels": 4}, {"scale": "0-255"}, {"scale": "imagenet"}, {"augment": "flip"},
 ])  # fmt: skip
 def test_options_that_do_not_exist_are_named(options: dict[str, Any]) -> None:

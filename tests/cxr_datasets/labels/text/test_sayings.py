@@ -44,6 +44,8 @@ SAYINGS = [
     ("The cardiomediastinal silhouette is stable and normal.", {ECM: 0, NF: 1}),
     ("Heart size is at the upper limits of normal.", {CM: 0, NF: 1}),
     ("The lungs are clear.", {NF: 1}),
+    ("The heart is not normal in size.", {}),
+    ("No effusion, normal heart.", {E: 0, CM: 0, NF: 1}),
     ("No acute cardiopulmonary process.", {NF: 1}),
     ("Normal chest.", {NF: 1}),
     ("The lungs are clear. Scoliosis.", {}),
