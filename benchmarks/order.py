@@ -2,9 +2,9 @@
 
 Over the ids of a release of full size: 377,110 images in studies and of patients as many as in
 MIMIC-CXR-JPG. Measured from the start of the loader, the dataset being open: the sampler is made,
-and the first batch is read, which is of ids here and of no images. The peer is torch's own `RandomSampler` in a
-`BatchSampler`, which makes the whole order at the start, and resumes by drawing what was done.
-Needs torch for the peer.
+and the first batch is read, which is of ids here and of no images. The peer is torch's own
+`RandomSampler` in a `BatchSampler`, which makes the whole order at the start, and resumes by
+drawing what was done. Needs torch for the peer.
 """
 
 from __future__ import annotations
