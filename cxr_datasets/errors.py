@@ -80,6 +80,10 @@ class CacheError(CxrError):
     """The cache cannot be read or written, or a dataset in it was changed since it was built."""
 
 
+class ResumeError(CxrError, ValueError):
+    """The state of a stream or sampler does not belong to the rows that are to go on from it."""
+
+
 class DownloadError(CxrError):
     """A download cannot begin, or cannot go on; what came whole is kept."""
 

@@ -14,6 +14,7 @@ so that each order is as likely as any other.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from math import isqrt
 
 import numpy as np
@@ -72,6 +73,76 @@ def random_words(positions: npt.ArrayLike, key: Iterable[int]) -> npt.NDArray[np
     """
     places = np.asarray(positions).astype(np.uint64, copy=False)
     return _hashed(places, _key_words(0, key)[0])
+
+
+@dataclass(frozen=True)
+class Order:
+    """Rows in an order that is not held: each is computed from its position.
+
+    Attributes:
+        rows: How many rows there are in all.
+        steps: What was done to them, first to last: a key for each shuffle, a range of positions
+            for each part.
+    """
+
+    rows: int
+    steps: tuple[range | tuple[int, ...], ...] = ()
+
+    def __len__(self) -> int:
+        """Rows in the order."""
+        return self._lengths()[-1]
+
+    def __str__(self) -> str:
+        """As text, the same for the same order."""
+        return f"{self.rows} rows" + "".join(map(_told, self.steps))
+
+    def shuffled(self, key: Iterable[int]) -> Order:
+        """The same rows in another order.
+
+        Args:
+            key: See `permuted`.
+        """
+        return Order(self.rows, (*self.steps, tuple(part & _WORD for part in key)))
+
+    def part(self, places: slice) -> Order:
+        """The rows at some positions; those beyond the end count for nothing.
+
+        Args:
+            places: The positions, such as `slice(rank, None, world_size)`.
+        """
+        if self.steps and isinstance(self.steps[-1], range):
+            return Order(self.rows, (*self.steps[:-1], self.steps[-1][places]))
+        return Order(self.rows, (*self.steps, range(len(self))[places]))
+
+    def at(self, positions: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Give the rows at some positions.
+
+        Args:
+            positions: From 0 to `len(self) - 1`; integers of any shape.
+
+        Returns:
+            Numbers of rows, from 0 to `rows - 1`; int64, of the shape of `positions`.
+        """
+        places = np.asarray(positions, np.int64)
+        for step, length in zip(reversed(self.steps), self._lengths()[-2::-1], strict=True):
+            if isinstance(step, range):
+                places = step.start + step.step * places
+            else:
+                places = permuted(places, length, step)
+        return places
+
+    def _lengths(self) -> list[int]:
+        """Rows at first, and after each step."""
+        lengths = [self.rows]
+        for step in self.steps:
+            lengths.append(len(step) if isinstance(step, range) else lengths[-1])
+        return lengths
+
+
+def _told(step: range | tuple[int, ...]) -> str:
+    if isinstance(step, range):
+        return f", part {step.start}:{step.stop}:{step.step}"
+    return ", shuffled by " + "-".join(f"{part:x}" for part in step)
 
 
 def _key_words(n: int, key: Iterable[int]) -> list[int]:

@@ -5,7 +5,7 @@
 
 You learn: labels as a matrix with NaN for null; four ways to make targets of them (the names in U
 are those of the CheXpert paper, arXiv:1901.07031), and how much the share of positives depends on
-the way. A target that is not in the mask counts for nothing in the loss: see train.py.
+the way. A target that is not in the mask counts for nothing in the loss: see classifier.py.
 """
 
 import matplotlib.pyplot as plt

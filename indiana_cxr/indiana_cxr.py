@@ -10,10 +10,19 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from cxr_datasets.builder import Access, Column, CxrBuilder, CxrConfig
+from cxr_datasets.builder import (
+    Access,
+    Column,
+    CxrBuilder,
+    CxrConfig,
+    text_labels_column,
+    text_labels_option,
+)
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
 from indiana_cxr.layouts import IMAGE_FORMS, PNG_SUFFIX
+from indiana_cxr.mesh import DEFAULT_RULES
+from indiana_cxr.mesh_rules import MESH_RULES
 from indiana_cxr.published import PUBLISHED
 from indiana_cxr.publisher import PUBLISHER
 from indiana_cxr.release import HOMEPAGE, IndianaRelease, open_release
@@ -22,16 +31,27 @@ from indiana_cxr.splits import SPLITTERS
 
 @dataclass
 class IndianaCxrConfig(CxrConfig):
-    """Options of `CxrConfig`, and how to split."""
+    """Options of `CxrConfig`, how to split, and how labels come about."""
 
     split_by: str | None = field(
         default=None,
         metadata={
             "help": "How to split, as Kaggle gives no splits: r2gen uses the lists of most papers "
-            "on report generation (2,069 / 296 / 590 studies; the others are left out), hash uses "
-            "a hash of the uid (about 70 / 10 / 20 percent). Default: all in train."
+            "on report generation (2,069 / 296 / 590 studies; the others are left out), "
+            "r2gen_pairs the same with just the two images of each study that those papers take, "
+            "in their order, hash uses a hash of the uid (about 70 / 10 / 20 percent). Default: "
+            "all in train."
         },
     )
+    mesh_rules: str = field(
+        default=DEFAULT_RULES,
+        metadata={
+            "help": "How labels follow from the MeSH codes: corrected reads them as a radiologist "
+            "would, transchex gives the public TransChex labels of this collection, but for "
+            "pericardial effusions and reports that were not indexed."
+        },
+    )
+    labels_text: bool = text_labels_option(default=True)
 
     def check(self, raw_views: tuple[str, ...]) -> None:
         """Check the options' values.
@@ -42,6 +62,8 @@ class IndianaCxrConfig(CxrConfig):
         super().check(raw_views)
         if self.split_by not in (None, *SPLITTERS):
             raise OptionError.unknown("split_by", self.split_by, (None, *SPLITTERS))
+        if self.mesh_rules not in tuple(MESH_RULES):
+            raise OptionError.unknown("mesh_rules", self.mesh_rules, tuple(MESH_RULES))
 
 
 class IndianaCxr(CxrBuilder):
@@ -52,7 +74,7 @@ class IndianaCxr(CxrBuilder):
     - indiana_projections.csv: `image_id`, from the file's name; `study_id` and `subject_id`, both
       the uid; `view`, from the projection;
     - indiana_reports.csv: the four sections; `report`, which joins them; `labels`, by the rules of
-      `indiana_cxr.mesh` from the MeSH codes.
+      `indiana_cxr.mesh_rules` from the MeSH codes.
     """
 
     BUILDER_CONFIG_CLASS = IndianaCxrConfig
@@ -82,6 +104,7 @@ class IndianaCxr(CxrBuilder):
         "path": "with `images=`, in Kaggle's archive",
     }
     COLUMNS = (
+        text_labels_column("findings", "impression"),
         # From indiana_reports.csv.
         Column("mesh", [datasets.Value("string")], "study", "`MeSH`, its terms as they are"),
         Column(
@@ -103,4 +126,6 @@ class IndianaCxr(CxrBuilder):
 
     def open_release(self, config: IndianaCxrConfig) -> IndianaRelease:
         """Find the two tables."""
-        return open_release(config.data_dir, config.split_by, self.options, config.connections)
+        return open_release(
+            config.data_dir, config.split_by, config.mesh_rules, self.options, config.connections
+        )

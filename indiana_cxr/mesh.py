@@ -8,8 +8,8 @@ or 0, never -1 (uncertain).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -18,62 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.columns import LABELS
+from cxr_datasets.errors import OptionError
+from indiana_cxr.mesh_rules import IN_LUNG, MESH_RULES, RuleSet, Terms
 
 _Mask = npt.NDArray[np.bool_]
 
+DEFAULT_RULES: Final = next(iter(MESH_RULES))
 NO_FINDING: Final = "No Finding"
 NO_INDEXING: Final = "no indexing"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What makes one label positive: one of these conditions, met by one term of a study.
-
-    Everything is compared in lower case, and several blanks in a row count as one.
-
-    Attributes:
-        headings: The term's heading is one of these.
-        containing: The term's heading contains one of these, and none of `but_not`.
-        but_not: What the heading must not contain, if it contains one of `containing`.
-        qualified: Heading and qualifier; the term has both.
-        labels: The study meets the own conditions of one of these other labels.
-    """
-
-    headings: tuple[str, ...] = ()
-    containing: tuple[str, ...] = ()
-    but_not: tuple[str, ...] = ()
-    qualified: tuple[tuple[str, str], ...] = ()
-    labels: tuple[str, ...] = ()
-
-
-RULES: Final[Mapping[str, Rule]] = {
-    "Atelectasis": Rule(headings=("pulmonary atelectasis",)),
-    "Cardiomegaly": Rule(headings=("cardiomegaly",)),
-    "Consolidation": Rule(headings=("consolidation", "pneumonia")),
-    "Edema": Rule(headings=("pulmonary edema",)),
-    "Enlarged Cardiomediastinum": Rule(
-        headings=("cardiomegaly",), qualified=(("cardiac shadow", "enlarged"),)
-    ),
-    "Fracture": Rule(headings=("fractures, bone",)),
-    "Lung Lesion": Rule(headings=("nodule", "mass")),
-    "Lung Opacity": Rule(
-        qualified=(("opacity", "lung"), ("density", "lung")),
-        labels=("Atelectasis", "Consolidation", "Edema", "Lung Lesion", "Pneumonia"),
-    ),
-    "Pleural Effusion": Rule(containing=("effusion",), but_not=("pericardial effusion",)),
-    "Pleural Other": Rule(qualified=(("thickening", "pleura"), ("cicatrix", "pleura"))),
-    "Pneumonia": Rule(headings=("pneumonia",)),
-    "Pneumothorax": Rule(containing=("pneumothorax",)),
-    "Support Devices": Rule(
-        headings=("catheters, indwelling", "implanted medical device", "medical device")
-    ),
-}
-"""The rule of each label but `NO_FINDING`, which is the absence of these 13.
-
-They give the public TransChex labels of this collection, but for one correction here (a
-pericardial effusion is not a pleural one) and one in `chexpert_labels` (`No Indexing` is unknown,
-not free of findings).
-"""
 
 
 def mesh_terms(mesh: pa.Array | pa.ChunkedArray) -> pa.ListArray:
@@ -102,31 +54,32 @@ def problem_list(problems: pa.Array | pa.ChunkedArray) -> pa.ListArray:
     return _split_at_semicolons(problems)
 
 
-def chexpert_labels(mesh: pa.Array | pa.ChunkedArray) -> pa.StructArray:
-    """Turn the column `MeSH` into the 14 CheXpert labels, by `RULES`.
+def chexpert_labels(mesh: pa.Array | pa.ChunkedArray, rules: str = DEFAULT_RULES) -> pa.StructArray:
+    """Turn the column `MeSH` into the 14 CheXpert labels, by one of `MESH_RULES`.
 
     A label is 1 where a term meets its rule and 0 elsewhere. `No Finding` is 1 where none of the
-    other 13 is. So it means "none of these 13 findings", not "a normal film": a study coded only
-    with, say, scoliosis or a pericardial effusion has `No Finding` 1.
+    others is; by the corrected rules Support Devices does not count among them, as in CheXpert. So
+    it means "none of these findings", not "a normal film": a study coded only with, say, scoliosis
+    or a pericardial effusion has `No Finding` 1.
 
     All 14 are null where the indexers gave no code: the term is `No Indexing`, or there is none.
-    Hydro- and hemopneumothorax are Pneumothorax and, as in the source of the rules, not Pleural
-    Effusion.
 
     Args:
         mesh: n cells, strings, one a study.
+        rules: `corrected`, as a radiologist reads the codes, or `transchex`, as the public
+            TransChex labels do; the dataset's card tells them apart.
 
     Returns:
         n structs with the 14 fields of `cxr_datasets.columns.LABELS`, in that order, each int8:
         1 positive, 0 not coded, null unknown. The struct itself is never null.
+
+    Raises:
+        OptionError: There are no such rules.
     """
+    if rules not in tuple(MESH_RULES):
+        raise OptionError.unknown("rules", rules, tuple(MESH_RULES))
     codes = _codes(mesh_terms(mesh))
-    direct = {label: codes.studies_with(_matches(rule, codes)) for label, rule in RULES.items()}
-    positive = {
-        label: np.logical_or.reduce([direct[label], *(direct[other] for other in rule.labels)])
-        for label, rule in RULES.items()
-    }
-    positive[NO_FINDING] = ~np.logical_or.reduce(list(positive.values()))
+    positive = _positive(MESH_RULES[rules], codes)
     every_term = np.ones(len(codes.study), dtype=np.bool_)
     not_indexed = codes.studies_with(_equals(codes.heading, NO_INDEXING))
     unknown = ~codes.studies_with(every_term) | not_indexed
@@ -141,14 +94,14 @@ class _Codes(NamedTuple):
         studies: Number of studies, with or without terms.
         study: The study of each term, 0 to `studies - 1`.
         heading: The heading of each term.
-        path: Each term as `/heading/qualifier/.../`. Because of the outer slashes a whole qualifier
-            is found as `/qualifier/`, wherever it stands.
+        qualifiers: The qualifiers of each term as `/qualifier/.../`, empty if it has none. Because
+            of the outer slashes a whole one is found as `/qualifier/`, wherever it stands.
     """
 
     studies: int
     study: npt.NDArray[np.int64]
     heading: pa.StringArray
-    path: pa.StringArray
+    qualifiers: pa.StringArray
 
     def studies_with(self, terms: _Mask) -> _Mask:
         """Say of each study whether one of its terms is marked in `terms`."""
@@ -165,22 +118,52 @@ def _codes(terms: pa.ListArray) -> _Codes:
         studies=len(terms),
         study=np.asarray(pc.list_parent_indices(terms), dtype=np.int64),
         heading=pc.replace_substring_regex(flat, r"/.*", ""),
-        path=pc.binary_join_element_wise("", flat, "", "/"),
+        qualifiers=pc.replace_substring_regex(
+            pc.binary_join_element_wise(flat, "", "/"), r"^[^/]*", ""
+        ),
     )
 
 
-def _matches(rule: Rule, codes: _Codes) -> _Mask:
-    """Say of each term whether it meets a condition of the rule other than `labels`."""
+def _positive(chosen: RuleSet, codes: _Codes) -> dict[str, _Mask]:
+    """Say for each label of which studies it is 1."""
+    own = {
+        label: codes.studies_with(_any(_matches(terms, codes) for terms in rule.terms))
+        for label, rule in chosen.rules.items()
+    }
+    positive = {
+        label: _any([own[label], *(own[other] for other in rule.labels)])
+        for label, rule in chosen.rules.items()
+    }
+    findings = (found for label, found in positive.items() if label not in chosen.normal_with)
+    return {**positive, NO_FINDING: ~_any(findings)}
+
+
+def _matches(wanted: Terms, codes: _Codes) -> _Mask:
+    """Say of each term whether it is a wanted one."""
     matched = np.zeros(len(codes.study), dtype=np.bool_)
-    for part in rule.containing:
+    for part in wanted.containing:
         matched |= _contains(codes.heading, part)
-    for part in rule.but_not:
+    for part in wanted.but_not:
         matched &= ~_contains(codes.heading, part)
-    for heading in rule.headings:
+    for heading in wanted.headings:
         matched |= _equals(codes.heading, heading)
-    for heading, qualifier in rule.qualified:
-        matched |= _equals(codes.heading, heading) & _contains(codes.path, f"/{qualifier}/")
+    if wanted.qualifiers:
+        matched &= _qualified(codes, wanted.qualifiers)
+    if wanted.without:
+        matched &= ~_qualified(codes, wanted.without)
+    if wanted.outside:
+        matched &= ~_qualified(codes, wanted.outside) | _qualified(codes, IN_LUNG)
     return matched
+
+
+def _qualified(codes: _Codes, qualifiers: Iterable[str]) -> _Mask:
+    """Say of each term whether it has one of these qualifiers."""
+    whole = f"/({'|'.join(map(re.escape, qualifiers))})/"
+    return np.asarray(pc.match_substring_regex(codes.qualifiers, whole), dtype=np.bool_)
+
+
+def _any(masks: Iterable[_Mask]) -> _Mask:
+    return np.logical_or.reduce(list(masks))
 
 
 def _equals(strings: pa.StringArray, value: str) -> _Mask:

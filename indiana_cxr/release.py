@@ -13,14 +13,14 @@ from cxr_datasets.columns import SECTIONS, VIEWS
 from cxr_datasets.errors import TableError
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source, Stamp
-from cxr_datasets.tables.keys import count_unused, find_rows
+from cxr_datasets.tables.keys import combined, count_unused, find_rows
 from cxr_datasets.tables.reading import read_table
 from cxr_datasets.tables.table import Table
 from cxr_datasets.wording import get_logger
 from indiana_cxr.layouts import IMAGE_FOLDER, IMAGE_FORMS, PNG_SUFFIX
-from indiana_cxr.mesh import chexpert_labels, mesh_terms, problem_list
+from indiana_cxr.mesh import DEFAULT_RULES, chexpert_labels, mesh_terms, problem_list
 from indiana_cxr.published import FILE_NAME, PROJECTIONS, PUBLISHED, REPORTS
-from indiana_cxr.splits import SPLITTERS
+from indiana_cxr.splits import IMAGES_OF_PAIR, R2GEN_PAIRS, SPLITTERS, places_by_name
 
 DATASET = "the Indiana University collection"
 HOMEPAGE = "https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university"
@@ -40,11 +40,13 @@ class IndianaRelease(Release):
     Attributes:
         source: The folder, or Kaggle's `archive.zip` read in place.
         split_by: None, or a name of `SPLITTERS`.
+        mesh_rules: A name of `indiana_cxr.mesh_rules.MESH_RULES`.
     """
 
-    def __init__(self, source: Source, split_by: str | None):
+    def __init__(self, source: Source, split_by: str | None, mesh_rules: str = DEFAULT_RULES):
         self.source = source
         self.split_by = split_by
+        self.mesh_rules = mesh_rules
 
     def stamps(self) -> list[Stamp]:
         """Stamps of the two tables."""
@@ -72,7 +74,8 @@ class IndianaRelease(Release):
                 unused, reports.rows.num_rows, reports.address, PROJECTIONS,
             )  # fmt: skip
         columns = {**self._image_columns(images), **self._report_columns(reports, rows)}
-        return pa.table(columns)
+        index = pa.table(columns)
+        return _in_pairs(index) if self.split_by == R2GEN_PAIRS else index
 
     def _image_columns(self, images: Table) -> dict[str, pa.Array]:
         view = pc.index_in(pc.utf8_lower(images["projection"]), value_set=pa.array(VIEWS))
@@ -94,7 +97,7 @@ class IndianaRelease(Release):
         columns = {
             "report": join_sections(reports),
             **{section: reports[section] for section in SECTIONS},
-            "labels": chexpert_labels(reports["MeSH"]),
+            "labels": chexpert_labels(reports["MeSH"], self.mesh_rules),
             "mesh": mesh_terms(reports["MeSH"]),
             "problems": problem_list(reports["Problems"]),
             "procedure": reports["image"],
@@ -102,9 +105,21 @@ class IndianaRelease(Release):
         return {name: column.take(rows) for name, column in columns.items()}
 
 
+def _in_pairs(index: pa.Table) -> pa.Table:
+    """Keep two images of each study in its split, and put the images of a study in their order."""
+    study = combined(index["study_id"])
+    rank = places_by_name(study, combined(index["path"]))
+    split = pc.if_else(pc.less(rank, IMAGES_OF_PAIR), combined(index["split"]), None)
+    for name, column in {"rank": rank, "split": split}.items():
+        index = index.set_column(index.column_names.index(name), name, column)
+    order = pa.table({"study": pc.index_in(study, value_set=pc.unique(study)), "rank": rank})
+    return index.take(pc.sort_indices(order, [("study", "ascending"), ("rank", "ascending")]))
+
+
 def open_release(
     data_dir: str | None,
     split_by: str | None = None,
+    mesh_rules: str = DEFAULT_RULES,
     options: StorageOptions | None = None,
     connections: int | None = None,
 ) -> IndianaRelease:
@@ -113,6 +128,7 @@ def open_release(
     Args:
         data_dir: Its folder, or the archive Kaggle gives.
         split_by: None, or a name of `SPLITTERS`.
+        mesh_rules: A name of `indiana_cxr.mesh_rules.MESH_RULES`.
         options: Storage options of the store it is in.
         connections: Most requests at once to a remote store.
 
@@ -130,7 +146,7 @@ def open_release(
             f"{source.shown(REPORTS)} is not there, though {PROJECTIONS} is. "
             f"Fetch it from {HOMEPAGE} and put it beside the other table."
         )
-    return IndianaRelease(source, split_by)
+    return IndianaRelease(source, split_by, mesh_rules)
 
 
 def _hint(source: Source) -> str:

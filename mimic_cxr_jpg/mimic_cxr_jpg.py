@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from cxr_datasets.builder import Column, CxrBuilder, CxrConfig, label_feature
+from cxr_datasets.builder import (
+    Column,
+    CxrBuilder,
+    CxrConfig,
+    label_feature,
+    text_labels_column,
+    text_labels_option,
+)
 from cxr_datasets.columns import CONFIGS, SECTIONS
 from mimic_cxr_jpg.access import ACCESS
 from mimic_cxr_jpg.layouts import IMAGE_FORMS
@@ -18,7 +25,8 @@ from mimic_cxr_jpg.physionet import HOMEPAGE
 from mimic_cxr_jpg.published import PUBLISHED
 from mimic_cxr_jpg.publisher import PUBLISHER
 from mimic_cxr_jpg.release import MimicRelease, open_release
-from mimic_cxr_jpg.reports import REPORT_SECTIONS
+from mimic_cxr_jpg.reports import REPORT_SECTIONS, RULES
+from mimic_cxr_jpg.reports.rules import rules_of
 from mimic_cxr_jpg.views import VIEW_POSITIONS
 
 _TEXT = datasets.Value("string")
@@ -30,16 +38,35 @@ _SECTIONS_TOLD = {
 
 @dataclass
 class MimicCxrJpgConfig(CxrConfig):
-    """Options of `CxrConfig`, and where the reports are."""
+    """Options of `CxrConfig`, and what is made of the reports."""
 
     reports: str | None = field(
         default=None,
         metadata={
             "help": "Address of the reports, which are a separate project, MIMIC-CXR: "
-            "mimic-cxr-reports.zip, a .tar.gz or .tar of it, or the folder that holds its files/. "
-            "Default: they are looked for in data_dir, above it and beside it."
+            "mimic-cxr-reports.zip, a .tar.gz or .tar of it, or the folder that holds its files/; "
+            "or mimic_cxr_sectioned.csv, which has four sections only. Default: they are looked "
+            "for in data_dir, above it and beside it, but not the last."
         },
     )
+    section_rules: str = field(
+        default=RULES[0],
+        metadata={
+            "help": "How reports are cut into sections: corrected loses no words, official does "
+            "exactly what MIT-LCP's parser does. It changes nothing of mimic_cxr_sectioned.csv, "
+            "which that parser made."
+        },
+    )
+    labels_text: bool = text_labels_option(default=False)
+
+    def check(self, raw_views: tuple[str, ...]) -> None:
+        """Check the options' values.
+
+        Raises:
+            OptionError: One of them is not known.
+        """
+        super().check(raw_views)
+        rules_of(self.section_rules, "section_rules")
 
 
 class MimicCxrJpg(CxrBuilder):
@@ -90,6 +117,8 @@ class MimicCxrJpg(CxrBuilder):
             "labels_radiologist", label_feature(), "study",
             "as `labels`, by a radiologist: `mimic-cxr-2.1.0-test-set-labeled.csv`, 687 studies",
         ),
+        # From the section from which the release's own labels were read.
+        text_labels_column("impression", "findings", "last_paragraph", "comparison"),
         # From the metadata table: what was done, how the patient stood or lay, size and time.
         Column("procedure", _TEXT, "image", "`PerformedProcedureStepDescription`"),
         Column("view_code", _TEXT, "image", "`ViewCodeSequence_CodeMeaning`"),
@@ -133,5 +162,5 @@ class MimicCxrJpg(CxrBuilder):
         needs_reports = config.name == "reports"
         return open_release(
             config.data_dir, config.reports, needs_reports, self.options, config.connections,
-            self._index_folder,
+            self._index_folder, config.section_rules,
         )  # fmt: skip

@@ -170,7 +170,7 @@ def _texts(copy: Copy) -> Texts | None:
         there = pc.is_in(places, value_set=combined(listed["path"]))
     else:
         there = pc.invert(store.lacks(places))
-    return Texts(store.address, study_ids, there, of_every_study=True)
+    return Texts(store.address, study_ids, there, of_every_study=store.of_every_study)
 
 
 PUBLISHED = Published(

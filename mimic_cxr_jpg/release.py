@@ -20,8 +20,9 @@ from mimic_cxr_jpg.join import TableReads, read_index
 from mimic_cxr_jpg.layouts import IMAGE_FORMS
 from mimic_cxr_jpg.physionet import HOMEPAGE
 from mimic_cxr_jpg.published import PUBLISHED
-from mimic_cxr_jpg.reports import REPORT_SECTIONS, ReportStore, find_reports, parse_sections
+from mimic_cxr_jpg.reports import REPORT_SECTIONS, RULES, ReportStore, find_reports
 from mimic_cxr_jpg.reports.find import ARCHIVES, physionet_project
+from mimic_cxr_jpg.reports.sectioned import SECTIONED
 from mimic_cxr_jpg.sample import Sample
 
 DATASET = "MIMIC-CXR-JPG"
@@ -38,6 +39,7 @@ class MimicRelease(Release):
         tables: File of each table, as `tables.find_tables` gives them.
         reports: The reports, or None if they were not found.
         sample: Some studies, by which they were found.
+        section_rules: By which rules sections are parsed: one of `reports.RULES`.
     """
 
     def __init__(
@@ -46,11 +48,13 @@ class MimicRelease(Release):
         files: dict[str, str],
         reports: ReportStore | None,
         sample: Sample,
+        section_rules: str = RULES[0],
     ):
         self.source = source
         self.tables = files
         self.reports = reports
         self.sample = sample
+        self.section_rules = section_rules
 
     def stamps(self) -> list[Stamp]:
         """Stamps of the tables and of the reports."""
@@ -83,9 +87,8 @@ class MimicRelease(Release):
             texts = pa.nulls(rows.num_rows, pa.string())
             return _with_columns(rows, dict.fromkeys(("report", *REPORT_SECTIONS), texts))
         study, first = numbered(combined(rows["study_id"]))
-        reports = self.reports.read(combined(rows["report_at"]).take(first))
-        columns = {"report": reports.take(study), **parse_sections(reports, study)}
-        return _with_columns(rows, columns)
+        places = combined(rows["report_at"]).take(first)
+        return _with_columns(rows, self.reports.columns(places, study, self.section_rules))
 
 
 def _with_columns(rows: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
@@ -101,6 +104,7 @@ def open_release(
     options: StorageOptions | None = None,
     connections: int | None = None,
     cache: str | None = None,
+    section_rules: str = RULES[0],
 ) -> MimicRelease:
     """Recognise a copy of the release and look for its reports.
 
@@ -112,6 +116,7 @@ def open_release(
         connections: Most requests at once to a remote store.
         cache: Folder for what must be read to compare several places of reports; None: that of
             index files in the cache of `datasets`.
+        section_rules: By which rules the sections of reports are parsed.
 
     Raises:
         ReleaseError: There is no such folder, or it lacks the split table.
@@ -140,7 +145,7 @@ def open_release(
     store = find_reports(source, reports, sample, cache)
     if store is None:
         _say_without_reports(source, needs_reports)
-    return MimicRelease(source, files, store, sample)
+    return MimicRelease(source, files, store, sample, section_rules)
 
 
 def _say_without_labels(source: Source, files: dict[str, str]) -> None:
@@ -175,12 +180,12 @@ def _say_without_reports(source: Source, needs_reports: bool) -> None:
         f"No reports in {source.shown()}, above it or beside it. They belong to the separate "
         f"project MIMIC-CXR ({REPORTS_HOMEPAGE}). Fetch mimic-cxr-reports.zip there and pass "
         "reports=, the path of that file, of a .tar.gz or .tar of it, or of the folder that holds "
-        "its files/."
+        f"its files/. A {SECTIONED} of four sections is read if reports= names it."
         f"{_refusal(source)}"
     )
     if needs_reports:
         raise ReportsError(message)
-    _logger.warning("%s Until then the columns of report text are null.", message)
+    _logger.warning("%s Until then the columns of report text, and labels_text, are null.", message)
 
 
 def _refusal(source: Source) -> str:

@@ -10,7 +10,7 @@ its own, so neither uses them: files are reached through `Source`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -27,13 +27,14 @@ from cxr_datasets.builder.forms import ImageForms
 from cxr_datasets.builder.index_check import check_complete, check_index
 from cxr_datasets.builder.outputs import check_cache
 from cxr_datasets.builder.overrides import DatasetsBuilder, digest
-from cxr_datasets.builder.pixels import Pace, Pixels
+from cxr_datasets.builder.pixels import Pace, Pixels, looks_at_images
 from cxr_datasets.builder.places import ImagePlace, Sampler, find_place, open_images, spread
 from cxr_datasets.builder.published import Published
 from cxr_datasets.builder.publisher import Publisher
 from cxr_datasets.builder.release import Release
 from cxr_datasets.builder.rows import split_rows, wanted_images
 from cxr_datasets.builder.tally import Tally
+from cxr_datasets.builder.text_labels import add_text_labels, chosen, of_the_release
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.column import image_array
@@ -169,7 +170,12 @@ class CxrBuilder(DatasetsBuilder):
 
     def features(self) -> datasets.Features:
         """The features of the config."""
-        return config_features(self.config.name, self.COLUMNS)
+        return config_features(self.config.name, self.own_columns)
+
+    @property
+    def own_columns(self) -> tuple[Column, ...]:
+        """The dataset's own columns that rows have with these options, in order."""
+        return chosen(self.COLUMNS, self.config)
 
     def wanted_images(self) -> pa.Table:
         """Read the tables and keep the images that the options ask for; no file is looked for.
@@ -263,47 +269,44 @@ class CxrBuilder(DatasetsBuilder):
         self, tables: Iterable[pa.Table], tally: Tally | None = None
     ) -> Iterator[pa.Table]:
         """Add the texts and images to rows of an index file, as `read_rows` does."""
-        return (rows for _, rows in self._complete_rows(tables, pixels=True, tally=tally))
+        return (rows for _, rows in self.complete_rows(tables, tally=tally))
 
-    def read_blocks(
-        self,
-        index: str,
-        blocks: list[int],
-        pixels: bool = True,
-        passed: int = 0,
-        is_split: bool = False,
-    ) -> Iterator[tuple[int, pa.Table]]:
-        """Read blocks as `read_rows` does, but in tables that each hold rows of one block only.
+    def with_texts(self, rows: pa.Table, columns: Collection[str] | None = None) -> pa.Table:
+        """Add to rows of the index what is read from reports: texts, and labels made of them.
 
         Args:
-            index: The index file.
-            blocks: Numbers of its blocks.
-            pixels: Whether to read images; if not, their column is null.
-            passed: Rows at the start of the first block to pass over: they were read before.
-            is_split: Whether the blocks are a whole split, so that an image at least must be there.
+            rows: The rows.
+            columns: As for `complete_rows`.
+        """
+        return add_text_labels(self.release.add_texts(rows), self.own_columns, columns)
+
+    def complete_rows(
+        self,
+        tables: Iterable[pa.Table],
+        columns: Collection[str] | None = None,
+        tally: Tally | None = None,
+        are_small: bool = False,
+    ) -> Iterator[tuple[int, pa.Table]]:
+        """Add the texts and images to rows of an index file, as `read_rows` does, for a stream.
+
+        Args:
+            tables: Rows of the index file.
+            columns: Columns that are looked at; None: all. Others that take time are null: images
+                are not read then, and no text is labelled.
+            tally: Counts the images of the rows that are given.
+            are_small: Whether the images of a table fit into memory together; if not, it is cut.
 
         Yields:
-            The block's position in `blocks`, and some of its rows.
-
-        Raises:
-            CxrError: A report or an image cannot be read, or no image is there.
+            The position of a table, from 0 on, and some of its rows, in order.
         """
-        tables = index_file.read_blocks(index, blocks, rows=1)
-        # Which rows the options leave out shows only when they are read.
-        unread = passed if not self.config.skips else 0
-        tables = (rows.slice(0 if n else unread) for n, rows in enumerate(tables))
-        left = passed - unread
-        tally = Tally()
-        try:
-            for number, rows in self._complete_rows(tables, pixels, tally):
-                if number == 0 and left >= rows.num_rows:
-                    left -= rows.num_rows
-                    continue
-                yield number, rows
-            if is_split:
-                self.check_any(tally)
-        finally:
-            tally.tell(self.config)
+        schema = self.features().arrow_schema
+        texts = (self.with_texts(rows, columns) for rows in tables)
+        pixels = looks_at_images(columns)
+        for number, rows in self._with_images(texts, pixels, tally, are_small):
+            if rows.num_rows:
+                check_complete(self.release, rows, schema)
+                rows = self.place.with_told_paths(rows)
+                yield number, rows.select(schema.names).cast(schema)
 
     def _index_path(self, config: CxrConfig) -> str:
         name = f"{self.name}-{config.name}-{self._index_key}-{config.version}-{self.hash}.arrow"
@@ -331,7 +334,7 @@ class CxrBuilder(DatasetsBuilder):
 
     def _wanted_images(self, config: CxrConfig) -> pa.Table:
         index = self.release.index(self._index_folder)
-        check_index(self.release, index, self.COLUMNS)
+        check_index(self.release, index, of_the_release(self.COLUMNS))
         return wanted_images(index, config, self.RAW_VIEW_COLUMN)
 
     def _image_columns(self) -> tuple[str, ...]:
@@ -352,26 +355,14 @@ class CxrBuilder(DatasetsBuilder):
             paths = pc.list_flatten(column(plural("path")))
         missing.probe(self.place, combined(paths), self.goes_on)
 
-    def _complete_rows(
-        self, tables: Iterable[pa.Table], pixels: bool, tally: Tally | None = None
-    ) -> Iterator[tuple[int, pa.Table]]:
-        """Add texts and images to tables of the index; give each part its table's position."""
-        schema = self.features().arrow_schema
-        texts = map(self.release.add_texts, tables)
-        for number, rows in self._with_images(texts, pixels, tally):
-            if rows.num_rows:
-                check_complete(self.release, rows, schema)
-                rows = self.place.with_told_paths(rows)
-                yield number, rows.select(schema.names).cast(schema)
-
     def _with_images(
-        self, tables: Iterable[pa.Table], pixels: bool, tally: Tally | None
+        self, tables: Iterable[pa.Table], pixels: bool, tally: Tally | None, are_small: bool
     ) -> Iterator[tuple[int, pa.Table]]:
         if self.config.name == "reports":
             return enumerate(tables)
         images = Pixels(
             self.place.source, self.config, self.embeds_images(), self._image_columns(),
-            self.place.form, self.pace,
+            self.place.form, self.pace, are_small,
         )  # fmt: skip
         return images.add(tables, tally) if pixels else enumerate(map(images.leave_out, tables))
 

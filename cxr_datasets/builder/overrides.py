@@ -10,7 +10,8 @@ by functions of its own, so none of them uses these: files are reached through `
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import datasets
@@ -19,7 +20,7 @@ from datasets.exceptions import DatasetGenerationError
 from datasets.filesystems import is_remote_filesystem
 
 from cxr_datasets._version import __version__
-from cxr_datasets.builder import cached, closed
+from cxr_datasets.builder import cached, closed, streamed
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.outputs import check_output
 from cxr_datasets.builder.sums import write_sums
@@ -107,15 +108,14 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         """Read blocks of the index with their texts and images."""
         raise NotImplementedError
 
-    def read_blocks(
+    def complete_rows(
         self,
-        index: str,
-        blocks: list[int],
-        pixels: bool = True,
-        passed: int = 0,
-        is_split: bool = False,
+        tables: Iterable[pa.Table],
+        columns: Collection[str] | None = None,
+        tally: Tally | None = None,
+        are_small: bool = False,
     ) -> Iterator[tuple[int, pa.Table]]:
-        """Read blocks for a stream, which must tell them apart."""
+        """Add the texts and images to rows of the index, for a stream."""
         raise NotImplementedError
 
     # What `datasets` calls, in this order.
@@ -267,7 +267,8 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
 
     def _get_examples_iterable_for_split(self, split_generator: Any) -> ShardsAhead:
         """Read ahead over the ends of shards; the step of `datasets` stops at each."""
-        return ShardsAhead(self.read_blocks, **split_generator.gen_kwargs)
+        reads = partial(streamed.read_blocks, self), partial(streamed.read_order, self)
+        return ShardsAhead(*reads, **split_generator.gen_kwargs, skips=self.config.skips)
 
     def _save_infos(self) -> None:
         """Leave the package's card as it is: `datasets` 3.6 would write the infos into it."""

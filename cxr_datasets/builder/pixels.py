@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -41,7 +41,14 @@ FIRST_ROWS = ROWS_AT_ONCE if datasets.__version__.startswith("4.") else 1
 wait for many images. `datasets` 4 gets the most at once, because its `IterableDataset.skip` counts
 wrong past the first piece."""
 
+_IMAGES = ("image", plural("image"))
+
 _SUFFIXES = {JPEG: ".jpg", PNG: ".png"}
+
+
+def looks_at_images(columns: Collection[str] | None) -> bool:
+    """Whether some columns, or all if None, hold images."""
+    return columns is None or any(name in columns for name in _IMAGES)
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ class Pixels:
         image_columns: Columns of config `images` with a value for each image.
         form: The form in which they are there.
         pace: How many images are worked on at once.
+        are_small: Whether the images of each table fit into memory together; others are cut.
     """
 
     source: Source
@@ -76,6 +84,7 @@ class Pixels:
     image_columns: tuple[str, ...]
     form: Form
     pace: Pace = Pace()
+    are_small: bool = False
 
     def add(
         self, tables: Iterable[pa.Table], tally: Tally | None = None
@@ -108,7 +117,8 @@ class Pixels:
         ahead, here = tee(tables)
         paths = chain.from_iterable(map(self._paths, ahead))
         with closing(self._contents(paths)) as contents:
-            for number, some in _pieces(here, self.pace.rows):
+            pieces = enumerate(here) if self.are_small else _pieces(here, self.pace.rows)
+            for number, some in pieces:
                 ends = self._ends(some)
                 found, error = self._until_an_error(contents, ends[-1], tally)
                 if error is not None:

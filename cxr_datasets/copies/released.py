@@ -163,7 +163,7 @@ def _texts(
         return None
     try:
         texts = published.texts(Copy(place.source, tables.read, listing, reports))
-    except ReportsError as error:
+    except (ReportsError, TableError) as error:
         findings.add("reports_unreadable", found=error.args[0])
         return None
     if texts is None:

@@ -52,6 +52,14 @@ def _looks(target: str, noticed_by: str, versions: str = "") -> Hook:
 _PUSHED = "test_a_push_to_a_place_that_others_see_is_refused_before_anything_is_sent"
 _WRITTEN = "test_a_file_for_a_place_that_others_see_is_refused_before_anything_is_sent"
 
+_SHUFFLES = f"{_TESTS}/test_shuffling.py"
+_NODE = f"{_TESTS}/test_training.py::test_each_node_reads_its_own_images_only"
+_CUT = f"{_SHUFFLES}::test_take_and_skip_split_the_rows_the_same_way_in_each_epoch"
+_ONE_ORDER = (
+    "datasets fixes the order for good, the same in each epoch, or lets rows change sides with the "
+    "epoch; and each worker would take its own share."
+)
+
 HOOKS = (
     Hook(
         target="datasets.load.dataset_module_factory",
@@ -70,13 +78,61 @@ HOOKS = (
     ),
     Hook(
         target="datasets.iterable_dataset.SelectColumnsIterable.__init__",
-        what="Where the columns leave out the images, tells a builder of ours to read none. "
-        "Streams of other builders stay as they are.",
+        what="Tells a builder of ours which columns are looked at: without images it reads none, "
+        "without labels_text it labels no report. Streams of other builders stay as they are.",
         why="select_columns drops columns of complete rows, so each image would be fetched to be "
         "thrown away.",
         since="0.1.0",
         noticed_by=f"{_TESTS}/test_training.py"
         "::test_select_columns_without_the_image_asks_for_no_image",
+    ),
+    Hook(
+        target="datasets.iterable_dataset.IterableDataset.shuffle",
+        what="Draws the rows of ours from the whole index, in an order computed from seed, epoch "
+        "and position. Steps that see several rows at once keep the buffer, and streams of other "
+        "builders stay as they are.",
+        why="A buffer mixes only rows that are near each other, has to fill before the first one "
+        "comes, and is lost when the stream resumes (huggingface/datasets#7444).",
+        since="0.1.0",
+        noticed_by=f"{_SHUFFLES}::test_each_row_comes_once_in_an_order_of_the_seed",
+    ),
+    Hook(
+        target="datasets.iterable_dataset.IterableDataset.state_dict",
+        what="Says once that rows may be lost, where rows of ours wait in a buffer all the same. "
+        "Gives the state that was loaded, until a row is read.",
+        why="datasets would lose the rows in silence, and start anew where a stream is stopped "
+        "twice before its first row.",
+        since="0.1.0",
+        noticed_by=f"{_SHUFFLES}"
+        "::test_rows_that_cannot_be_drawn_are_shuffled_as_before_and_one_warning_says_it",
+    ),
+    Hook(
+        target="datasets.iterable_dataset.IterableDataset.load_state_dict",
+        what="Notes for `state_dict`, as above, that a stream of ours has not been read since.",
+        why="The stream itself does not know it.",
+        since="0.1.0",
+        noticed_by=f"{_SHUFFLES}::test_a_state_that_was_loaded_is_given_until_a_row_is_read",
+    ),
+    *(
+        Hook(
+            target=f"datasets.iterable_dataset.{step}.__init__",
+            what=f"Where rows of ours are shuffled, {what} as part of their order. Every other "
+            "stream is cut as it was.",
+            why=why,
+            since="0.1.0",
+            noticed_by=noticed_by,
+        )
+        for step, what, why, noticed_by in (
+            ("TakeExamplesIterable", "takes them", _ONE_ORDER, _CUT),
+            ("SkipExamplesIterable", "skips them, reading none,", _ONE_ORDER, _CUT),
+            (
+                "StepExamplesIterable",
+                "takes those of a node",
+                "Where the number of nodes does not divide that of shards, each node would read "
+                "the images of all nodes.",
+                _NODE,
+            ),
+        )
     ),
     Hook(
         target="datasets.formatting.polars_formatter.PolarsFeaturesDecoder.decode_row",

@@ -24,6 +24,7 @@ from cxr_datasets.hooks.images import refuse_postscript
 from cxr_datasets.hooks.replacing import replace_once
 from cxr_datasets.hooks.selection import teach_select_columns
 from cxr_datasets.hooks.sending import teach_push_to_look
+from cxr_datasets.hooks.shuffling import teach_shuffle
 from cxr_datasets.packages import code_files, package_folder
 
 _HUB_NAME = r"[A-Za-z0-9][\w.-]*/[\w.-]+/?"
@@ -40,6 +41,7 @@ def register(package: str) -> None:
     """
     _registered.add(package)
     teach_select_columns()
+    teach_shuffle()
     teach_polars()
     teach_agreements_to_stay()
     teach_push_to_look()

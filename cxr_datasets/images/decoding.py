@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import BytesIO
 from operator import index
 from typing import Any, TypeAlias
 
 import numpy as np
+import PIL.Image
 
-from cxr_datasets.errors import ImageError, OptionError, StoreError
-from cxr_datasets.images.column import stored_file
-from cxr_datasets.images.faults import address_of, image_fault
+from cxr_datasets.errors import ImageError, OptionError
 from cxr_datasets.images.resize import TRAINING_MARGIN, open_small
+from cxr_datasets.images.together import use_file, use_files
 
 Pixels: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 """uint8, (height, width): 0 black to 255 white."""
@@ -65,7 +64,9 @@ def decode(example: Mapping[str, Any], size: int | None = None) -> Any:
 
 
 def decode_batch(batch: Mapping[str, Any], size: int | None = None) -> list[Any]:
-    """Decode the images of several rows, in a thread for each core.
+    """Decode the images of several rows, in a thread for each core; remote ones side by side.
+
+    In a worker of a `DataLoader` it takes the worker's share of the cores.
 
     Args:
         batch: As `with_transform` gives it: undecoded images under `image`, or in config `studies`
@@ -84,19 +85,39 @@ def decode_batch(batch: Mapping[str, Any], size: int | None = None) -> list[Any]
     _check_size(size)
     if not isinstance(batch, Mapping):
         raise _misuse("decode_batch takes a batch of rows, undecoded", batch)
+    name, rows = images_of(batch)
+    if name == "image":
+        return _decode_all(rows, size)
+    arrays: Iterator[Pixels] = iter(_decode_all([one for many in rows for one in many], size))
+    return [[next(arrays) for _ in images] for images in rows]
+
+
+def images_of(batch: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """Find the images of a batch.
+
+    Args:
+        batch: As for `decode_batch`; the images may be of any kind.
+
+    Returns:
+        `image` and the images; or `images` and for each row the list of its images.
+
+    Raises:
+        ImageError: There are none, or `batch` is one row.
+    """
     name = "images" if "images" in batch else "image"
     if name not in batch:
         raise _without_images(batch)
     rows = batch[name]
-    if _is_image(rows) or (name == "images" and any(map(_is_image, _cells(rows)))):
+    is_row = _is_image(rows) or isinstance(rows, PIL.Image.Image)
+    if name == "images" and not is_row:
+        is_row = any(_is_image(row) or isinstance(row, PIL.Image.Image) for row in _cells(rows))
+    if is_row:
         raise ImageError(
-            f"decode_batch takes a batch of rows, but {name!r} is that of one row. Use decode."
+            f"a batch of rows is wanted, but {name!r} is that of one row. Use decode for one row, "
+            f"or map with batched=True. {_UNDECODED}"
         )
-    if name == "image":
-        return _decode_all(_cells(rows), size)
-    lists = [_cells(images) for images in _cells(rows)]
-    arrays: Iterator[Pixels] = iter(_decode_all([one for many in lists for one in many], size))
-    return [[next(arrays) for _ in images] for images in lists]
+    cells = _cells(rows)
+    return name, cells if name == "image" else list(map(_cells, cells))
 
 
 def _refuse_batch(images: list[Any], name: str) -> None:
@@ -108,11 +129,27 @@ def _refuse_batch(images: list[Any], name: str) -> None:
 
 
 def _decode_all(images: list[Any], size: int | None) -> list[Pixels]:
-    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="cxr-decode") as pool:
-        return list(pool.map(partial(_decode_one, size=size), images))
+    for image in images:
+        check_undecoded(image)
+    return use_files(images, [partial(_pixels, size=size)] * len(images))
 
 
 def _decode_one(image: Any, size: int | None) -> Pixels:
+    check_undecoded(image)
+    return use_file(image, partial(_pixels, size=size))
+
+
+def _pixels(file: str | BytesIO, size: int | None) -> Pixels:
+    # Copied, because torch wants arrays that can be written to.
+    return np.array(open_small(file, size, TRAINING_MARGIN))
+
+
+def check_undecoded(image: Any) -> None:
+    """Require that a value is a stored image, undecoded.
+
+    Raises:
+        ImageError: It is null, or anything else.
+    """
     if image is None:
         raise ImageError(
             "image is null: the row was loaded with missing='null' or damaged='null'. Leave it out."
@@ -121,13 +158,6 @@ def _decode_one(image: Any, size: int | None) -> Pixels:
         raise ImageError(
             f"expected an undecoded image, its bytes and path; found {_kind(image)}. {_UNDECODED}"
         )
-    try:
-        # Copied, because torch wants arrays that can be written to.
-        return np.array(open_small(stored_file(image), size, TRAINING_MARGIN))
-    except StoreError:
-        raise
-    except Exception as error:
-        raise ImageError(image_fault(address_of(dict(image)), error)) from error
 
 
 def _is_image(value: Any) -> bool:
@@ -152,16 +182,24 @@ def _cells(column: Any) -> list[Any]:
 
 
 def _check_size(size: int | None) -> None:
-    if size is None:
-        return
+    if size is not None:
+        check_size(size, "the short side", ", or None to keep the size")
+
+
+def check_size(size: int, side: str = "the side of the square", or_else: str = "") -> None:
+    """Require that a size is a positive integer.
+
+    Raises:
+        OptionError: It is not.
+    """
     try:
         positive = not isinstance(size, bool) and index(size) > 0
     except TypeError:
         positive = False
     if not positive:
         raise OptionError(
-            f"size={size!r} is not a number of pixels. Give the short side as a positive integer, "
-            "such as 224, or None to keep the size."
+            f"size={size!r} is not a number of pixels. Give {side} as a positive integer, such as "
+            f"224{or_else}."
         )
 
 

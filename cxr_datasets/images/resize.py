@@ -19,14 +19,23 @@ Where a margin leaves only the scale 1, as 2 does at 1024, nothing is lost and n
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
+import PIL.ExifTags
 import PIL.Image
 import PIL.ImageOps
 
 from cxr_datasets.images.grey import to_grey
 from cxr_datasets.images.opening import open_image
+
+Size: TypeAlias = tuple[int, int]
+"""(width, height) in pixels, in Pillow's order."""
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right, bottom: from the upper left corner, in pixels."""
 
 JPEG = "jpeg"
 PNG = "png"
@@ -42,6 +51,26 @@ DRAFT_MARGIN = 2
 TRAINING_MARGIN = 1
 """The margin of images that a training loop decodes again each time: speed first."""
 
+_FIRST_LYING = 5
+"""Of the EXIF orientations, those from this one on swap width and height."""
+
+
+class Fit(NamedTuple):
+    """Which part of an image becomes pixels, and how many.
+
+    Attributes:
+        size: (width, height) of the result.
+        box: That part, in pixels of the image: left, top, right, bottom.
+    """
+
+    size: Size
+    box: Box
+
+
+def whole(size: Size) -> Box:
+    """The box that holds all of an image of a size."""
+    return 0, 0, *size
+
 
 def open_small(
     file: str | BytesIO, size: int | None, margin: int = DRAFT_MARGIN
@@ -54,8 +83,28 @@ def open_small(
         margin: How many times larger than the result the decoder's image is at least.
 
     Returns:
+        The image, as `open_fitted` gives it. Its aspect is kept.
+
+    Raises:
+        OSError: The file is truncated, no image of a format that is opened, or beyond a limit.
+        PIL.Image.DecompressionBombError: It has more pixels than Pillow's limit allows.
+    """
+    return open_fitted(file, partial(_smaller, short_side=size), margin)[0]
+
+
+def open_fitted(
+    file: str | BytesIO, fitted: Callable[[Size], Fit], margin: int = DRAFT_MARGIN
+) -> tuple[PIL.Image.Image, Size]:
+    """Decode an image at the scale that fits what is wanted of it.
+
+    Args:
+        file: Path of an image file, or its bytes.
+        fitted: Says of the file's (width, height), before it is turned upright, what is wanted.
+        margin: How many times larger than the result the decoder's image is at least.
+
+    Returns:
         The decoded image in mode `L`, by the rule of `cxr_datasets.images.grey`, and upright: the
-        EXIF orientation is applied. Its aspect is kept.
+        EXIF orientation is applied. And the size that the whole upright image has.
 
     Raises:
         OSError: The file is truncated, no image of a format that is opened, or beyond a limit.
@@ -63,38 +112,54 @@ def open_small(
     """
     image = open_image(file)
     is_turned = image.format == "TIFF"  # which Pillow itself turns, while it loads it
-    whole = image.size
+    size = image.size
     # `draft` rounds up to whole squares of 8 pixels; the box says which part is image.
-    drafted = _draft(image, size, margin)
+    drafted = _draft(image, fitted(size), margin)
     image.load()
     if drafted is None:
-        whole = image.size
-    target = _fitted(whole, size)
+        size = image.size
+    image = resized(image, fitted(size), drafted[1][2] / size[0] if drafted else 1)
+    if is_turned:
+        return image, size
+    lies = image.getexif().get(PIL.ExifTags.Base.Orientation, 1) >= _FIRST_LYING
+    PIL.ImageOps.exif_transpose(image, in_place=True)
+    return image, size[::-1] if lies else size
+
+
+def resized(image: PIL.Image.Image, fit: Fit, scale: float = 1) -> PIL.Image.Image:
+    """Make of a loaded image what is wanted of it, in mode `L`.
+
+    Args:
+        image: The image, or one that a decoder made smaller.
+        fit: What is wanted of the image before it was made smaller.
+        scale: How large it is by now.
+    """
     if image.mode != "L":
         image = to_grey(image)
-    if target != whole:
-        box = drafted[1] if drafted else None
-        image = image.resize(target, PIL.Image.Resampling.LANCZOS, box=box)
-    if not is_turned:
-        PIL.ImageOps.exif_transpose(image, in_place=True)
-    return image
+    left, top, right, bottom = fit.box
+    if fit.size == (right - left, bottom - top):
+        return image if fit.box == whole(image.size) else image.crop(fit.box)
+    box = (left * scale, top * scale, right * scale, bottom * scale)
+    return image.resize(fit.size, PIL.Image.Resampling.LANCZOS, box=box)
 
 
-def _draft(image: PIL.Image.Image, size: int | None, margin: int) -> Any:
+def _draft(image: PIL.Image.Image, fit: Fit, margin: int) -> Any:
     """Let the decoder of a JPEG make a smaller image; None where it makes the whole one."""
-    width, height = _fitted(image.size, size)
-    if (width, height) == image.size:
+    width, height = fit.size
+    left, top, right, bottom = fit.box
+    if (width, height) == (right - left, bottom - top):
         return None
-    return image.draft(None, (width * margin, height * margin))
+    across, down = image.width / (right - left), image.height / (bottom - top)
+    return image.draft(None, (round(width * across * margin), round(height * down * margin)))
 
 
-def _fitted(size: tuple[int, int], short_side: int | None) -> tuple[int, int]:
-    """(width, height) with that short side and the aspect of `size`; `size` if it is smaller."""
+def _smaller(size: Size, short_side: int | None) -> Fit:
+    """All of an image with that short side, or as it is if it is smaller."""
     if short_side is None or min(size) <= short_side:
-        return size
+        return Fit(size, whole(size))
     factor = short_side / min(size)
     width, height = (max(short_side, round(side * factor)) for side in size)
-    return width, height
+    return Fit((width, height), whole(size))
 
 
 def reencode(content: bytes, size: int, image_format: str) -> bytes:

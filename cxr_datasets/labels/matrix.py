@@ -72,7 +72,8 @@ def _of_array(labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
 
 def _of_frame(labels: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     _check_there(names, labels.columns, "The data frame")
-    return labels[list(names)].to_numpy(dtype=np.float32, na_value=np.nan)
+    # Copied: policies are applied to the matrix, not to what was given.
+    return labels[list(names)].to_numpy(dtype=np.float32, copy=True, na_value=np.nan)
 
 
 def _structs(labels: Labels) -> pa.StructArray:

@@ -29,13 +29,21 @@ def read_address(address: str, limit: Limit = limits.LARGEST_ANSWER) -> bytes:
         TooLargeError: It has more bytes.
         StoreError: The store refuses it, or failed again and again.
     """
+    place, path = place_of(address)
+    return place.read(path, limit)
+
+
+def place_of(address: str) -> tuple[Source, str]:
+    """The place that holds a file, by the file's address alone, and the file's path in it.
+
+    See `read_address` for the credentials. Nothing is asked of the place yet.
+    """
     found = sessions.loaded(address)
     if found:
-        source, path = found
-        return source.read(path, limit)
+        return found  # type: ignore[return-value]
     link, chain, rest = addresses.cut(address)
     if link.startswith("zip://") and addresses.is_archive(rest):
-        archive = sessions.same_source(open_place(rest))  # to read its list of members once
-        return archive.read(link.removeprefix("zip://"), limit)
+        # The same for all its members, to read their list once.
+        return sessions.same_source(open_place(rest)), link.removeprefix("zip://")
     folder, _, name = link.rpartition("/")
-    return open_place(f"{folder}{chain}{rest}").read(name, limit)
+    return open_place(f"{folder}{chain}{rest}"), name

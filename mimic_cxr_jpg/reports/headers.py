@@ -2,10 +2,13 @@
 
 The names are facts read in MIT-LCP's `txt/section_parser.py` (MIT licence), the parser that made
 `mimic_cxr_sectioned.csv`. One entry differs on purpose: the official table takes the typo
-`ndication` for an impression; here it is an indication, as the word says.
+`ndication` for an impression (`OFFICIAL_SPELLINGS`); in `SPELLINGS` it is an indication, as the
+word says.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 _SPELLINGS_OF: dict[str, tuple[str, ...]] = {
     "preamble": ("preamble",),
@@ -78,6 +81,9 @@ SPELLINGS: dict[str, str] = {
 }
 """Known spelling of a header, of which there are 58 -> the section that it opens."""
 
+OFFICIAL_SPELLINGS: dict[str, str] = {**SPELLINGS, "ndication": "impression"}
+"""The same as the official parser has it."""
+
 CONTAINED: tuple[str, ...] = ("impression", "findings", "history", "comparison", "addendum")
 """Sections that a longer header opens if it names them; if it names two, the first one here."""
 
@@ -104,14 +110,15 @@ PROCEDURES: tuple[str, ...] = (
 """Parts of the names of procedures. A header that holds one of them opens the findings."""
 
 
-def section_of(header: str) -> str:
+def section_of(header: str, spellings: Mapping[str, str] = SPELLINGS) -> str:
     """Name the section that a header opens.
 
-    Three rules, tried in this order: a known spelling (`SPELLINGS`), a section named inside the
-    header (`CONTAINED`), a procedure named inside it (`PROCEDURES`).
+    Three rules, tried in this order: a known spelling, a section named inside the header
+    (`CONTAINED`), a procedure named inside it (`PROCEDURES`).
 
     Args:
         header: What stands before the colon, in any case, with or without white space around it.
+        spellings: The known spellings: `SPELLINGS` or `OFFICIAL_SPELLINGS`.
 
     Returns:
         The section, in lower case and with underscores. For a header that no rule knows, the
@@ -119,7 +126,7 @@ def section_of(header: str) -> str:
         never taken for `wet_read` or `last_paragraph`.
     """
     name = header.lower().strip()
-    known = SPELLINGS.get(name)
+    known = spellings.get(name)
     if known is not None:
         return known
     for section in CONTAINED:

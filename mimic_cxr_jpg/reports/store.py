@@ -16,6 +16,7 @@ from cxr_datasets.limits import TooLargeError
 from cxr_datasets.storage.source import Source, Stamp
 from cxr_datasets.tables.index import spread_places
 from cxr_datasets.wording import get_logger
+from mimic_cxr_jpg.reports.parsing import parse_sections
 
 _logger = get_logger(__name__)
 
@@ -69,7 +70,10 @@ class ReportStore(ABC):
     Attributes:
         source: The folder they are in.
         path: Their file or folder within it.
+        of_every_study: Whether the release's own have a text of each study.
     """
+
+    of_every_study = True
 
     def __init__(self, source: Source, path: str):
         self.source = source
@@ -135,6 +139,23 @@ class ReportStore(ABC):
                 lacking, len(places), looked_for, self.address,
             )  # fmt: skip
 
+    def columns(self, places: pa.Array, rows: pa.Array, rules: str) -> dict[str, pa.Array]:
+        """Read texts, and parse their sections.
+
+        Args:
+            places: n of the places that `locate` gave.
+            rows: For each row of the result the number of its place, int32 without nulls.
+            rules: Name of the rules by which sections are parsed.
+
+        Returns:
+            `report` and each of `REPORT_SECTIONS`, as long as `rows`.
+
+        Raises:
+            ReportsError: A text is damaged.
+        """
+        reports = self.read(places)
+        return {"report": reports.take(rows), **parse_sections(reports, rows, rules)}
+
     @abstractmethod
     def has(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
         """Say which of a few studies have a text; arguments and errors as for `locate`.
@@ -163,27 +184,6 @@ def text_paths(subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
     patient, study = pc.cast(subject_ids, pa.string()), pc.cast(study_ids, pa.string())
     group = pc.utf8_slice_codeunits(patient, 0, 2)
     return pc.binary_join_element_wise("p", group, "/p", patient, "/s", study, ".txt", "")
-
-
-def decoded(contents: pa.Array | Sequence[bytes | None]) -> pa.Array:
-    """Turn the bytes of reports into text.
-
-    The few that are not UTF-8 are read as Latin-1, which loses nothing. A file without a byte,
-    such as an unfinished download, is no report: null.
-    """
-    binary = contents if isinstance(contents, pa.Array) else pa.array(contents, pa.binary())
-    binary = pc.if_else(pc.equal(pc.binary_length(binary), 0), None, binary)
-    try:
-        return binary.cast(pa.string())
-    except pa.ArrowInvalid:
-        return pa.array([None if text is None else _decode(text) for text in binary.to_pylist()])
-
-
-def _decode(content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
 
 
 @contextmanager

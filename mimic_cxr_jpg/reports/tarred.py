@@ -19,8 +19,9 @@ from cxr_datasets.storage.metered import Metered
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
 from mimic_cxr_jpg.reports.archived import ArchivedReports, damaged
+from mimic_cxr_jpg.reports.decoding import decoded
 from mimic_cxr_jpg.reports.members import Link, Links
-from mimic_cxr_jpg.reports.store import decoded, permitted
+from mimic_cxr_jpg.reports.store import permitted
 from mimic_cxr_jpg.reports.tar_members import (
     DOES_NOT_DECOMPRESS,
     PIECE,

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 from cxr_datasets import limits
 from cxr_datasets.limits import too_large
 from cxr_datasets.storage.source import EMPTY, Stamp
+from mimic_cxr_jpg.reports.decoding import decoded
 from mimic_cxr_jpg.reports.store import (
     SAMPLE,
     ReportStore,
     Studies,
-    decoded,
     permitted,
     spread,
     text_paths,

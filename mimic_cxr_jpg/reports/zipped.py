@@ -22,8 +22,9 @@ from cxr_datasets.errors import ReportsError
 from cxr_datasets.limits import TooLargeError, check_limit, too_large
 from cxr_datasets.storage.zip_members import ENCRYPTED, method_name
 from mimic_cxr_jpg.reports.archived import ArchivedReports, Numbers, damaged
+from mimic_cxr_jpg.reports.decoding import decoded
 from mimic_cxr_jpg.reports.members import Link, Links
-from mimic_cxr_jpg.reports.store import decoded, permitted, too_large_reports
+from mimic_cxr_jpg.reports.store import permitted, too_large_reports
 from mimic_cxr_jpg.reports.zip_directory import (
     DEFLATED,
     STORED,

@@ -8,7 +8,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from cxr_datasets.permutation import LONGEST, permuted
+from cxr_datasets.permutation import LONGEST, Order, permuted
 
 LENGTHS = [*range(1, 40), 1023, 1024, 1025, 1026, 1600, 4097, 65_536, 377_110]
 
@@ -98,3 +98,40 @@ def _unevenness(bins: np.ndarray, count: int) -> float:
 def test_what_is_out_of_range_is_refused(n: int, positions: list[int]) -> None:
     with pytest.raises(ValueError, match=r"Expected positions|An order has"):
         permuted(positions, n, (0,))
+
+
+ORDERS = {
+    "as they are": Order(40),
+    "shuffled": Order(40).shuffled((1,)),
+    "a part": Order(40).part(slice(3, None, 4)),
+    "part of a part": Order(40).part(slice(30)).part(slice(5, None)).part(slice(1, None, 3)),
+    "a part, shuffled": Order(40).part(slice(5, 25)).shuffled((1,)),
+    "shuffled, a part": Order(40).shuffled((1, -1)).part(slice(1, None, 3)),
+    "shuffled twice, and cut between": Order(40).shuffled((1,)).part(slice(9)).shuffled((2,)),
+    "nothing": Order(40).shuffled((1,)).part(slice(0)),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_an_order_gives_what_lists_that_are_held_would(order: Order) -> None:
+    held = np.arange(order.rows)
+    for step in order.steps:
+        if isinstance(step, range):
+            held = held[step.start : step.stop : step.step]
+        else:
+            held = held[permuted(np.arange(len(held)), max(len(held), 1), step)]
+    assert len(order) == len(held)
+    assert order.at(np.arange(len(order))).tolist() == held.tolist()
+    assert order.at(np.arange(len(order))[3:5]).tolist() == held[3:5].tolist()
+
+
+def test_an_order_is_told_apart_from_others() -> None:
+    assert len(set(map(str, ORDERS.values()))) == len(ORDERS)
+    assert str(Order(40).shuffled((1, -1)).part(slice(9))) == (
+        "40 rows, shuffled by 1-ffffffffffffffff, part 0:9:1"
+    )
+
+
+def test_parts_of_an_order_are_cut_no_further_than_it_goes() -> None:
+    order = Order(10).part(slice(4)).part(slice(2, 99))
+    assert order.at(np.arange(len(order))).tolist() == [2, 3]

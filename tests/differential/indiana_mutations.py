@@ -21,8 +21,13 @@ _HEADINGS = (
     "Cicatrix", "Pleural Effusion", "Pericardial Effusion", "Hydropneumothorax", "Pneumothorax",
     "Catheters, Indwelling", "Implanted Medical Device", "Medical Device", "normal", "No Indexing",
     "Nodules", "Masses", "Edema", "Pneumonia, Viral", "Lung", "Effusion of nothing",
+    "Airspace Disease", "Infiltrate", "Tube, Inserted", "Mediastinum", "Calcinosis",
+    "Hemopneumothorax", "Hemothorax",
 )  # fmt: skip
-_QUALIFIERS = ("lung", "pleura", "enlarged", "left", "lungs", "base", "mild", "Lung", "ENLARGED")
+_QUALIFIERS = (
+    "lung", "pleura", "enlarged", "left", "lungs", "base", "mild", "Lung", "ENLARGED", "ribs",
+    "retrocardiac", "thorax", "breast", "prominent", "lymph nodes", "Thoracic Vertebrae", "heart",
+)  # fmt: skip
 
 
 def read_material(release: Path) -> Material:
@@ -139,12 +144,17 @@ def choose_views(material: Material, rng: random.Random) -> None:
 
 def choose_split(material: Material, rng: random.Random) -> None:
     """Split by the published lists, or by the hash."""
-    material.options["split_by"] = rng.choice(("r2gen", "hash"))
+    material.options["split_by"] = rng.choice(("r2gen", "r2gen_pairs", "hash"))
+
+
+def choose_rules(material: Material, rng: random.Random) -> None:
+    """Read the codes by the other rules."""
+    material.options["mesh_rules"] = rng.choice(("transchex", "corrected"))
 
 
 MUTATIONS = (
     other_uids, merge_studies, one_image_each, reports_of_others, redraw_views, redraw_codes,
     odd_texts, blank_texts, any_table.unfinished_images, other_files, choose_views, choose_split,
-    any_table.shuffle_rows, any_table.add_columns, any_table.shuffle_columns,
+    choose_rules, any_table.shuffle_rows, any_table.add_columns, any_table.shuffle_columns,
 )  # fmt: skip
 """In the order in which they are applied."""

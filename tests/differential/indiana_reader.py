@@ -18,13 +18,32 @@ SECTIONS = ("indication", "comparison", "findings", "impression")
 _LISTS = Path(__file__).parents[2] / "indiana_cxr" / "r2gen_split.csv"
 
 
-def read_images(root: Path, folder: str, split_by: str | None) -> list[Row]:
+# By the card: places of which an opacity is not one of the lung, unless one of the lung is named.
+_OUTSIDE = {
+    *("mediastinum", "paratracheal", "supracardiac", "cardiophrenic angle", "lymph nodes", "heart"),
+    *("heart atria", "heart ventricles", "aortic valve", "mitral valve", "aorta", "trachea"),
+    *("aorta, thoracic", "blood vessels", "coronary vessels", "pulmonary artery", "esophagus"),
+    *("trachea, carina", "diaphragm", "pleura", "pleural sinus", "ribs", "sternum", "clavicle"),
+    *("shoulder", "humerus", "spine", "cervical vertebrae", "thoracic vertebrae", "neck"),
+    *("lumbar vertebrae", "breast", "breast implants", "adipose tissue", "abdomen"),
+}
+_INSIDE = {
+    *("lung", "upper lobe", "middle lobe", "lower lobe", "lingula", "azygos lobe", "multilobar"),
+    *("hilum", "interstitial", "pulmonary alveoli", "bronchi", "bronchovascular"),
+    *("retrocardiac", "costophrenic angle", "sulcus"),
+}
+
+
+def read_images(
+    root: Path, folder: str, split_by: str | None = None, mesh_rules: str = "corrected"
+) -> list[Row]:
     """Give a row for each image, in the order of indiana_projections.csv.
 
     Args:
         root: The folder that holds the two tables, or Kaggle's archive.
         folder: Where the images are in it, with a final slash, or empty.
-        split_by: The option.
+        split_by: The option; with `r2gen_pairs`, images of a study are in their own order.
+        mesh_rules: The option.
     """
     reports = {row["uid"]: row for row in _table(root, "indiana_reports.csv")}
     images = []
@@ -39,7 +58,7 @@ def read_images(root: Path, folder: str, split_by: str | None) -> list[Row]:
                 "view": VIEWS.index(view),
                 "report": _report(about),
                 **{section: about[section] for section in SECTIONS},
-                "labels": labels_of(about["MeSH"]),
+                "labels": labels_of(about["MeSH"], mesh_rules),
                 "mesh": _parts(about["MeSH"]),
                 "problems": _parts(about["Problems"]),
                 "procedure": about["image"],
@@ -49,7 +68,19 @@ def read_images(root: Path, folder: str, split_by: str | None) -> list[Row]:
                 "view_names": {view},
             }
         )
-    return images
+    return _pairs(images) if split_by == "r2gen_pairs" else images
+
+
+def _pairs(images: list[Row]) -> list[Row]:
+    """Put the images of a study together, by name, and leave in its split the first two."""
+    of_study: dict[int, list[Row]] = {}
+    for image in images:
+        of_study.setdefault(image["study_id"], []).append(image)
+    for study in of_study.values():
+        study.sort(key=lambda image: image["path"])
+        for rank, image in enumerate(study):
+            image |= {"rank": rank, "split": image["split"] if rank < 2 else None}
+    return [image for study in of_study.values() for image in study]
 
 
 def _table(root: Path, name: str) -> list[Row]:
@@ -67,7 +98,7 @@ def _report(about: Row) -> str | None:
 def _split(uid: int, split_by: str | None) -> str | None:
     if split_by is None:
         return "train"
-    if split_by == "r2gen":
+    if split_by.startswith("r2gen"):
         with _LISTS.open(newline="") as file:
             return {row["uid"]: row["split"] for row in csv.DictReader(file)}.get(str(uid))
     drawn = hashlib.sha256(f"indiana-cxr:{uid}".encode()).digest()
@@ -80,7 +111,7 @@ def _parts(cell: str | None) -> list[str] | None:
     return [part for part in parts if part] or None
 
 
-def labels_of(cell: str | None) -> Row:
+def labels_of(cell: str | None, rules: str = "corrected") -> Row:
     """Apply the rules of the card to the terms of one study."""
     terms = [_term(part) for part in _parts(cell) or []]
     headings = {term[0] for term in terms}
@@ -109,14 +140,50 @@ def labels_of(cell: str | None) -> Row:
             headings & {"catheters, indwelling", "implanted medical device", "medical device"}
         ),
     }
+    is_opacity = is_coded("opacity", "lung") or is_coded("density", "lung")
+    if rules == "corrected":
+        is_opacity = _correct(found, terms)
     implying = ("Atelectasis", "Consolidation", "Edema", "Lung Lesion", "Pneumonia")
-    found["Lung Opacity"] = (
-        is_coded("opacity", "lung")
-        or is_coded("density", "lung")
-        or any(found[name] for name in implying)
-    )
-    found["No Finding"] = not any(found.values())
+    found["Lung Opacity"] = is_opacity or any(found[name] for name in implying)
+    devices = rules == "corrected" and found["Support Devices"]
+    found["No Finding"] = sum(found.values()) == int(devices)
     return {label: int(found[label]) for label in LABELS}
+
+
+def _correct(found: dict[str, bool], terms: list[list[str]]) -> bool:
+    """Change what the corrected rules see otherwise, and say whether there is an opacity."""
+    headings = {term[0] for term in terms}
+    vessels = ("lymph nodes", "blood vessels", "aorta", "aorta, thoracic", "coronary vessels",
+               "pulmonary artery")  # fmt: skip
+    is_wide = any(
+        heading == "mediastinum"
+        and bool({"prominent", "enlarged"} & {*qualifiers})
+        and not {*vessels} & {*qualifiers}
+        for heading, *qualifiers in terms
+    )
+    found["Cardiomegaly"] = found["Enlarged Cardiomediastinum"]
+    found["Enlarged Cardiomediastinum"] |= is_wide
+    found["Lung Lesion"] = any(
+        _is_in_lung(term, but_for={"thorax"} if term[0] == "mass" else set())
+        for term in terms
+        if term[0] in ("nodule", "mass")
+    )
+    found["Pleural Effusion"] |= bool(
+        headings & {"hydropneumothorax", "hemopneumothorax", "hemothorax"}
+    )
+    found["Pleural Other"] |= any(
+        heading == "calcinosis" and "pleura" in qualifiers for heading, *qualifiers in terms
+    )
+    found["Support Devices"] |= "tube, inserted" in headings
+    return bool(headings & {"airspace disease", "infiltrate"}) or any(
+        _is_in_lung(term, but_for={"thorax"} if term[0] == "density" else set())
+        for term in terms
+        if term[0] in ("opacity", "density")
+    )
+
+
+def _is_in_lung(term: list[str], but_for: set[str]) -> bool:
+    return bool(_INSIDE & {*term[1:]}) or not (_OUTSIDE | but_for) & {*term[1:]}
 
 
 def _term(part: str) -> list[str]:

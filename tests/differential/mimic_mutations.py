@@ -253,10 +253,15 @@ def choose_views(material: Material, rng: random.Random) -> None:
     material.options["views"] = [*dict.fromkeys([known, *some])]
 
 
+def official_sections(material: Material, rng: random.Random) -> None:
+    """Cut reports into sections by the official rules."""
+    material.options["section_rules"] = "official"
+
+
 MUTATIONS = (
     merge_studies, divide_studies, extreme_ids, fewer_images, redraw_splits, redraw_views,
     odd_metadata, no_label_rows, redraw_labels, labels_of_others, no_radiologist, absent_reports,
     odd_reports, any_table.unfinished_images, other_files, choose_views, any_table.shuffle_rows,
-    any_table.add_columns, any_table.shuffle_columns, no_label_tables,
+    any_table.add_columns, any_table.shuffle_columns, no_label_tables, official_sections,
 )  # fmt: skip
 """In the order in which they are applied."""

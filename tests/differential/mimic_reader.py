@@ -30,13 +30,14 @@ VIEW_NAMES = {
 _TEXT = re.compile(r"files/p1\d/p1\d{7}/s5\d{7}\.txt$")
 
 
-def read_images(root: Path, reports: Path | None) -> list[Row]:
+def read_images(root: Path, reports: Path | None, rules: str) -> list[Row]:
     """Give a row for each image, in the order of the split table.
 
     Args:
         root: The folder that holds the tables and `files/`.
         reports: An archive of reports, or the folder that holds their `files/`; None: there are
             none.
+        rules: By which rules they are cut into sections.
     """
     metadata = {row["dicom_id"]: row for row in _table(root, "metadata")}
     chexpert = {row["study_id"]: row for row in _table(root, "chexpert")}
@@ -48,7 +49,7 @@ def read_images(root: Path, reports: Path | None) -> list[Row]:
         image, study, subject = spine["dicom_id"], spine["study_id"], spine["subject_id"]
         about, folder = metadata[image], f"files/p{subject[:2]}/p{subject}"
         report = _decoded(texts.get(f"{folder}/s{study}.txt"))
-        sections = reference_sections(report) if report else {}
+        sections = reference_sections(report, rules) if report else {}
         view = _view(about["ViewPosition"])
         images.append(
             {

@@ -142,11 +142,13 @@ def test_the_splits_of_indiana_have_the_sizes_given() -> None:
     from indiana_cxr import splits
 
     listed = pa.csv.read_csv(CHECKOUT / "indiana_cxr" / "r2gen_split.csv")["split"].to_pylist()
-    assert set(splits.SPLITTERS) == {"r2gen", "hash"}
+    assert set(splits.SPLITTERS) == {"r2gen", "r2gen_pairs", "hash"}
     rows = {quoted(row[0])[0].strip('"'): row for row in table(CARDS["indiana_cxr"], "`split_by`")
             if row[0].startswith("`")}  # fmt: skip
-    for name, said in zip(("train", "validation", "test"), rows["r2gen"][1:], strict=False):
-        assert int(said.replace(",", "")) == listed.count(name)
+    assert set(rows) == set(splits.SPLITTERS)
+    for name, *said in zip(("train", "validation", "test"), rows["r2gen"][1:],
+                           rows["r2gen_pairs"][1:], strict=False):  # fmt: skip
+        assert [int(cell.replace(",", "")) for cell in said] == [listed.count(name)] * 2
     page = {quoted(row[0])[0]: row for row in table("docs/splits.md", "split")}
     for place, name in enumerate(("r2gen", "hash"), start=3):
         for column, split in enumerate(("train", "validation", "test"), start=1):
@@ -154,15 +156,35 @@ def test_the_splits_of_indiana_have_the_sizes_given() -> None:
 
 
 def test_the_card_gives_every_rule_of_the_indiana_labels() -> None:
-    from indiana_cxr.mesh import RULES
+    from indiana_cxr import mesh_rules
 
     rows = {row[0]: row[1] for row in table(CARDS["indiana_cxr"], "label")}
     assert tuple(rows) == LABELS
-    for label, rule in RULES.items():
-        words = {*rule.headings, *rule.containing, *rule.but_not}
-        words |= {word for pair in rule.qualified for word in pair}
+    for label, rule in mesh_rules.CORRECTED.items():
+        words = set()
+        for terms in rule.terms:
+            words |= {*terms.headings, *terms.containing, *terms.but_not, *terms.qualifiers}
         assert set(quoted(rows[label])) == words
+        assert any(terms.outside for terms in rule.terms) == ("in the lung" in rows[label])
         assert {other for other in LABELS if other in rows[label]} == set(rule.labels)
+
+
+def test_the_card_gives_every_place_of_the_indiana_labels() -> None:
+    from indiana_cxr import mesh_rules
+
+    inside, outside, chest, no_place = table(CARDS["indiana_cxr"], "place")
+    assert quoted(inside[1]) == list(mesh_rules.IN_LUNG)
+    assert quoted(outside[1]) == list(mesh_rules.OUTSIDE_LUNG)
+    assert quoted(chest[1]) == [mesh_rules.CHEST]
+    placed = [terms for rule in mesh_rules.CORRECTED.values() for terms in rule.terms
+              if terms.outside]  # fmt: skip
+    assert set(quoted(chest[0])) == {heading for terms in placed for heading in terms.headings}
+    assert set(quoted(chest[0])[:2]) == {heading for terms in placed for heading in terms.headings
+                                         if mesh_rules.CHEST in terms.outside}  # fmt: skip
+    assert set(quoted(no_place[1])) <= set(mesh_rules.NO_PLACE)
+    page = " ".join(read(CARDS["indiana_cxr"]).split())
+    (vessels,) = re.findall(r"The vessels are ([^.]*)\.", page)
+    assert quoted(vessels) == list(mesh_rules.VESSELS)
 
 
 def test_the_values_of_missing_are_described() -> None:

@@ -22,7 +22,7 @@ from tests.examples.scripts import EXAMPLES, SCRIPTS, commands
 GALLERY = bool(os.environ.get("CXR_GALLERY"))
 QUICK = {
     "--patients": "60", "--studies": "40", "--scale": "0.0625",
-    "train": ["--epochs", "2"], "report_generation": ["--epochs", "2"],
+    "classifier": ["--epochs", "2"], "report_generation": ["--epochs", "2"],
 }  # fmt: skip
 
 Run = Callable[..., Path]

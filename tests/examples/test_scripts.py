@@ -21,12 +21,13 @@ from tests.fakes.slurm import write_slurm
 
 ALONE = {
     "both": r"^\d+ images; columns: image, image_id, study_id, subject_id, view, report, ",
+    "classifier": r"^epoch 1: loss 0\.\d+\nepoch 2: loss 0\.\d+\n(?:epoch .*\n)*"
+    r"test: AUROC 0\.\d\d, the mean of [1-9]\d? labels$",
     "labels": r"^\d+ studies; \d\d% of the cells are null$",
     "look": r"^train: \d+ frontal images\nvalidation: \d+ frontal images\ntest: \d+ frontal",
     "report_generation": "",
     "resume": r"^3 batches before the stop, \d+ after it; every row once, in order$",
     "study": r"^study \d{8}: frontal, lateral",
-    "train": r"^epoch 1: loss 0\.\d+\nepoch 2: loss 0\.\d+$",
 }
 """Scripts that need nothing but a release, and what they print."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ import pytest
 from datasets import Dataset, load_dataset
 
 import indiana_cxr  # noqa: F401
+from cxr_datasets.cli import main
+from cxr_datasets.errors import OptionError
+from cxr_datasets.labels import label_text
 from cxr_datasets.testing import copy_release, edit_table, read_table
+from tests.differential.indiana_reader import labels_of
 
 Row = dict[str, Any]
 
@@ -58,46 +63,15 @@ def study_of(row: dict[str, str]) -> Row:
         "report": "\n\n".join(parts) or None,
         **{name: without_null(row[name]) for name in SECTIONS},
         "labels": labels_of(row["MeSH"]),
+        "labels_text": labels_in(row["findings"] or row["impression"]),
         "mesh": [term.strip() for term in row["MeSH"].split(";")],
         "problems": [problem.strip() for problem in row["Problems"].split(";")],
         "procedure": without_null(row["image"]),
     }
 
 
-def labels_of(mesh: str) -> Row:
-    terms = [term.strip().lower().split("/") for term in mesh.split(";")]
-    headings = {" ".join(term[0].split()) for term in terms}
-    if headings == {"no indexing"}:
-        return dict.fromkeys(LABELS)
-
-    def coded(heading: str, qualifier: str) -> bool:
-        return any(term[0] == heading and qualifier in term[1:] for term in terms)
-
-    found = {
-        "Atelectasis": "pulmonary atelectasis" in headings,
-        "Cardiomegaly": "cardiomegaly" in headings,
-        "Consolidation": bool({"consolidation", "pneumonia"} & headings),
-        "Edema": "pulmonary edema" in headings,
-        "Enlarged Cardiomediastinum": "cardiomegaly" in headings
-        or coded("cardiac shadow", "enlarged"),
-        "Fracture": "fractures, bone" in headings,
-        "Lung Lesion": bool({"nodule", "mass"} & headings),
-        "Pleural Effusion": any(
-            "effusion" in heading and heading != "pericardial effusion" for heading in headings
-        ),
-        "Pleural Other": coded("thickening", "pleura") or coded("cicatrix", "pleura"),
-        "Pneumonia": "pneumonia" in headings,
-        "Pneumothorax": any("pneumothorax" in heading for heading in headings),
-        "Support Devices": bool(
-            {"catheters, indwelling", "implanted medical device", "medical device"} & headings
-        ),
-    }
-    implying = ("Atelectasis", "Lung Lesion", "Edema", "Consolidation", "Pneumonia")
-    found["Lung Opacity"] = (
-        coded("opacity", "lung") or coded("density", "lung") or any(map(found.get, implying))
-    )
-    found["No Finding"] = not any(found.values())
-    return {label: int(found[label]) for label in LABELS}
+def labels_in(text: str) -> Row | None:
+    return label_text(text) if text else None
 
 
 def images_of(release: Path) -> list[Row]:
@@ -181,7 +155,9 @@ def test_columns_stand_in_their_documented_order(
     indiana_release: Path, cache: str, config: str, columns: str
 ) -> None:
     found = load(indiana_release, cache, config).column_names
-    assert found == columns.format(" ".join(SECTIONS), "mesh problems procedure").split()
+    assert (
+        found == columns.format(" ".join(SECTIONS), "labels_text mesh problems procedure").split()
+    )
 
 
 # Texts.
@@ -260,6 +236,45 @@ def test_a_pericardial_effusion_is_no_pleural_effusion(
     release = edited(indiana_release, tmp_path, uid, MeSH="Pericardial Effusion/small")
     labels = rows_of(load(release, cache, "reports"))[0]["labels"]
     assert {label for label, value in labels.items() if value} == {"No Finding"}
+
+
+@pytest.mark.parametrize("rules", ["corrected", "transchex"])
+def test_labels_follow_from_the_codes_by_the_rules_asked_for(
+    indiana_release: Path, cache: str, rules: str
+) -> None:
+    codes = read_table(indiana_release / REPORTS).set_index("uid").MeSH
+    reports = load(indiana_release, cache, "reports", mesh_rules=rules)
+    for row in rows_of(reports):
+        assert row["labels"] == labels_of(codes[str(row["study_id"])], rules)
+
+
+@pytest.mark.parametrize("rules", ["", "TransChex", 1, ["corrected"]])
+def test_rules_that_do_not_exist_are_refused_with_those_that_do(
+    indiana_release: Path, cache: str, rules: Any
+) -> None:
+    with pytest.raises(OptionError) as refused:
+        load(indiana_release, cache, "reports", mesh_rules=rules)
+    for word in (f"mesh_rules={rules!r}", "'corrected'", "'transchex'"):
+        assert word in str(refused.value)
+    assert not Path(cache).exists() or not list(Path(cache).rglob("*.arrow"))
+
+
+def test_the_command_line_takes_the_rules_too(
+    indiana_release: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {}
+    for rules in ("corrected", "transchex"):
+        words = ["--option", f"mesh_rules={rules}", "--json"]
+        assert main(["stats", str(indiana_release), *words]) == 0
+        labels = json.loads(capsys.readouterr().out)["labels"]
+        found[rules] = {
+            row["label"]: row["positive"]
+            for row in labels
+            if (row["split"], row["source"]) == ("train", "labels")
+        }
+    assert found["corrected"]["Support Devices"] > found["transchex"]["Support Devices"]
+    assert found["corrected"]["Lung Opacity"] > found["transchex"]["Lung Opacity"]
+    assert found["corrected"]["Edema"] == found["transchex"]["Edema"]
 
 
 def test_every_label_is_positive_in_some_study_and_negative_in_another(

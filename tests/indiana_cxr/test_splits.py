@@ -1,10 +1,11 @@
-"""The two splits of the Indiana studies: R2Gen's list and the hash of the uid."""
+"""The splits of the Indiana studies: R2Gen's list and pairs of images, and the hash of the uid."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import os
+import random
 from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
@@ -16,7 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pytest
 
-from indiana_cxr.splits import hash_split, r2gen_split
+from indiana_cxr.splits import hash_split, places_by_name, r2gen_split
+from tests.docs.pages import CARDS, read, table
 
 SplitUids = Callable[[pa.Array], pa.StringArray]
 
@@ -94,6 +96,97 @@ def test_r2gen_studies_are_those_with_findings_and_two_listed_images() -> None:
     in_split = pc.is_valid(pa.chunked_array([r2gen_split(reports["uid"])]))
     assert pc.sum(in_split).as_py() == 2955
     assert pc.sum(pc.xor(eligible, in_split)).as_py() == 0
+
+
+# R2Gen's two images.
+
+
+def test_images_of_a_study_are_numbered_by_name_as_text_in_whatever_order_they_come() -> None:
+    named = [  # uid, name, number
+        (7, "7_IM-0001-12012.dcm.png", 0),
+        (7, "7_IM-0001-2001.dcm.png", 1),
+        (7, "7_IM-0001-4004.dcm.png", 2),
+        (71, "71_IM-0200-0001-0001.dcm.png", 0),
+        (71, "71_IM-0200-0001-0002.dcm.png", 1),
+        (71, "71_IM-0200-4004.dcm.png", 2),
+        (9, "9_IM-0300-1001.dcm.png", 0),
+    ]
+    for seed in range(5):
+        random.Random(seed).shuffle(named)
+        uids, names, numbers = zip(*named, strict=True)
+        assert places_by_name(pa.array(uids), pa.array(names)).to_pylist() == list(numbers)
+
+
+def test_no_images_have_no_numbers() -> None:
+    assert len(places_by_name(pa.array([], pa.int64()), pa.array([], pa.string()))) == 0
+
+
+def test_columns_in_chunks_are_numbered_alike() -> None:
+    uids, names = [1, 2, 1], ["1_b", "2_a", "1_a"]
+    whole = places_by_name(pa.array(uids), pa.array(names))
+    assert whole.to_pylist() == [1, 0, 0]
+    chunked = pa.chunked_array([uids[:1], uids[1:]]), pa.chunked_array([names[:2], names[2:]])
+    assert places_by_name(*chunked).equals(whole)
+
+
+@pytest.mark.skipif(not REAL_DIR, reason="CXR_INDIANA_DIR is not set")
+def test_the_card_counts_the_studies_and_first_images_of_the_pairs() -> None:
+    images = pa_csv.read_csv(Path(REAL_DIR) / "indiana_projections.csv").to_pandas()
+    images["place"] = places_by_name(pa.array(images.uid), pa.array(images.filename)).to_pylist()
+    listed = images[[split is not None for split in r2gen_split(pa.array(images.uid)).to_pylist()]]
+    sizes = listed.groupby("uid").size()
+    first = listed.projection[listed.place == 0].value_counts()
+    unlisted = (Path(REAL_DIR) / "unlisted_images.txt").read_text().split()
+    assert sum(int(name.split("_")[0]) in sizes for name in unlisted) == 4
+    text = " ".join(read(CARDS["indiana_cxr"]).split())
+    for said in (
+        f"the 2,955 studies {(sizes == 2).sum():,} have two listed images, and "
+        f"{(sizes > 2).sum()} have three to five",
+        f"which is all that NLM has of these studies: the {len(listed):,} that Kaggle lists and",
+        f"has {len(listed) + 4:,} images",
+        f"is frontal in {first['Frontal']:,} studies and lateral in {first['Lateral']}",
+        f"every config: {(listed.place < 2).sum():,} images",
+    ):
+        assert said in text
+
+
+@pytest.mark.skipif(not REAL_DIR, reason="CXR_INDIANA_DIR is not set")
+def test_in_two_studies_the_second_image_by_name_is_one_that_kaggle_does_not_list() -> None:
+    listed = pa_csv.read_csv(Path(REAL_DIR) / "indiana_projections.csv")["filename"].to_pylist()
+    unlisted = (Path(REAL_DIR) / "unlisted_images.txt").read_text().split()
+    both = [*listed, *unlisted]
+    places = places_by_name(pa.array([int(name.split("_")[0]) for name in both]), pa.array(both))
+    early = [name for name, place in zip(both, places.to_pylist(), strict=True)
+             if place < 2 and name in unlisted]  # fmt: skip
+    uids = sorted(int(name.split("_")[0]) for name in early)
+    assert f"in 2 studies (uid {uids[0]} and {uids[1]})" in " ".join(
+        read(CARDS["indiana_cxr"]).split()
+    )
+    assert len(early) == 2
+
+
+# Reports that are alike.
+
+
+@pytest.mark.skipif(not REAL_DIR, reason="CXR_INDIANA_DIR is not set")
+@pytest.mark.parametrize(("row", "split"), [(0, r2gen_split), (1, hash_split)])
+def test_the_card_counts_the_like_reports_in_several_splits(row: int, split: SplitUids) -> None:
+    reports = pa_csv.read_csv(
+        Path(REAL_DIR) / "indiana_reports.csv",
+        convert_options=pa_csv.ConvertOptions(strings_can_be_null=False),
+    ).to_pandas()
+    reports["split"] = split(pa.array(reports.uid)).to_pylist()
+    reports = reports.dropna(subset="split")
+    groups = reports.groupby(["findings", "impression"]).split
+    several = groups.transform("nunique") > 1
+    with_train = groups.transform(lambda splits: (splits == "train").any())
+    tested = reports.split == "test"
+    found = [
+        str(groups.nunique().gt(1).sum()),
+        str(several.sum()),
+        f"{(tested & with_train).sum()} of {tested.sum()}",
+    ]
+    assert table(CARDS["indiana_cxr"], "lists of")[row][1:] == found
 
 
 # The hash.

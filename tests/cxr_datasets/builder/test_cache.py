@@ -179,9 +179,20 @@ def test_another_option_makes_a_new_entry(
 
 
 def test_another_way_to_split_makes_a_new_entry(indiana_release: Path, cache: str) -> None:
-    for split_by in (None, "r2gen", "hash"):
+    for split_by in (None, "r2gen", "r2gen_pairs", "hash"):
         load("indiana_cxr", indiana_release, cache, split_by=split_by)
-    assert len(entries(cache)) == 3
+    assert len(entries(cache)) == 4
+
+
+def test_other_rules_for_labels_make_a_new_entry_and_the_default_by_name_does_not(
+    indiana_release: Path, cache: str
+) -> None:
+    found = [
+        load("indiana_cxr", indiana_release, cache, **options)["labels"][:]
+        for options in ({}, {"mesh_rules": "corrected"}, {"mesh_rules": "transchex"})
+    ]
+    assert len(entries(cache)) == 2
+    assert found[0] == found[1] != found[2]
 
 
 def test_another_place_of_the_reports_makes_a_new_entry(

@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from cxr_datasets.builder import CxrBuilder, CxrConfig
 from cxr_datasets.hooks import HOOKS
 from cxr_datasets.hooks.internals import INTERNALS
 from cxr_datasets.hooks.selection import PASS_ROWS_ON
-from cxr_datasets.hooks.streaming import ShardsAhead
+from cxr_datasets.hooks.shuffling import PASS_SHUFFLES_ON
+from cxr_datasets.hooks.streaming import RowsAhead, ShardsAhead
 from cxr_datasets.images.column import XrayImage
 from tests.helpers import run_python
 
@@ -108,7 +110,7 @@ def test_every_name_taken_from_a_module_of_datasets_is_listed() -> None:
         assert any(entry == name or entry.startswith(f"{name}.") for entry in listed), name
 
 
-@pytest.mark.parametrize("kind", [CxrBuilder, CxrConfig, ShardsAhead, XrayImage])
+@pytest.mark.parametrize("kind", [CxrBuilder, CxrConfig, RowsAhead, ShardsAhead, XrayImage])
 def test_every_override_is_listed(kind: type) -> None:
     listed = {without_parameter(internal.name).partition(":")[2] for internal in INTERNALS}
     for name, owners in overridden(kind).items():
@@ -117,7 +119,9 @@ def test_every_override_is_listed(kind: type) -> None:
 
 def test_every_step_of_a_stream_that_passes_rows_on_is_listed() -> None:
     listed = {internal.name for internal in INTERNALS}
-    assert {f"datasets.iterable_dataset:{step}.ex_iterable" for step in PASS_ROWS_ON} <= listed
+    assert {
+        f"datasets.iterable_dataset:{step}.ex_iterable" for step in PASS_ROWS_ON | PASS_SHUFFLES_ON
+    } <= listed
 
 
 def exists(name: str) -> bool:
@@ -134,11 +138,12 @@ def exists(name: str) -> bool:
     return not parameter or parameter in inspect.signature(found).parameters
 
 
+@cache
 def attributes_of_instances(kind: Any) -> set[str]:
     """Fields of a class, and what its methods and those of its bases assign."""
     found: set[str] = set()
     for base in inspect.getmro(kind) if isinstance(kind, type) else ():
-        if base.__module__ == "builtins":  # written in C
+        if base.__module__.partition(".")[0] != "datasets":  # of Python, or of torch
             continue
         found |= set(inspect.get_annotations(base))
         for line in inspect.getsource(base).splitlines():

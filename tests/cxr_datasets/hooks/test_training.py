@@ -138,6 +138,50 @@ def test_resuming_gives_exactly_the_rest_and_fetches_few_images_again(
     assert before <= ROWS_AT_ONCE
 
 
+@pytest.mark.parametrize("seen", [1, 21, 40])
+def test_a_shuffled_stream_resumes_likewise_and_fetches_few_images_again(
+    seen: int, stream: IterableDataset, server: PhysioNet, cache: str, local: datasets.Dataset
+) -> None:
+    shuffled = undecoded(stream.shuffle(seed=1))
+    rows = iter(shuffled)
+    first = list(islice(rows, seen))
+    state = shuffled.state_dict()
+    rows.close()  # type: ignore[attr-defined]
+
+    again = undecoded(load(server, cache).shuffle(seed=1))
+    again.load_state_dict(state)
+    server.reset()
+    found = {row["image_id"]: row["image"]["bytes"] for row in chain(first, again)}
+    assert found == {row["image_id"]: row["image"]["bytes"] for row in local}
+    assert len(images_asked_for(server)) - (local.num_rows - seen) <= ROWS_AT_ONCE
+
+
+def test_each_node_reads_its_own_images_only(
+    stream: IterableDataset, server: PhysioNet, local: datasets.Dataset
+) -> None:
+    """Also where their number does not divide that of the shards."""
+    shuffled = stream.shuffle(seed=1)
+    nodes = [split_dataset_by_node(shuffled, rank=rank, world_size=7) for rank in range(7)]
+    assert shuffled.num_shards % 7
+    assert sorted(chain.from_iterable(map(ids, nodes))) == sorted(local["image_id"])
+    assert len(images_asked_for(server)) == local.num_rows
+
+
+def test_rows_that_a_shuffled_stream_skips_are_not_read(
+    stream: IterableDataset, server: PhysioNet
+) -> None:
+    assert len(ids(stream.shuffle(seed=1).skip(10).take(20))) == 20
+    assert len(images_asked_for(server)) == 20
+
+
+def test_images_of_a_shuffled_stream_are_fetched_side_by_side(
+    stream: IterableDataset, server: PhysioNet
+) -> None:
+    server.latency = 0.01
+    ids(stream.shuffle(seed=1))
+    assert server.max_concurrent >= 4
+
+
 def test_take_and_skip_cut_the_same_order(stream: IterableDataset, local: datasets.Dataset) -> None:
     assert ids(stream.take(5)) == local["image_id"][:5]
     assert ids(stream.skip(5).take(4)) == local["image_id"][5:9]

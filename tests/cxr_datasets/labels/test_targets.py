@@ -87,6 +87,15 @@ def test_batches_of_map_become_targets(mimic: Any) -> None:
     assert np.array_equal(np.array(mapped["counts"][:]), mask)
 
 
+def test_a_data_frame_of_floats_stays_as_it_is() -> None:
+    table = pd.DataFrame(slow([struct(Edema=-1), struct(Edema=1)]), columns=list(LABELS))
+    before = table.copy()
+    values, mask = to_targets(table, uncertain="ones", unmentioned="zeros")
+    assert values[:, LABELS.index("Edema")].tolist() == [1, 1]
+    assert mask.all()
+    pd.testing.assert_frame_equal(table, before)
+
+
 @pytest.mark.parametrize(
     "nothing",
     [[], np.zeros((0, 14)), pa.array([], pa.struct([(name, pa.int8()) for name in LABELS]))],

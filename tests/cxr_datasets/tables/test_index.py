@@ -90,6 +90,35 @@ def test_blocks_are_put_together_up_to_a_size(at_once: int, path: str) -> None:
     assert all(part.schema.metadata is None for part in parts)
 
 
+@pytest.mark.parametrize("count", [1, 16, 17, 256, 5001])
+def test_the_rows_of_blocks_are_counted_without_being_read(count: int, path: str) -> None:
+    index_file.write_index(path, {"train": rows(count), "test": rows(50, count)})
+    for split in index_file.read_splits(path).values():
+        sizes = [part.num_rows for part in index_file.read_blocks(path, split.blocks, 1)]
+        assert index_file.count_rows(path, split.blocks).tolist() == sizes
+
+
+def test_single_rows_come_from_all_blocks_in_the_order_asked_for(path: str) -> None:
+    splits = {"train": rows(5000), "test": rows(50, 5000)}
+    index_file.write_index(path, splits)
+    for name, split in index_file.read_splits(path).items():
+        held = splits[name]
+        order = np.random.default_rng(0).permutation(held.num_rows)
+        wanted = [order[:1], order[1:33], order[33:], order[:0], np.array([0, held.num_rows - 1])]
+        parts = list(index_file.read_rows(path, split.blocks, iter(wanted)))
+        assert [part.to_pylist() for part in parts] == [
+            held.take(few).to_pylist() for few in wanted
+        ]
+        assert all(column.num_chunks <= 1 for part in parts for column in part.columns)
+
+
+def test_single_rows_are_counted_over_the_blocks_given(path: str) -> None:
+    index_file.write_index(path, {"train": rows(64)})
+    blocks = [3, 1]
+    (part,) = index_file.read_rows(path, blocks, [np.array([0, 15, 16, 31])])
+    assert part["number"].to_pylist() == [48, 63, 16, 31]
+
+
 def test_a_column_is_read_over_all_splits(path: str) -> None:
     index_file.write_index(path, {"train": rows(50), "test": rows(30, 50)})
     assert index_file.read_column(path, "path").to_pylist() == rows(80)["path"].to_pylist()

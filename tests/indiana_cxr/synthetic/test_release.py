@@ -8,11 +8,14 @@ import zipfile
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from cxr_datasets.errors import OptionError
 from cxr_datasets.testing import contents_under, read_table
+from indiana_cxr.mesh import chexpert_labels
+from indiana_cxr.mesh_rules import MESH_RULES
 from indiana_cxr.synthetic import LAYOUTS, write_release
 
 
@@ -184,6 +187,10 @@ def test_mesh_varies_as_in_the_release(root: Path) -> None:
         *("thickening/pleura", "cicatrix/pleura", "pneumothorax", "hydropneumothorax"),
         *("catheters, indwelling", "implanted medical device", "medical device"),
         *("normal", "no indexing", "opacity/mediastinum", "cicatrix/lung", "thickening/aorta"),
+        *("tube, inserted", "airspace disease", "infiltrate", "opacity/retrocardiac"),
+        *("density/costophrenic angle", "mediastinum/prominent", "mediastinum/lymph nodes"),
+        *("nodule/breast", "mass/thorax", "hemopneumothorax", "calcinosis/pleura"),
+        *("density/ribs", "cardiac shadow/borderline"),
     ],
 )
 def test_every_label_rule_and_near_miss_has_a_study_of_its_own(root: Path, rule: str) -> None:
@@ -194,6 +201,18 @@ def test_every_label_rule_and_near_miss_has_a_study_of_its_own(root: Path, rule:
         if ";" not in mesh
     ]
     assert any(parts[0] == heading and (not qualifier or qualifier in parts) for parts in alone)
+
+
+def test_the_two_sets_of_label_rules_differ_in_every_label_that_they_rule_otherwise(
+    root: Path,
+) -> None:
+    mesh = pa.array(reports(root).MeSH)
+    old, new = (pd.DataFrame(chexpert_labels(mesh, rules).to_pylist()) for rules in MESH_RULES)
+    differing = {name for name in old if ((old[name] != new[name]) & old[name].notna()).any()}
+    assert differing == {
+        *("Cardiomegaly", "Enlarged Cardiomediastinum", "Lung Lesion", "Lung Opacity"),
+        *("No Finding", "Pleural Effusion", "Pleural Other", "Support Devices"),
+    }
 
 
 def test_a_study_with_several_problems_occurs(root: Path) -> None:

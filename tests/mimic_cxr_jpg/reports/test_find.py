@@ -259,9 +259,10 @@ def test_a_given_folder_without_reports_is_an_error_that_says_what_was_expected(
 def test_a_given_file_of_another_kind_is_an_error_that_lists_the_right_ones(
     small_release: Path, tmp_path: Path, cache: str
 ) -> None:
-    rewrite(tmp_path / "mimic_cxr_sectioned.csv", b"study,impression\n")
-    with pytest.raises(ReportsError, match=r"sectioned\.csv .*\.zip, \.tar\.gz, \.tgz or \.tar"):
-        load(small_release, cache, reports=str(tmp_path / "mimic_cxr_sectioned.csv"))
+    rewrite(tmp_path / "reports.7z", b"7z")
+    expected = r"\.7z is not .*\.zip, \.tar\.gz, \.tgz or \.tar, or mimic_cxr_sectioned\.csv"
+    with pytest.raises(ReportsError, match=expected):
+        load(small_release, cache, reports=str(tmp_path / "reports.7z"))
 
 
 @pytest.mark.parametrize("form", ["zip", "tar.gz"])

@@ -1,0 +1,181 @@
+"""Rows of a `DataLoader` as one batch of tensors, studies of different length too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cxr_datasets.columns import LABELS, VIEWS
+from cxr_datasets.errors import OptionError
+from cxr_datasets.labels import Targets, label_matrix, to_targets
+from cxr_datasets.training.shared import empty, expect_collation, stacked, tensor
+
+_UNKNOWN = VIEWS.index("unknown")
+
+_STUDY_AXES = 4
+"""Axes of the pixels of a study: images, channels, height, width."""
+
+_OF_IMAGES = ("pixel_values", "image_mask", "valid_box", "seen_box", "original_size")
+"""Arrays of rows of studies with a first axis as long as the study has images."""
+
+
+def collate_studies(
+    max_images: int | None = None,
+    order: Sequence[str] | None = None,
+    targets: Callable[..., Any] | None = to_targets,
+) -> Callable[[Sequence[Mapping[str, Any]]], dict[str, Any]]:
+    """Make the `collate_fn` of a `DataLoader`, or the `data_collator` of a `Trainer`.
+
+    It takes rows of config `studies`, as `ImageTransform` gives them, and pads them to the study
+    with the most images; rows of `images` and `reports`, too, where there is nothing to pad. What
+    it gives can be pickled for workers.
+
+    A batch has tensors of what stacks and lists of the rest:
+
+    - `pixel_values` (n, k, c, size, size), `image_mask` (n, k), bool: true where there is an
+      image. `valid_box`, `seen_box`, `original_size` in the same way. Padding is 0.
+    - `views` (n, k), int64: positions in `VIEWS`, `unknown` in padding; `image_ids` and `paths`:
+      lists of lists, not padded.
+    - Other lists of a row are handed over as they are, and with them `image_index` (n, k), int64:
+      which image of the row stands there, -1 in padding, so that they can follow.
+    - `labels` (n, 14), float32, and `labels_mask` (n, 14), bool: what `targets` makes of the
+      labels, and which of them count. They have these names because the `Trainer` hands a model
+      what its `forward` names, and to a metric all whose name contains "label". Where `targets`
+      gives values alone, there is no mask.
+    - Texts: lists, None where a report has none.
+
+    Args:
+        max_images: Most images of a study, the first by `order`. None: all.
+        order: Views, such as `("frontal", "lateral")`, in which the images of a study come; views
+            that it leaves out come last. None: as the row has them, best view first.
+        targets: Makes targets of labels: `to_targets`, or a `functools.partial` of it with a
+            policy, such as `partial(to_targets, **U_ONES)`, or any function of labels that gives
+            `Targets` or values alone. None: labels stay as they are, NaN for what is not mentioned.
+
+    Returns:
+        A function of a list of rows. It needs torch.
+
+    Raises:
+        OptionError: `max_images` is no positive integer, or a view does not exist.
+    """
+    if max_images is not None and (type(max_images) is not int or max_images < 1):
+        raise OptionError(
+            f"max_images={max_images!r} is not a number of images. Give a positive integer, or "
+            "None for all."
+        )
+    if isinstance(order, str):
+        raise OptionError(f"order={order!r} is one text. Give a sequence, such as ({order!r},).")
+    for view in order or ():
+        if view not in VIEWS:
+            raise OptionError.unknown("view in order", view, VIEWS)
+    return _Collate(max_images, tuple(order) if order else None, targets)
+
+
+@dataclass(frozen=True)
+class _Collate:
+    """See `collate_studies`."""
+
+    max_images: int | None
+    order: tuple[str, ...] | None
+    targets: Callable[..., Any] | None
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        if not rows:
+            raise OptionError("there are no rows to make a batch of.")
+        expect_collation()
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        batch: dict[str, Any] = {}
+        if _is_of_studies(columns):
+            batch |= self._of_images(columns)
+        for name, values in columns.items():
+            if name in batch:
+                continue
+            if name == "labels" and self.targets:
+                batch |= _targets(self.targets(_as_labels(values)))
+            else:
+                batch[name] = _stacked(values)
+        return batch
+
+    def _of_images(self, columns: Mapping[str, list[Any]]) -> dict[str, Any]:
+        """What belongs to each image of a study: in order, cut and padded."""
+        chosen = self._chosen(columns)
+        longest = max(map(len, chosen))
+        batch: dict[str, Any] = {}
+        for name in _OF_IMAGES:
+            if name in columns:
+                batch[name] = _padded(columns[name], chosen, longest)
+        if "views" in columns:
+            views = [np.array(_numbers(row), np.int64) for row in columns["views"]]
+            batch["views"] = _padded(views, chosen, longest, _UNKNOWN)
+        for name in ("image_ids", "paths"):
+            if name in columns:
+                batch[name] = [
+                    [row[number] for number in numbers]
+                    for row, numbers in zip(columns[name], chosen, strict=True)
+                ]
+        if any(_is_list(values) for name, values in columns.items() if name not in batch):
+            whole = [np.arange(len(images)) for images in columns["pixel_values"]]
+            batch["image_index"] = _padded(whole, chosen, longest, -1)
+        return batch
+
+    def _chosen(self, columns: Mapping[str, list[Any]]) -> list[list[int]]:
+        """For each study the numbers of the images to keep, in order."""
+        chosen = [list(range(len(images))) for images in columns["pixel_values"]]
+        if self.order:
+            if "views" not in columns:
+                raise OptionError("order needs the column views. Keep it when you select columns.")
+            places = {VIEWS.index(view): place for place, view in enumerate(self.order)}
+            for numbers, views in zip(chosen, map(_numbers, columns["views"]), strict=True):
+                ranks = [places.get(view, len(places)) for view in views]
+                numbers.sort(key=ranks.__getitem__)
+        return [numbers[: self.max_images] for numbers in chosen]
+
+
+def _is_of_studies(columns: Mapping[str, list[Any]]) -> bool:
+    pixels = columns.get("pixel_values")
+    return pixels is not None and np.ndim(pixels[0]) == _STUDY_AXES
+
+
+def _is_list(values: list[Any]) -> bool:
+    return any(isinstance(value, list) for value in values)
+
+
+def _targets(made: Any) -> dict[str, Any]:
+    """What became of labels, under the names that the `Trainer` looks for."""
+    if isinstance(made, Targets):
+        return {"labels": tensor(made.values), "labels_mask": tensor(made.mask)}
+    return {"labels": tensor(np.asarray(made))}
+
+
+def _numbers(values: Iterable[Any] | None) -> list[int]:
+    """Positions in `VIEWS`; unknown where one is null."""
+    return [_UNKNOWN if value is None else int(value) for value in values or ()]
+
+
+def _as_labels(values: list[Any]) -> Any:
+    """Labels of rows in a form that `to_targets` takes, whichever labels it is to give."""
+    if all(value is None or isinstance(value, Mapping) for value in values):
+        return pd.DataFrame(label_matrix(values), columns=list(LABELS))
+    return pd.DataFrame(np.stack([np.asarray(value) for value in values]), columns=list(LABELS))
+
+
+def _padded(arrays: list[Any], chosen: list[list[int]], longest: int, filler: int = 0) -> Any:
+    """Stack arrays of different length: (n, longest, ...)."""
+    given = [np.asarray(array) for array in arrays]
+    padded = empty((len(given), longest, *given[0].shape[1:]), given[0].dtype)
+    for row, (array, numbers) in enumerate(zip(given, chosen, strict=True)):
+        padded[row, : len(numbers)] = array[numbers]
+        padded[row, len(numbers) :] = filler
+    return tensor(padded)
+
+
+def _stacked(values: list[Any]) -> Any:
+    """A tensor of numbers, or of arrays of one shape; else the values as they are."""
+    arrays = [np.asarray(value) for value in values]
+    first = arrays[0]
+    stacks = all(array.shape == first.shape and array.dtype == first.dtype for array in arrays)
+    return stacked(arrays) if stacks and first.dtype.kind in "biuf" else values

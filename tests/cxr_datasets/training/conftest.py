@@ -1,0 +1,39 @@
+"""Splits of one small release, each loaded once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+import mimic_cxr_jpg  # noqa: F401
+
+
+def load(release: Path, cache: Path, config: str = "images", **options: Any) -> datasets.Dataset:
+    return datasets.load_dataset(
+        "mimic_cxr_jpg", config, data_dir=str(release), cache_dir=str(cache),
+        **{"split": "train", **options},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="package")
+def built_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="package")
+def images(small_release: Path, built_cache: Path) -> datasets.Dataset:
+    """Images that are stored as paths."""
+    return load(small_release, built_cache)
+
+
+@pytest.fixture(scope="package")
+def embedded(small_release: Path, built_cache: Path) -> datasets.Dataset:
+    return load(small_release, built_cache, embed=True)
+
+
+@pytest.fixture(scope="package")
+def studies(small_release: Path, built_cache: Path) -> datasets.Dataset:
+    return load(small_release, built_cache, "studies")
