@@ -8,7 +8,7 @@ Two questions, each with a `DataLoader` of two workers, shuffled batches of 32, 
   reads them as loose files. Ours reads the Arrow that `load_dataset` makes of `cxr export`, by
   `ImageTransform.on`, and by `with_transform` of undecoded images.
 
-Needs torch.
+Ours is collated by `collate_studies`, and for the copy by torch, too. Needs torch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from release import folder, real_size_release
 import mimic_cxr_jpg  # noqa: F401  (registers the builder)
 from cxr_datasets.export import export
 from cxr_datasets.labels import label_matrix
-from cxr_datasets.training import ImageTransform
+from cxr_datasets.training import ImageTransform, collate_studies
 
 SIZE, CUT = 512, 448
 RAW_IMAGES, COPY_IMAGES = 192, 3_072
@@ -117,11 +117,12 @@ def _loose(rows: datasets.Dataset) -> list[str]:
     return found
 
 
-def _read(dataset: Any) -> float:
+def _read(dataset: Any, collate: Any = None) -> float:
     """Seconds an image."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    loader = DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=WORKERS)
+    options = {"batch_size": BATCH, "shuffle": True, "num_workers": WORKERS}
+    loader: Any = DataLoader(dataset, collate_fn=collate, **options)
     start = time.perf_counter()
     seen = 0
     for batch in loader:
@@ -138,7 +139,7 @@ def raw_plain() -> float:
 
 def raw_ours() -> float:
     """Ours, of the same files."""
-    return _read(ImageTransform(SIZE).on(_raw()))
+    return _read(ImageTransform(SIZE).on(_raw()), collate_studies(targets=None))
 
 
 def copy_plain() -> float:
@@ -149,6 +150,11 @@ def copy_plain() -> float:
 
 def copy_ours() -> float:
     """Ours, of an export as Arrow."""
+    return _read(ImageTransform(SIZE, augment=middle).on(_copy()), collate_studies(targets=None))
+
+
+def copy_default() -> float:
+    """The same, collated by torch."""
     return _read(ImageTransform(SIZE, augment=middle).on(_copy()))
 
 
@@ -172,6 +178,7 @@ CONTENDERS = {
     "raw: ImageTransform.on": raw_ours,
     "copy: plain Dataset": copy_plain,
     "copy: ImageTransform.on": copy_ours,
+    "copy: ImageTransform.on, default collation": copy_default,
     "copy: with_transform": copy_transform,
 }
 
@@ -183,6 +190,8 @@ if __name__ == "__main__":
               "raw: ImageTransform.on", ">= 1.8"),
         Ratio("copy of 512: ImageTransform.on / plain (rate)", "copy: plain Dataset",
               "copy: ImageTransform.on", ">= 1.05"),
+        Ratio("the same, collated by torch", "copy: plain Dataset",
+              "copy: ImageTransform.on, default collation"),
         Ratio("copy of 512: with_transform / plain (rate)", "copy: plain Dataset",
               "copy: with_transform"),
     ]  # fmt: skip

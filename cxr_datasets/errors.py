@@ -92,6 +92,10 @@ class ExportError(CxrError):
     """An export cannot begin, or stopped before its end; what it finished is kept."""
 
 
+class StateError(CxrError, ValueError):
+    """The saved state of a sampler is none, is of other rows, or would be lost."""
+
+
 class HubError(CxrError):
     """A copy cannot be pushed to the Hub, must not be, or did not arrive as it was sent.
 

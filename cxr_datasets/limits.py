@@ -99,9 +99,9 @@ unpacked."""
 MOST_LINES = Limit(2_000_000, "lines of one table")
 """Lines of one table, which are counted in samples; the longest known has 377,111."""
 
-MOST_LINES_OF_TEXTS = Limit(20_000_000, "lines of one table of texts")
-"""Lines of one table whose cells are texts of many lines, counted likewise; one of all sections of
-227,827 reports has some two million."""
+MOST_LINES_OF_TEXTS = Limit(8_000_000, "lines of one table of texts")
+"""Lines of one table whose cells are texts of many lines, counted likewise; the findings and
+impressions of 227,827 reports should have about two million."""
 
 LONGEST_LINE = Limit(1 * MIB, "bytes of one line of a table")
 """Bytes of one line of a table, line ends in its cells included; a report has a few thousand."""

@@ -17,7 +17,9 @@ from cxr_datasets.errors import OptionError, PackageError
 _GROUP = "cxr_datasets"
 _SUFFIXES = (".py", ".csv")
 _SYNTHETIC = "synthetic"
-_MAKE_ROWS = ("builder", "columns.py", "images", "storage", "tables")
+_MAKE_ROWS = (
+    *("builder", "columns.py", "images", "labels/names.py", "labels/text", "storage", "tables"),
+)
 """Rooms and modules of this package whose code decides what a row holds.
 
 Others do not count: a word changed in the command line must not make every dataset be built anew.

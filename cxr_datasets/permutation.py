@@ -61,6 +61,20 @@ def permuted(positions: npt.ArrayLike, n: int, key: Iterable[int]) -> npt.NDArra
     return rows.astype(np.int64).reshape(places.shape)
 
 
+def random_words(positions: npt.ArrayLike, key: Iterable[int]) -> npt.NDArray[np.uint64]:
+    """Give a random number for each position: a hash of it, the same for ever.
+
+    Args:
+        positions: Integers from 0, of any shape.
+        key: Which numbers, such as `(seed, epoch)`; of each part the lowest 64 bits count.
+
+    Returns:
+        Numbers of 64 bits, each as likely as any other; of the shape of `positions`.
+    """
+    places = np.asarray(positions).astype(np.uint64, copy=False)
+    return _hashed(places, _key_words(0, key)[0])
+
+
 @dataclass(frozen=True)
 class Order:
     """Rows in an order that is not held: each is computed from its position.
@@ -148,9 +162,12 @@ def _mixed_number(number: int) -> int:
 
 def _mixed(words: _Words) -> _Words:
     """The finaliser of SplitMix64: a bijection in which each bit hangs on all."""
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(_FIRST)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(_SECOND)
-    return words ^ (words >> np.uint64(31))
+    words = words ^ (words >> np.uint64(30))
+    words *= np.uint64(_FIRST)
+    words ^= words >> np.uint64(27)
+    words *= np.uint64(_SECOND)
+    words ^= words >> np.uint64(31)
+    return words
 
 
 def _hashed(words: _Words, key: int) -> _Words:

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from cxr_datasets.builder import Access, Column, CxrBuilder, CxrConfig
+from cxr_datasets.builder import (
+    Access,
+    Column,
+    CxrBuilder,
+    CxrConfig,
+    text_labels_column,
+    text_labels_option,
+)
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
 from indiana_cxr.layouts import IMAGE_FORMS, PNG_SUFFIX
@@ -24,7 +31,7 @@ from indiana_cxr.splits import SPLITTERS
 
 @dataclass
 class IndianaCxrConfig(CxrConfig):
-    """Options of `CxrConfig`, how to split, and how to read the MeSH codes."""
+    """Options of `CxrConfig`, how to split, and how labels come about."""
 
     split_by: str | None = field(
         default=None,
@@ -44,6 +51,7 @@ class IndianaCxrConfig(CxrConfig):
             "pericardial effusions and reports that were not indexed."
         },
     )
+    labels_text: bool = text_labels_option(default=True)
 
     def check(self, raw_views: tuple[str, ...]) -> None:
         """Check the options' values.
@@ -96,6 +104,7 @@ class IndianaCxr(CxrBuilder):
         "path": "with `images=`, in Kaggle's archive",
     }
     COLUMNS = (
+        text_labels_column("findings", "impression"),
         # From indiana_reports.csv.
         Column("mesh", [datasets.Value("string")], "study", "`MeSH`, its terms as they are"),
         Column(

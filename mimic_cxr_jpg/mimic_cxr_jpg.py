@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 
 import datasets
 
-from cxr_datasets.builder import Column, CxrBuilder, CxrConfig, label_feature
+from cxr_datasets.builder import (
+    Column,
+    CxrBuilder,
+    CxrConfig,
+    label_feature,
+    text_labels_column,
+    text_labels_option,
+)
 from cxr_datasets.columns import CONFIGS, SECTIONS
 from mimic_cxr_jpg.access import ACCESS
 from mimic_cxr_jpg.layouts import IMAGE_FORMS
@@ -31,7 +38,7 @@ _SECTIONS_TOLD = {
 
 @dataclass
 class MimicCxrJpgConfig(CxrConfig):
-    """Options of `CxrConfig`, where the reports are, and how they are cut into sections."""
+    """Options of `CxrConfig`, and what is made of the reports."""
 
     reports: str | None = field(
         default=None,
@@ -50,6 +57,7 @@ class MimicCxrJpgConfig(CxrConfig):
             "which that parser made."
         },
     )
+    labels_text: bool = text_labels_option(default=False)
 
     def check(self, raw_views: tuple[str, ...]) -> None:
         """Check the options' values.
@@ -109,6 +117,8 @@ class MimicCxrJpg(CxrBuilder):
             "labels_radiologist", label_feature(), "study",
             "as `labels`, by a radiologist: `mimic-cxr-2.1.0-test-set-labeled.csv`, 687 studies",
         ),
+        # From the section from which the release's own labels were read.
+        text_labels_column("impression", "findings", "last_paragraph", "comparison"),
         # From the metadata table: what was done, how the patient stood or lay, size and time.
         Column("procedure", _TEXT, "image", "`PerformedProcedureStepDescription`"),
         Column("view_code", _TEXT, "image", "`ViewCodeSequence_CodeMeaning`"),

@@ -185,7 +185,7 @@ def _say_without_reports(source: Source, needs_reports: bool) -> None:
     )
     if needs_reports:
         raise ReportsError(message)
-    _logger.warning("%s Until then the columns of report text are null.", message)
+    _logger.warning("%s Until then the columns of report text, and labels_text, are null.", message)
 
 
 def _refusal(source: Source) -> str:

@@ -10,7 +10,7 @@ its own, so neither uses them: files are reached through `Source`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -27,13 +27,14 @@ from cxr_datasets.builder.forms import ImageForms
 from cxr_datasets.builder.index_check import check_complete, check_index
 from cxr_datasets.builder.outputs import check_cache
 from cxr_datasets.builder.overrides import DatasetsBuilder, digest
-from cxr_datasets.builder.pixels import Pace, Pixels
+from cxr_datasets.builder.pixels import Pace, Pixels, looks_at_images
 from cxr_datasets.builder.places import ImagePlace, Sampler, find_place, open_images, spread
 from cxr_datasets.builder.published import Published
 from cxr_datasets.builder.publisher import Publisher
 from cxr_datasets.builder.release import Release
 from cxr_datasets.builder.rows import split_rows, wanted_images
 from cxr_datasets.builder.tally import Tally
+from cxr_datasets.builder.text_labels import add_text_labels, chosen, of_the_release
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.column import image_array
@@ -169,7 +170,12 @@ class CxrBuilder(DatasetsBuilder):
 
     def features(self) -> datasets.Features:
         """The features of the config."""
-        return config_features(self.config.name, self.COLUMNS)
+        return config_features(self.config.name, self.own_columns)
+
+    @property
+    def own_columns(self) -> tuple[Column, ...]:
+        """The dataset's own columns that rows have with these options, in order."""
+        return chosen(self.COLUMNS, self.config)
 
     def wanted_images(self) -> pa.Table:
         """Read the tables and keep the images that the options ask for; no file is looked for.
@@ -263,12 +269,21 @@ class CxrBuilder(DatasetsBuilder):
         self, tables: Iterable[pa.Table], tally: Tally | None = None
     ) -> Iterator[pa.Table]:
         """Add the texts and images to rows of an index file, as `read_rows` does."""
-        return (rows for _, rows in self.complete_rows(tables, pixels=True, tally=tally))
+        return (rows for _, rows in self.complete_rows(tables, tally=tally))
+
+    def with_texts(self, rows: pa.Table, columns: Collection[str] | None = None) -> pa.Table:
+        """Add to rows of the index what is read from reports: texts, and labels made of them.
+
+        Args:
+            rows: The rows.
+            columns: As for `complete_rows`.
+        """
+        return add_text_labels(self.release.add_texts(rows), self.own_columns, columns)
 
     def complete_rows(
         self,
         tables: Iterable[pa.Table],
-        pixels: bool,
+        columns: Collection[str] | None = None,
         tally: Tally | None = None,
         are_small: bool = False,
     ) -> Iterator[tuple[int, pa.Table]]:
@@ -276,7 +291,8 @@ class CxrBuilder(DatasetsBuilder):
 
         Args:
             tables: Rows of the index file.
-            pixels: Whether to read images; if not, their column is null.
+            columns: Columns that are looked at; None: all. Others that take time are null: images
+                are not read then, and no text is labelled.
             tally: Counts the images of the rows that are given.
             are_small: Whether the images of a table fit into memory together; if not, it is cut.
 
@@ -284,7 +300,8 @@ class CxrBuilder(DatasetsBuilder):
             The position of a table, from 0 on, and some of its rows, in order.
         """
         schema = self.features().arrow_schema
-        texts = map(self.release.add_texts, tables)
+        texts = (self.with_texts(rows, columns) for rows in tables)
+        pixels = looks_at_images(columns)
         for number, rows in self._with_images(texts, pixels, tally, are_small):
             if rows.num_rows:
                 check_complete(self.release, rows, schema)
@@ -317,7 +334,7 @@ class CxrBuilder(DatasetsBuilder):
 
     def _wanted_images(self, config: CxrConfig) -> pa.Table:
         index = self.release.index(self._index_folder)
-        check_index(self.release, index, self.COLUMNS)
+        check_index(self.release, index, of_the_release(self.COLUMNS))
         return wanted_images(index, config, self.RAW_VIEW_COLUMN)
 
     def _image_columns(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "damaged": MISSING,
     "image_format": FORMATS,
     "embed": (True, False, None),
+    "labels_text": (True, False),  # of the datasets that have it
 }
 
 _NOT_IN_THE_ROWS = ("connections",)
@@ -112,8 +113,9 @@ class CxrConfig(datasets.BuilderConfig):
         if self.images is not None:
             self.images = os.fspath(self.images)
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise OptionError.unknown(name, getattr(self, name), choices)
+            value = getattr(self, name, choices[0])
+            if value not in choices:
+                raise OptionError.unknown(name, value, choices)
         self._check_numbers()
         self._check_resizing()
 

@@ -22,6 +22,8 @@ class Column:
         per: Whether a value belongs to one image or to the whole study.
         about: What it holds, and what it is made from, for people.
         is_section: Whether it holds a section of the report.
+        labelled: Sections of the report from whose text its labels are read by rules, of which the
+            first that a report has counts; see `text_labels`. Empty: the release has the column.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Column:
     per: Literal["image", "study"]
     about: str = ""
     is_section: bool = False
+    labelled: tuple[str, ...] = ()
 
 
 _VIEWS_TOLD = ", ".join(f"{number} {view}" for number, view in enumerate(VIEWS))

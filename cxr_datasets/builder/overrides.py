@@ -10,7 +10,7 @@ by functions of its own, so none of them uses these: files are reached through `
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from typing import Any, ClassVar
 
@@ -111,7 +111,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
     def complete_rows(
         self,
         tables: Iterable[pa.Table],
-        pixels: bool,
+        columns: Collection[str] | None = None,
         tally: Tally | None = None,
         are_small: bool = False,
     ) -> Iterator[tuple[int, pa.Table]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -41,7 +41,14 @@ FIRST_ROWS = ROWS_AT_ONCE if datasets.__version__.startswith("4.") else 1
 wait for many images. `datasets` 4 gets the most at once, because its `IterableDataset.skip` counts
 wrong past the first piece."""
 
+_IMAGES = ("image", plural("image"))
+
 _SUFFIXES = {JPEG: ".jpg", PNG: ".png"}
+
+
+def looks_at_images(columns: Collection[str] | None) -> bool:
+    """Whether some columns, or all if None, hold images."""
+    return columns is None or any(name in columns for name in _IMAGES)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +23,7 @@ class Builder(Protocol):
     def complete_rows(
         self,
         tables: Iterable[pa.Table],
-        pixels: bool,
+        columns: Collection[str] | None = None,
         tally: Tally | None = None,
         are_small: bool = False,
     ) -> Iterator[tuple[int, pa.Table]]:
@@ -37,7 +37,7 @@ def read_blocks(
     builder: Builder,
     index: str,
     blocks: list[int],
-    pixels: bool = True,
+    columns: Collection[str] | None = None,
     passed: int = 0,
     is_split: bool = False,
 ) -> Iterator[tuple[int, pa.Table]]:
@@ -47,7 +47,7 @@ def read_blocks(
         builder: Whose index it is.
         index: The index file.
         blocks: Numbers of its blocks.
-        pixels: Whether to read images; if not, their column is null.
+        columns: Columns that are looked at; None: all. See `CxrBuilder.complete_rows`.
         passed: Rows at the start of the first block to pass over: they were read before.
         is_split: Whether the blocks are a whole split, so that an image at least must be there.
 
@@ -64,7 +64,7 @@ def read_blocks(
     left = passed - unread
     tally = Tally()
     try:
-        for number, rows in builder.complete_rows(tables, pixels, tally):
+        for number, rows in builder.complete_rows(tables, columns, tally):
             if number == 0 and left >= rows.num_rows:
                 left -= rows.num_rows
                 continue
@@ -80,7 +80,7 @@ def read_order(
     index: str,
     blocks: list[int],
     order: Order,
-    pixels: bool = True,
+    columns: Collection[str] | None = None,
     position: int = 0,
     is_split: bool = False,
 ) -> Iterator[tuple[int, pa.Table]]:
@@ -91,7 +91,7 @@ def read_order(
         index: The index file.
         blocks: Numbers of its blocks, over whose rows the order goes.
         order: The order.
-        pixels: Whether to read images; if not, their column is null.
+        columns: Columns that are looked at; None: all. See `CxrBuilder.complete_rows`.
         position: Where in the order to begin.
         is_split: Whether the rows are a whole split, so that an image at least must be there.
 
@@ -112,7 +112,7 @@ def read_order(
     tables = index_file.read_rows(index, blocks, wanted())
     tally = Tally()
     try:
-        for number, rows in builder.complete_rows(tables, pixels, tally, are_small=True):
+        for number, rows in builder.complete_rows(tables, columns, tally, are_small=True):
             yield ends[number], rows
         if is_split:
             builder.check_any(tally)

@@ -63,7 +63,7 @@ def description(builder: CxrBuilder, versions: Mapping[str, str]) -> dict[str, A
         "homepage": builder.info.homepage,
         "citation": builder.info.citation,
         "features": info._to_yaml_dict()["features"],
-        "columns": about_columns(builder.COLUMNS, builder.SOURCES),
+        "columns": about_columns(builder.own_columns, builder.SOURCES),
         "release": release.group() if release else None,
         "versions": dict(versions),
     }

@@ -199,6 +199,7 @@ _NAMES = {
         "datasets.features.features:Features.from_arrow_schema",
         "datasets.features.features:Features.to_dict",
     ),
+    "training/groups.py": ("datasets.arrow_dataset:Dataset._indices",),
 }
 
 _SOME_VERSIONS = {

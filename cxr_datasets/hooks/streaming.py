@@ -89,10 +89,10 @@ class ShardsAhead(ArrowExamplesIterable):
         """The same blocks: none is cut further."""
         return copy(self)
 
-    def without_pixels(self) -> ShardsAhead:
-        """The same rows, with null for every image; none is read."""
+    def looking_at(self, columns: list[str]) -> ShardsAhead:
+        """The same rows, with null in columns that take time and are none of these."""
         changed = copy(self)
-        changed.kwargs = {**self.kwargs, "pixels": False}
+        changed.kwargs = _looking_at(self.kwargs, columns)
         return changed
 
     def ordered(self) -> RowsAhead:
@@ -213,10 +213,10 @@ class RowsAhead(ArrowExamplesIterable):
         """The same rows: they are shared out as finely as can be."""
         return copy(self)
 
-    def without_pixels(self) -> RowsAhead:
-        """The same rows, with null for every image; none is read."""
+    def looking_at(self, columns: list[str]) -> RowsAhead:
+        """The same rows, with null in columns that take time and are none of these."""
         changed = copy(self)
-        changed.kwargs = {**self.kwargs, "pixels": False}
+        changed.kwargs = _looking_at(self.kwargs, columns)
         return changed
 
     def part(self, places: slice) -> RowsAhead:
@@ -229,6 +229,11 @@ class RowsAhead(ArrowExamplesIterable):
         changed.kwargs = {**self.kwargs, "order": order}
         changed._shards = shards
         return changed
+
+
+def _looking_at(kwargs: dict[str, Any], columns: list[str]) -> dict[str, Any]:
+    # A tuple: `datasets` takes every list among these for one of shards.
+    return {**kwargs, "columns": tuple(columns)}
 
 
 def _drawn_key(generator: np.random.Generator) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ from cxr_datasets.labels.targets import (
     Targets,
     to_targets,
 )
+from cxr_datasets.labels.text import Explanation, Reason, explain, label_text, label_texts
 from cxr_datasets.labels.texts import target_text, target_texts
 from cxr_datasets.labels.xrv import XRV_LABELS, from_xrv, to_xrv
 
@@ -33,12 +34,17 @@ __all__ = [
     "U_ONES",
     "U_ZEROS",
     "XRV_LABELS",
+    "Explanation",
+    "Reason",
     "Targets",
     "clean_text",
     "compare",
+    "explain",
     "frame",
     "from_xrv",
     "label_matrix",
+    "label_text",
+    "label_texts",
     "masked_auroc",
     "positive_weights",
     "prevalence",

@@ -51,7 +51,7 @@ def material_of_release(
     images = pa.concat_tables(splits.values())
     names = [name for name in kinds.texts if name in builder.features()]
     counted = [name for name in without_pixels(builder.features()) if name not in names]
-    plain = {name: rows.select(counted) for name, rows in splits.items()}
+    plain = {name: _counted(builder, rows, counted) for name, rows in splits.items()}
     _, image_rows, studies = tables_of(plain, kinds)
     lengths = _lengths(builder.release, splits, names, studies.num_rows, texts, progress)
     return Material(
@@ -63,6 +63,17 @@ def material_of_release(
         sample=partial(_sample, builder, images),
         dataset=dataset,
     )
+
+
+def _counted(builder: CxrBuilder, rows: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Take columns of the index, and those of labels that are made from texts: of all reports."""
+    if set(names) <= set(rows.column_names):
+        return rows.select(names)
+    parts = [
+        builder.with_texts(rows.slice(start, _REPORTS_AT_ONCE)).select(names)
+        for start in range(0, max(1, rows.num_rows), _REPORTS_AT_ONCE)
+    ]
+    return pa.concat_tables(parts)
 
 
 def _lengths(

@@ -44,7 +44,7 @@ def studies_of_release(
     """
     found = {name: _of_studies(rows, ids) for name, rows in splits.items()}
     found = {
-        name: builder.release.add_texts(rows).append_column("image", builder.stored_images(rows))
+        name: builder.with_texts(rows).append_column("image", builder.stored_images(rows))
         for name, rows in found.items()
         if rows.num_rows
     }

@@ -50,7 +50,7 @@ def read_table(
     columns: Mapping[str, pa.DataType],
     optional: Collection[str] = (),
     exact: Collection[str] = (),
-    most_lines: Limit = limits.MOST_LINES,
+    of_texts: bool = False,
 ) -> Table:
     """Read some columns of a CSV file, gzipped or not, in parallel.
 
@@ -61,7 +61,7 @@ def read_table(
         columns: Names and types of the columns to read, whatever their place in the file.
         optional: Those of them that the file may lack.
         exact: Those of decimals with more digits than scientific notation keeps.
-        most_lines: Most lines that it may have, those in its cells included.
+        of_texts: Whether its cells are texts of many lines, so that it may have more lines.
 
     Returns:
         The columns in the order asked for, without optional ones that are not there. An empty cell
@@ -76,7 +76,7 @@ def read_table(
     address = source.shown(path)
     header: Sequence[str] = ()
     try:
-        with _opened(source, path, most_lines) as file:
+        with _opened(source, path, of_texts) as file:
             header = file.header
             columns = {name: kind for name, kind in columns.items()
                        if name in header or name not in optional}  # fmt: skip
@@ -85,7 +85,7 @@ def read_table(
                 file, {name: pa.string() if name in exact else columns[name] for name in columns}
             )
         if rows is None:
-            with _opened(source, path, most_lines) as file:
+            with _opened(source, path, of_texts) as file:
                 rows = _parsed(file, dict.fromkeys(columns, pa.string()))
     except KeyError:  # the names could not be read beforehand
         raise _missing_columns(address, header, columns) from None
@@ -126,7 +126,7 @@ class _Opened:
 
 
 @contextmanager
-def _opened(source: Source, path: str, most_lines: Limit) -> Iterator[_Opened]:
+def _opened(source: Source, path: str, of_texts: bool) -> Iterator[_Opened]:
     with source.arrow_file(path, limits.LARGEST_TABLE) as file:
         start, stream = file.read(limits.LONGEST_FIRST_LINE + 1), file
         file.seek(0)
@@ -140,6 +140,7 @@ def _opened(source: Source, path: str, most_lines: Limit) -> Iterator[_Opened]:
                 pa.PythonFile(Metered(stream, limits.LARGEST_TABLE), "r") if packings > 1 else file
             )
             stream, start = pa.CompressedInputStream(packed, "gzip"), _unpacked(start)
+        most_lines = limits.MOST_LINES_OF_TEXTS if of_texts else limits.MOST_LINES
         yield _Opened(pa.PythonFile(_Text(stream, most_lines), "r"), start)
 
 

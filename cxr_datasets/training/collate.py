@@ -12,6 +12,7 @@ import pandas as pd
 from cxr_datasets.columns import LABELS, VIEWS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.labels import Targets, label_matrix, to_targets
+from cxr_datasets.training.shared import empty, expect_collation, stacked, tensor
 
 _UNKNOWN = VIEWS.index("unknown")
 
@@ -81,6 +82,7 @@ class _Collate:
     targets: Callable[..., Any] | None
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        expect_collation()
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         batch: dict[str, Any] = {}
         if _is_of_studies(columns):
@@ -141,8 +143,8 @@ def _is_list(values: list[Any]) -> bool:
 def _targets(made: Any) -> dict[str, Any]:
     """What became of labels, under the names that the `Trainer` looks for."""
     if isinstance(made, Targets):
-        return {"labels": _tensor(made.values), "labels_mask": _tensor(made.mask)}
-    return {"labels": _tensor(np.asarray(made))}
+        return {"labels": tensor(made.values), "labels_mask": tensor(made.mask)}
+    return {"labels": tensor(np.asarray(made))}
 
 
 def _numbers(values: Iterable[Any] | None) -> list[int]:
@@ -160,10 +162,11 @@ def _as_labels(values: list[Any]) -> Any:
 def _padded(arrays: list[Any], chosen: list[list[int]], longest: int, filler: int = 0) -> Any:
     """Stack arrays of different length: (n, longest, ...)."""
     given = [np.asarray(array) for array in arrays]
-    padded = np.full((len(given), longest, *given[0].shape[1:]), filler, given[0].dtype)
+    padded = empty((len(given), longest, *given[0].shape[1:]), given[0].dtype)
     for row, (array, numbers) in enumerate(zip(given, chosen, strict=True)):
         padded[row, : len(numbers)] = array[numbers]
-    return _tensor(padded)
+        padded[row, len(numbers) :] = filler
+    return tensor(padded)
 
 
 def _stacked(values: list[Any]) -> Any:
@@ -171,10 +174,4 @@ def _stacked(values: list[Any]) -> Any:
     arrays = [np.asarray(value) for value in values]
     first = arrays[0]
     stacks = all(array.shape == first.shape and array.dtype == first.dtype for array in arrays)
-    return _tensor(np.stack(arrays)) if stacks and first.dtype.kind in "biuf" else values
-
-
-def _tensor(array: np.ndarray[Any, Any]) -> Any:
-    import torch  # here, because nothing else of this room needs it
-
-    return torch.from_numpy(array)
+    return stacked(arrays) if stacks and first.dtype.kind in "biuf" else values

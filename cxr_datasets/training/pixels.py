@@ -18,6 +18,7 @@ from cxr_datasets.images.together import use_files
 from cxr_datasets.training.augments import Augment, augmented
 from cxr_datasets.training.rows import columns_of, with_pixels
 from cxr_datasets.training.scales import SCALES
+from cxr_datasets.training.shared import empty
 
 CHANNELS = (1, 3)
 
@@ -205,10 +206,10 @@ class ImageTransform:
         """Put black between the images where one is null."""
         black = self._empty(1, pixels.shape[2:])[0]
         SCALES[self.scale].put(np.zeros((1, *black.shape[1:]), np.uint8), black)
-        spread = np.empty((len(mask), *black.shape), black.dtype)
+        spread = self._empty(len(mask), pixels.shape[2:])
         spread[mask], spread[~mask] = pixels, black
         return spread
 
     def _empty(self, count: int, shape: tuple[int, ...]) -> np.ndarray:
         kind = np.uint8 if self.scale == "uint8" else np.float32
-        return np.empty((count, self.channels, *shape), kind)
+        return empty((count, self.channels, *shape), kind)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from cxr_datasets import synthetic
 from indiana_cxr.synthetic.terms import (
     COMPARISONS,
+    DENIALS,
+    DOUBTS,
     EXAMS,
     FIXED_TERMS,
     FIXED_TEXTS,
@@ -16,6 +18,7 @@ from indiana_cxr.synthetic.terms import (
     NORMAL,
     SENTENCES,
     SIGN_OF_TERM,
+    UNCODED,
 )
 
 # (height, width) in pixels; the real short sides are 2048 or less.
@@ -111,6 +114,7 @@ def draw_studies(count: int, seed: int, scale: float) -> list[Study]:
         Study(terms[slot], _draw_texts(slot, terms[slot], rng), views[slot])
         for slot in range(count)
     ]
+    _add_what_is_not_coded(studies, synthetic.random_stream(seed, "not coded"))
     _draw_uids(studies, rng)
     for study, number in zip(studies, rng.sample(range(1, 4000), count), strict=True):
         study.number = f"{number:04d}"
@@ -146,7 +150,9 @@ def _draw_texts(slot: int, terms: Sequence[str], rng: random.Random) -> dict[str
         "image": rng.choice(EXAMS),
         "indication": rng.choice(INDICATIONS),
         "comparison": rng.choices(list(COMPARISONS), list(COMPARISONS.values()))[0],
-        "findings": " ".join([*said, "No acute bony XXXX."]) if said else NORMAL,
+        "findings": " ".join([*said, "No acute bony XXXX."])
+        if said
+        else NORMAL[slot % len(NORMAL)],
         "impression": " ".join(f"{i}. {text}" for i, text in enumerate(said, 1))
         or "No acute disease.",
     }
@@ -155,6 +161,19 @@ def _draw_texts(slot: int, terms: Sequence[str], rng: random.Random) -> dict[str
     if rng.random() < 0.1:
         texts["findings"] = ""
     return texts
+
+
+def _add_what_is_not_coded(studies: Sequence[Study], rng: random.Random) -> None:
+    """Let findings deny two things that no term is about, and some doubt a third."""
+    for study in studies:
+        about = " ".join(study.terms).lower()
+        others = [name for word, name in UNCODED.items() if word not in about]
+        rng.shuffle(others)
+        said = rng.choice(DENIALS).format(" or ".join(others[:2]))
+        if rng.random() < 0.2:
+            said += " " + rng.choice(DOUBTS).format(others[-1])
+        if study.texts["findings"] and not {"normal", "No Indexing"} & set(study.terms):
+            study.texts["findings"] += " " + said
 
 
 def _draw_uids(studies: Sequence[Study], rng: random.Random) -> None:

@@ -20,7 +20,7 @@ SENTENCES = {
     "Thickening/pleura/apex/bilateral": "There is pleural thickening at both apices.",
     "Cicatrix/pleura/base/left": "There is pleural scarring at the left base.",
     "Pneumothorax/apex/left/small": "There is a small left apical pneumothorax.",
-    "Hydropneumothorax/right": "There is air and fluid in the right pleural space.",
+    "Hydropneumothorax/right": "There is a hydropneumothorax on the right.",
     "Catheters, Indwelling/right": "A right-sided catheter ends at the XXXX.",
     "Implanted Medical Device/left": "A pacemaker lies over the left chest.",
     "Medical Device": "There is a device over the XXXX.",
@@ -108,7 +108,22 @@ INDICATIONS = (
     "Preoperative film",
 )
 COMPARISONS = {"None.": 3, "None": 2, "": 2, "XXXX": 1, "XXXX, XXXX.": 1, "Films of XXXX.": 1}
-NORMAL = "Heart size is normal. The lungs are clear. There is no effusion. XXXX are intact."
+NORMAL = (
+    "Heart size is normal. The lungs are clear. There is no effusion. XXXX are intact.",
+    "The heart is normal in size. No pneumothorax or pleural effusion. Lungs are clear XXXX.",
+    "The cardiac silhouette is within normal limits. No focal consolidation, effusion or XXXX.",
+)
+"""Findings of studies in which nothing is coded."""
+
+UNCODED = {
+    "consolidation": "focal consolidation",
+    "edema": "pulmonary edema",
+    "effusion": "pleural effusion",
+    "pneumothorax": "pneumothorax",
+}
+"""Word of a term -> what a report says is not there, or perhaps, if no term has the word."""
+DENIALS = ("No {}.", "There is no {}.", "The lungs show no evidence of {}.")
+DOUBTS = ("A small {} cannot be excluded.", "Possible {}.", "Questionable {} on the lateral view.")
 
 # Beginning of a term -> what of it is painted into the images.
 SIGN_OF_TERM = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets import limits
 from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.storage.source import Source
@@ -120,7 +119,7 @@ class SectionedReports(ReportStore):
 def _read(source: Source, path: str) -> pa.Table:
     """Read the table, check it, and give its rows as `_ROWS`."""
     columns = dict.fromkeys(("study", *_SECTIONS), pa.string())
-    table = read_table(source, path, columns, most_lines=limits.MOST_LINES_OF_TEXTS)
+    table = read_table(source, path, columns, of_texts=True)
     table.check_filled("study").check_pattern("study", _STUDY, "s50000001").check_unique("study")
     study_ids = pc.cast(pc.utf8_slice_codeunits(table["study"], 1), pa.int64())
     return pa.table([study_ids, *(_plain(table[name]) for name in _SECTIONS)], _ROWS)

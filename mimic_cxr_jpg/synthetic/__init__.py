@@ -12,7 +12,8 @@ What is true to release 2.1.0, or 2.0.0:
 - train studies without a row of labels, and CheXpert rows without a label;
 - the radiologists' labels: of a part of the test studies, without `subject_id`, in an order of
   columns of their own;
-- the reports, as the separate project gives them (see `mimic_cxr_jpg.synthetic.reports`).
+- the reports, as the separate project gives them (see `mimic_cxr_jpg.synthetic.reports`): the
+  section that labels are read from says those of the CheXpert table.
 
 With 10 patients or more all of this is there.
 
@@ -23,7 +24,7 @@ What is not true:
 - one report or two are missing on purpose; in the real release none is;
 - what is written for rare view codes and for procedures is only plausible;
 - the order of columns of the radiologists' table is a guess;
-- the CheXpert and NegBio labels are drawn, not computed from the text.
+- labels are drawn, and a text is written to say those of CheXpert; NegBio's differ here and there.
 
 Ids are drawn at random. One may happen to be in the real release; that says nothing about it.
 """

@@ -1,8 +1,9 @@
 """Invented MIMIC-CXR reports: what `sentences` says, in the shapes that real reports have.
 
 What is true to the release: the shapes (`SHAPES`); `___` where text was de-identified; body lines
-that begin with one space; blank lines that hold one space; LF line ends. A report agrees with the
-labels of its study: 1 is stated, 0 is denied, -1 is said to be possible.
+that begin with one space; blank lines that hold one space; LF line ends. A report says the labels
+of its study, and no other, in the section from which labels are read: 1 is stated, 0 is denied, -1
+is said to be possible.
 
 What is not: the wording, which varies far less than radiologists' own; how often each shape comes
 up; and the length, about half that of a real report.
@@ -73,15 +74,15 @@ def _standard(labels: Labels, rng: random.Random) -> str:
         _section("INDICATION", reason(rng)),
         _section("TECHNIQUE", "Chest, ___ views."),
         _section("COMPARISON", comparison(rng)),
-        section("FINDINGS", findings(labels)),
-        section("IMPRESSION", impression(labels)),
+        section("FINDINGS", findings(labels, rng)),
+        section("IMPRESSION", impression(labels, rng)),
     )
 
 
 def _history_and_impression(labels: Labels, rng: random.Random) -> str:
     return _report(
         _section("HISTORY", reason(rng)),
-        _section("IMPRESSION", f"Compared with ___. {impression(labels)}"),
+        _section("IMPRESSION", f"Compared with ___. {impression(labels, rng)}"),
     )
 
 
@@ -95,7 +96,7 @@ def _addendum(labels: Labels, rng: random.Random) -> str:
 
 def _wet_read(labels: Labels, rng: random.Random) -> str:
     wet_read = _report(
-        _section("WET READ", f"___ ___ 7:42 PM {impression(labels)}"),
+        _section("WET READ", f"___ ___ 7:42 PM {impression(labels, rng)}"),
         title=" " * 33 + "PRELIMINARY REPORT",
     )
     return f"{wet_read}\n{_RULE}\n{_standard(labels, rng)}"
@@ -108,8 +109,8 @@ def _repeated_headers(labels: Labels, rng: random.Random) -> str:
         _section("FINDINGS", "Two views were obtained at ___."),
         _section("IMPRESSION", "See below."),
         _section("COMPARISON", "Chest radiograph from ___."),
-        _section("FINDINGS", findings(labels)),
-        _section("IMPRESSION", impression(labels)),
+        _section("FINDINGS", findings(labels, rng)),
+        _section("IMPRESSION", impression(labels, rng)),
     )
 
 
@@ -117,16 +118,16 @@ def _lower_case_headers(labels: Labels, rng: random.Random) -> str:
     return _report(
         _section("INDICATION", reason(rng)),
         _section("Comparison", comparison(rng)),
-        _section("findings", findings(labels)),
-        _section("Impression", impression(labels)),
+        _section("findings", findings(labels, rng)),
+        _section("Impression", impression(labels, rng)),
     )
 
 
 def _unindented_headers(labels: Labels, rng: random.Random) -> str:
     return _report(
         _section("INDICATION", reason(rng), indent=""),
-        _section("FINDINGS", findings(labels), indent=""),
-        _section("IMPRESSION", impression(labels)),
+        _section("FINDINGS", findings(labels, rng), indent=""),
+        _section("IMPRESSION", impression(labels, rng)),
     )
 
 
@@ -134,49 +135,51 @@ def _findings_only(labels: Labels, rng: random.Random) -> str:
     return _report(
         _section("INDICATION", reason(rng)),
         _section("COMPARISON", comparison(rng)),
-        _tall_section("FINDINGS", f"{findings(labels)} {impression(labels)}"),
+        _tall_section("FINDINGS", f"{findings(labels, rng)} {impression(labels, rng)}"),
     )
 
 
 def _empty_impression(labels: Labels, rng: random.Random) -> str:
     return _report(
         _section("INDICATION", reason(rng)),
-        _section("FINDINGS", f"{findings(labels)} {impression(labels)}"),
+        _section("FINDINGS", f"{findings(labels, rng)} {impression(labels, rng)}"),
         " IMPRESSION: ",
         " ",
     )
 
 
 def _last_paragraph(labels: Labels, rng: random.Random) -> str:
-    return _report(_section("REASON FOR EXAM", reason(rng)), _lines(findings(labels)))
+    return _report(_section("REASON FOR EXAM", reason(rng)), _lines(findings(labels, rng)))
 
 
 def _no_header(labels: Labels, rng: random.Random) -> str:
-    return _report(_lines(f"Portable film of ___. {findings(labels)}"), _lines(impression(labels)))
+    return _report(
+        _lines(f"Portable film of ___. {findings(labels, rng)}"), _lines(impression(labels, rng))
+    )
 
 
 def _misspelt_indication(labels: Labels, rng: random.Random) -> str:
     return _report(
         _section("NDICATION", reason(rng)),
         _section("COMPARISON", comparison(rng)),
-        _section("FINDINGS", findings(labels)),
-        _section("IMPRESSION", impression(labels)),
+        _section("FINDINGS", findings(labels, rng)),
+        _section("IMPRESSION", impression(labels, rng)),
     )
 
 
 def _procedure_header(labels: Labels, rng: random.Random) -> str:
     return _report(
         _section("HISTORY", reason(rng)),
-        _section("PA AND LATERAL CHEST", findings(labels)),
-        _section("IMPRESSION", impression(labels)),
+        _section("PA AND LATERAL CHEST", findings(labels, rng)),
+        _section("IMPRESSION", impression(labels, rng)),
     )
 
 
 def _notification(labels: Labels, rng: random.Random) -> str:
     return _report(
         _section("INDICATION", reason(rng)),
-        _tall_section("FINDINGS", findings(labels)),
-        _tall_section("IMPRESSION", impression(labels)),
+        _tall_section("FINDINGS", findings(labels, rng)),
+        _tall_section("IMPRESSION", impression(labels, rng)),
         _section("RECOMMENDATION(S)", "Repeat the film in ___ weeks."),
         _section("NOTIFICATION", "Dr. ___ was told by telephone at 10:15 on ___."),
     )

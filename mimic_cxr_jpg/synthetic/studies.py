@@ -228,6 +228,8 @@ def _abnormal(number: int, rng: random.Random) -> dict[str, int]:
         labels[FINDINGS[(turn + 5) % count]] = -1
     labels[FINDINGS[(turn + 3) % count]] = 0
     labels[FINDINGS[turn % count]] = 1
+    if all(value == 0 for name, value in labels.items() if name != "Support Devices"):
+        return {"No Finding": 1, **labels}
     return labels
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from cxr_datasets.errors import MissingImagesError
+from cxr_datasets.labels import label_text
 from tests.differential import indiana_mutations, indiana_reader, mimic_mutations, mimic_reader
 from tests.differential import material as writing
 from tests.differential.doors import Splits, built, exported, streamed
@@ -28,6 +29,12 @@ RELEASES = int(os.environ.get("CXR_DIFFERENTIAL") or 30)
 
 MAKEFILE = Path(__file__).parents[2] / "Makefile"
 CONFIGS = ("images", "studies", "reports")
+LABELLED = {
+    "indiana_cxr": ("findings", "impression"),
+    "mimic_cxr_jpg": ("impression", "findings", "last_paragraph", "comparison"),
+}
+"""The sections of which the first that a report has is what `labels_text` is read from."""
+
 EXPORTED = 5
 """Of so many releases one config of one is exported."""
 
@@ -162,6 +169,9 @@ def compare(
     options = {"data_dir": str(root), **material.options}
     if rng.random() < 0.3:
         options["embed"] = True
+    options["labels_text"] = rng.random() < 0.5
+    if options["labels_text"]:
+        images = [{**image, "labels_text": labels_in(image, package)} for image in images]
     if number % EXPORTED == 0:
         doors: list[Callable[..., Splits]] = [exported, built, streamed]
     else:
@@ -183,6 +193,12 @@ def compare(
         assert set(found) == set(expected), about
         for split, rows in expected.items():
             compare_rows(found[split], rows, root, material, f"{about} {split}")
+
+
+def labels_in(image: Row, package: str) -> Row | None:
+    """What our rules read from the text that the slow reader found. The rules have own tests."""
+    texts = [image[section] for section in LABELLED[package] if image[section] is not None]
+    return label_text(texts[0]) if texts else None
 
 
 def has_image(row: Row) -> bool:

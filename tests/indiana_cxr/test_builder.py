@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from datasets import load_dataset
 
 import indiana_cxr
 from cxr_datasets.testing import BuilderCase, Loaded, PackageCase
@@ -56,31 +57,35 @@ class TestSplitAsInTheLiterature(IndianaCase):
         assert found < all_uids
 
 
-class TestPairsAsInTheLiterature(IndianaCase):
-    options = {"split_by": "r2gen_pairs"}
+@pytest.fixture(scope="module")
+def listed(indiana_release: Path) -> pd.DataFrame:
+    """The images of studies that R2Gen lists, in the order of the table: `split`, `uid`, `name`."""
+    images = pd.read_csv(indiana_release / "indiana_projections.csv")
+    images["split"] = images.uid.map(pd.read_csv(R2GEN_LIST, index_col="uid").split)
+    images["name"] = images.filename.str.removesuffix(".dcm.png")
+    return images.dropna(subset="split")
 
-    def spine(self, release: Path) -> pd.DataFrame:
-        images = super().spine(release).sort_values(["uid", "filename"], kind="stable")
-        return images.groupby("uid").head(2)
 
-    def split_of(self, uids: pd.Series) -> pd.Series:
-        return uids.map(pd.read_csv(R2GEN_LIST, index_col="uid").split)
-
-    def test_each_study_has_its_first_two_images_by_name_in_their_order(
-        self, loaded: Loaded
-    ) -> None:
-        listed = pd.read_csv(loaded.release / "indiana_projections.csv")
-        names = listed.filename.str.removesuffix(".dcm.png").groupby(listed.uid)
-        expected = names.apply(lambda ids: sorted(ids)[:2]).to_dict()
-        for split in loaded.splits.values():
-            if "image_ids" in split.column_names:
-                found = dict(zip(split["study_id"], split["image_ids"], strict=True))
-            elif "image_id" in split.column_names:
-                images = pd.Series(split["image_id"]).groupby(list(split["study_id"]))
-                found = images.apply(list).to_dict()
-            else:
-                continue  # reports have no images
-            assert found == {uid: expected[uid] for uid in split["study_id"]}
+@pytest.mark.parametrize(
+    ("config", "column"), [("images", "image_id"), ("studies", "image_ids"), ("reports", None)]
+)
+def test_pairs_are_the_first_two_images_by_name_of_each_study_of_the_lists(
+    indiana_release: Path, listed: pd.DataFrame, cache: str, config: str, column: str | None
+) -> None:
+    splits = load_dataset(
+        "indiana_cxr", config, data_dir=str(indiana_release), cache_dir=cache,
+        split_by="r2gen_pairs",
+    )  # fmt: skip
+    assert (listed.groupby("uid").size() > 2).any()
+    for name, expected in listed.groupby("split"):
+        pairs = expected.groupby("uid", sort=False).name.apply(lambda ids: sorted(ids)[:2])
+        found = splits[name]
+        if config == "images":
+            pairs = pairs.explode()
+        assert list(found["study_id"]) == list(pairs.index)
+        if column is not None:
+            assert list(found[column]) == list(pairs)
+    assert list(splits) == ["train", "validation", "test"]
 
 
 def test_the_mean_image_is_that_of_the_release_and_its_suffix_that_of_every_file(

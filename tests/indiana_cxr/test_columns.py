@@ -16,6 +16,7 @@ from datasets import Dataset, load_dataset
 import indiana_cxr  # noqa: F401
 from cxr_datasets.cli import main
 from cxr_datasets.errors import OptionError
+from cxr_datasets.labels import label_text
 from cxr_datasets.testing import copy_release, edit_table, read_table
 from tests.differential.indiana_reader import labels_of
 
@@ -62,10 +63,15 @@ def study_of(row: dict[str, str]) -> Row:
         "report": "\n\n".join(parts) or None,
         **{name: without_null(row[name]) for name in SECTIONS},
         "labels": labels_of(row["MeSH"]),
+        "labels_text": labels_in(row["findings"] or row["impression"]),
         "mesh": [term.strip() for term in row["MeSH"].split(";")],
         "problems": [problem.strip() for problem in row["Problems"].split(";")],
         "procedure": without_null(row["image"]),
     }
+
+
+def labels_in(text: str) -> Row | None:
+    return label_text(text) if text else None
 
 
 def images_of(release: Path) -> list[Row]:
@@ -149,7 +155,9 @@ def test_columns_stand_in_their_documented_order(
     indiana_release: Path, cache: str, config: str, columns: str
 ) -> None:
     found = load(indiana_release, cache, config).column_names
-    assert found == columns.format(" ".join(SECTIONS), "mesh problems procedure").split()
+    assert (
+        found == columns.format(" ".join(SECTIONS), "labels_text mesh problems procedure").split()
+    )
 
 
 # Texts.
@@ -259,7 +267,11 @@ def test_the_command_line_takes_the_rules_too(
         words = ["--option", f"mesh_rules={rules}", "--json"]
         assert main(["stats", str(indiana_release), *words]) == 0
         labels = json.loads(capsys.readouterr().out)["labels"]
-        found[rules] = {row["label"]: row["positive"] for row in labels if row["split"] == "train"}
+        found[rules] = {
+            row["label"]: row["positive"]
+            for row in labels
+            if (row["split"], row["source"]) == ("train", "labels")
+        }
     assert found["corrected"]["Support Devices"] > found["transchex"]["Support Devices"]
     assert found["corrected"]["Lung Opacity"] > found["transchex"]["Lung Opacity"]
     assert found["corrected"]["Edema"] == found["transchex"]["Edema"]

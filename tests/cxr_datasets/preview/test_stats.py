@@ -271,6 +271,15 @@ def test_built_rows_of_each_config_give_the_figures_of_the_release(
     assert not len(of_reports.views)
 
 
+def test_labels_read_from_the_reports_are_counted_as_one_more_source(
+    small_release: Path, cache: str
+) -> None:
+    asked = stats(small_release, cache_dir=cache, options={"labels_text": True})
+    assert list(asked.labels["source"].unique()) == [*SOURCES, "labels_text"]
+    rows = load("mimic_cxr_jpg", small_release, cache, "reports", labels_text=True)
+    same(asked, stats(rows), "labels", "agreement")
+
+
 def test_streamed_rows_give_the_same_and_fetch_no_image(
     of_release: Stats, small_release: Path, cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,7 +380,8 @@ def test_core_columns_of_both_datasets_together_are_counted(
 def test_a_dataset_without_dates_has_no_gaps_and_says_nothing_of_them(
     indiana_release: Path, indiana: datasets.DatasetDict, cache: str
 ) -> None:
-    counted = stats(indiana_release, cache_dir=cache, options={"split_by": "hash"})
+    options = {"split_by": "hash", "labels_text": False}
+    counted = stats(indiana_release, cache_dir=cache, options=options)
     assert list(counted.splits["split"]) == ["train", "validation", "test", "all"]
     assert not len(counted.gaps)
     assert not len(counted.agreement)

@@ -239,3 +239,38 @@ def test_a_report_as_large_as_the_limit_is_read(
         for name, content in texts.items():
             archive.writestr(name, content)
     assert child.load("mimic_cxr_jpg", release).error == ""
+
+
+SECTIONED = b"study,impression,findings,last_paragraph,comparison\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "limit", "few"),
+    [
+        (b's50000001,"a\n b\n c",,,\n', "MOST_LINES_OF_TEXTS", 1_000_000),
+        (b"s50000001," + b"a" * 4_000 + b",,,\n", "LARGEST_TABLE", 20 * MIB),
+    ],
+)
+def test_a_table_of_sections_beyond_a_limit_is_told(
+    row: bytes, limit: str, few: int, child: Bounded, release: Path, tmp_path: Path
+) -> None:
+    rewrite(tmp_path / "own.csv", gzipped(SECTIONED, row, HUGE))
+    own = str(tmp_path / "own.csv")
+    found = child.load("mimic_cxr_jpg", release, limits={limit: few}, reports=own)
+    assert_told(found, "TableError", "own.csv", limit)
+
+
+def test_a_table_of_sections_may_have_more_lines_than_other_tables(
+    child: Bounded, release: Path, texts: list[str], tmp_path: Path
+) -> None:
+    cell = "a\n" * 500
+    rows = [f'{Path(name).stem},"{cell}",,,\n' for name in texts]
+    rewrite(tmp_path / "own.csv", SECTIONED + "".join(rows).encode())
+    own = str(tmp_path / "own.csv")
+    found = child.load("mimic_cxr_jpg", release, limits={"MOST_LINES": 20_000}, reports=own)
+    assert (found.error, found.rows > 0) == ("", True)
+
+
+def test_the_limit_is_generous_for_the_table_of_the_whole_release() -> None:
+    """With 10 lines a report in its findings and impression."""
+    assert limits.MOST_LINES_OF_TEXTS > 3 * 227_827 * 10

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import logging
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,15 @@ def test_a_table_of_many_lines_in_many_cells_is_read_whole(
     known = [row for row in rows if f"s{row['study_id']}" in studies]
     assert all(row["impression"] == long.strip() for row in known)
     assert all(row["findings"] == f"s{row['study_id']}" for row in known)
+
+
+def test_what_is_kept_of_it_is_in_the_folder_that_is_closed_to_others(
+    jpg: Path, place: Path, cache: str
+) -> None:
+    load(jpg, cache, "reports", reports=str(place))
+    (kept,) = Path(cache).rglob("mimic-cxr-sectioned-*.arrow")
+    assert kept.is_relative_to(Path(cache) / "mimic_cxr_jpg")
+    assert (Path(cache) / "mimic_cxr_jpg").stat().st_mode & stat.S_IRWXO == 0
 
 
 # --- what does not match --------------------------------------------------------------------------

@@ -7,12 +7,20 @@ import re
 import tarfile
 import zipfile
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+from cxr_datasets.columns import LABELS
+from cxr_datasets.labels import label_text
+from mimic_cxr_jpg.reports import parse_sections
 from mimic_cxr_jpg.synthetic import write_release
 from mimic_cxr_jpg.synthetic.reports import SHAPES, report_text
+from mimic_cxr_jpg.synthetic.sentences import FINDINGS, SENTENCES
+from mimic_cxr_jpg.synthetic.studies import draw_studies
 from tests.mimic_cxr_jpg.synthetic.conftest import report_texts, tables
 
 
@@ -87,17 +95,50 @@ def test_every_quirk_of_a_report_occurs(root: Path) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_report_of_any_shape_says_what_its_labels_say(shape: str) -> None:
-    text = report_text(shape, {"Pleural Effusion": 1, "Pneumothorax": 0}, random.Random(1))
-    flat = " ".join(text.split())
-    assert "There is a small left pleural effusion." in flat
-    assert shape == "history and impression" or "There is no pneumothorax." in flat
+    labels = {"Pleural Effusion": 1, "Pneumothorax": 0, "Edema": -1, "Cardiomegaly": 0}
+    for seed in range(20):
+        assert labels_in(report_text(shape, labels, random.Random(seed))) == labels
 
 
-def test_reports_agree_with_the_labels_of_their_study(default_root: Path) -> None:
+def labels_in(report: str) -> dict[str, int]:
+    """What our rules read from the text that the release's own labels were read from."""
+    sections = parse_sections(pa.array([report]))
+    names = ("impression", "findings", "last_paragraph", "comparison")
+    (text,) = pc.coalesce(*(sections[name] for name in names)).to_pylist()
+    return {label: value for label, value in label_text(text).items() if value is not None}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_labelled_text_of_every_study_says_what_its_labels_are(seed: int) -> None:
+    """Of some 500 studies, and each label with each of its values among them."""
+    studies = [study for study in draw_studies(120, seed, 1 / 64) if study.report]
+    wrong = {
+        study.report: (labels_in(study.report), study.labels)
+        for study in studies
+        if labels_in(study.report) != study.labels
+    }
+    assert not wrong
+    said = {item for study in studies for item in study.labels.items()}
+    assert said == {("No Finding", 1), *product(FINDINGS, (1, 0, -1))}
+
+
+def test_the_table_of_labels_is_what_the_reports_say(default_root: Path) -> None:
+    table = tables(default_root)["chexpert"].set_index("study_id")
     texts = report_texts(default_root)
-    chexpert = tables(default_root)["chexpert"].set_index("study_id")["Pleural Effusion"]
-    said = "There is a small left pleural effusion."
-    labelled = [study for study in texts if study in chexpert.index]
-    positive = {study for study in labelled if chexpert[study] == "1.0"}
-    assert positive
-    assert positive == {study for study in labelled if said in " ".join(texts[study].split())}
+    compared = [study for study in texts if study in table.index]
+    assert len(compared) > 80
+    for study in compared:
+        row = table.loc[study, list(LABELS)]
+        assert labels_in(texts[study]) == {
+            label: int(float(cell)) for label, cell in row.items() if cell
+        }
+
+
+@pytest.mark.parametrize("label", FINDINGS)
+def test_every_sentence_of_the_invented_reports_says_one_thing(label: str) -> None:
+    for value, sentences in zip((1, 0, -1), SENTENCES[label], strict=True):
+        assert len(set(sentences)) > 1
+        for sentence in sentences:
+            found = {name: said for name, said in label_text(sentence).items() if said is not None}
+            found.pop("No Finding", None)
+            assert found == {label: value}, sentence

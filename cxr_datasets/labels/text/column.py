@@ -1,0 +1,92 @@
+"""Labels of a whole column of texts.
+
+Texts are cut into pieces by Arrow, at places where every text is cut whatever stands around them.
+Of the pieces, which reports share, each is read once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxr_datasets.columns import LABELS
+from cxr_datasets.errors import OptionError
+from cxr_datasets.labels.text.known import marks_of
+from cxr_datasets.labels.text.verdict import values
+
+_AT_ONCE = 16_384
+"""Texts worked on together: enough to hide what a step costs, few enough for little memory."""
+
+_PART = "\x1e"
+"""Parts the pieces. In a text it is white space, to Python's rules and so to ours."""
+
+_SOFT_BREAK = r"([0-9A-Za-z,.;)%_-])[ \t]*\n[ \t]*([a-z])"
+"""A line break at which no sentence ends: as good as a blank."""
+
+_SURE_CUT = r"([a-z]{4}[a-wz]\.|;)[ \n]+"
+"""Where a sentence always ends: no abbreviation has five letters and such a last one."""
+
+_COLON = ":"
+"""A text that has one may have headers, or a list that its first line denies. It stays whole."""
+
+
+def label_texts(column: Any) -> pa.StructArray:
+    """Give the labels of a column of reports.
+
+    Args:
+        column: n texts or nulls: an Arrow array or column of strings, or a list.
+
+    Returns:
+        n structs of 14 int8, as the rows of the datasets have them; null where the text is null.
+
+    Raises:
+        OptionError: `column` holds no texts.
+    """
+    texts = _texts(column)
+    marks = [_marks(texts.slice(at, _AT_ONCE)) for at in range(0, len(texts), _AT_ONCE)]
+    kinds, kind = np.unique(np.concatenate([*marks, np.empty(0, np.int64)]), return_inverse=True)
+    rows = [values(kind) for kind in kinds.tolist()]
+    fields = [pa.array([row[at] for row in rows], pa.int8()) for at in range(len(LABELS))]
+    gone = pc.is_null(texts)
+    gone = gone.combine_chunks() if isinstance(gone, pa.ChunkedArray) else gone
+    places = pa.array(kind.reshape(-1), mask=gone.to_numpy(zero_copy_only=False))
+    return pa.StructArray.from_arrays(
+        [field.take(places) for field in fields], list(LABELS), mask=gone
+    )
+
+
+def _texts(column: Any) -> pa.Array | pa.ChunkedArray:
+    if not isinstance(column, (pa.Array, pa.ChunkedArray)):
+        try:
+            column = pa.array(column, pa.string())
+        except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, UnicodeError) as error:
+            raise OptionError(
+                f"column is a {type(column).__name__}; expected an Arrow array or list of texts."
+            ) from error
+    if pa.types.is_null(column.type):
+        return column.cast(pa.string())
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        raise OptionError(f"column is of type {column.type}; expected strings.")
+    return column
+
+
+def _marks(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Give the bits of all that each text says, int64; 0 for null."""
+    if isinstance(texts, pa.ChunkedArray):
+        texts = pa.concat_arrays(texts.chunks)
+    pieces = _cut(pc.fill_null(texts, ""))
+    unique = pieces.flatten().dictionary_encode()
+    votes = np.fromiter(map(marks_of, unique.dictionary.to_pylist()), np.int64)
+    begins = pieces.offsets.to_numpy()[:-1]  # each text has a piece at least
+    return np.bitwise_or.reduceat(votes[unique.indices.to_numpy()], begins)
+
+
+def _cut(texts: pa.Array) -> pa.ListArray:
+    plain = pc.replace_substring(texts, _PART, " ")
+    cut = pc.replace_substring_regex(plain, _SOFT_BREAK, r"\1 \2")
+    cut = pc.replace_substring_regex(cut, _SURE_CUT, rf"\1{_PART}")
+    whole = pc.match_substring(plain, _COLON)
+    return pc.split_pattern(pc.if_else(whole, plain, cut), _PART)

@@ -1,0 +1,106 @@
+"""A column is read in pieces, each once; what it says is what a plain reading of each text says."""
+
+from __future__ import annotations
+
+import random
+
+import pyarrow as pa
+import pytest
+
+from cxr_datasets.columns import LABELS
+from cxr_datasets.errors import OptionError
+from cxr_datasets.labels import label_texts
+from cxr_datasets.labels.text import column, known
+from cxr_datasets.labels.text.mentions import mentions
+from cxr_datasets.labels.text.sentences import spans
+from cxr_datasets.labels.text.verdict import BITS, values
+from mimic_cxr_jpg.synthetic.sentences import SENTENCES
+
+BETWEEN = (*(" ",) * 12, "\n", "\n ", " \n", "\n \n", "; ", ", ", ". ", ": ", "\t", "\x1e",
+           "\u00a0", "\r\n", " 1. ", "\n2) ", "\n- ", " Dr. ", " p.m. ", " approx. ",
+           " approximately. ", " thorax. ", " 4. ", " XXXX ", " ___ ", ".No ", "? ")  # fmt: skip
+
+
+def plainly(text: str | None) -> dict[str, int | None] | None:
+    """Read a text sentence by sentence, word by word, and keep nothing."""
+    if text is None:
+        return None
+    marks = 0
+    for begin, end in spans(text):
+        for mention in mentions(text[begin:end]):
+            marks |= BITS[mention.label, mention.value]
+    return dict(zip(LABELS, values(marks), strict=True))
+
+
+def drawn(seed: int, count: int) -> list[str]:
+    """Invented reports whose words are cut and joined anywhere, with others thrown in."""
+    rng = random.Random(seed)
+    sentences = [said for of_values in SENTENCES.values() for some in of_values for said in some]
+    texts = []
+    for _ in range(count):
+        words = " ".join(rng.choices(sentences, k=rng.randint(1, 4))).split()
+        text = ""
+        for word in words:
+            text += word + rng.choice(BETWEEN)
+            if rng.random() < 0.1:
+                text += "blah " * rng.randint(1, 9)
+        texts.append(text)
+    return texts
+
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is known from other tests."""
+    monkeypatch.setattr(known, "_texts", {})
+    monkeypatch.setattr(known, "_sentences", {})
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_column_says_what_a_plain_reading_of_each_text_says(seed: int) -> None:
+    texts = drawn(seed, 400)
+    found = label_texts(texts).to_pylist()
+    wrong = [text for text, labels in zip(texts, found, strict=True) if labels != plainly(text)]
+    assert not wrong
+    said = {(label, value) for labels in found for label, value in labels.items()}
+    assert len(said) > 50  # every label with every value, but for No Finding
+
+
+@pytest.mark.parametrize("gap", range(12))
+def test_words_that_no_rule_knows_count_by_their_number_alone(gap: int) -> None:
+    for text in (
+        f"Heart {'blah ' * gap}normal.", f"Normal {'blah ' * gap}heart.",
+        f"No nodule {'blah ' * gap}or {'blah ' * gap}fracture.",
+        f"Nodule {'blah ' * gap}or {'blah ' * gap}mass {'blah ' * gap}or pneumonia.",
+        f"No {'blah ' * gap}edema, {'blah ' * gap}effusion {'blah ' * gap}but pneumonia.",
+    ):  # fmt: skip
+        assert label_texts([text, text.upper()])[0].as_py() == plainly(text), text
+
+
+def test_sentences_that_differ_in_other_words_are_read_once() -> None:
+    texts = [f"A {size} mm nodule at level {size + 7}, seen on {size}/{size}." for size in range(9)]
+    assert {row["Lung Lesion"] for row in label_texts(texts).to_pylist()} == {1}
+    assert len(known._texts) == len(texts)
+    assert len(known._sentences) == 1
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 1000])
+def test_arrays_of_any_kind_are_read_alike(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(column, "_AT_ONCE", at_once)
+    texts = ["Nodule.", None, "", " ", "No effusion seen. Heart size normal.", None, "Edema."]
+    expected = [plainly(text) for text in texts]
+    whole = pa.array(texts)
+    for array in (
+        whole, whole.cast(pa.large_string()), pa.array(["x", *texts, "y"]).slice(1, 7),
+        pa.chunked_array([whole.slice(0, 2), whole.slice(2, 0), whole.slice(2)]),
+    ):  # fmt: skip
+        labels = label_texts(array)
+        assert isinstance(labels, pa.StructArray)
+        assert labels.to_pylist() == expected
+    assert label_texts(pa.nulls(3)).to_pylist() == [None] * 3
+    assert label_texts([]).to_pylist() == label_texts(pa.chunked_array([], pa.string())).to_pylist()
+    assert len(label_texts([])) == 0
+
+
+def test_text_that_is_none_is_an_error() -> None:
+    with pytest.raises(OptionError, match="expected an Arrow array or list of texts"):
+        label_texts(["half a character: \ud800"])

@@ -1,0 +1,215 @@
+"""The sampler under Lightning, the Trainer of transformers, accelerate and torch.distributed."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset
+
+import cxr_datasets
+from cxr_datasets.errors import CxrError
+from cxr_datasets.training import ElasticBatchSampler
+from tests.helpers import run_python
+
+torch = pytest.importorskip("torch")
+
+from torch.utils.data import DataLoader, DistributedSampler  # noqa: E402
+
+ROOT = Path(cxr_datasets.__file__).parents[1]
+ROWS = Dataset.from_dict({"row": range(53)}).with_format("torch")
+SIZE = 10
+STEPS = 6
+"""Of an epoch."""
+
+
+def sampler_of(epochs: int) -> list[list[int]]:
+    """The global batches of some epochs."""
+    sampler = ElasticBatchSampler(ROWS, SIZE)
+    return [batch for _ in range(epochs) for batch in sampler]
+
+
+# --- Lightning ------------------------------------------------------------------------------------
+
+
+class Killed(Exception):
+    """What ends a training here."""
+
+
+def lightning_run(folder: Path, killed: int = 0, checkpoint: str | None = None) -> Any:
+    """A tiny training of three epochs, which is saved and killed after some steps."""
+    lightning = pytest.importorskip("lightning")
+    pytest.importorskip("torchdata")
+    from tests.cxr_datasets.training.with_lightning import Rows, trainer
+
+    class Model(lightning.LightningModule):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.layer = torch.nn.Linear(1, 1)
+            self.rows: list[list[int]] = []
+
+        def training_step(self, batch: Any, _: int) -> Any:
+            self.rows.append(batch["row"].tolist())
+            return ((self.layer(batch["row"][:, None] / 100) - 1) ** 2).mean()
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.AdamW(self.parameters(), lr=0.01)
+
+        def on_train_batch_end(self, *_: Any) -> None:
+            if self.trainer.global_step == killed:
+                self.trainer.save_checkpoint(folder / "last.ckpt")
+                raise Killed
+
+    model = Model()
+    fit = trainer(
+        max_epochs=3, accelerator="cpu", devices=1, logger=False, enable_progress_bar=False,
+        enable_model_summary=False, enable_checkpointing=False, default_root_dir=folder,
+    ).fit  # fmt: skip
+    with pytest.raises(Killed) if killed else nullcontext():
+        fit(model, datamodule=Rows(ROWS, SIZE), ckpt_path=checkpoint)
+    return model
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_goes_on_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
+    undisturbed = lightning_run(tmp_path)
+    assert undisturbed.rows == sampler_of(3)
+    for killed in (4, STEPS, STEPS + 1):
+        before = lightning_run(tmp_path, killed)
+        after = lightning_run(tmp_path, checkpoint=str(tmp_path / "last.ckpt"))
+        assert before.rows + after.rows == undisturbed.rows
+        assert torch.equal(after.layer.weight, undisturbed.layer.weight)
+
+
+def test_lightning_is_told_not_to_put_its_own_sampler_in() -> None:
+    data = pytest.importorskip("lightning.pytorch.utilities.data")
+    loader = DataLoader(ROWS, batch_sampler=ElasticBatchSampler(ROWS, SIZE))
+    distributed = DistributedSampler(ROWS, num_replicas=2, rank=0)
+    with pytest.raises(CxrError, match=r"Trainer\(use_distributed_sampler=False\)"):
+        data._update_dataloader(loader, distributed)  # as it does by default with two ranks
+
+
+# --- transformers ---------------------------------------------------------------------------------
+
+
+def hugging_face_run(folder: Path, steps: int, resume: bool = False) -> tuple[Any, list[list[int]]]:
+    """A tiny training that saves itself at each step, and ends after some."""
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
+    from tests.cxr_datasets.training.with_transformers import ElasticTrainer
+
+    seen: list[list[int]] = []
+
+    class Model(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.layer = torch.nn.Linear(1, 1)
+
+        def forward(self, row: Any) -> dict[str, Any]:
+            seen.append(row.tolist())
+            return {"loss": ((self.layer(row[:, None] / 100) - 1) ** 2).mean()}
+
+    class Stop(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            control.should_training_stop = state.global_step == steps
+
+    arguments = transformers.TrainingArguments(
+        output_dir=str(folder), num_train_epochs=3, save_steps=1, save_strategy="steps",
+        per_device_train_batch_size=SIZE, seed=0, learning_rate=0.01, report_to=[], use_cpu=True,
+        disable_tqdm=True, save_total_limit=1,
+    )  # fmt: skip
+    model = Model()
+    trainer = ElasticTrainer(model, arguments, train_dataset=ROWS, callbacks=[Stop()])
+    trainer.train(resume_from_checkpoint=resume)
+    return model, seen
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_hugging_face_trainer_goes_on_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
+    undisturbed, whole = hugging_face_run(tmp_path / "undisturbed", 15)
+    assert whole == sampler_of(3)[:15]
+    for killed in (4, STEPS, STEPS + 1):
+        _, before = hugging_face_run(tmp_path / str(killed), killed)
+        model, after = hugging_face_run(tmp_path / str(killed), 15, resume=True)
+        assert before + after == whole
+        assert torch.equal(model.layer.weight, undisturbed.layer.weight)
+
+
+# --- two ranks ------------------------------------------------------------------------------------
+
+TWO_RANKS = """
+import json, os
+import torch
+import torch.multiprocessing
+from accelerate import Accelerator
+from accelerate.utils import DataLoaderConfiguration
+from datasets import Dataset
+from torch.utils.data import DataLoader
+from cxr_datasets.training import ElasticBatchSampler
+from tests.cxr_datasets.training.with_accelerate import train
+
+rows = Dataset.from_dict({"row": range(53)}).with_format("torch")
+
+seen = []
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def forward(self, row):  # a rank with one step more would wait for the other for ever
+        seen.append(row.tolist())
+        return ((self.layer(row[:, None] / 100) - 1) ** 2).mean()
+
+def work(rank):
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2",
+                   "MASTER_ADDR": "127.0.0.1"}
+    torch.set_num_threads(1)
+    accelerator = Accelerator(
+        cpu=True, dataloader_config=DataLoaderConfiguration(split_batches=True)
+    )
+    assert accelerator.num_processes == 2
+    torch.manual_seed(0)
+    model = Model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    state = train(accelerator, rows, 10, model, optimizer, json.loads(os.environ["STATE"]))
+    whole = ElasticBatchSampler(rows, 10, drop_last="pad")
+    cut = accelerator.prepare(DataLoader(rows, batch_sampler=whole))
+    cut = [batch["row"].tolist() for batch in cut]
+    found = {"own": seen, "cut": cut, "state": state, "weight": model.layer.weight.item()}
+    with open(f"{rank}.json", "w") as file:
+        json.dump(found, file)
+    torch.distributed.destroy_process_group()
+
+if __name__ == "__main__":
+    torch.multiprocessing.start_processes(work, nprocs=2, start_method="fork")
+"""
+
+
+def test_two_ranks_go_on_where_one_was_killed(tmp_path: Path) -> None:
+    pytest.importorskip("accelerate")
+    alone = ElasticBatchSampler(ROWS, SIZE)
+    before = list(islice(alone, 2))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    state = json.dumps(alone.state_dict())
+    done = run_python(
+        TWO_RANKS, cwd=tmp_path, pythonpath=ROOT, timeout=240, STATE=state, MASTER_PORT=port
+    )
+    assert done.returncode == 0, done.stderr
+    left, right = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
+    both = [a + b for a, b in zip(left["own"], right["own"], strict=True)]
+    assert before + both == sampler_of(1)
+    assert left["weight"] == right["weight"]
+    assert left["state"] == right["state"]
+    assert left["state"]["epoch"] == 1
+    cut = [a + b for a, b in zip(left["cut"], right["cut"], strict=True)]
+    assert cut == list(ElasticBatchSampler(ROWS, SIZE, drop_last="pad"))
