@@ -93,7 +93,7 @@ class Order:
         return self._lengths()[-1]
 
     def __str__(self) -> str:
-        """As text, the same for the same order."""
+        """As text, the same for the same order; that of a part begins with that of the whole."""
         return f"{self.rows} rows" + "".join(map(_told, self.steps))
 
     def shuffled(self, key: Iterable[int]) -> Order:
@@ -110,9 +110,8 @@ class Order:
         Args:
             places: The positions, such as `slice(rank, None, world_size)`.
         """
-        if self.steps and isinstance(self.steps[-1], range):
-            return Order(self.rows, (*self.steps[:-1], self.steps[-1][places]))
-        return Order(self.rows, (*self.steps, range(len(self))[places]))
+        whole = range(len(self))
+        return self if whole[places] == whole else Order(self.rows, (*self.steps, whole[places]))
 
     def at(self, positions: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Give the rows at some positions.

@@ -10,6 +10,7 @@ ours lets `shuffle` draw them from the whole index, and keeps that order where a
 from __future__ import annotations
 
 import copy
+import sys
 from functools import wraps
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
@@ -128,7 +129,7 @@ def _taking(original: Any) -> Any:
         if rows is None:
             original(self, ex_iterable, n, *args, **kwargs)
         else:
-            original(self, rows, n, False, False)
+            original(self, rows, sys.maxsize, block_sources_order_when_shuffling=False)
 
     return __init__
 
@@ -140,7 +141,7 @@ def _skipping(original: Any) -> Any:
         if rows is None:
             original(self, ex_iterable, n, *args, **kwargs)
         else:
-            original(self, rows, 0, False, False)
+            original(self, rows, 0, block_sources_order_when_shuffling=False)
 
     return __init__
 

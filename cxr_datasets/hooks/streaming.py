@@ -177,14 +177,14 @@ class RowsAhead(ArrowExamplesIterable):
         return copy(self)._init_state_dict()
 
     def _check(self, state: dict[str, Any]) -> None:
-        # A state from before the first row may be one of all workers together.
-        if not state["position"] and not state["used"]:
-            state["order"] = str(self.order)
-        if state["order"] != str(self.order):
+        order, found = str(self.order), state["order"]
+        if not state["position"] and not state["used"] and order.startswith(found):
+            state["order"] = found = order  # made for all workers together, before the first row
+        if found != order:
             raise ResumeError(
                 "The state that was loaded is not one of this stream: expected one of "
-                f"{self.order}, found one of {state['order']}. Make the stream as it was made "
-                "then: the same options, seed, epoch, number of nodes and of workers."
+                f"{order}, found one of {found}. Make the stream as it was made then: the same "
+                "options, seed, epoch, number of nodes and of workers."
             )
 
     def shuffle_data_sources(self, generator: np.random.Generator) -> RowsAhead:
@@ -202,7 +202,9 @@ class RowsAhead(ArrowExamplesIterable):
         if index >= parts:
             places = slice(0)
         elif contiguous:
-            places = slice(index * rows // parts, (index + 1) * rows // parts)
+            each, more = divmod(rows, parts)
+            first = index * each + min(index, more)
+            places = slice(first, first + each + (index < more))
         else:
             places = slice(index, None, parts)
         return self._with(self.order.part(places), shards)

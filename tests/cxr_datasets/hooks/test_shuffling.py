@@ -278,18 +278,19 @@ def test_a_state_is_a_few_numbers(rows: IterableDataset) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        lambda rows: rows.shuffle(seed=2),
-        lambda rows: split_dataset_by_node(rows.shuffle(seed=1), 0, 2),
-        lambda rows: rows.take(30).shuffle(seed=1),
+        lambda rows: split_dataset_by_node(rows.shuffle(seed=2), 0, 2),
+        lambda rows: split_dataset_by_node(rows.shuffle(seed=1), 1, 2),
+        lambda rows: rows.shuffle(seed=1),
+        lambda rows: split_dataset_by_node(rows.take(30).shuffle(seed=1), 0, 2),
     ],
-    ids=["seed", "nodes", "rows"],
+    ids=["seed", "rank", "nodes", "rows"],
 )
 def test_a_state_of_another_order_is_refused(rows: IterableDataset, other: Any) -> None:
     """With `datasets` alone such a state loses rows, and gives others twice, in silence."""
-    shuffled = rows.shuffle(seed=1)
-    ids(islice(shuffled, 5))
+    node = split_dataset_by_node(rows.shuffle(seed=1), 0, 2)
+    ids(islice(node, 5))
     again = other(rows)
-    again.load_state_dict(shuffled.state_dict())
+    again.load_state_dict(node.state_dict())
     with pytest.raises(ResumeError, match=r"expected one of 33 rows.*found one of 33 rows.*seed"):
         ids(again)
 
@@ -369,7 +370,8 @@ def stopped_and_resumed(make: Callable[[], IterableDataset], random: Random) -> 
     whole = ids(stream)
     seen: list[str] = []
     state = None
-    for _ in range(3):
+    stops = 3 if VERSION.major > 3 else 1  # 3.6 itself counts wrong when it is stopped again
+    for _ in range(stops):
         stream = make()
         if state:
             stream.load_state_dict(state)
