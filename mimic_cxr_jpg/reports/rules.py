@@ -26,8 +26,9 @@ row for them.
    name, count for nothing.
 3. A header may stand on the first line, at the very end, and on the line after another header.
 4. A header of a known spelling may be indented in any way or not at all, and needs no white space
-   after its colon. Where a sentence can begin it may be in any case. `DATE` and `PREAMBLE`, which
-   open no column, are headers in the official form only.
+   after its colon. Where a sentence can begin it may be in any case; but what is in the findings or
+   the impression leaves them for no other section so. `DATE` and `PREAMBLE`, which open no column,
+   are headers in the official form only.
 5. A header that no rule knows is a sub-heading where it stands in the findings: it and what follows
    stay in them.
 6. An empty line may hold any number of spaces or tabs, or none, and may follow a header's line.
@@ -43,7 +44,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from cxr_datasets.errors import OptionError
-from mimic_cxr_jpg.reports.headers import OFFICIAL_SPELLINGS, SPELLINGS
+from mimic_cxr_jpg.reports.headers import OFFICIAL_SPELLINGS, SPELLINGS, section_of
 
 CORRECTED, OFFICIAL = RULES = ("corrected", "official")
 """Names of the two; the first is what a release is read by unless told otherwise."""
@@ -62,6 +63,9 @@ _HEADER_IN_OFFICIAL_FORM = re.compile(r"\n ([A-Z ()/,-]+):(?=\s|\Z)")
 _CAPITALS = re.compile("[A-Z ()/,-]+")
 _LINE_WITH_COLON = re.compile(r"\n([ \t]*[A-Za-z ()/,-]+):")
 """What may be a header by the corrected rules; `_form` looks at what stands before its colon."""
+
+_MAIN = ("findings", "impression")
+_SECTIONS = frozenset(SPELLINGS.values())
 
 _NO_HEADER, _IN_OFFICIAL_FORM, _KNOWN, _KNOWN_IN_LOWER_CASE = range(4)
 _ENDS_OF_SENTENCES = tuple(".:;!?_")
@@ -115,17 +119,22 @@ def _cut(report: str) -> list[str]:
 
 
 def _cut_at_all_forms(report: str) -> list[str]:
-    parts, at = [], 1
+    parts, at, section = [], 1, ""
     for line in _LINE_WITH_COLON.finditer(report):
         form = _form(line[1])
         if form == _NO_HEADER:
             continue
         if form == _IN_OFFICIAL_FORM and not _is_blank(report, line.end()):
             continue
-        if form == _KNOWN_IN_LOWER_CASE and not _can_begin(report, line.start()):
+        opened = section_of(line[1])
+        if form == _KNOWN_IN_LOWER_CASE and (
+            (section in _MAIN and opened not in _MAIN) or not _can_begin(report, line.start())
+        ):
             continue
         parts += [report[at : line.start()], line[1][1:] if form == _IN_OFFICIAL_FORM else line[1]]
         at = line.end()
+        if section != "findings" or opened in _SECTIONS:  # no sub-heading
+            section = opened
     return [*parts, report[at:]]
 
 

@@ -44,8 +44,8 @@ def f1(theirs: np.ndarray, ours: np.ndarray, value: int) -> float:
 def published() -> dict[str, list[str]]:
     """Cells of the table in docs/labels.md, by label."""
     text = PAGE.read_text(encoding="utf-8")
-    (_, after) = text.split("<!-- measured: labels from text -->")
-    (table, _) = after.split("<!-- end of measured -->")
+    _, _, rest = text.partition("<!-- measured: labels from text -->")
+    table, _, _ = rest.partition("<!-- end of measured -->")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.split("\n") if line]
     return {row[0]: row[1:] for row in rows[2:]}
 

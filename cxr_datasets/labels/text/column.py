@@ -59,6 +59,8 @@ def label_texts(column: Any) -> pa.StructArray:
 
 
 def _texts(column: Any) -> pa.Array | pa.ChunkedArray:
+    if isinstance(column, str):
+        raise OptionError("column is one text. Give a list of texts, or call label_text.")
     if not isinstance(column, (pa.Array, pa.ChunkedArray)):
         try:
             column = pa.array(column, pa.string())

@@ -24,6 +24,7 @@ from cxr_datasets.labels.text.vocabulary import (
     OR,
     RESET,
     SKIP,
+    UNCLEAR,
 )
 
 _BEFORE = (NOT_BEFORE, MAYBE_BEFORE, HINT_BEFORE, SKIP)
@@ -37,9 +38,10 @@ def state_of(claim: Claim, clause: Sequence[Item]) -> tuple[int | None, Item | N
     Returns:
         The value 1, 0, -1, or None if the claim is none of today.
     """
-    if claim.value == 0:  # "normal"
-        return 0, None
     before = _before(claim, clause)
+    if claim.value == 0:
+        denied = before is not None and before.first >= claim.first  # "is not normal"
+        return (None if denied else 0), None
     after = _after(claim, clause)
     if before is not None and before.kind == SKIP:
         return None, before
@@ -59,7 +61,7 @@ def _before(claim: Claim, clause: Sequence[Item]) -> Item | None:
             break
         if item.first < claim.begin:
             continue
-        if item.kind == COMMA:
+        if item.kind == COMMA or (item.kind == AND and item.first == comma):
             comma = item.last
         elif scope is not None and _begins_anew(item, scope, comma, clause):
             scope = None
@@ -72,7 +74,9 @@ def _begins_anew(item: Item, scope: Item, comma: int, clause: Sequence[Item]) ->
     """Whether an assertion begins that a scope does not reach: not in "if there is"."""
     if item.kind == RESET:
         return item.first > scope.last
-    return item.kind == FRESH and item.first == comma and not _list_goes_on(item, clause)
+    if item.kind not in (FRESH, UNCLEAR) or item.first != comma:
+        return False
+    return not _list_goes_on(item, clause)
 
 
 def _takes_over(item: Item, scope: Item | None, comma: int) -> bool:

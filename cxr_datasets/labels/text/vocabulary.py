@@ -42,7 +42,7 @@ KINDS = {
     HINT_BEFORE: "makes what follows uncertain, unless it is denied already",
     STOP: "ends every scope",
     RESET: "begins an assertion: what denies or doubts before it counts no longer",
-    FRESH: "the same after a comma, unless the list ends with `or`",
+    FRESH: "the same after a comma or `with`, unless the list ends with `or`",
     SKIP: "takes away its words: what follows, up to a comma at least, is no finding of today",
     PLAIN: "means nothing, though a part of it would",
     OR: "links alternatives: each of them is uncertain",

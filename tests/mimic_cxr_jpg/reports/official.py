@@ -145,7 +145,7 @@ def corrected_parts(report: str) -> list[tuple[str, str]]:
     parts = [["<opening>", ""]]
     for place, line in enumerate(lines):
         end = "\n" if place else ""
-        header = line_header(lines, place)
+        header = line_header(lines, place, parts[-1][0])
         if header is None:
             parts[-1][1] += end + line
             continue
@@ -157,8 +157,8 @@ def corrected_parts(report: str) -> list[tuple[str, str]]:
     return without_rulers(with_last_paragraph([(what, text) for what, text in parts]))
 
 
-def line_header(lines: list[str], place: int) -> int | None:
-    """Where the colon of a header is that begins a line; None if it is none."""
+def line_header(lines: list[str], place: int, section: str) -> int | None:
+    """Where the colon of a header is that begins a line in a section; None if it is none."""
     line = lines[place]
     colon = line.find(":")
     if colon == -1:
@@ -170,7 +170,12 @@ def line_header(lines: list[str], place: int) -> int | None:
     name = line[:colon].lstrip(" \t")
     if not name.isascii() or name.lower() not in KNOWN:
         return None
-    return colon if name == name.upper() or sentence_can_begin(lines, place) else None
+    if name == name.upper():
+        return colon
+    main = ("findings", "impression")
+    if section in main and reference_name(name, "indication") not in main:
+        return None
+    return colon if sentence_can_begin(lines, place) else None
 
 
 def sentence_can_begin(lines: list[str], place: int) -> bool:

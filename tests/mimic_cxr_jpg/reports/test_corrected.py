@@ -65,6 +65,11 @@ DIFFERENCES = {
         {"last_paragraph": "Impression:  Fine."},
         {"comparison": "None.", "findings": "Clear.", "impression": "Fine."},
     ),
+    "such a header of findings or impression may end these, too": (
+        "T\n FINDINGS: a.\n LUNGS: b.\n History: c.\n Impression: d.\n",
+        {"findings": "a."},
+        {"findings": "a.\n LUNGS: b.\n History: c.", "impression": "d."},
+    ),
     "a header that no rule knows is a sub-heading in the findings": (
         "T\n FINDINGS: \n \n LUNGS: Clear.\n \n HEART: Normal.\n IMPRESSION: Fine.\n",
         {"impression": "Fine."},
@@ -126,6 +131,14 @@ def test_corrected_is_what_is_done_unless_told_otherwise() -> None:
         ("T\n FINDINGS: x\n DATE: ___\n", {"findings": "x"}),
         ("T\n FINDINGS: x\ndate: ___\nDATE: ___\n", {"findings": "x\ndate: ___\nDATE: ___"}),
         ("T\n FINDINGS: As in the\n findings: x\n", {"findings": "As in the\n findings: x"}),
+        (
+            "T\n FINDINGS: \n Comparison: ___.\n Clear.\n",
+            {"findings": "Comparison: ___.\n Clear."},
+        ),
+        (
+            "T\n IMPRESSION: x.\n \n Recommendation: y.\n",
+            {"impression": "x.\n \n Recommendation: y."},
+        ),
         ("T\n FINDINGS: x.\n Lungs: y\n", {"findings": "x.\n Lungs: y"}),
         ("T\n FINDINGS: x.\n FINDINGS 2: y\n", {"findings": "x.\n FINDINGS 2: y"}),
         ("T\n FINDINGS: x.\n FINDINGS; y\n", {"findings": "x.\n FINDINGS; y"}),

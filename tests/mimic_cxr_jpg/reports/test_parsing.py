@@ -143,6 +143,7 @@ HEADERS = (
     *("NOTE", "DICTATED BY", "LAST PARAGRAPH", "FULL REPORT", "( )", "-", " "),
     *("Findings", "findings", "FINDINGS 2", "T12 FINDINGS", "FINDINGS_", "ÉTAT", "FINDINGS\n"),
     *("Impression", "impression", "Date", "date", "HEART", "LUNGS", "Lungs", "ndication"),
+    *("Comparison", "history", "Recommendation(s)", "comment"),
 )
 FRAGMENTS = ("\n", "\n ", "\n \n", " ", ":", ": ", ":\n", "A", "x", "_", "(", "\r", "\r\n", "\t")
 ODD = ("\0", "\x1c", "\x1e", "\x85", "\xa0", "\u2028", "\u3000", "\ue000", "µ", "😀")

@@ -31,5 +31,7 @@ def test_what_is_no_text_is_refused():
         label_text(b"no")
     with pytest.raises(OptionError, match="int64"):
         label_texts(pa.array([1]))
+    with pytest.raises(OptionError, match="column is one text"):
+        label_texts("No effusion.")
     with pytest.raises(OptionError, match="column is a list"):
         label_texts([1.5, "x"])
