@@ -132,7 +132,7 @@ def test_the_installed_packages_load_both_datasets_by_path_and_by_name(
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout.splitlines()[-1])
     assert all(Path(place).is_relative_to(installed) for place in found["places"])
-    for package, rows in (("indiana_cxr", 123), ("mimic_cxr_jpg", 44)):
+    for package, rows in (("indiana_cxr", 126), ("mimic_cxr_jpg", 44)):
         assert found[package] == found[f"{installed}/{package}"] == [rows, "L"]
     assert found["splits"] == ["train", "validation", "test"]
     assert found["code"] == found["page"] == 0
