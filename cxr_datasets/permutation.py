@@ -145,7 +145,7 @@ def _told(step: range | tuple[int, ...]) -> str:
 
 
 def _key_words(n: int, key: Iterable[int]) -> list[int]:
-    """A number of 64 bits for each round; each hangs on the whole key and on n."""
+    """A number of 64 bits for each round; each depends on the whole key and on n."""
     parts = list(key)
     state = 0
     for part in (n, len(parts), *parts):
@@ -161,7 +161,7 @@ def _mixed_number(number: int) -> int:
 
 
 def _mixed(words: _Words) -> _Words:
-    """The finaliser of SplitMix64: a bijection in which each bit hangs on all."""
+    """The finaliser of SplitMix64: a bijection in which each bit depends on all."""
     words = words ^ (words >> np.uint64(30))
     words *= np.uint64(_FIRST)
     words ^= words >> np.uint64(27)

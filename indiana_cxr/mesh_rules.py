@@ -1,7 +1,7 @@
 """What the MeSH codes of the Indiana reports say of the 14 CheXpert labels: two sets of rules.
 
 `TRANSCHEX` are the rules behind the public TransChex labels of this collection. `CORRECTED` are
-theirs where a radiologist would agree, and others where not; each difference stands in the card,
+theirs where a radiologist would agree, and differ where not; each difference stands in the card,
 README.md beside this file, with how many studies it changes.
 
 Everything here is data, in lower case and with single blanks, as `indiana_cxr.mesh` compares it.

@@ -123,7 +123,7 @@ def read_order(
 def _pieces(position: int, end: int, most: int) -> Iterator[range]:
     """Cut an order from a position on: few rows at its start, so that the first comes soon.
 
-    Where a piece ends hangs on where it begins alone: `datasets` counts the pieces it has used.
+    Where a piece ends depends on where it begins alone: `datasets` counts the pieces it has used.
     """
     while position < end:
         size = min(most, position + 1) if FIRST_ROWS == 1 else most

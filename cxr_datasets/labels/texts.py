@@ -16,15 +16,15 @@ PREFER = ("findings", "impression")
 
 
 def target_text(row: Mapping[str, Any], prefer: str | Sequence[str] = PREFER) -> str | None:
-    """Choose the text of one row: the first of some sections that is there.
+    """Choose the text of one row that a model is to write: the first section that is there.
 
     Args:
         row: One row of a dataset, of any config.
         prefer: Names of sections, the wanted one first.
 
     Returns:
-        That section as it stands; None if the row has none of them. One that is null or blank does
-        not count; the length and the letters of a text never do.
+        That section as it stands; None if the row has none of them. A section that is null or
+        blank counts as absent. What a text says, and how long it is, does not matter.
 
     Raises:
         OptionError: The row has no column of such a name, or one that holds no text.

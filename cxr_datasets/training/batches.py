@@ -12,7 +12,7 @@ from cxr_datasets.permutation import permuted, random_words
 from cxr_datasets.training.groups import Numbers
 
 Key: TypeAlias = tuple[int, ...]
-"""What an order hangs on: seed and epoch, and what it is used for."""
+"""What an order depends on: seed and epoch, and what it is used for."""
 
 _CHUNK = 4_096
 """So many positions are computed at once, for a call takes as long as a thousand of them."""
@@ -135,7 +135,7 @@ class Dealt:
         units: Numbers of units, batch after batch.
         ends: Where the units of each batch end.
         short: Whether the last batch is.
-        key: What the order within a batch hangs on.
+        key: What the order within a batch depends on.
     """
 
     units: Numbers
@@ -152,7 +152,7 @@ class Dealt:
             batch_of: The batch of each.
             number: How many batches there are.
             short: Whether the last is.
-            key: What the order within a batch hangs on.
+            key: What the order within a batch depends on.
         """
         # Numbers of 16 bits are sorted in a third of the time.
         order = np.argsort(
@@ -182,7 +182,7 @@ def sorted_at_random(ranks: Numbers, key: Key) -> Numbers:
     """Give the order that sorts ranks along the last axis, at random where they are equal.
 
     A rank, random bits and the place are packed into 64 bits and sorted: as no two are equal, the
-    outcome hangs on no algorithm. For a whole order it takes a tenth of the time of `permuted`.
+    outcome depends on no algorithm. For a whole order it takes a tenth of the time of `permuted`.
     """
     places = np.arange(ranks.shape[-1], dtype=np.uint64)
     of_place = np.uint64(max(len(places) - 1, 0).bit_length())

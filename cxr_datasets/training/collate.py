@@ -31,8 +31,8 @@ def collate_studies(
     """Make the `collate_fn` of a `DataLoader`, or the `data_collator` of a `Trainer`.
 
     It takes rows of config `studies`, as `ImageTransform` gives them, and pads them to the study
-    with the most images; rows of `images` and `reports`, too, where there is nothing to pad. What
-    it gives can be pickled for workers.
+    with the most images. It also takes rows of `images` and `reports`, where there is nothing to
+    pad. It can be pickled for workers.
 
     A batch has tensors of what stacks and lists of the rest:
 
@@ -40,12 +40,12 @@ def collate_studies(
       image. `valid_box`, `seen_box`, `original_size` in the same way. Padding is 0.
     - `views` (n, k), int64: positions in `VIEWS`, `unknown` in padding; `image_ids` and `paths`:
       lists of lists, not padded.
-    - Other lists of a row are handed over as they are, and with them `image_index` (n, k), int64:
-      which image of the row stands there, -1 in padding, so that they can follow.
+    - Other lists of a row stay as they are: neither ordered nor cut. `image_index` (n, k), int64,
+      says which image of the row stands at each place, -1 in padding, so that they can follow.
     - `labels` (n, 14), float32, and `labels_mask` (n, 14), bool: what `targets` makes of the
-      labels, and which of them count. They have these names because the `Trainer` hands a model
-      what its `forward` names, and to a metric all whose name contains "label". Where `targets`
-      gives values alone, there is no mask.
+      labels, and which of them count. They have these names because the `Trainer` gives a model
+      the columns that its `forward` names, and a metric those with "label" in their name. Where
+      `targets` gives values alone, there is no mask.
     - Texts: lists, None where a report has none.
 
     Args:

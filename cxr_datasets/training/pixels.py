@@ -69,10 +69,10 @@ class ImageTransform:
         scale: Values: "0-1"; "imagenet" (mean and standard deviation of three channels, as
             `IMAGENET_MEAN` and `IMAGENET_STD` say); "xrv", from -1024 to 1024, as models of
             TorchXRayVision take them; all float32. Or "uint8", from 0 to 255.
-        augment: A callable that is given each image, uint8 of shape (1, size, size), and gives it
-            changed: of another size if it likes, the same for each. It comes before `scale`, so it
-            stays in the range 0 to 255. Transforms of torchvision and other modules of torch get
-            a tensor, those of albumentations (size, size, 1), all others an array. It is called
+        augment: A callable that gets each image, uint8 of shape (1, size, size), and gives it
+            changed, perhaps of another size, but the same size for all. It comes before `scale`,
+            so it stays in the range 0 to 255. Transforms of torchvision and other modules of torch
+            get a tensor, those of albumentations (size, size, 1), all others an array. It is called
             for one image after another, so that random numbers come in the order of the rows.
 
     Raises:

@@ -51,7 +51,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Source:
-    """What an order hangs on beside the place in it.
+    """What an order depends on beside the place in it.
 
     Attributes:
         seed: The seed.

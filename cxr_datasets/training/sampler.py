@@ -1,4 +1,4 @@
-"""The order of training: global batches that hang on seed and epoch alone."""
+"""The order of training: global batches that depend on seed and epoch alone."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _BY: dict[str, type[Apart] | type[Together]] = {"subject_id": Apart, "study_id":
 
 
 class ElasticBatchSampler:
-    """Batches of row numbers in an order that any number of ranks and workers can go on with.
+    """Batches of row numbers, the same for any number of ranks (GPUs) and workers.
 
-    It goes into a loader as `DataLoader(dataset, batch_sampler=sampler)`. A batch is cut out of the
-    whole dataset, and each rank gets its share of it; so the global batches are the same whatever
-    the number of ranks and of workers. Where a row stands is computed from seed, epoch and place:
-    nothing is held for it, and training goes on in the middle of an epoch as fast as it begins.
+    It goes into a loader as `DataLoader(dataset, batch_sampler=sampler)`. A *global batch* is cut
+    out of the whole dataset, and each rank gets its share of it. The row at a place is computed
+    from seed, epoch and place: so no list of the order is kept, and training goes on in the middle
+    of an epoch as fast as it begins.
 
     One epoch follows another: when the batches of one have come, the next `iter` gives the next.
     An epoch that was left in the middle begins anew, unless a state was loaded.
@@ -55,9 +55,9 @@ class ElasticBatchSampler:
 
         Args:
             dataset: A built dataset of any config, or whatever has a length and rows by number.
-            batch_size: Rows of a global batch, over all ranks: at least one for each. A multiple of
-                `world_size` gives every rank as many.
-            seed: Which order.
+            batch_size: Rows of a global batch, that is of all ranks together; at least one for
+                each rank. With a multiple of `world_size`, all ranks get equally many.
+            seed: Each seed gives another order.
             rank: Number of this rank, from 0.
             world_size: How many ranks there are.
             drop_last: What becomes of the last batch of an epoch if it is short. False: it is
@@ -88,6 +88,13 @@ class ElasticBatchSampler:
         self._at = self._begin = self._origin = Position(0, (), self._size)
         self._loaded = False
         self._made: tuple[object, Batches] | None = None
+
+    def __repr__(self) -> str:
+        at = self._at
+        return (
+            f"ElasticBatchSampler({self.rows} rows, batch_size={self._size}, seed={self.seed}, "
+            f"rank {self.rank} of {self.world_size}, epoch {at.epoch} after {at.steps} batches)"
+        )
 
     @property
     def batch_size(self) -> int:
@@ -156,9 +163,9 @@ class ElasticBatchSampler:
     # --- epochs and states ------------------------------------------------------------------------
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next; loops and trainers that count for themselves do so.
+        """Say which epoch comes next, in loops and trainers that count epochs for themselves.
 
-        The epoch at hand goes on as it would, from a loaded state for example.
+        If it is the epoch that comes anyway, nothing changes: a loaded state stays.
 
         Raises:
             StateError: A state of another epoch was loaded, and would be lost.

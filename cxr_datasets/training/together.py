@@ -2,8 +2,8 @@
 
 Groups of one size are dealt out in turn, the largest first, each to the batch that has the fewest
 rows (the "longest processing time" rule: Graham, "Bounds on Multiprocessing Timing Anomalies",
-SIAM Journal on Applied Mathematics 17, 1969). How many of each size a batch gets hangs on the sizes
-alone, so every epoch has the same number of batches; which ones it gets is drawn.
+SIAM Journal on Applied Mathematics 17, 1969). How many of each size a batch gets depends on the
+sizes alone, so every epoch has the same number of batches; which ones it gets is drawn.
 """
 
 from __future__ import annotations

@@ -481,3 +481,11 @@ def test_torch_is_not_needed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "3\n"
+
+
+def test_its_repr_says_where_it_stands_and_holds_no_address() -> None:
+    sampler = ElasticBatchSampler(range(53), 10, seed=7, rank=1, world_size=2)
+    first(sampler, 3)
+    assert repr(sampler) == (
+        "ElasticBatchSampler(53 rows, batch_size=10, seed=7, rank 1 of 2, epoch 0 after 3 batches)"
+    )

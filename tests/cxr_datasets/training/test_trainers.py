@@ -213,3 +213,64 @@ def test_two_ranks_go_on_where_one_was_killed(tmp_path: Path) -> None:
     assert left["state"]["epoch"] == 1
     cut = [a + b for a, b in zip(left["cut"], right["cut"], strict=True)]
     assert cut == list(ElasticBatchSampler(ROWS, SIZE, drop_last="pad"))
+
+
+# --- torchrun -------------------------------------------------------------------------------------
+
+KILLED_RANKS = """
+import json, os, signal
+import torch
+import torch.multiprocessing
+from datasets import Dataset
+from tests.cxr_datasets.training.with_torchrun import train
+
+rows = Dataset.from_dict({"row": range(53)})
+
+class Model(torch.nn.Module):
+    def __init__(self, killed):
+        super().__init__()
+        self.layer, self.killed, self.seen = torch.nn.Linear(1, 1), killed, []
+
+    def forward(self, pixel_values, labels, labels_mask):
+        if len(self.seen) == self.killed:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.seen.append((pixel_values[:, 0] * 100).round().int().tolist())
+        return ((self.layer(pixel_values) - labels) ** 2)[labels_mask].mean()
+
+def collate(rows):
+    values = torch.tensor([[row["row"] / 100] for row in rows])
+    return {"pixel_values": values, "labels": values * 2 - 1, "labels_mask": values >= 0}
+
+def work(rank, ranks, name, killed):
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1"}
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{os.getcwd()}/{name}{ranks}",
+                                         rank=rank, world_size=ranks)
+    torch.manual_seed(0)
+    model = Model(killed)
+    train(model, rows, 10, 3, f"{name}.pt", collate, every=2, workers=int(ranks == 2))
+    with open(f"{name}.json", "w") as file:
+        json.dump({"seen": model.seen, "weight": model.layer.weight.item()}, file)
+    torch.distributed.destroy_process_group()
+
+def run(*arguments):
+    torch.multiprocessing.start_processes(work, arguments, arguments[0], start_method="fork")
+
+if __name__ == "__main__":
+    run(1, "undisturbed", None)
+    try:
+        run(2, "killed", 9)
+    except torch.multiprocessing.ProcessExitedException:
+        run(1, "killed", None)
+"""
+
+
+def test_ranks_that_are_killed_go_on_from_the_checkpoint_as_one(tmp_path: Path) -> None:
+    done = run_python(KILLED_RANKS, cwd=tmp_path, pythonpath=ROOT, timeout=240)
+    assert done.returncode == 0, done.stderr
+    undisturbed, killed = (
+        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("undisturbed", "killed")
+    )
+    assert undisturbed["seen"] == sampler_of(3)
+    assert killed["seen"] == sampler_of(3)[8:]  # it was saved after every second step
+    assert killed["weight"] == pytest.approx(undisturbed["weight"], abs=1e-4)
