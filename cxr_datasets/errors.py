@@ -81,7 +81,7 @@ class CacheError(CxrError):
 
 
 class ResumeError(CxrError, ValueError):
-    """The state of a stream or sampler does not belong to the rows that are to go on from it."""
+    """The saved state of a stream does not belong to the stream that is to go on from it."""
 
 
 class DownloadError(CxrError):
@@ -93,7 +93,7 @@ class ExportError(CxrError):
 
 
 class StateError(CxrError, ValueError):
-    """The saved state of a sampler is none, is of other rows, or would be lost."""
+    """What was loaded as the state of a sampler is none, is of other rows, or would be lost."""
 
 
 class HubError(CxrError):
