@@ -72,6 +72,6 @@ def test_the_page_tells_what_is_measured_over_all_labels(both):
     positive = np.mean([f1(theirs[:, at], ours[:, at], 1) for at in range(len(LABELS))])
     measured = [positive, f1(theirs, ours, 0), f1(theirs, ours, -1)]
     assert [float(cell) for cell in published()["all"]] == pytest.approx(measured, abs=0.00501)
-    assert positive >= 0.83
-    assert measured[1] >= 0.95
-    assert measured[2] >= 0.84
+    assert positive >= 0.84
+    assert measured[1] >= 0.96
+    assert measured[2] >= 0.85

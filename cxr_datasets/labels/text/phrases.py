@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from cxr_datasets.labels.text.vocabulary import STOP, Entry, vocabulary
+from cxr_datasets.labels.text.vocabulary import (
+    MAYBE_AFTER,
+    NOT_AFTER,
+    STOP,
+    Entry,
+    vocabulary,
+)
 
 _LONGEST = 64
 """Phrases in a clause; a longer one is read in parts, so that work grows with the length only."""
@@ -39,6 +45,16 @@ def items_of(words: list[str]) -> list[Item]:
         entry, end = _longest(root[words[at]], words, at + 1, fillers)
         if entry is not None:
             items.append(Item(entry.kind, entry.of, at, end))
+    return _ended(items, words)
+
+
+def _ended(items: list[Item], words: list[str]) -> list[Item]:
+    """Turn round what ends a sentence: "Effusion: No." denies and "Pneumonia?" doubts."""
+    last = len(words)
+    if words[-1:] == ["?"]:
+        return [*items[:-1], Item(MAYBE_AFTER, (), last - 1, last)]
+    if words[-2:] == [":", "no"]:
+        return [*items[:-1], Item(NOT_AFTER, (), last - 2, last)]
     return items
 
 

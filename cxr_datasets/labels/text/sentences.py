@@ -109,6 +109,8 @@ def _ends_line(before: str, text: str, at: int, to: int) -> bool:
         return False
     if before.endswith(":") and _LEAD.search(before):
         return False
+    if before.lower().endswith(": no"):  # an answer of a structured report
+        return True
     return not before or not _GOES_ON.fullmatch(before.split()[-1])
 
 
