@@ -105,8 +105,13 @@ def _filled(name: str, column: Any) -> pa.Array | pa.ChunkedArray:
         texts = column if is_arrow else pa.array(column, pa.string(), from_pandas=True)
         texts = texts.cast(pa.string()) if pa.types.is_null(texts.type) else texts
         blank = pc.equal(pc.utf8_trim_whitespace(texts), "")
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError,
-            UnicodeError):
+    except (
+        pa.ArrowInvalid,
+        pa.ArrowTypeError,
+        pa.ArrowNotImplementedError,
+        TypeError,
+        UnicodeError,
+    ):
         raise OptionError(
             f"Column {name!r} holds other things than texts and nulls. Give names of sections as "
             "prefer; for one row, use target_text."

@@ -108,6 +108,6 @@ def checked(weights: npt.ArrayLike, rows: int) -> np.ndarray:
         )
     if not numbers.any():
         raise OptionError("weights are 0 for every row; expected at least one above 0.")
-    if not np.isfinite(numbers.sum()):  # only their ratios count
+    if numbers.max() > np.finfo(np.float64).max / rows:  # their sum may be infinite
         numbers /= numbers.max()
     return numbers

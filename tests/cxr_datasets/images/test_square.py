@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from cxr_datasets.errors import OptionError
 from cxr_datasets.images.square import SQUARES, Place, open_square
 from cxr_datasets.synthetic import paint_radiograph
 from cxr_datasets.training import boxes_to_original, boxes_to_square
