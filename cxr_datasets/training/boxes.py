@@ -47,7 +47,7 @@ def boxes_to_original(boxes: Any, row: Mapping[str, Any]) -> np.ndarray:
 def _boxes_of(row: Mapping[str, Any], *names: str) -> list[np.ndarray]:
     """The boxes of one row, each as two corners."""
     for name in names:
-        if not isinstance(row, Mapping) or np.shape(row.get(name)) != (4,):
+        if not isinstance(row, Mapping) or np.shape(row.get(name, 0)) != (4,):
             raise OptionError(
                 f"row has no {name} of four numbers. Give one row, or one image of a study, that "
                 "ImageTransform made."
