@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from cxr_datasets.errors import OptionError
+from cxr_datasets.labels.names import names_of
 
 
 def clean_text(text: str | None, recipe: str | Sequence[str]) -> str | None:
@@ -31,9 +32,9 @@ def clean_text(text: str | None, recipe: str | Sequence[str]) -> str | None:
     Raises:
         OptionError: There is no such recipe, or `text` is no text.
     """
-    names = [recipe] if isinstance(recipe, str) else list(recipe)
+    names = names_of("recipe", recipe)
     for name in names:
-        if name not in _RECIPES:
+        if name not in RECIPES:
             raise OptionError.unknown("recipe", name, RECIPES)
     if not names:
         raise OptionError(f"recipe is empty. Name at least one of: {', '.join(RECIPES)}.")

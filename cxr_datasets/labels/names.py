@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import OptionError
@@ -40,3 +40,16 @@ def places_of(names: Sequence[str]) -> list[int]:
     if not names or len(set(names)) < len(names):
         raise OptionError(f"names={list(names)} must hold one label or more, and none twice.")
     return [LABELS.index(name) for name in names]
+
+
+def names_of(option: str, value: str | Iterable[str]) -> list[str]:
+    """Give the names that an option lists, of which one may stand alone.
+
+    Raises:
+        OptionError: It is neither a name nor several.
+    """
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, bytes) or not isinstance(value, Iterable):
+        raise OptionError(f"{option} is a {type(value).__name__}; expected a name, or several.")
+    return list(value)

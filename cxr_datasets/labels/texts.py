@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.errors import OptionError
+from cxr_datasets.labels.names import names_of
 
 PREFER = ("findings", "impression")
 
@@ -29,6 +30,8 @@ def target_text(row: Mapping[str, Any], prefer: str | Sequence[str] = PREFER) ->
     Raises:
         OptionError: The row has no column of such a name, or one that holds no text.
     """
+    if not isinstance(row, Mapping):
+        raise OptionError(f"row is a {type(row).__name__}; expected one row: a name -> value.")
     for name in _checked(prefer, row):
         text = row[name]
         if not isinstance(text, str) and not _is_missing(text):
@@ -56,12 +59,15 @@ def target_texts(rows: Any, prefer: str | Sequence[str] = PREFER) -> list[str | 
         OptionError: There is no column of such a name, it holds no texts, or `rows` is none of
             these.
     """
-    columns = [_filled(name, column) for name, column in _columns(rows, prefer).items()]
-    return pc.coalesce(*columns).to_pylist()
+    columns = {name: _filled(name, column) for name, column in _columns(rows, prefer).items()}
+    if len(set(map(len, columns.values()))) > 1:
+        lengths = {name: len(column) for name, column in columns.items()}
+        raise OptionError(f"The columns differ in length: {lengths}. Give each a value a row.")
+    return pc.coalesce(*columns.values()).to_pylist()
 
 
 def _checked(prefer: str | Sequence[str], there: Iterable[Any]) -> list[str]:
-    names = [prefer] if isinstance(prefer, str) else list(prefer)
+    names = names_of("prefer", prefer)
     there = list(there)
     for name in names:
         if name not in there:
@@ -99,7 +105,13 @@ def _filled(name: str, column: Any) -> pa.Array | pa.ChunkedArray:
         texts = column if is_arrow else pa.array(column, pa.string(), from_pandas=True)
         texts = texts.cast(pa.string()) if pa.types.is_null(texts.type) else texts
         blank = pc.equal(pc.utf8_trim_whitespace(texts), "")
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError):
+    except (
+        pa.ArrowInvalid,
+        pa.ArrowTypeError,
+        pa.ArrowNotImplementedError,
+        TypeError,
+        UnicodeError,
+    ):
         raise OptionError(
             f"Column {name!r} holds other things than texts and nulls. Give names of sections as "
             "prefer; for one row, use target_text."

@@ -87,7 +87,13 @@ def checked(weights: npt.ArrayLike, rows: int) -> np.ndarray:
     Raises:
         OptionError: They are no such numbers.
     """
-    numbers = np.asarray(weights)
+    try:
+        numbers = np.asarray(weights)
+    except ValueError as error:
+        raise OptionError(
+            f"weights is of lists of several lengths; expected a number for each of the {rows} "
+            "rows. `sample_weights(to_targets(dataset))` makes them."
+        ) from error
     if numbers.shape != (rows,) or numbers.dtype.kind not in "fiub":
         raise OptionError(
             f"weights has shape {numbers.shape} and type {numbers.dtype}; expected a number for "
@@ -102,4 +108,6 @@ def checked(weights: npt.ArrayLike, rows: int) -> np.ndarray:
         )
     if not numbers.any():
         raise OptionError("weights are 0 for every row; expected at least one above 0.")
+    if numbers.max() > np.finfo(np.float64).max / rows:  # their sum may be infinite
+        numbers /= numbers.max()
     return numbers

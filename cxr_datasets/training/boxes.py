@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from cxr_datasets.errors import OptionError
+
 
 def boxes_to_square(boxes: Any, row: Mapping[str, Any]) -> np.ndarray:
     """Bring boxes from an image to the square that `ImageTransform` made of it.
@@ -19,8 +21,11 @@ def boxes_to_square(boxes: Any, row: Mapping[str, Any]) -> np.ndarray:
     Returns:
         float32 of shape (k, 4), in pixels of the square, cut at the edges of what is seen. A box
         that is not seen at all has no area. What `augment` does to pixels, boxes do not follow.
+
+    Raises:
+        OptionError: `boxes` has another shape, or `row` is no such row.
     """
-    return _moved(boxes, row["seen_box"], row["valid_box"])
+    return _moved(boxes, *_boxes_of(row, "seen_box", "valid_box"))
 
 
 def boxes_to_original(boxes: Any, row: Mapping[str, Any]) -> np.ndarray:
@@ -32,14 +37,32 @@ def boxes_to_original(boxes: Any, row: Mapping[str, Any]) -> np.ndarray:
 
     Returns:
         float32 of shape (k, 4), in pixels of the upright image, cut at the edges of what is seen.
+
+    Raises:
+        OptionError: See `boxes_to_square`.
     """
-    return _moved(boxes, row["valid_box"], row["seen_box"])
+    return _moved(boxes, *_boxes_of(row, "valid_box", "seen_box"))
 
 
-def _moved(boxes: Any, here: Any, there: Any) -> np.ndarray:
-    corners = np.asarray(boxes, np.float64).reshape(-1, 2, 2)
-    first, last = np.asarray(here, np.float64).reshape(2, 2)
-    to_first, to_last = np.asarray(there, np.float64).reshape(2, 2)
+def _boxes_of(row: Mapping[str, Any], *names: str) -> list[np.ndarray]:
+    """The boxes of one row, each as two corners."""
+    for name in names:
+        if not isinstance(row, Mapping) or np.shape(row.get(name, 0)) != (4,):
+            raise OptionError(
+                f"row has no {name} of four numbers. Give one row, or one image of a study, that "
+                "ImageTransform made."
+            )
+    return [np.asarray(row[name], np.float64).reshape(2, 2) for name in names]
+
+
+def _moved(boxes: Any, here: np.ndarray, there: np.ndarray) -> np.ndarray:
+    try:
+        corners = np.asarray(boxes, np.float64).reshape(-1, 4).reshape(-1, 2, 2)
+    except (TypeError, ValueError):
+        raise OptionError(
+            "boxes are not of shape (k, 4). Give left, top, right and bottom of each."
+        ) from None
+    (first, last), (to_first, to_last) = here, there
     extent = np.maximum(last - first, np.finfo(float).tiny)  # of a row without an image it is 0
     shares = np.clip((corners - first) / extent, 0, 1)
     return (to_first + shares * (to_last - to_first)).reshape(-1, 4).astype(np.float32)

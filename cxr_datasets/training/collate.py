@@ -69,6 +69,10 @@ def collate_studies(
         )
     if isinstance(order, str):
         raise OptionError(f"order={order!r} is one text. Give a sequence, such as ({order!r},).")
+    if order is not None and not isinstance(order, Sequence):
+        raise OptionError(f"order={order!r} is no sequence of views. Give such as ('frontal',).")
+    if targets is not None and not callable(targets):
+        raise OptionError(f"targets={targets!r} cannot be called. Give a function of labels.")
     for view in order or ():
         if view not in VIEWS:
             raise OptionError.unknown("view in order", view, VIEWS)
@@ -84,11 +88,12 @@ class _Collate:
     targets: Callable[..., Any] | None
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        if not rows:
-            raise OptionError("there are no rows to make a batch of.")
+        _check_rows(rows)
         expect_collation()
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         batch: dict[str, Any] = {}
+        if "pixel_values" in columns:
+            _check_pixels(columns)
         if _is_of_studies(columns):
             batch |= self._of_images(columns)
         for name, values in columns.items():
@@ -135,6 +140,44 @@ class _Collate:
         return [numbers[: self.max_images] for numbers in chosen]
 
 
+def _check_rows(rows: Any) -> None:
+    """Check that these are rows, all with the same columns."""
+    if isinstance(rows, Mapping) or not all(isinstance(row, Mapping) for row in rows):
+        raise OptionError(
+            "a list of rows is wanted; a batch is a dictionary of columns. Give the function to a "
+            "DataLoader as its collate_fn, or call it with [dataset[0], dataset[1]]."
+        )
+    if not rows:
+        raise OptionError("there are no rows to make a batch of.")
+    for number, row in enumerate(rows):
+        if row.keys() != rows[0].keys():
+            differ = sorted(map(str, row.keys() ^ rows[0].keys()))
+            raise OptionError(
+                f"row {number} of the batch differs from the first in its columns: {differ} are "
+                "in one alone. Give rows of one dataset."
+            )
+
+
+def _check_pixels(columns: Mapping[str, list[Any]]) -> None:
+    """Check that the pixels are of one shape, and each column of a study as long as they are."""
+    pixels = columns["pixel_values"]
+    axes = 1 if _is_of_studies(columns) else 0
+    shapes = {np.shape(array)[axes:] for array in pixels}
+    if len(shapes) > 1:
+        raise OptionError(
+            f"pixel_values of the rows have several shapes: {sorted(shapes)}. Make all rows of a "
+            "batch with one ImageTransform."
+        )
+    for name in (*_OF_IMAGES, "views", "image_ids", "paths"):
+        for images, values in zip(pixels, columns.get(name, ()) if axes else (), strict=False):
+            if values is None or len(values) != len(images):
+                found = "null" if values is None else f"{len(values)} values"
+                raise OptionError(
+                    f"a study has {len(images)} images and in {name!r} {found}; expected one for "
+                    "each. Leave that column out, or give rows as ImageTransform makes them."
+                )
+
+
 def _is_of_studies(columns: Mapping[str, list[Any]]) -> bool:
     pixels = columns.get("pixel_values")
     return pixels is not None and np.ndim(pixels[0]) == _STUDY_AXES
@@ -148,7 +191,12 @@ def _targets(made: Any) -> dict[str, Any]:
     """What became of labels, under the names that the `Trainer` looks for."""
     if isinstance(made, Targets):
         return {"labels": tensor(made.values), "labels_mask": tensor(made.mask)}
-    return {"labels": tensor(np.asarray(made))}
+    values = np.asarray(made)
+    if values.dtype.kind not in "biuf":
+        raise OptionError(
+            f"targets gave a {type(made).__name__} of {values.dtype}; expected Targets or numbers."
+        )
+    return {"labels": tensor(values)}
 
 
 def _numbers(values: Iterable[Any] | None) -> list[int]:
@@ -160,7 +208,15 @@ def _as_labels(values: list[Any]) -> Any:
     """Labels of rows in a form that `to_targets` takes, whichever labels it is to give."""
     if all(value is None or isinstance(value, Mapping) for value in values):
         return pd.DataFrame(label_matrix(values), columns=list(LABELS))
-    return pd.DataFrame(np.stack([np.asarray(value) for value in values]), columns=list(LABELS))
+    arrays = [np.asarray(value) for value in values]
+    for array in arrays:
+        if array.shape != (len(LABELS),) or array.dtype.kind not in "biuf":
+            raise OptionError(
+                f"labels of a row have shape {array.shape} and type {array.dtype}; expected "
+                f"{len(LABELS)} numbers, or a dictionary of labels, in each row. With "
+                "`targets=None` labels are handed over as they are."
+            )
+    return pd.DataFrame(np.stack(arrays), columns=list(LABELS))
 
 
 def _padded(arrays: list[Any], chosen: list[list[int]], longest: int, filler: int = 0) -> Any:

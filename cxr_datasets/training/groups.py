@@ -80,6 +80,11 @@ def groups_of(dataset: datasets.Dataset, column: str) -> Groups:
             f"by={column!r}: {values.null_count} of {len(values)} rows have nothing there. "
             "Leave them out with `filter`."
         )
+    if pa.types.is_nested(values.type):
+        raise OptionError(
+            f"by={column!r}: that column holds {values.type}; expected an id in each row. Give the "
+            "split as it was loaded."
+        )
     return _in_a_row(values) or _anywhere(values)
 
 

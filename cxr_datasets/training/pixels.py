@@ -91,7 +91,7 @@ class ImageTransform:
             ("square", SQUARES), ("channels", CHANNELS), ("scale", tuple(SCALES)),
         ):  # fmt: skip
             value = getattr(self, option)
-            if value not in allowed:
+            if type(value) is not type(allowed[0]) or value not in allowed:
                 raise OptionError.unknown(option, value, allowed)
         if self.scale == "imagenet" and self.channels != 3:
             raise OptionError("scale='imagenet' is of three channels. Give channels=3.")

@@ -99,7 +99,7 @@ def from_state(state: Mapping[str, Any]) -> tuple[Source, Position]:
         ids, by = state["ids"], state["by"]
         source = Source(int(seed), _number(state["rows"]), ids, by, bool(state["weighted"]))
         return source, Position(_number(epoch), tuple(before), last.batch_size, last.batches)
-    except (KeyError, TypeError, ValueError, IndexError):
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
         raise StateError(
             "This is no state of an ElasticBatchSampler. Expected what its `state_dict` gave, of "
             f"version {_VERSION}; the state of a whole loader goes into the loader's own "

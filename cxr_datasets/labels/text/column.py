@@ -64,7 +64,7 @@ def _texts(column: Any) -> pa.Array | pa.ChunkedArray:
     if not isinstance(column, (pa.Array, pa.ChunkedArray)):
         try:
             column = pa.array(column, pa.string())
-        except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, UnicodeError) as error:
+        except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError, TypeError, UnicodeError) as error:
             raise OptionError(
                 f"column is a {type(column).__name__}; expected an Arrow array or list of texts."
             ) from error

@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from cxr_datasets.errors import OptionError
 from cxr_datasets.images.square import SQUARES, Place, open_square
 from cxr_datasets.synthetic import paint_radiograph
 from cxr_datasets.training import boxes_to_original, boxes_to_square
@@ -163,3 +164,12 @@ def test_a_square_is_near_to_one_of_a_full_decode(square: str, size: tuple[int, 
     full = np.zeros_like(found)
     open_square(PIL.Image.open(BytesIO(content)), SIDE, square, full)
     assert ((found.astype(float) - full) ** 2).mean() <= 255**2 / 10**4.4  # 44 dB
+
+
+def test_boxes_of_another_shape_and_rows_without_places_are_refused() -> None:
+    place = {"valid_box": np.zeros(4), "seen_box": np.zeros(4)}
+    for boxes in ([1, 2, 3], "x", None):
+        with pytest.raises(OptionError, match=r"not of shape \(k, 4\)"):
+            boxes_to_square(boxes, place)
+    with pytest.raises(OptionError, match="row has no valid_box"):
+        boxes_to_original([[1, 2, 3, 4]], {})

@@ -220,3 +220,9 @@ def test_the_time_for_a_huge_text_grows_with_its_length_and_no_faster(
 
     small = min(seconds(20_000) for _ in range(3))
     assert seconds(320_000) < 100 * small + 0.05  # 16 times as long a text
+
+
+@pytest.mark.parametrize("recipe", [None, 5, b"marks", [["marks"]]])
+def test_what_is_no_name_of_a_recipe_is_refused(recipe: Any) -> None:
+    with pytest.raises(OptionError, match=r"^recipe"):
+        clean_text("a", recipe)

@@ -126,3 +126,15 @@ def test_a_target_can_be_mapped_over_batches(mimic: datasets.DatasetDict) -> Non
 
 
 NAMES = ("impression", "findings", "last_paragraph")
+
+
+def test_no_names_no_row_and_columns_of_several_lengths_are_refused() -> None:
+    for prefer in (None, 5):
+        with pytest.raises(OptionError, match=r"prefer is a .*; expected a name"):
+            target_text(ROWS[0], prefer)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=r"row is a NoneType; expected one row"):
+        target_text(None)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=r"differ in length: \{'findings': 1, 'impression': 2\}"):
+        target_texts({"findings": ["a"], "impression": ["b", "c"]})
+    with pytest.raises(OptionError, match="holds other things than texts"):
+        target_texts({"findings": ["\ud800"], "impression": ["b"]})

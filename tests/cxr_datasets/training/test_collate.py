@@ -269,3 +269,28 @@ def test_the_trainer_of_transformers_with_its_defaults_trains_and_scores(
     assert 0 < masks[0].mean() < 1
     shown = sum(seen["images"] for seen in model.seen[:3])
     assert shown == (12 if config == "images" else sum(map(len, rows.dataset["paths"])))
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ({"a": [1]}, "a list of rows is wanted"),
+        ([{"a": 1}, {"b": 1}], r"differs from the first in its columns: \['a', 'b'\]"),
+        ([row([0]), {**row([0]), "pixel_values": np.zeros((1, 3, 2, 2))}], "several shapes"),
+        ([{**row([0, 1]), "views": [0]}], "2 images and in 'views' 1 values"),
+        ([{**row([0]), "image_ids": None}], "1 images and in 'image_ids' null"),
+        ([{"labels": np.zeros(13)}], "labels of a row have shape"),
+    ],
+)
+def test_rows_that_do_not_fit_together_are_refused(rows: Any, told: str) -> None:
+    with pytest.raises(OptionError, match=told):
+        collate_studies()(rows)
+
+
+def test_an_order_and_targets_of_other_kinds_are_refused() -> None:
+    with pytest.raises(OptionError, match="order=5 is no sequence"):
+        collate_studies(order=5)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="targets='ones' cannot be called"):
+        collate_studies(targets="ones")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="targets gave a NoneType"):
+        collate_studies(targets=lambda labels: None)([{"labels": None}])

@@ -309,3 +309,9 @@ def test_arrays_of_numpy_need_no_torch(images: datasets.Dataset, tmp_path: Path)
     )
     done = run_python(code, cwd=tmp_path, pythonpath=CHECKOUT)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("channels", [True, 1.0, "1"])
+def test_channels_that_are_no_whole_number_are_refused(channels: Any) -> None:
+    with pytest.raises(OptionError, match=r"channels=.* is not known\. Choose from: 1, 3"):
+        ImageTransform(SIZE, channels=channels)

@@ -489,3 +489,23 @@ def test_its_repr_says_where_it_stands_and_holds_no_address() -> None:
     assert repr(sampler) == (
         "ElasticBatchSampler(53 rows, batch_size=10, seed=7, rank 1 of 2, epoch 0 after 3 batches)"
     )
+
+
+def test_infinite_numbers_in_a_state_are_no_state() -> None:
+    sampler = ElasticBatchSampler(PATIENTS, 4)
+    for name in ("seed", "epoch"):
+        with pytest.raises(StateError, match="no state of an ElasticBatchSampler"):
+            sampler.load_state_dict({**sampler.state_dict(), name: float("inf")})
+
+
+def test_weights_whose_sum_is_infinite_count_by_their_ratios() -> None:
+    huge = ElasticBatchSampler(PATIENTS, 4, weights=[1e308] * ROWS)
+    assert list(huge) == list(ElasticBatchSampler(PATIENTS, 4, weights=[1.0] * ROWS))
+
+
+def test_ragged_weights_and_a_column_of_lists_are_refused() -> None:
+    with pytest.raises(OptionError, match="weights is of lists of several lengths"):
+        ElasticBatchSampler(PATIENTS, 4, weights=[[1], [1, 2]])  # type: ignore[list-item]
+    lists = Dataset.from_dict({"study_id": [[1], [2]]})
+    with pytest.raises(OptionError, match=r"by='study_id': that column holds list"):
+        ElasticBatchSampler(lists, 2, by="study_id")
