@@ -108,7 +108,7 @@ class ElasticBatchSampler:
 
     @property
     def steps_done(self) -> int:
-        """Batches of the epoch at hand that were done when the loop begins, or began, to iterate."""
+        """Batches of the epoch at hand that were done before the loop began to iterate."""
         return self._origin.steps
 
     @property

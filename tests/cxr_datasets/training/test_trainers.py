@@ -161,9 +161,7 @@ def test_lightning_takes_another_batch_size_if_it_counts_each_epoch_anew(tmp_pat
 @pytest.mark.filterwarnings("ignore")
 def test_lightning_begins_the_next_epoch_where_it_takes_a_part_of_each(tmp_path: Path) -> None:
     before = lightning_run(tmp_path, ("on_train_epoch_end", 4), limit_train_batches=4)
-    after = lightning_run(
-        tmp_path, checkpoint=str(tmp_path / "last.ckpt"), limit_train_batches=4
-    )
+    after = lightning_run(tmp_path, checkpoint=str(tmp_path / "last.ckpt"), limit_train_batches=4)
     whole = sampler_of(3)
     assert before.rows + after.rows == [*whole[:4], *whole[6:10], *whole[12:16]]
 

@@ -26,9 +26,7 @@ class Rows(lightning.LightningDataModule):
         if self.state is not None:
             load_lightning_state(self.trainer, self.sampler, self.state)
             self.state = None
-        return DataLoader(
-            self.dataset, batch_sampler=self.sampler, num_workers=self.num_workers
-        )
+        return DataLoader(self.dataset, batch_sampler=self.sampler, num_workers=self.num_workers)
 
     def state_dict(self):
         return lightning_state(self.trainer, self.sampler)
