@@ -5,6 +5,7 @@ Nothing here needs torch to be imported.
 
 from cxr_datasets.training.boxes import boxes_to_original, boxes_to_square
 from cxr_datasets.training.collate import collate_studies
+from cxr_datasets.training.lightning import lightning_state, load_lightning_state
 from cxr_datasets.training.pixels import ImageTransform
 from cxr_datasets.training.rows import PixelRows
 from cxr_datasets.training.sampler import ElasticBatchSampler
@@ -19,4 +20,6 @@ __all__ = [
     "boxes_to_original",
     "boxes_to_square",
     "collate_studies",
+    "lightning_state",
+    "load_lightning_state",
 ]

@@ -42,23 +42,37 @@ class Apart:
 
     def batches(self, key: Key, parts: Sequence[Part], batch_size: int) -> Batches:
         """Give what is left of an epoch after some parts of it."""
-        rows = np.arange(len(self.groups.codes))
+        left = self.groups
+        rows = left.rows
         for number, part in enumerate(parts):
-            rows = self._dealt(rows, part.batch_size, (*key, number)).after(part.batches)
-        return _Rows(self, self._dealt(rows, batch_size, (*key, len(parts))), batch_size)
+            dealt = _dealt(left, rows, part.batch_size, (*key, number))
+            rows = dealt.after(part.batches)
+            left = Groups(self.groups.codes[rows], self.groups.values)
+            rows = rows[left.rows]
+        return _Rows(self, _dealt(left, rows, batch_size, (*key, len(parts))), batch_size)
 
-    def _dealt(self, rows: Numbers, batch_size: int, key: Key) -> Dealt:
-        codes = self.groups.codes[rows]
-        sizes = np.bincount(codes, minlength=len(self.groups.sizes))
-        rounds = _Rounds.of(len(rows), int(sizes.max(initial=0)), int(batch_size), sizes)
-        # The groups in random order, those that come in every batch first: they fill whole rounds.
-        ranks = np.empty(len(sizes), np.int64)
-        ranks[sorted_at_random((sizes < rounds.number).astype(np.int64), (*key, 0))] = np.arange(
-            len(sizes)
-        )
-        cards = sorted_at_random(ranks[codes], (*key, 1))
-        batch_of = rounds.deal(codes[cards], (*key, 2))
-        return Dealt.of(rows[cards], batch_of, rounds.number, rounds.short, (*key, 3))
+
+def _dealt(groups: Groups, rows: Numbers, batch_size: int, key: Key) -> Dealt:
+    """Deal out rows, which stand group after group."""
+    sizes = groups.sizes
+    rounds = _Rounds.of(len(rows), int(sizes.max(initial=0)), int(batch_size), sizes)
+    # The groups in random order, those that come in every batch first: they fill whole rounds. The
+    # rows of a group need no order of their own, for the batches of a round are drawn.
+    order = sorted_at_random((sizes < rounds.number).astype(np.int64), (*key, 0))
+    lengths = sizes[order]
+    begins = np.cumsum(lengths) - lengths
+    cards = np.repeat(groups.starts[order] - begins, lengths)
+    cards += np.arange(len(rows))
+    batch_of = rounds.deal(begins[lengths > 0], (*key, 2))
+    # A batch that a round leaves out gets nothing in later rounds either: so the place of a row in
+    # its batch is the number of its round, and nothing need be sorted.
+    sizes_of = np.bincount(batch_of, minlength=rounds.number)
+    ends = np.cumsum(sizes_of)
+    places = (ends - sizes_of)[batch_of]
+    places += np.repeat(np.arange(len(rounds.widths)), rounds.widths)
+    units = np.empty(len(rows), np.int64)
+    units[places] = rows[cards]
+    return Dealt(units, ends, rounds.short, (*key, 3))
 
 
 class _Rounds:
@@ -90,15 +104,20 @@ class _Rounds:
         widths[-1] = rows - (len(widths) - 1) * number
         return cls(number, False, widths, np.full(len(widths), number))
 
-    def deal(self, codes: Numbers, key: Key) -> Numbers:
-        """Give the batch of each row; rows of a group stand together and never share one."""
-        if not len(codes):
+    def deal(self, begins: Numbers, key: Key) -> Numbers:
+        """Give the batch of each row; rows of a group stand together and never share one.
+
+        Args:
+            begins: Where the rows of each group begin.
+            key: What the draw hangs on.
+        """
+        if not len(begins):
             return np.empty(0, np.int64)
         turns = list(sorted_at_random(np.zeros((len(self.widths), self.number), np.int64), key))
         for number in np.flatnonzero(self.open < self.number).tolist():
             turns[number] = turns[number][turns[number] < self.open[number]]
         free = np.ones(self.number, bool)
-        for number, before, behind in self._across(codes):
+        for number, before, behind in self._across(begins):
             taken = turns[number - 1][: self.widths[number - 1]][-before:]
             free[taken] = False
             if not free[turns[number][:behind]].all():
@@ -107,13 +126,12 @@ class _Rounds:
         widths = self.widths.tolist()
         return np.concatenate([turn[:width] for turn, width in zip(turns, widths, strict=True)])
 
-    def _across(self, codes: Numbers) -> Iterator[tuple[int, int, int]]:
+    def _across(self, begins: Numbers) -> Iterator[tuple[int, int, int]]:
         """Groups that go on in a round: its number, their rows in the round before and in it."""
         ends = np.cumsum(self.widths)
-        begins = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
         of_begin = np.searchsorted(begins, ends[:-1], side="right")
         begin = begins[of_begin - 1]  # of the group that stands at the end of each round
-        end = np.append(begins, len(codes))[of_begin]
+        end = np.append(begins, ends[-1])[of_begin]
         rounds = np.flatnonzero(begin < ends[:-1])
         before, behind = (ends[:-1] - begin)[rounds], (end - ends[:-1])[rounds]
         yield from zip((rounds + 1).tolist(), before.tolist(), behind.tolist(), strict=True)

@@ -113,6 +113,16 @@ class ElasticBatchSampler:
         """The epoch at hand, from 0."""
         return self._at.epoch
 
+    @property
+    def steps_done(self) -> int:
+        """Batches of the epoch at hand that were done before the loop began to iterate."""
+        return self._origin.steps
+
+    @property
+    def recut(self) -> bool:
+        """Whether the epoch at hand was begun with another batch size."""
+        return bool(self._origin.parts)
+
     # --- batches ----------------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -210,6 +220,23 @@ class ElasticBatchSampler:
             position = self._origin.after(whole("batches_done", batches_done, 0, left))
         return to_state(self._source(), self._or_next(position))
 
+    def state_at(self, epoch: int, steps: int) -> dict[str, Any]:
+        """Give the state for a loop that counts for itself.
+
+        Args:
+            epoch: The epoch it is in, from 0.
+            steps: How many batches of this epoch it has used, those before a state was loaded too.
+
+        Raises:
+            OptionError: The epoch has no such number of batches.
+        """
+        start = self._origin
+        if whole("epoch", epoch, 0) != start.epoch:
+            start = start.start(epoch)
+        most = start.steps + self._steps(self._batches(start)) - start.batches
+        position = start.after(whole("steps", steps, start.steps, most) - start.steps)
+        return to_state(self._source(), self._or_next(position))
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a place that was saved, on any number of ranks and workers.
 
@@ -228,6 +255,10 @@ class ElasticBatchSampler:
         here = self._or_next(position.with_batch_size(self._size))
         self._at = self._begin = self._origin = here
         self._loaded = True
+
+    def follow_epochs(self) -> None:
+        """Let `set_epoch` leave a state that was loaded, for a loop that itself knows its epoch."""
+        self._loaded = False
 
     def _source(self) -> Source:
         return Source(self.seed, self.rows, self._ids, self.by, self.weighted)

@@ -27,6 +27,8 @@ ALONE = {
     "look": r"^train: \d+ frontal images\nvalidation: \d+ frontal images\ntest: \d+ frontal",
     "report_generation": "",
     "resume": r"^3 batches before the stop, \d+ after it; every row once, in order$",
+    "resume_training": r"^two workers: every row once: True; the same weights, bit for bit: True\n"
+    r"three ranks: every row once: True$",
     "study": r"^study \d{8}: frontal, lateral",
 }
 """Scripts that need nothing but a release, and what they print."""

@@ -80,6 +80,20 @@ def test_a_stateful_loader_goes_on_with_other_workers_by_the_state_of_the_sample
     assert [*before, *rows_of(loader(again, 0, stateful))] == EPOCHS[0]
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stateful_loader_saved_at_the_last_batch_goes_on_with_the_next_epoch(
+    workers: int,
+) -> None:
+    stateful = pytest.importorskip("torchdata.stateful_dataloader").StatefulDataLoader
+    first = loader(ElasticBatchSampler(ROWS, SIZE), workers, stateful)
+    batches = iter(first)
+    assert rows_of(islice(batches, len(EPOCHS[0]))) == EPOCHS[0]
+    state = first.state_dict()  # the loop has not asked for more
+    second = loader(ElasticBatchSampler(ROWS, SIZE), workers, stateful)
+    second.load_state_dict(state)
+    assert [*rows_of(second), *rows_of(second)][: len(EPOCHS[1])] == EPOCHS[1]
+
+
 # --- accelerate -----------------------------------------------------------------------------------
 
 
@@ -133,6 +147,16 @@ def test_a_loader_that_accelerate_prepared_is_resumed_with_its_epoch() -> None:
         next(iter(second))
     second.set_epoch(2)
     assert [*before, *rows_of(second)] == EPOCHS[2]
+
+
+def test_a_prepared_loader_saved_at_the_last_batch_goes_on_with_the_next_epoch() -> None:
+    (first,) = prepared(1)
+    assert rows_of(first) == EPOCHS[0]
+    state = first.batch_sampler.state_dict(batches_done=len(EPOCHS[0]))
+    (second,) = prepared(1)
+    second.batch_sampler.load_state_dict(state)
+    second.set_epoch(second.batch_sampler.epoch)
+    assert rows_of(second) == EPOCHS[1]
 
 
 # --- a tiny training ------------------------------------------------------------------------------

@@ -41,10 +41,19 @@ class Killed(Exception):
     """What ends a training here."""
 
 
-def lightning_run(folder: Path, killed: int = 0, checkpoint: str | None = None) -> Any:
-    """A tiny training of three epochs, which is saved and killed after some steps."""
+SAVED_IN = (
+    "on_train_batch_start", "on_train_batch_end", "on_validation_start", "on_validation_end",
+    "on_train_epoch_end", "on_train_epoch_start",
+)  # fmt: skip
+"""Where checkpoints are saved: at the end of an epoch one after another."""
+
+
+def lightning_run(
+    folder: Path, killed: tuple[str, int] = ("", 0), checkpoint: str | None = None,
+    size: int = SIZE, workers: int = 0, validate: bool = False, **options: Any,
+) -> Any:  # fmt: skip
+    """A tiny training of three epochs, which is saved and killed in a hook after some steps."""
     lightning = pytest.importorskip("lightning")
-    pytest.importorskip("torchdata")
     from tests.cxr_datasets.training.with_lightning import Rows, trainer
 
     class Model(lightning.LightningModule):  # type: ignore[misc, name-defined]
@@ -58,21 +67,32 @@ def lightning_run(folder: Path, killed: int = 0, checkpoint: str | None = None) 
             self.rows.append(batch["row"].tolist())
             return ((self.layer(batch["row"][:, None] / 100) - 1) ** 2).mean()
 
+        def validation_step(self, *_: Any) -> None:
+            pass
+
         def configure_optimizers(self) -> Any:
             return torch.optim.AdamW(self.parameters(), lr=0.01)
 
-        def on_train_batch_end(self, *_: Any) -> None:
-            if self.trainer.global_step == killed:
-                self.trainer.save_checkpoint(folder / "last.ckpt")
-                raise Killed
+    def save(*_: Any) -> None:
+        if model.trainer.global_step == killed[1] and not model.trainer.sanity_checking:
+            model.trainer.save_checkpoint(folder / "last.ckpt")
+            raise Killed
 
     model = Model()
-    fit = trainer(
-        max_epochs=3, accelerator="cpu", devices=1, logger=False, enable_progress_bar=False,
-        enable_model_summary=False, enable_checkpointing=False, default_root_dir=folder,
-    ).fit  # fmt: skip
-    with pytest.raises(Killed) if killed else nullcontext():
-        fit(model, datamodule=Rows(ROWS, SIZE), ckpt_path=checkpoint)
+    if killed[0]:
+        setattr(model, killed[0], save)
+    run = trainer(**{
+        "max_epochs": 3, "accelerator": "cpu", "devices": 1, "logger": False,
+        "enable_progress_bar": False, "enable_model_summary": False,
+        "enable_checkpointing": False, "default_root_dir": folder, **options,
+    })  # fmt: skip
+    data = Rows(ROWS, size, workers)
+    if validate:
+        data.val_dataloader = lambda: DataLoader(ROWS.select(range(2)))
+    with pytest.raises(Killed) if killed[0] else nullcontext():
+        run.fit(model, datamodule=data, ckpt_path=checkpoint)
+    if not killed[0]:
+        run.save_checkpoint(folder / "last.ckpt")
     return model
 
 
@@ -81,10 +101,69 @@ def test_lightning_goes_on_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     undisturbed = lightning_run(tmp_path)
     assert undisturbed.rows == sampler_of(3)
     for killed in (4, STEPS, STEPS + 1):
-        before = lightning_run(tmp_path, killed)
+        before = lightning_run(tmp_path, ("on_train_batch_end", killed))
         after = lightning_run(tmp_path, checkpoint=str(tmp_path / "last.ckpt"))
         assert before.rows + after.rows == undisturbed.rows
         assert torch.equal(after.layer.weight, undisturbed.layer.weight)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("hook", SAVED_IN)
+def test_lightning_loses_nothing_if_it_is_saved_at_the_end_of_an_epoch(
+    hook: str, tmp_path: Path
+) -> None:
+    before = lightning_run(tmp_path, (hook, STEPS), validate=True)
+    after = lightning_run(tmp_path, checkpoint=str(tmp_path / "last.ckpt"), validate=True)
+    assert len(before.rows) == STEPS
+    assert before.rows + after.rows == sampler_of(3)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("ended", [{"max_steps": STEPS}, {"max_steps": 12}, {"max_epochs": 1}])
+def test_lightning_goes_on_after_fit_ended_with_an_epoch(
+    ended: dict[str, int], tmp_path: Path
+) -> None:
+    before = lightning_run(tmp_path, **ended)
+    after = lightning_run(tmp_path, checkpoint=str(tmp_path / "last.ckpt"))
+    assert before.rows + after.rows == sampler_of(3)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_is_refused_where_it_would_leave_the_rest_of_an_epoch_out(
+    tmp_path: Path,
+) -> None:
+    for steps, done in ((4, "4 of 6 batches of epoch 0"), (STEPS + 1, "1 of 6 .* epoch 1")):
+        lightning_run(tmp_path, max_steps=steps)
+        with pytest.raises(CxrError, match=rf"{done}.*every_n_train_steps"):
+            lightning_run(tmp_path, checkpoint=str(tmp_path / "last.ckpt"))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_with_workers_saves_what_was_trained_on_and_not_what_they_read(
+    tmp_path: Path,
+) -> None:
+    before = lightning_run(tmp_path, ("on_train_batch_end", 2), workers=1)
+    after = lightning_run(tmp_path, checkpoint=str(tmp_path / "last.ckpt"))
+    assert before.rows + after.rows == sampler_of(3)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_takes_another_batch_size_if_it_counts_each_epoch_anew(tmp_path: Path) -> None:
+    before = lightning_run(tmp_path, ("on_train_batch_end", 4))
+    last = str(tmp_path / "last.ckpt")
+    with pytest.raises(CxrError, match=r"4 batches of another size.*every_n_epochs=1"):
+        lightning_run(tmp_path, checkpoint=last, size=5)
+    after = lightning_run(tmp_path, checkpoint=last, size=5, reload_dataloaders_every_n_epochs=1)
+    rows = [row for batch in before.rows + after.rows for row in batch]
+    assert sorted(rows) == sorted([*range(len(ROWS))] * 3)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_begins_the_next_epoch_where_it_takes_a_part_of_each(tmp_path: Path) -> None:
+    before = lightning_run(tmp_path, ("on_train_epoch_end", 4), limit_train_batches=4)
+    after = lightning_run(tmp_path, checkpoint=str(tmp_path / "last.ckpt"), limit_train_batches=4)
+    whole = sampler_of(3)
+    assert before.rows + after.rows == [*whole[:4], *whole[6:10], *whole[12:16]]
 
 
 def test_lightning_is_told_not_to_put_its_own_sampler_in() -> None:
