@@ -83,6 +83,15 @@ class CacheError(CxrError):
 class ResumeError(CxrError, ValueError):
     """The saved state of a stream does not belong to the stream that is to go on from it."""
 
+    @classmethod
+    def of_other_steps(cls) -> ResumeError:
+        """The state is of a stream made by other steps, or no state at all."""
+        return cls(
+            "What was loaded is no state of this stream: expected what state_dict() gives of one "
+            "made by the same steps (shuffle, take, filter, map and others) in the same order. "
+            "Make the stream as it was made then."
+        )
+
 
 class DownloadError(CxrError):
     """A download cannot begin, or cannot go on; what came whole is kept."""

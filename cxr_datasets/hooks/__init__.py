@@ -113,6 +113,13 @@ HOOKS = (
         since="0.1.0",
         noticed_by=f"{_SHUFFLES}::test_a_state_that_was_loaded_is_given_until_a_row_is_read",
     ),
+    Hook(
+        target="datasets.iterable_dataset._BaseExamplesIterable.load_state_dict",
+        what="Says which mistake it is where the state of a stream of ours is one of other steps.",
+        why="It ends in a KeyError of a name that the user has never seen.",
+        since="0.1.0",
+        noticed_by=f"{_SHUFFLES}::test_a_state_of_other_steps_is_refused",
+    ),
     *(
         Hook(
             target=f"datasets.iterable_dataset.{step}.__init__",

@@ -78,6 +78,7 @@ _NAMES = {
         "datasets.iterable_dataset:IterableDataset._is_main_process",
         "datasets.iterable_dataset:IterableDataset._prepare_ex_iterable_for_iteration",
         "datasets.iterable_dataset:IterableDataset._starting_state_dict",
+        "datasets.iterable_dataset:_BaseExamplesIterable.load_state_dict(state_dict)",
         "datasets.iterable_dataset:IterableDataset._state_dict",
         "datasets.iterable_dataset:IterableDataset.epoch",
         "datasets.iterable_dataset:MappedExamplesIterable.batched",

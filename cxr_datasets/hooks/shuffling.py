@@ -20,8 +20,10 @@ from datasets.iterable_dataset import (
     SkipExamplesIterable,
     StepExamplesIterable,
     TakeExamplesIterable,
+    _BaseExamplesIterable,
 )
 
+from cxr_datasets.errors import ResumeError
 from cxr_datasets.hooks.replacing import replace_once
 from cxr_datasets.hooks.streaming import RowsAhead, ShardsAhead
 from cxr_datasets.wording import get_logger
@@ -52,6 +54,9 @@ _READ_AHEAD = (
     "Update datasets"
 )
 
+_PARTS = {"epoch", "examples_iterable"}
+"""What the state of a stream has in it."""
+
 _told: WeakSet[IterableDataset] = WeakSet()
 """Streams for which it was said that rows may be lost."""
 
@@ -64,6 +69,7 @@ def teach_shuffle() -> None:
     replace_once(IterableDataset, "shuffle", _drawing_from_all)
     replace_once(IterableDataset, "state_dict", _saying_what_is_lost)
     replace_once(IterableDataset, "load_state_dict", _noting_it)
+    replace_once(_BaseExamplesIterable, "load_state_dict", _refusing_others)
     replace_once(TakeExamplesIterable, "__init__", _taking)
     replace_once(SkipExamplesIterable, "__init__", _skipping)
     replace_once(StepExamplesIterable, "__init__", _stepping)
@@ -115,9 +121,29 @@ def _saying_what_is_lost(original: Any) -> Any:
 def _noting_it(original: Any) -> Any:
     @wraps(original)
     def load_state_dict(self: Any, state_dict: Any) -> None:
+        ours = _has_ours(self._ex_iterable)
+        if (
+            ours
+            and state_dict
+            and not (isinstance(state_dict, dict) and state_dict.keys() >= _PARTS)
+        ):
+            raise ResumeError.of_other_steps()
         original(self, state_dict)
-        if _has_ours(self._ex_iterable):
+        if ours:
             _loaded[self] = self._state_dict
+
+    return load_state_dict
+
+
+def _refusing_others(original: Any) -> Any:
+    @wraps(original)
+    def load_state_dict(self: Any, state_dict: Any) -> Any:
+        try:
+            return original(self, state_dict)
+        except (KeyError, IndexError, TypeError) as error:
+            if _has_ours(self):
+                raise ResumeError.of_other_steps() from error
+            raise
 
     return load_state_dict
 

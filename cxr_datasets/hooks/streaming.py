@@ -11,6 +11,7 @@ position, so that a position is all the state it needs.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from copy import copy, deepcopy
 from typing import Any
@@ -178,6 +179,8 @@ class RowsAhead(ArrowExamplesIterable):
 
     def _check(self, state: dict[str, Any]) -> None:
         order, found = str(self.order), state["order"]
+        if not _is_place(state["position"], len(self.order)) or not _is_place(state["used"]):
+            raise ResumeError.of_other_steps()
         if not state["position"] and not state["used"] and order.startswith(found):
             state["order"] = found = order  # made for all workers together, before the first row
         if found != order:
@@ -234,6 +237,10 @@ class RowsAhead(ArrowExamplesIterable):
 def _looking_at(kwargs: dict[str, Any], columns: list[str]) -> dict[str, Any]:
     # A tuple: `datasets` takes every list among these for one of shards.
     return {**kwargs, "columns": tuple(columns)}
+
+
+def _is_place(number: Any, most: int = sys.maxsize) -> bool:
+    return isinstance(number, int) and 0 <= number <= most
 
 
 def _drawn_key(generator: np.random.Generator) -> tuple[int, ...]:

@@ -295,6 +295,46 @@ def test_a_state_of_another_order_is_refused(rows: IterableDataset, other: Any) 
         ids(again)
 
 
+STEPS: dict[str, Any] = {
+    "plain": lambda rows: rows,
+    "shuffle": lambda rows: rows.shuffle(seed=1),
+    "shuffle, take": lambda rows: rows.shuffle(seed=1).take(9),
+    "shuffle, filter": lambda rows: rows.shuffle(seed=1).filter(bool),
+}
+
+
+def resumed(stream: IterableDataset, state: Any) -> list[str]:
+    stream.load_state_dict(state)
+    return ids(stream)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_a_state_of_other_steps_is_refused(rows: IterableDataset, steps: str) -> None:
+    states: list[Any] = ["text", 5, [1], {"epoch": 0}, {"position": 3}]
+    for name, make in STEPS.items():
+        if name != steps:
+            other = make(rows)
+            ids(islice(other, 5))
+            states.append(other.state_dict())
+    for state in states:
+        stream = STEPS[steps](rows)
+        with pytest.raises(ResumeError, match=r"no state of this stream.*same steps"):
+            resumed(stream, state)
+    for nothing in (None, {}):
+        assert resumed(STEPS[steps](rows), nothing) == ids(STEPS[steps](rows))
+
+
+@pytest.mark.parametrize("place", [-1, 34, 10**9, 2.5, "3", None])
+def test_a_state_of_a_place_that_is_none_is_refused(rows: IterableDataset, place: Any) -> None:
+    """A place before the first row was looked for without end."""
+    shuffled = rows.shuffle(seed=1)
+    ids(islice(shuffled, 5))
+    state = shuffled.state_dict()
+    state["examples_iterable"]["position"] = place
+    with pytest.raises(ResumeError, match="no state of this stream"):
+        resumed(rows.shuffle(seed=1), state)
+
+
 # --- cut into parts -------------------------------------------------------------------------------
 
 
