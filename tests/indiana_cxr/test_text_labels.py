@@ -73,5 +73,5 @@ def test_the_page_tells_what_is_measured_over_all_labels(both):
     measured = [positive, f1(theirs, ours, 0), f1(theirs, ours, -1)]
     assert [float(cell) for cell in published()["all"]] == pytest.approx(measured, abs=0.00501)
     assert positive >= 0.84
-    assert measured[1] >= 0.96
+    assert measured[1] >= 0.95
     assert measured[2] >= 0.85

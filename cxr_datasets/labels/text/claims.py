@@ -12,7 +12,6 @@ from cxr_datasets.labels.text.vocabulary import (
     FINDING,
     NORMAL,
     OTHER,
-    PART,
     SIGN,
     STRUCTURE,
     UNCLEAR,
@@ -66,7 +65,7 @@ class _Clause:
         elif item.kind == SIGN:
             self.claims.append(Claim(item.of, -1, item.first, item.last, 0, SIGN))
             self._waiting.append(item)
-        elif item.kind in (FINDING, PART, OTHER):
+        elif item.kind in (FINDING, OTHER):
             self.claims.append(Claim(item.of or (OTHER,), 1, item.first, item.last, 0, item.kind))
             self._waiting, self._spoken, self._ready = [], [], []
 

@@ -9,7 +9,7 @@ from cxr_datasets.labels.names import PARENTS
 from cxr_datasets.labels.text.claims import Claim, claims_of
 from cxr_datasets.labels.text.phrases import Item, clauses_of, items_of
 from cxr_datasets.labels.text.scopes import state_of
-from cxr_datasets.labels.text.vocabulary import OR, OTHER, PART, SIGN, words_of
+from cxr_datasets.labels.text.vocabulary import OR, SIGN, words_of
 
 _CLOSE = 6
 """Words that may stand between "or" and the alternatives that it links."""
@@ -54,8 +54,7 @@ def _read(clause: list[Item], words: list[str]) -> Iterator[Mention]:
     for claim, (value, by) in zip(claims, states, strict=True):
         if value is None or (value == -1 and claim.rule == SIGN and claim.labels in denied):
             continue  # nothing of today; or "congestion without edema"
-        unsaid = value == 0 and claim.rule == PART  # no infiltrate; there may be other opacities
-        for label in (OTHER,) if unsaid else claim.labels:
+        for label in claim.labels:
             if any(label not in _implied(other) for other in alternatives.get(claim, ())):
                 yield Mention(label, -1, claim.first, claim.last, "one of several")
             else:

@@ -20,8 +20,7 @@ from cxr_datasets.errors import TableError
 if TYPE_CHECKING:
     from importlib.abc import Traversable  # elsewhere from Python 3.14 on
 
-FINDING, PART, SIGN = "finding", "part", "sign"
-OTHER, STRUCTURE = "other", "structure"
+FINDING, SIGN, OTHER, STRUCTURE = "finding", "sign", "other", "structure"
 NORMAL, ABNORMAL, UNCLEAR = "normal", "abnormal", "unclear"
 NOT_BEFORE, NOT_AFTER = "not before", "not after"
 MAYBE_BEFORE, MAYBE_AFTER, HINT_BEFORE = "maybe before", "maybe after", "hint before"
@@ -30,7 +29,6 @@ OR, AND, COMMA, FILLER = "or", "and", "comma", "filler"
 
 KINDS = {
     FINDING: "names a finding of the label in `of`, or of several",
-    PART: "names one kind of the label in `of`: denied, it says nothing of the label",
     SIGN: "names what may mean the label in `of`: uncertain where it is stated",
     OTHER: "names an abnormality that is none of the 13: the study is no No Finding",
     STRUCTURE: "names the structure in `of`, or several",
@@ -168,7 +166,7 @@ def _states(rows: Iterator[tuple[str, dict[str, str]]]) -> dict[tuple[str, str],
 def _entry(at: str, row: dict[str, str], structures: set[str]) -> Entry:
     kind, of = row["kind"], tuple(filter(None, row["of"].split(";")))
     _check(at, "kind", [kind], tuple(KINDS))
-    if kind in (FINDING, PART, SIGN):
+    if kind in (FINDING, SIGN):
         _check(at, "of", of or ("",), LABELS)
     elif kind == STRUCTURE or kind in _STATES:
         _check(at, "of", of or ("",), sorted(structures))

@@ -28,7 +28,7 @@ SAYINGS = [
     ("Pneumothorax: No\nEffusion: no\nEdema: None", {PTX: 0, E: 0, ED: 0, NF: 1}),
     ("Pneumothorax: No\nCardiomegaly: Yes", {PTX: 0, CM: 1}),
     ("Pleura: No effusion.", {E: 0, NF: 1}),
-    ("No infiltrate.", {NF: 1}),
+    ("No infiltrate.", {LO: 0, NF: 1}),
     ("A patchy infiltrate.", {LO: 1}),
     ("Soft tissue density in the upper mediastinum.", {ECM: 1}),
     ("Aortic valve replacement. Normal heart.", {CM: 0}),
@@ -80,7 +80,7 @@ SAYINGS = [
     ("No increase in size of the nodule.", {LL: 1}),
     ("The heart is unchanged in size.", {CM: -1}),
     # Two clauses.
-    ("The lungs are clear without infiltrate; however a nodule.", {LL: 1}),
+    ("The lungs are clear without infiltrate; however a nodule.", {LL: 1, LO: 0}),
     ("No pneumothorax, but a small effusion.", {PTX: 0, E: 1}),
     ("No effusion although there is mild edema.", {E: 0, ED: 1}),
     ("No acute process except for a small left effusion.", {E: 1}),
