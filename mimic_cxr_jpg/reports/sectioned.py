@@ -8,7 +8,6 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import index as index_file
@@ -51,26 +50,24 @@ class SectionedReports(ReportStore):
             TableError: The table is damaged, or not this one.
             StoreError: A remote table cannot be read.
         """
-        made_of = [_ROWS.names, *map(tuple, self.stamps())]
-        key = short_digest(repr(made_of).encode())
-        self.cached = f"{cache}/mimic-cxr-sectioned-{key}.arrow"
+        self.cached = self.file_in(cache, "sectioned", _ROWS.names)
         if not index_file.has_index(self.cached):
             index_file.write_tables(self.cached, _ROWS, [_read(self.source, self.path)])
 
     def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
         """See `ReportStore.locate`; a place is a row of the Arrow file."""
-        rows = self._rows_of(study_ids)
+        listed = self._study_ids()
+        rows = find_keys(study_ids, listed)
         if rows.null_count == len(rows):
             raise ReportsError(
                 f"{self.address} has no row of these studies: expected their ids in its column "
                 "study, such as s50000001. Pass the table that was made of this release's reports."
             )
-        listed = len(combined(index_file.read_column(self.cached, "study_id")))
-        self._unused = (listed - (len(rows) - rows.null_count), listed)
+        self._unused = (len(listed) - (len(rows) - rows.null_count), len(listed))
         return rows
 
-    def _rows_of(self, study_ids: pa.Array) -> pa.Array:
-        return find_keys(study_ids, combined(index_file.read_column(self.cached, "study_id")))
+    def _study_ids(self) -> pa.Array:
+        return combined(index_file.read_column(self.cached, "study_id"))
 
     def lacks(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.lacks`: whether there is no row, or one without a section."""
@@ -99,7 +96,7 @@ class SectionedReports(ReportStore):
 
     def has(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
         """See `ReportStore.has`."""
-        return pc.invert(self.lacks(self._rows_of(study_ids)))
+        return pc.invert(self.lacks(find_keys(study_ids, self._study_ids())))
 
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`: the table holds no whole report."""

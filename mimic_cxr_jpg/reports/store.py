@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets import wording
+from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.limits import TooLargeError
 from cxr_datasets.storage.source import Source, Stamp
@@ -138,6 +139,17 @@ class ReportStore(ABC):
                 "%d of %d %s have no report in %s: their columns of text are null",
                 lacking, len(places), looked_for, self.address,
             )  # fmt: skip
+
+    def file_in(self, cache: str, what: str, names: Sequence[str]) -> str:
+        """Address of the Arrow file in a cache that is made of these reports as they are now.
+
+        Args:
+            cache: Folder of the cache.
+            what: What the file holds, for its name.
+            names: Names of its columns.
+        """
+        key = short_digest(repr([list(names), *map(tuple, self.stamps())]).encode())
+        return f"{cache}/mimic-cxr-{what}-{key}.arrow"
 
     def columns(self, places: pa.Array, rows: pa.Array, rules: str) -> dict[str, pa.Array]:
         """Read texts, and parse their sections.

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets import limits
-from cxr_datasets.digests import short_digest
 from cxr_datasets.limits import check_limit
 from cxr_datasets.storage.download import forget
 from cxr_datasets.storage.metered import Metered
@@ -58,9 +57,7 @@ class TarredReports(ArchivedReports):
             ReportsError: The archive is damaged.
             StoreError: A remote archive cannot be read.
         """
-        made_of = [_TEXTS.names, *map(tuple, self.stamps())]
-        key = short_digest(repr(made_of).encode())
-        self.cached = f"{cache}/mimic-cxr-reports-{key}.arrow"
+        self.cached = self.file_in(cache, "reports", _TEXTS.names)
         if index_file.has_index(self.cached):
             return
         copy = self._hold(cache)
