@@ -67,9 +67,14 @@ def use_files(images: Sequence[Mapping[str, Any]], uses: Sequence[Use[_R]]) -> l
 def share_of_cores() -> int:
     """How many threads may compute here: all cores, or in a `DataLoader`'s worker its share."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch_data = sys.modules.get("torch.utils.data")  # else this is no such worker
-    worker = torch_data.get_worker_info() if torch_data else None
+    worker = worker_of_loader()
     return max(1, (cores or 1) // (worker.num_workers if worker else 1))
+
+
+def worker_of_loader() -> Any:
+    """What torch tells of the `DataLoader`'s worker that this process is; None if it is none."""
+    torch_data = sys.modules.get("torch.utils.data")  # not imported: then it is no such worker
+    return torch_data.get_worker_info() if torch_data else None
 
 
 def _begin(image: Mapping[str, Any], use: Use[_R], pool: Executor) -> Future[_R]:

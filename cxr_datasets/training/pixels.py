@@ -15,6 +15,7 @@ from cxr_datasets.errors import OptionError
 from cxr_datasets.images.decoding import check_size, check_undecoded, images_of
 from cxr_datasets.images.square import SQUARES, Place, open_square
 from cxr_datasets.images.together import use_files
+from cxr_datasets.training.arguments import one_of
 from cxr_datasets.training.augments import Augment, augmented
 from cxr_datasets.training.rows import columns_of, with_pixels
 from cxr_datasets.training.scales import SCALES
@@ -90,9 +91,7 @@ class ImageTransform:
         for option, allowed in (
             ("square", SQUARES), ("channels", CHANNELS), ("scale", tuple(SCALES)),
         ):  # fmt: skip
-            value = getattr(self, option)
-            if type(value) is not type(allowed[0]) or value not in allowed:
-                raise OptionError.unknown(option, value, allowed)
+            one_of(option, getattr(self, option), allowed)
         if self.scale == "imagenet" and self.channels != 3:
             raise OptionError("scale='imagenet' is of three channels. Give channels=3.")
         if self.augment is not None and not callable(self.augment):

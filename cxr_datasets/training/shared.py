@@ -8,12 +8,13 @@ collation, which then has nothing to copy, is seen at work in the same worker.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
+
+from cxr_datasets.images.together import worker_of_loader
 
 _ours = False
 """Whether batches of this worker are collated here."""
@@ -22,14 +23,14 @@ _ours = False
 def expect_collation() -> None:
     """Say that `stacked` makes the batches of this process."""
     global _ours
-    _ours = _in_worker()
+    _ours = worker_of_loader() is not None
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
     """An array of any content, which lies in shared memory where that spares a copy."""
     kind = np.dtype(dtype)
     size = prod(shape) * kind.itemsize
-    if not size or not _ours or not _in_worker():
+    if not size or not _ours or worker_of_loader() is None:
         return np.empty(shape, dtype)
     import torch
 
@@ -62,8 +63,3 @@ def _whole(arrays: Sequence[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
         if starts == rows and all(array.base is whole for array in arrays):
             return whole
     return np.stack(arrays, out=empty(shape, first.dtype))
-
-
-def _in_worker() -> bool:
-    torch_data = sys.modules.get("torch.utils.data")
-    return torch_data is not None and torch_data.get_worker_info() is not None
