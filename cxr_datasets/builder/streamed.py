@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from cxr_datasets.builder.pixels import FIRST_ROWS, Pace
+from cxr_datasets.builder.pixels import FIRST_ROWS
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.permutation import Order
 from cxr_datasets.tables import index as index_file
 
-
-class Builder(Protocol):
-    """What is needed of a builder."""
-
-    config: Any
-    pace: Pace
-
-    def complete_rows(
-        self,
-        tables: Iterable[pa.Table],
-        columns: Collection[str] | None = None,
-        tally: Tally | None = None,
-        are_small: bool = False,
-    ) -> Iterator[tuple[int, pa.Table]]:
-        """Add the texts and images to rows of the index."""
-
-    def check_any(self, tally: Tally) -> None:
-        """Require that one image at least is there and whole, if any was looked for."""
+if TYPE_CHECKING:
+    from cxr_datasets.builder.builder import CxrBuilder
 
 
 def read_blocks(
-    builder: Builder,
+    builder: CxrBuilder,
     index: str,
     blocks: list[int],
     columns: Collection[str] | None = None,
@@ -76,7 +60,7 @@ def read_blocks(
 
 
 def read_order(
-    builder: Builder,
+    builder: CxrBuilder,
     index: str,
     blocks: list[int],
     order: Order,

@@ -1,7 +1,7 @@
 """What texts say, each sentence read once.
 
-What a sentence says hangs on the phrases of the vocabulary in it, and on how far they stand apart.
-So sentences that differ in other words only, such as sizes and dates, are one to the rules.
+What a sentence says depends on the phrases of the vocabulary in it, and on how far they stand
+apart. So sentences that differ in other words only, such as sizes and dates, are one to the rules.
 """
 
 from __future__ import annotations
