@@ -20,6 +20,7 @@ from cxr_datasets.builder import (
 )
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
+from indiana_cxr.ids import ID_FORMS
 from indiana_cxr.layouts import IMAGE_FORMS, PNG_SUFFIX
 from indiana_cxr.mesh import DEFAULT_RULES
 from indiana_cxr.mesh_rules import MESH_RULES
@@ -83,6 +84,7 @@ class IndianaCxr(CxrBuilder):
     MEAN_IMAGE_BYTES = 1_900_000  # 14.19 GB of 7,470 files
     IMAGE_SUFFIX = PNG_SUFFIX
     IMAGE_FORMS = IMAGE_FORMS
+    ID_FORMS = ID_FORMS
     PUBLISHED = PUBLISHED
     PUBLISHER = PUBLISHER
     ACCESS = Access(

@@ -10,6 +10,7 @@ from cxr_datasets.builder.publisher import Companion, Publisher
 from cxr_datasets.builder.relations import Cells, Listed, Nested, Same
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 from cxr_datasets.builder.text_labels import text_labels_column, text_labels_option
+from cxr_datasets.tables.id_forms import IdForm
 
 __all__ = [
     "Access",
@@ -20,6 +21,7 @@ __all__ = [
     "Counts",
     "CxrBuilder",
     "CxrConfig",
+    "IdForm",
     "ImageForms",
     "Listed",
     "Nested",

@@ -40,6 +40,7 @@ from cxr_datasets.errors import OptionError
 from cxr_datasets.images.column import image_array
 from cxr_datasets.storage.by_address import remember
 from cxr_datasets.tables import index as index_file
+from cxr_datasets.tables.id_forms import ANY_FORMS, IdForm
 from cxr_datasets.tables.keys import combined
 
 _ROWS_PER_TABLE = 4_096
@@ -62,6 +63,8 @@ class CxrBuilder(DatasetsBuilder):
         MEAN_IMAGE_BYTES: Mean size of the release's image files.
         IMAGE_SUFFIX: What their names end in; `image_size` puts the suffix of its format there.
         IMAGE_FORMS: The forms in which people have these files; None: with other suffixes.
+        ID_FORMS: The forms in which lists and tables of other people name an image, a study or a
+            patient; the finest first.
         PUBLISHED: What the publisher says of the release; None: nothing to compare a copy with,
             and no folder is recognised as one.
         ACCESS: How people come to be allowed to read it, for `cxr access`; None: it does not say.
@@ -82,6 +85,7 @@ class CxrBuilder(DatasetsBuilder):
     MEAN_IMAGE_BYTES: ClassVar[int] = 1_500_000
     IMAGE_SUFFIX: ClassVar[str] = ".jpg"
     IMAGE_FORMS: ClassVar[ImageForms | None] = None
+    ID_FORMS: ClassVar[tuple[IdForm, ...]] = ANY_FORMS
     ACCESS: ClassVar[Access | None] = None
     PUBLISHED: ClassVar[Published | None] = None
     PUBLISHER: ClassVar[Publisher | None] = None
