@@ -96,6 +96,7 @@ class MimicCxrJpg(CxrBuilder):
     PUBLISHED = PUBLISHED
     ACCESS = ACCESS
     PUBLISHER = PUBLISHER
+    SIZE_COLUMNS = ("width", "height")
     RAW_VIEWS = tuple(VIEW_POSITIONS)
     RAW_VIEW_COLUMN = "view_position"
     SOURCES = {

@@ -9,6 +9,7 @@ from typing import Any
 
 import datasets
 
+from cxr_datasets.builder.layered import layers_option
 from cxr_datasets.columns import VIEWS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.resize import FORMATS, JPEG
@@ -25,8 +26,9 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "labels_text": (True, False),  # of the datasets that have it
 }
 
-_NOT_IN_THE_ROWS = ("connections",)
-"""Options that change how fast the rows come, not what they hold."""
+_NOT_IN_THE_ROWS = ("connections", "layers")
+"""Options that change how fast the rows come, not what they hold; and layers, which have a key of
+their own, by what is in them."""
 
 
 @dataclass
@@ -91,6 +93,7 @@ class CxrConfig(datasets.BuilderConfig):
             "addresses of local ones."
         },
     )
+    layers: dict[str, Any] | None = layers_option()
     connections: int | None = field(
         default=None,
         metadata={

@@ -187,7 +187,7 @@ def _checked_header(file: LayerFile, text: OpenedText, delimiter: str) -> list[s
     if twice:
         raise TableError(
             f"{file.address}: column number {header.index(twice[0]) + 1} has the name of another "
-            "one. Remove all but the right one."
+            "one behind it. Remove all but the right one."
         )
     return header
 

@@ -78,6 +78,11 @@ class Layer:
             if option.name != "address"
         }
 
+    def given(self) -> dict[str, Any]:
+        """What of `decides` is not the default."""
+        default = Layer().decides()
+        return {name: value for name, value in self.decides().items() if value != default[name]}
+
     def check(self, name: str) -> Layer:
         """Check its values.
 

@@ -106,8 +106,7 @@ class StoredLayer:
         if self.several:
             return {"": index_file.take_rows(self.path, _ROWS, places)}
         return {
-            field.name: index_file.take_rows(self.path, field.name, places)
-            for field in self.fields
+            field.name: index_file.take_rows(self.path, field.name, places) for field in self.fields
         }
 
 
@@ -274,7 +273,9 @@ def _form_of(reading: _Reading, column: pa.ChunkedArray) -> IdForm:
 
 def _check_type(reading: _Reading, key: str, kind: pa.DataType) -> None:
     texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    if not (texts or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+    if not (
+        texts or pa.types.is_null(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    ):
         raise reading.wrong(key, f"is of type {kind}: expected ids, as texts or numbers.")
 
 
@@ -374,5 +375,3 @@ def _grouped(ids: pa.Array, number: pa.Array, first: pa.Array, values: pa.Table)
         [combined(values[field.name]).take(order) for field in fields], fields=fields
     )
     return pa.table({_KEYS: ids.take(first), _ROWS: pa.ListArray.from_arrays(offsets, structs)})
-
-

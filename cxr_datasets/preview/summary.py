@@ -38,6 +38,7 @@ class Stats:
         lengths: Words and characters of the report and of each section.
         missing: Nulls of each column, by split.
         gaps: Days between consecutive studies of a patient, by split.
+        layers: Images that have something of each layer, by split; no row without layers.
         pixels: Mean and standard deviation of sampled images, by view; no row without `pixels=N`.
     """
 
@@ -52,6 +53,7 @@ class Stats:
     lengths: pd.DataFrame = field(metadata={"title": "Lengths of the texts"})
     missing: pd.DataFrame = field(metadata={"title": "Missing values"})
     gaps: pd.DataFrame = field(metadata={"title": "Days between consecutive studies of a patient"})
+    layers: pd.DataFrame = field(metadata={"title": "Layers of other people"})
     pixels: pd.DataFrame = field(metadata={"title": "Pixels of sampled images"})
 
     def tables(self) -> dict[str, tuple[str, pd.DataFrame]]:
@@ -165,5 +167,6 @@ def stats_of(material: Material, pixels: int = 0, seed: int = 0, progress: bool 
         lengths=figures.measure_texts(material),
         missing=figures.count_missing(material),
         gaps=figures.measure_gaps(material),
+        layers=figures.count_layers(material),
         pixels=sampled,
     )

@@ -155,9 +155,7 @@ def opened_text(
         while start[:2] == _GZIP or start == _GZIP[:1]:
             packings += 1
             check_limit(packings, limits.MOST_PACKINGS)
-            packed = (
-                pa.PythonFile(Metered(stream, largest), "r") if packings > 1 else file
-            )
+            packed = pa.PythonFile(Metered(stream, largest), "r") if packings > 1 else file
             stream, start = pa.CompressedInputStream(packed, "gzip"), _unpacked(start)
         yield OpenedText(pa.PythonFile(_Text(stream, most_lines, largest), "r"), start)
 

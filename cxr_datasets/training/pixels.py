@@ -17,6 +17,7 @@ from cxr_datasets.images.square import SQUARES, Place, open_square
 from cxr_datasets.images.together import use_files
 from cxr_datasets.training.arguments import one_of
 from cxr_datasets.training.augments import Augment, augmented
+from cxr_datasets.training.layer_boxes import boxes_in_squares
 from cxr_datasets.training.rows import columns_of, with_pixels
 from cxr_datasets.training.scales import SCALES
 from cxr_datasets.training.shared import empty
@@ -56,6 +57,10 @@ class ImageTransform:
       is image, in its pixels; the part of the upright image that is in the square, in pixels of
       the image. `boxes_to_square` brings annotations from one to the other. Zeros without image.
     - `original_size`: int64, (2,), height and width of the upright image.
+
+    Boxes of layers (`box` beside `box_state`) come in pixels of the square, cut at its edges; one
+    that is not in the square is null, and its state `outside`. `boxes_to_original` brings them
+    back.
 
     Rows of `studies` get the same in place of `images`, each with a first axis as long as the
     study has images.
@@ -139,9 +144,12 @@ class ImageTransform:
         name, cells = images_of(batch)
         others = {other: batch[other] for other in batch if other != name}
         if name == "image":
-            return {**others, **self._squares(cells)._asdict()}
+            made = self._squares(cells)
+            return {**boxes_in_squares(others, made.seen_box, made.valid_box), **made._asdict()}
         flat = self._squares([image for images in cells for image in images])
-        ends = np.cumsum(list(map(len, cells)))[:-1]
+        counts = list(map(len, cells))
+        others = boxes_in_squares(others, flat.seen_box, flat.valid_box, counts)
+        ends = np.cumsum(counts)[:-1]
         return {**others, **{key: np.split(array, ends) for key, array in flat._asdict().items()}}
 
     def _squares(self, images: list[Any]) -> _Squares:
