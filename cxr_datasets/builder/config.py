@@ -9,7 +9,6 @@ from typing import Any
 
 import datasets
 
-from cxr_datasets.builder.layered import layers_option
 from cxr_datasets.columns import VIEWS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.resize import FORMATS, JPEG
@@ -93,7 +92,17 @@ class CxrConfig(datasets.BuilderConfig):
             "addresses of local ones."
         },
     )
-    layers: dict[str, Any] | None = layers_option()
+    layers: dict[str, Any] | None = field(
+        default=None,
+        metadata={
+            "help": "Tables of other people to join to the rows: name -> address of a CSV, TAB, "
+            "Parquet or JSON file with a column of ids of images, studies or patients, or name -> "
+            "the fields of cxr_datasets.layers.Layer; the name of a layer that the dataset knows "
+            "tells its form. Columns are called <name>_<column>; where a key has several rows, "
+            "<name> is a list.",
+            "metavar": "NAME=ADDRESS",
+        },
+    )
     connections: int | None = field(
         default=None,
         metadata={

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import field
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -48,21 +47,6 @@ _IN_AN_INDEX = ("split", "rank", "present", "report_at", "image", "path", "paths
 """Names that a column of a layer must not have, whatever the config."""
 
 _logger = get_logger(__name__)
-
-
-def layers_option() -> Any:
-    """Declare the option `layers`, as a dataclass field."""
-    return field(
-        default=None,
-        metadata={
-            "help": "Tables of other people to join to the rows: name -> address of a CSV, TAB, "
-            "Parquet or JSON file, which are joined by their column of ids of images, studies or "
-            "patients; or name -> the fields of cxr_datasets.layers.Layer. The name of a layer "
-            "that the dataset knows tells its form. Columns are called <name>_<column>; where a "
-            "key has several rows, <name> is a list.",
-            "metavar": "NAME=ADDRESS",
-        },
-    )
 
 
 def open_layers(builder: CxrBuilder, config: Any) -> Layers:
@@ -255,7 +239,7 @@ def _size(source: Source, path: str, held: Any) -> tuple[float, float]:
             return float(width), float(height)
         except CxrError:
             raise
-        except Exception:  # noqa: S112  (of Pillow and zlib; whoever reads the image says which)
+        except Exception:  # of Pillow and zlib; whoever reads the image says which
             continue
     return np.nan, np.nan
 

@@ -29,6 +29,7 @@ class Entry(argparse.Action):
     def __call__(
         self, parser: Any, namespace: Any, values: Any, option_string: str | None = None
     ) -> None:
+        """Add the entry of one word."""
         name, equals, value = values.partition("=")
         if not equals:
             parser.error(f"{option_string} {values} has no value. Give it as NAME=VALUE.")

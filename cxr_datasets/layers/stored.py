@@ -309,7 +309,7 @@ def _values(reading: _Reading, table: pa.Table, key: str) -> pa.Table:
 
 
 def _box(reading: _Reading, table: pa.Table) -> pa.FixedSizeListArray:
-    """Left, top, right and bottom of each row; a fraction where the space is that of its columns."""
+    """Left, top, right and bottom of each row; fractions where the space is of two columns."""
     layer = reading.layer
     box = np.stack([_numbers(reading, name, table) for name in layer.boxes or ()], axis=1)
     if layer.form_of_boxes == SIZES:

@@ -1,4 +1,4 @@
-"""Boxes follow the pixels: on painted images whose boxes are known, wherever they are handed out."""
+"""Boxes follow the pixels: on painted images whose boxes are known, wherever these come."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.cxr_datasets.layers.material import Ids, images_of, write_csv
 Box = tuple[float, float, float, float]
 
 BLUR = 1.6
-"""Pixels by which an edge may be off: half a pixel of rounding, and the blur of JPEG and Lanczos."""
+"""Pixels by which an edge may be off: rounding, and the blur of JPEG and Lanczos."""
 
 
 @pytest.fixture(scope="module")
