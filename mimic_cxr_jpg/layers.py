@@ -1,7 +1,7 @@
 """Annotations that other people made of MIMIC-CXR, whose form is known: where each can be had.
 
-Nothing of them is here, and nothing is downloaded: all but CheXmask need the agreement of PhysioNet.
-Forms were taken from the pages named, and from public code that reads them.
+Nothing of them is here, and nothing is downloaded: most need an agreement with PhysioNet. Forms
+were taken from the pages named, and from public code that reads them.
 """
 
 from __future__ import annotations

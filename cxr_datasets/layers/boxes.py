@@ -61,9 +61,9 @@ def box_columns(stored: pa.Array, space: Any, sizes: Sizes) -> tuple[pa.Array, p
         no box.
     """
     given = _given(stored)
-    there: Array = np.isfinite(given).all(axis=1)
+    there = _are_known(given)
     boxes = _placed(given, space, sizes)
-    known: Array = np.isfinite(boxes).all(axis=1)
+    known = _are_known(boxes)
     filled = np.where(known[:, None], boxes, 0)
     edges = np.where(np.isfinite(sizes.handed_out), sizes.handed_out, 0)
     cut = clipped(filled, whole_of(edges)).astype(np.float32)
@@ -75,6 +75,11 @@ def box_columns(stored: pa.Array, space: Any, sizes: Sizes) -> tuple[pa.Array, p
     )
     shown = there & known & has_area & _has_area(cut)
     return _lists(cut, shown), pa.array(states, pa.string(), mask=~there)
+
+
+def _are_known(boxes: Array) -> Array:
+    """Mark the boxes of which all four numbers are known."""
+    return np.asarray(np.isfinite(boxes).all(axis=1))
 
 
 def _given(stored: pa.Array) -> Array:

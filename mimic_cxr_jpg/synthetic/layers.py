@@ -4,8 +4,8 @@ True to the forms: names of files and columns, keys and how they are written, th
 several rows of one image, NaN in JSON, boxes that are partly or wholly outside or have no area.
 Boxes and masks are where the findings are painted.
 
-Not true: the order of some columns, which of the 45 labels of CXR-LT 2024 there are, the outlines of
-masks, and that so many images are annotated.
+Not true: the order of some columns, which of the 45 labels of CXR-LT 2024 there are, the outlines
+of masks, and that so many images are annotated.
 """
 
 from __future__ import annotations
@@ -45,13 +45,40 @@ _REGIONS = {
     "trachea": "trachea",
 }
 
-_CXR_LT = (
-    "Atelectasis,Calcification of the Aorta,Cardiomegaly,Consolidation,Edema,Emphysema,"
-    "Enlarged Cardiomediastinum,Fibrosis,Fracture,Hernia,Infiltration,Lung Lesion,Lung Opacity,"
-    "Mass,Nodule,Normal,Pleural Effusion,Pleural Other,Pleural Thickening,Pneumomediastinum,"
-    "Pneumonia,Pneumoperitoneum,Pneumothorax,Round(ed) Atelectasis,Subcutaneous Emphysema,"
-    "Support Devices,Tortuous Aorta,Bulla,Cardiomyopathy,Hilum,Osteopenia,Scoliosis"
-).split(",")
+_CXR_LT = [
+    "Atelectasis",
+    "Calcification of the Aorta",
+    "Cardiomegaly",
+    "Consolidation",
+    "Edema",
+    "Emphysema",
+    "Enlarged Cardiomediastinum",
+    "Fibrosis",
+    "Fracture",
+    "Hernia",
+    "Infiltration",
+    "Lung Lesion",
+    "Lung Opacity",
+    "Mass",
+    "Nodule",
+    "Normal",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Pleural Thickening",
+    "Pneumomediastinum",
+    "Pneumonia",
+    "Pneumoperitoneum",
+    "Pneumothorax",
+    "Round(ed) Atelectasis",
+    "Subcutaneous Emphysema",
+    "Support Devices",
+    "Tortuous Aorta",
+    "Bulla",
+    "Cardiomyopathy",
+    "Hilum",
+    "Osteopenia",
+    "Scoliosis",
+]
 
 _FRONTAL = ("AP", "PA")
 _SQUARE = 224

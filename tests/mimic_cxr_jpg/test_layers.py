@@ -1,4 +1,4 @@
-"""Layers whose form is known: an invented file of each joins by its name alone, and says the truth."""
+"""Layers whose form is known: an invented file of each joins by its name alone, unchanged."""
 
 from __future__ import annotations
 
