@@ -24,6 +24,7 @@ class Column:
         is_section: Whether it holds a section of the report.
         labelled: Sections of the report from whose text its labels are read by rules, of which the
             first that a report has counts; see `text_labels`. Empty: the release has the column.
+        option: The option without which rows do not have the column. Empty: they always have it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Column:
     about: str = ""
     is_section: bool = False
     labelled: tuple[str, ...] = ()
+    option: str = ""
 
 
 _VIEWS_TOLD = ", ".join(f"{number} {view}" for number, view in enumerate(VIEWS))

@@ -44,9 +44,12 @@ def text_labels_option(default: bool) -> Any:
 
 
 def chosen(columns: Iterable[Column], config: Any) -> tuple[Column, ...]:
-    """Give the columns that the rows of a config have: one made from texts only if asked for."""
+    """Give the columns that the rows of a config have: some only if an option asks for them."""
     return tuple(
-        column for column in columns if not column.labelled or getattr(config, column.name, True)
+        column
+        for column in columns
+        if (not column.labelled or getattr(config, column.name, True))
+        and (not column.option or getattr(config, column.option))
     )
 
 
