@@ -31,6 +31,7 @@ _FOLDERS = {
 }
 """Table -> the folders that it may be in, its own one first."""
 
+_INSIDE = {folder for folders in _FOLDERS.values() for folder in folders if folder}
 _REQUIRED = ("patients", "admissions")
 _PROJECTS = ("", "mimiciv/", "files/mimiciv/", "physionet.org/files/mimiciv/")
 _ED_PLACES = (
@@ -87,13 +88,11 @@ def _recognised(given: Source) -> Source:
     Raises:
         ReleaseError: It is none of them.
     """
-    if _is_root(given):
-        return given
+    is_inside = posixpath.basename(cut(given.root)[0]) in _INSIDE
+    for place in [given.folder(".."), given] if is_inside else [given]:
+        if _is_root(place):
+            return place
     given.check_permitted(_usual("patients"))
-    if posixpath.basename(cut(given.root)[0]) in ("hosp", "icu", "core", "ed"):
-        above = given.folder("..")
-        if _is_root(above):
-            return above
     known = [f"{project}{version}" for project, version in product(_PROJECTS, VERSIONS)]
     known += [f"mimic-iv-{version}" for version in VERSIONS]
     below = release_below(given, _is_root, known)

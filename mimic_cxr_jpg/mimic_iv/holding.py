@@ -10,6 +10,9 @@ from mimic_cxr_jpg.mimic_iv.tables import Intervals
 
 NONE = -1
 
+_MINUTE_BITS = 32
+"""Bits of a minute since 1970, in a number that begins with the patient."""
+
 
 class Held(NamedTuple):
     """For each moment what holds it.
@@ -32,18 +35,30 @@ def find_holding(subjects: np.ndarray, minutes: np.ndarray, intervals: Intervals
         minutes: The minute of each, since 1970.
         intervals: The intervals. Both their first and their last minute belong to them.
     """
-    order = np.lexsort((intervals.ids, intervals.end, intervals.start, intervals.subjects))
-    of_subject = intervals.subjects[order]
-    first = np.searchsorted(of_subject, subjects, side="left")
-    count = np.searchsorted(of_subject, subjects, side="right") - first
-    # Each moment with each interval of its patient: there are few of them.
+    order, begun = _ordered(intervals)
+    first = np.searchsorted(begun, subjects << _MINUTE_BITS)
+    count = np.searchsorted(begun, (subjects << _MINUTE_BITS) + minutes, side="right") - first
+    # Each moment with each interval of its patient that has begun: there are few of them.
     moment = np.repeat(np.arange(len(subjects)), count)
-    ends = np.cumsum(count)
-    place = np.arange(len(moment)) - np.repeat(ends - count, count) + np.repeat(first, count)
-    row, minute = order[place], minutes[moment]
-    holds = (intervals.start[row] <= minute) & (minute <= intervals.end[row])
+    place = np.arange(len(moment)) + np.repeat(first - (np.cumsum(count) - count), count)
+    row = order[place]
+    holds = minutes[moment] <= intervals.end[row]
     moment, row = moment[holds], row[holds]
     best = np.full(len(subjects), NONE)
     # Of several rows of one moment the last one written stays: the last in `order`.
     best[moment] = row
     return Held(best, np.bincount(moment, minlength=len(subjects)))
+
+
+def _ordered(intervals: Intervals) -> tuple[np.ndarray, np.ndarray]:
+    """Order intervals by patient, start, end and id.
+
+    Returns:
+        The rows in this order, and for each of them one number that grows with patient and start.
+    """
+    begun = (intervals.subjects << _MINUTE_BITS) + intervals.start
+    order = np.argsort(begun, kind="stable")
+    ordered = begun[order]
+    if np.any(ordered[1:] == ordered[:-1]):
+        order = np.lexsort((intervals.ids, intervals.end, begun))
+    return order, ordered

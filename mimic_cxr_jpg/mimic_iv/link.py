@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.storage.source import Stamp
-from cxr_datasets.tables.keys import combined, find_keys, numbered
+from cxr_datasets.tables.keys import combined, find_keys
 from cxr_datasets.tables.table import Table
 from mimic_cxr_jpg.mimic_iv import tables
 from mimic_cxr_jpg.mimic_iv.counts import say_found
 from mimic_cxr_jpg.mimic_iv.holding import NONE, Held, find_holding
 from mimic_cxr_jpg.mimic_iv.tables import File, Intervals
-from mimic_cxr_jpg.times import study_days, study_times
+from mimic_cxr_jpg.times import moments_of
 
 LAST_AGE, OVER_LAST_AGE = 89, 91
 """The highest age that MIMIC-IV tells, and what it has for all higher ones."""
@@ -75,9 +75,8 @@ class MimicIv:
         Raises:
             TableError: A table is broken, or is of MIMIC-III.
         """
-        study, first = numbered(combined(images["study_id"]))
+        study, first, days, times = moments_of(images)
         subjects = combined(images["subject_id"]).take(first)
-        days, times = (some(images).take(first) for some in (study_days, study_times))
         own = pc.unique(subjects)
         read = {name: tables.of_patients(one.result(), own) for name, one in reads.items()}
         people = read["patients"]

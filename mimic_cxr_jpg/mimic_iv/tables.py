@@ -16,10 +16,12 @@ from cxr_datasets.tables.reading import read_table
 from cxr_datasets.tables.table import Table
 from mimic_cxr_jpg.tables import SUBJECT_IDS
 
+_KEYS = ("hadm_id", "stay_id")
+"""Columns of ids of rows; of a table without them a patient has one row."""
+
 _OLDEST = 120
 _YEARS = (1900, 2300)
 _SECONDS_A_MINUTE = 60
-_FORM = "%Y-%m-%d %H:%M:%S"
 
 
 class File(NamedTuple):
@@ -64,7 +66,7 @@ def read_patients(file: File) -> Table:
     table = read_table(*file, columns)
     table.check_filled("subject_id")
     _refuse_others(table)
-    table.check_unique("subject_id").check_values("gender", ("F", "M"))
+    table.check_values("gender", ("F", "M"))
     return table.check_range("anchor_age", 0, _OLDEST).check_range("anchor_year", *_YEARS)
 
 
@@ -88,8 +90,8 @@ def read_admissions(file: File) -> Table:
     Raises:
         TableError: The table is broken.
     """
-    optional = ("race", "ethnicity", "edregtime")
-    table = _read_stays(file, "hadm_id", ("admittime", "dischtime", *optional), optional)
+    times = ("admittime", "dischtime", "edregtime")
+    table = _read_stays(file, "hadm_id", times, ("race", "ethnicity"))
     names = table.rows.column_names
     if "race" in names:
         return table
@@ -108,19 +110,28 @@ def read_stays(file: File) -> Table:
     Raises:
         TableError: The table is broken.
     """
-    return _read_stays(file, "stay_id", ("intime", "outtime", "race"), ("race",))
+    return _read_stays(file, "stay_id", ("intime", "outtime"), ("race",))
 
 
-def _read_stays(file: File, key: str, texts: Collection[str], optional: Collection[str]) -> Table:
-    columns = {"subject_id": pa.int64(), key: pa.int64(), **dict.fromkeys(texts, pa.string())}
-    table = read_table(*file, columns, optional=optional)
-    return table.check_filled("subject_id", key).check_unique(key)
+def _read_stays(file: File, key: str, times: Collection[str], texts: Collection[str]) -> Table:
+    columns = {
+        "subject_id": pa.int64(), key: pa.int64(), **dict.fromkeys(times, pa.timestamp("s")),
+        **dict.fromkeys(texts, pa.string()),
+    }  # fmt: skip
+    table = read_table(*file, columns, optional=[*texts, "edregtime"])
+    return table.check_filled("subject_id", key)
 
 
 def of_patients(table: Table, subjects: pa.Array) -> Table:
-    """Keep the rows of some patients."""
+    """Keep the rows of some patients.
+
+    Raises:
+        TableError: An id of theirs stands twice.
+    """
     kept = pc.is_in(table["subject_id"], value_set=subjects)
-    return Table(table.address, table.rows.filter(kept))
+    some = Table(table.address, table.rows.filter(kept).combine_chunks())
+    key = next((name for name in _KEYS if name in some.rows.column_names), "subject_id")
+    return some.check_unique(key) if some.rows.num_rows else some
 
 
 def intervals(table: Table, key: str, start: str, end: str, before: bool = False) -> Intervals:
@@ -132,38 +143,20 @@ def intervals(table: Table, key: str, start: str, end: str, before: bool = False
         start: Its column of when each began.
         end: Its column of when each ended.
         before: Whether the last minute does not belong to it.
-
-    Raises:
-        TableError: A time is none.
     """
-    first, last = _minutes(table, start), _minutes(table, end)
+    first, last = (_minutes(combined(table.rows[name])) for name in (start, end))
     if before:
         last = pc.subtract(last, 1)
     usable = pc.fill_null(pc.less_equal(first, last), False)
     rows = table.rows.filter(usable)
+    ids, subjects = (combined(rows[name]).to_numpy() for name in (key, "subject_id"))
     return Intervals(
-        table.address,
-        rows,
-        *(combined(rows[name]).to_numpy() for name in ("subject_id", key)),
-        *(minutes.filter(usable).to_numpy() for minutes in (first, last)),
-        left_out=table.rows.num_rows - rows.num_rows,
-    )
+        table.address, rows, subjects, ids, start=first.filter(usable).to_numpy(),
+        end=last.filter(usable).to_numpy(), left_out=table.rows.num_rows - rows.num_rows,
+    )  # fmt: skip
 
 
-def _minutes(table: Table, column: str) -> pa.Array:
-    """Read times as minutes since 1970, int64; null where the cell is blank."""
-    text = combined(table.rows[column])
-    try:
-        times = pc.cast(text, pa.timestamp("s"))
-    except pa.ArrowInvalid:
-        times = _checked_times(table, column, text)
+def _minutes(times: pa.Array) -> pa.Array:
+    """Give moments as minutes since 1970, int64; null where there is none."""
     seconds = pc.fill_null(pc.cast(times, pa.int64()), 0).to_numpy()
-    return pa.array(seconds // _SECONDS_A_MINUTE, mask=text.is_null().to_numpy(False))
-
-
-def _checked_times(table: Table, column: str, text: pa.Array) -> pa.Array:
-    times = pc.strptime(text, format=_FORM, unit="s", error_is_null=True)
-    # strptime reads 31 February as 3 March, so write it and compare.
-    same = pc.fill_null(pc.equal(pc.strftime(times, format=_FORM), text), False)
-    table.require(column, pc.or_(same, text.is_null()), "a time like 2180-05-06 22:23:00")
-    return times
+    return pa.array(seconds // _SECONDS_A_MINUTE, mask=times.is_null().to_numpy(False))

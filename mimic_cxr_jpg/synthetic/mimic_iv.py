@@ -10,6 +10,7 @@ What is not: shares, and all columns that no loader here reads are filled plainl
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -47,6 +48,13 @@ _ADMISSIONS = (
 _ICUSTAYS = "subject_id,hadm_id,stay_id,first_careunit,last_careunit,intime,outtime,los"
 _EDSTAYS = "subject_id,hadm_id,stay_id,intime,outtime,gender,race,arrival_transport,disposition"
 
+_FILES: dict[str, tuple[str, str]] = {
+    "patients": ("hosp/patients.csv.gz", _PATIENTS),
+    "admissions": ("hosp/admissions.csv.gz", _ADMISSIONS),
+    "icustays": ("icu/icustays.csv.gz", _ICUSTAYS),
+    "edstays": ("ed/edstays.csv.gz", _EDSTAYS),
+}
+
 _README = """\
 This is NOT MIMIC-IV. It belongs to a synthetic release of MIMIC-CXR-JPG: every patient, stay and
 date in it was invented by a program (seed {seed}).
@@ -68,14 +76,6 @@ class Records:
     tables: dict[str, list[tuple[object, ...]]] = field(
         default_factory=lambda: {name: [] for name in _FILES}
     )
-
-
-_FILES = {
-    "patients": ("hosp/patients.csv.gz", _PATIENTS),
-    "admissions": ("hosp/admissions.csv.gz", _ADMISSIONS),
-    "icustays": ("icu/icustays.csv.gz", _ICUSTAYS),
-    "edstays": ("ed/edstays.csv.gz", _EDSTAYS),
-}
 
 
 def write_records(root: Path, studies: Sequence[Study], seed: int) -> Records:
@@ -143,7 +143,7 @@ def _visits(studies: Sequence[Study]) -> list[_Visit]:
             visits[-1].last = moment
         else:
             visits.append(_Visit([study], moment, moment))
-    for one, other in zip(visits, visits[1:], strict=False):
+    for one, other in itertools.pairwise(visits):
         for visit in (one, other):
             visit.room = min(visit.room, (other.first - one.last) / 3)
     return visits

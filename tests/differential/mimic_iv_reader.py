@@ -24,7 +24,9 @@ def with_records(images: Sequence[Row], root: Path) -> list[Row]:
         images: All images of the release, with `study_date` and `study_time`.
         root: The folder that holds the tables of MIMIC-IV.
     """
-    tables = {name: _table(root, name) for name in ("patients", "admissions", "icustays", "edstays")}
+    tables = {
+        name: _table(root, name) for name in ("patients", "admissions", "icustays", "edstays")
+    }
     of_study: dict[int, Row] = {}
     for image in images:
         study = of_study.setdefault(image["study_id"], {"days": [], "times": []})

@@ -49,7 +49,7 @@ def write_records(images: list[Row], root: Path, rng: random.Random) -> None:
         for number, row in enumerate(rng.sample(rows, len(rows))):
             row[key] = str((20_000_000 if key == "hadm_id" else 30_000_000) + number)
             if table != "icustays":
-                row[race] = rng.choice(_RACES)
+                row[race if table == "admissions" else "race"] = rng.choice(_RACES)
             if table == "admissions" and has_arrival:
                 row["edregtime"] = _shifted(row["admittime"], rng)
         tables[table] = (folder, rows)

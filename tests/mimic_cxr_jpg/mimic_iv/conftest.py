@@ -70,11 +70,15 @@ def stay(stay_id: int, start: str, end: str, **more: object) -> dict[str, object
     return {"subject_id": SUBJECT, "stay_id": stay_id, "intime": start, "outtime": end, **more}
 
 
+LONG_AGO = admission(20_000_009, "2100-01-01 00:00:00", "2100-01-01 00:01:00")
+STAY_LONG_AGO = stay(30_000_009, "2100-01-01 00:00:00", "2100-01-01 00:01:00")
+
+
 def write_tables(
     root: Path,
     patients: Rows = (PATIENT,),
-    admissions: Rows = (admission(20_000_009, "2100-01-01 00:00:00", "2100-01-01 00:01:00"),),
-    icustays: Rows = (stay(30_000_009, "2100-01-01 00:00:00", "2100-01-01 00:01:00"),),
+    admissions: Rows = (LONG_AGO,),
+    icustays: Rows = (STAY_LONG_AGO,),
     edstays: Rows = (),
 ) -> Path:
     """Write MIMIC-IV of a few rows; of `edstays` without rows no table."""

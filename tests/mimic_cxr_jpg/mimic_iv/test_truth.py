@@ -96,7 +96,9 @@ def test_sex_and_age_follow_the_anchor_and_are_null_for_patients_without_a_row(
         assert row["age"] == min(age, 91) if age <= 89 else row["age"] == 91
         assert row["age_is_floor"] is (age > 89 or person == "over_89")
         kinds[f"{person} {row['age'] == 91}"] += 1
-    assert kinds["no_row"] and kinds["turns_90 True"] and kinds["over_89 True"]
+    assert kinds["no_row"]
+    assert kinds["turns_90 True"]
+    assert kinds["over_89 True"]
 
 
 @pytest.mark.parametrize("config", ["images", "studies", "reports"])
@@ -138,9 +140,7 @@ def test_the_columns_stand_before_the_path_and_have_the_documented_types(
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_whole_rows_with_nulls_pass_every_formatter(
-    kind: str, linked: Linked, cache: str
-) -> None:
+def test_whole_rows_with_nulls_pass_every_formatter(kind: str, linked: Linked, cache: str) -> None:
     import datasets
 
     need_format(kind)
@@ -202,8 +202,11 @@ def test_the_card_and_croissant_of_an_export_tell_of_it(linked: Linked, tmp_path
         mimic_iv=str(linked.records),
     )  # fmt: skip
     card = (tmp_path / "out" / "README.md").read_text()
-    assert "mimic_iv='iv'" in card and "admissions.csv.gz" in card and "`age` in `reports`" in card
+    assert "mimic_iv='iv'" in card
+    assert "admissions.csv.gz" in card
+    assert "`age` in `reports`" in card
     assert str(linked.records) not in card
     assert "MIMIC-IV" in card.partition("## Licence")[2]
     described = (tmp_path / "out" / "croissant.json").read_text()
-    assert '"name": "hadm_in_ed"' in described and "sc:Boolean" in described
+    assert '"name": "hadm_in_ed"' in described
+    assert "sc:Boolean" in described
