@@ -334,7 +334,7 @@ class CxrBuilder(DatasetsBuilder):
 
     def _wanted_images(self, config: CxrConfig) -> pa.Table:
         index = self.release.index(self._index_folder)
-        check_index(self.release, index, of_the_release(chosen(self.COLUMNS, config)))
+        check_index(self.release, index, of_the_release(self.COLUMNS))
         return wanted_images(index, config, self.RAW_VIEW_COLUMN)
 
     def _image_columns(self) -> tuple[str, ...]:
