@@ -14,7 +14,10 @@ from cxr_datasets.builder import (
     Column,
     CxrBuilder,
     CxrConfig,
+    check_priors,
     label_feature,
+    prior_columns,
+    priors_option,
     text_labels_column,
     text_labels_option,
 )
@@ -58,6 +61,7 @@ class MimicCxrJpgConfig(CxrConfig):
         },
     )
     labels_text: bool = text_labels_option(default=False)
+    priors: int = priors_option()
 
     def check(self, raw_views: tuple[str, ...]) -> None:
         """Check the options' values.
@@ -67,6 +71,7 @@ class MimicCxrJpgConfig(CxrConfig):
         """
         super().check(raw_views)
         rules_of(self.section_rules, "section_rules")
+        check_priors(self.priors)
 
 
 class MimicCxrJpg(CxrBuilder):
@@ -143,6 +148,8 @@ class MimicCxrJpg(CxrBuilder):
             for section in REPORT_SECTIONS
             if section not in SECTIONS
         ),
+        # Of the patient's other studies, by `study_date`, `study_time`, then `study_id`.
+        *prior_columns(),
     )  # fmt: skip
 
     INFO = {

@@ -97,7 +97,7 @@ class Reader:
         return pa.concat_arrays([image_ids(table) for table in tables])
 
     def _find_index(self) -> None:
-        if index_file.has_index(self.index):
+        if self.builder.has_index():
             return
         # A new builder looks at the release from this machine.
         builder = type(self.builder)(**self.arguments)
