@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from cxr_datasets import synthetic
 from mimic_cxr_jpg.synthetic.studies import Study, StudyImage, draw_studies
 from mimic_cxr_jpg.synthetic.tables import write_csv_tables
+from mimic_cxr_jpg.synthetic.times import arrange_times
 
 _RELEASES = ("2.1.0", "2.0.0")
 _TABLES = ("csv.gz", "csv")
@@ -77,6 +78,7 @@ def write_release(
     synthetic.check_scale(scale)
     root = synthetic.new_root(out)
     studies = draw_studies(patients, seed, scale)
+    arrange_times(studies)
     write_csv_tables(root, studies, seed, release, tables)
     _write_images(root, studies, seed, release)
     _write_reports(root, studies, reports)
