@@ -181,7 +181,8 @@ class Task:
                 raise _ProblemsError(tally.problems)
 
         def counts() -> dict[str, Any]:
-            counted = {"absent": tally.absent, "damaged": tally.damaged}
+            names = ("absent", "damaged", "earlier", "earlier_null")
+            counted = {name: getattr(tally, name) for name in names}
             if not skips:
                 return {"skipped": [], **counted}
             listed = self.reader.image_ids(file.first, file.end)
