@@ -11,6 +11,7 @@ its own, so neither uses them: files are reached through `Source`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -21,6 +22,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets.builder import missing
 from cxr_datasets.builder.access import Access
+from cxr_datasets.builder.cohort import Cohort, read_cohort
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.forms import ImageForms
@@ -32,9 +34,10 @@ from cxr_datasets.builder.places import ImagePlace, Sampler, find_place, open_im
 from cxr_datasets.builder.published import Published
 from cxr_datasets.builder.publisher import Publisher
 from cxr_datasets.builder.release import Release
-from cxr_datasets.builder.rows import split_rows, wanted_images
+from cxr_datasets.builder.rows import split_rows
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.builder.text_labels import add_text_labels, chosen, of_the_release
+from cxr_datasets.cohorts.rules import ALL, Step, apply_rules, step_of, steps_from
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.column import image_array
@@ -74,6 +77,7 @@ class CxrBuilder(DatasetsBuilder):
         place: Where the images are, and in which form.
         found: A key of which image files are there, where that was looked at; else None.
         left_out: Split -> ids of the images that were found to be absent and are left out.
+        cohort: What decides which rows there are.
         goes_on: Whether absent and damaged images are met one after another and noted, where an
             option says `error`; only if none of a sample is there, that is an error at once.
     """
@@ -93,6 +97,7 @@ class CxrBuilder(DatasetsBuilder):
     def __init__(self, cache_dir: str | None = None, **kwargs: Any):
         check_cache(cache_dir)
         self._splits: dict[str, pa.Table] | None = None
+        self._steps: list[Step] = []
         self._index_folder = index_file.folder_in(
             cache_dir, self.script() if self.is_credentialed() else None
         )
@@ -105,7 +110,10 @@ class CxrBuilder(DatasetsBuilder):
     def __getstate__(self) -> dict[str, Any]:
         """What is sent to a worker: no index, no long list of ids, no forms that are not there."""
         place = replace(self.place, forms=ImageForms.of_suffix(self.IMAGE_SUFFIX))
-        return {**super().__getstate__(), "_splits": None, "left_out": {}, "place": place}
+        config = copy(self.config)
+        config.forget_lists()
+        large = {"_splits": None, "left_out": {}, "cohort": Cohort(config, None, None)}
+        return {**super().__getstate__(), **large, "config": config, "place": place}
 
     def open_release(self, config: Any) -> Release:
         """Find and recognise the release that a config names.
@@ -141,6 +149,7 @@ class CxrBuilder(DatasetsBuilder):
         config.check(self.RAW_VIEWS)
         self.release = self.open_release(config)
         remember(self.release.source)
+        self.cohort = read_cohort(config, self.ID_FORMS, self.options)
         self.place = self._open_images(config)
         images = self.place.source
         missing.warn_of_unread(config, images)
@@ -168,6 +177,8 @@ class CxrBuilder(DatasetsBuilder):
         self.place = find_place(self.place, partial(spread, combined(rows["path"])))
         found = missing.keep_present(rows, self.place, config)
         self.found, self.left_out = found.key, found.left_out
+        if found.images.num_rows < rows.num_rows:
+            self._count("missing='skip'", found.images, rows)
         self._index_key = digest([self._index_key, *self.place.key, found.key])
         if not index_file.has_index(self._index_path(config)):
             self._splits = self._split_rows(found.images, config)
@@ -185,14 +196,14 @@ class CxrBuilder(DatasetsBuilder):
         """Read the tables and keep the images that the options ask for; no file is looked for.
 
         Returns:
-            Rows of the index in the release's own order, those in no split among them; see
-            `Release.index`.
+            Rows of the index in the release's own order, those in no split among them, unless
+            the options say how to split; see `Release.index`.
 
         Raises:
             CxrError: The release's tables are broken.
             OptionError: No image is left.
         """
-        return self._wanted_images(self.config)
+        return self._wanted_images(self.config, in_a_split=False)
 
     def check_any(self, tally: Tally) -> None:
         """Require that one image at least is there and whole, if any was looked for.
@@ -220,7 +231,7 @@ class CxrBuilder(DatasetsBuilder):
             if splits is None:
                 splits = self._split_rows(self._wanted_images(self.config), self.config)
             self._probe(lambda name: pa.concat_tables(splits.values()).column(name))
-            index_file.write_index(path, splits)
+            index_file.write_index(path, splits, [step.as_dict() for step in self._steps])
         self.release.keep()
         return path, index_file.read_splits(path)
 
@@ -241,6 +252,21 @@ class CxrBuilder(DatasetsBuilder):
         if self._splits is None:
             self._splits = self._split_rows(self._wanted_images(self.config), self.config)
         return self._splits
+
+    def steps(self) -> list[Step]:
+        """Say which rules left how many rows out, in order; none where all rows are there.
+
+        What files that are absent or damaged leave out is told only if they are looked for before
+        any is read.
+
+        Raises:
+            CxrError: The release's tables are broken.
+        """
+        path = self._index_path(self.config)
+        if index_file.has_index(path):
+            return steps_from(index_file.read_notes(path))
+        self.index_rows()
+        return self._steps
 
     def stored_images(self, rows: pa.Table) -> pa.StructArray:
         """Give the images of rows of the index, stored as addresses; none is looked for or read.
@@ -282,7 +308,7 @@ class CxrBuilder(DatasetsBuilder):
             rows: The rows.
             columns: As for `complete_rows`.
         """
-        return add_text_labels(self.release.add_texts(rows), self.own_columns, columns)
+        return self._add_texts(self.own_columns, rows, columns)
 
     def complete_rows(
         self,
@@ -336,10 +362,25 @@ class CxrBuilder(DatasetsBuilder):
         """Arrange the rows of each split as the index file is to hold them."""
         return split_rows(images, config, self._image_columns())
 
-    def _wanted_images(self, config: CxrConfig) -> pa.Table:
+    def _wanted_images(self, config: CxrConfig, in_a_split: bool = True) -> pa.Table:
         index = self.release.index(self._index_folder)
         check_index(self.release, index, of_the_release(self.COLUMNS))
-        return wanted_images(index, config, self.RAW_VIEW_COLUMN)
+        own = chosen(self.COLUMNS, config)
+        rules = self.cohort.rules(
+            self.RAW_VIEW_COLUMN, own, partial(self._add_texts, own), in_a_split
+        )
+        images, self._steps = apply_rules(index, rules)
+        return images
+
+    def _add_texts(
+        self, own: tuple[Column, ...], rows: pa.Table, columns: Collection[str] | None
+    ) -> pa.Table:
+        return add_text_labels(self.release.add_texts(rows), own, columns)
+
+    def _count(self, rule: str, images: pa.Table, before: pa.Table) -> None:
+        """Note what was left out beyond the rules."""
+        steps = self._steps or [step_of(ALL, before, before.num_rows)]
+        self._steps = [*steps, step_of(rule, images, before.num_rows)]
 
     def _image_columns(self) -> tuple[str, ...]:
         own = (column.name for column in self.COLUMNS if column.per == "image")

@@ -37,6 +37,9 @@ from cxr_datasets.storage.cache import cache_fault, in_cache
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.tables.index import SplitBlocks
 
+_PLACES = ("data_dir", "images", "reports", "ids", "split_file")
+"""Options that may be addresses, to which the storage options belong."""
+
 _ROWS_WORTH_PROCESSES = 10_000
 """Rows without pixels that one process writes as fast as several: a tenth of a second's work."""
 
@@ -131,7 +134,9 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
             check_open("data_dir", kwargs["data_dir"])
         # Kept here and not handed on: `datasets` would write into them.
         given = kwargs.pop("storage_options", None)
-        places = (kwargs.get(name) for name in ("data_dir", "images", "reports"))
+        places = (
+            kwargs.get(name) for name in ("data_dir", "images", "reports", "ids", "split_file")
+        )
         self.options = StorageOptions(given, *places)
         with cached.preparing(self, cache_dir):
             super().__init__(cache_dir=cache_dir, hash=code_hash(self.script(), hash), **kwargs)

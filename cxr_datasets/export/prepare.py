@@ -114,6 +114,9 @@ def _header(
         "description": card.description(builder, software),
         "files": files,
     }
+    steps = builder.steps()
+    if steps:
+        header["cohort"] = [step.as_dict() for step in steps]
     if builder.config.skips:
         header["skipped"] = builder.left_out  # before any row was read; others are in the lines
     return header

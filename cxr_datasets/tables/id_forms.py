@@ -1,8 +1,8 @@
 """The forms in which files name an image, a study or a patient, made into the ids of our columns.
 
-Lists of other people write one id in many ways: `s50000000` or `50000000`, as text or as a number,
+Lists of other people write one id in many ways: `s50000000` or `50000000`, as text or as number,
 `<dicom_id>.dcm` or the whole path of a file. A dataset declares which forms its ids have, and what
-they are called; here whole columns of them become what `image_id`, `study_id` and `subject_id` hold.
+they are called; here whole columns of them become what `image_id`, `study_id`, `subject_id` hold.
 """
 
 from __future__ import annotations
