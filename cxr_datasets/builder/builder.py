@@ -11,7 +11,6 @@ its own, so neither uses them: files are reached through `Source`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from copy import copy
 from dataclasses import fields, replace
 from functools import partial
 from typing import Any, ClassVar
@@ -23,6 +22,7 @@ import pyarrow.compute as pc
 from cxr_datasets.builder import missing
 from cxr_datasets.builder.access import Access
 from cxr_datasets.builder.cohort import Cohort, read_cohort
+from cxr_datasets.builder.cohort_options import LISTS
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.forms import ImageForms
@@ -110,10 +110,17 @@ class CxrBuilder(DatasetsBuilder):
     def __getstate__(self) -> dict[str, Any]:
         """What is sent to a worker: no index, no long list of ids, no forms that are not there."""
         place = replace(self.place, forms=ImageForms.of_suffix(self.IMAGE_SUFFIX))
-        config = copy(self.config)
-        config.forget_lists()
-        large = {"_splits": None, "left_out": {}, "cohort": Cohort(config, None, None)}
-        return {**super().__getstate__(), **large, "config": config, "place": place}
+        config = self.config.without_lists()
+        large: dict[str, Any] = {
+            "_splits": None,
+            "left_out": {},
+            "cohort": Cohort(config, None, None),
+        }
+        given = {**self.config_kwargs, **dict.fromkeys(LISTS & self.config_kwargs.keys())}
+        return {
+            **super().__getstate__(), **large, "config": config, "config_kwargs": given,
+            "place": place,
+        }  # fmt: skip
 
     def open_release(self, config: Any) -> Release:
         """Find and recognise the release that a config names.

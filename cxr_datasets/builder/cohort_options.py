@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import datasets
 
@@ -15,13 +16,15 @@ from cxr_datasets.columns import SPLITS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.storage.addresses import check_open
 
+_C = TypeVar("_C", bound="CohortOptions")
+
 BY_PATIENT = "patient"
 """Value of `split_by`: by a hash of the patient."""
 
 _USUAL_FRACTIONS = (0.7, 0.1, 0.2)
 """Shares of train, validation and test where none are given."""
 
-_LISTS = ("ids", "split_file")
+LISTS = {"ids", "split_file"}
 """Options that are lists, of which a key and a card hold the length and a digest."""
 
 
@@ -108,7 +111,7 @@ class CohortOptions(datasets.BuilderConfig):
     )
 
     # Of each list, its length and digest; no field, as users do not give it.
-    told_lists = {}
+    told_lists: ClassVar[Mapping[str, str]] = {}
 
     def check_cohort(self) -> None:
         """Check the values of these options.
@@ -135,11 +138,12 @@ class CohortOptions(datasets.BuilderConfig):
         """The names of these options."""
         return [option.name for option in fields(CohortOptions) if "help" in option.metadata]
 
-    def forget_lists(self) -> None:
-        """Drop long lists, which were read and told."""
-        for name in _LISTS:
-            if getattr(self, name) is not None:
-                setattr(self, name, self.told_lists.get(name))
+    def without_lists(self: _C) -> _C:
+        """A copy with what keys hold of its lists, in place of the lists: they may be long."""
+        short = copy(self)
+        for name in LISTS:
+            setattr(short, name, self.told_lists.get(name))
+        return short
 
     @property
     def shares(self) -> tuple[float, ...] | None:
@@ -149,7 +153,7 @@ class CohortOptions(datasets.BuilderConfig):
         return tuple(self.fractions or _USUAL_FRACTIONS)
 
     def _check_lists(self) -> None:
-        for name in _LISTS:
+        for name in sorted(LISTS):
             value = getattr(self, name)
             if isinstance(value, os.PathLike):
                 value = os.fspath(value)
@@ -244,5 +248,6 @@ def _is_integer(value: object) -> bool:
 
 
 def _is_share(value: object) -> bool:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and 0 <= value <= 1
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) and 0 <= value <= 1

@@ -113,7 +113,7 @@ def _columns(
         return listing.address, listing.columns, TableError
     columns = columns_of([value] if isinstance(value, int) else value)
     if columns is None or not columns.rows:
-        found = "an empty one" if columns else f"a {type(value).__name__}"
+        found = "an empty one" if columns else f"a value of type {type(value).__name__}"
         raise OptionError(
             f"{option} is no list of ids: found {found}. Give a list, such as "
             f"{option}=[{forms[1].example!r}], or the address of a file."
@@ -145,7 +145,7 @@ def _ids_in(
 
 
 def _expected(columns: Columns, forms: Forms) -> str:
-    told = ", ".join(f"a {form.told} like {form.example}" for form in forms)
+    told = ", ".join(f"{form.one} like {form.example}" for form in forms)
     if columns.named:
         names = ", ".join(form.column for form in forms)
         return (
@@ -169,13 +169,13 @@ def _check_each(
     if odd is not None:
         row, told = odd
         raise fault(
-            f"{place}: entry {row + 1:,} is {told}; expected the id of a {form.told}, like "
+            f"{place}: entry {row + 1:,} is {told}; expected the id of {form.one}, like "
             f"{form.example}, as the others are. Give ids of one kind."
         )
     if ids.null_count:
         row = pc.indices_nonzero(ids.is_null())[0].as_py()
         raise fault(
-            f"{place}: entry {row + 1:,} has no id; expected the id of a {form.told} in each "
+            f"{place}: entry {row + 1:,} has no id; expected the id of {form.one} in each "
             f"({ids.null_count:,} of {len(ids):,} have none). Fill it, or leave the entry out."
         )
 

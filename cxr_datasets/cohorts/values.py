@@ -90,7 +90,7 @@ def _of_mapping(value: Mapping[Any, Any]) -> Columns | None:
         )  # fmt: skip
     if kinds != {"list"}:
         return None
-    if all(str(name).strip().lower() in SPLITS_READ for name in value):
+    if any(str(name).strip().lower() in SPLITS_READ for name in value):
         return _of_splits(value)
     arrays = {str(name): _array(some) for name, some in value.items()}
     lengths = {len(some) for some in value.values()}

@@ -109,7 +109,7 @@ def _header(
     files: dict[str, list[str]] = {}
     for file in planned:
         files.setdefault(file.split, []).append(file.name)
-    header = {
+    header: dict[str, Any] = {
         "identity": identity(name, builder, rows_per_file),
         "description": card.description(builder, software),
         "files": files,

@@ -54,6 +54,11 @@ class IdForm:
         return TOLD[self.column]
 
     @property
+    def one(self) -> str:
+        """`told` with its article."""
+        return f"a{'n' if self.told[0] in 'aeiou' else ''} {self.told}"
+
+    @property
     def type(self) -> pa.DataType:
         """Type of our column."""
         return pa.string() if self.column == "image_id" else pa.int64()
@@ -160,7 +165,7 @@ def odd_value(
     value = values.slice(row, 1)
     for form in forms:
         if form not in ANY_FORMS and normal_ids(value, form).null_count == 0:
-            return row, f"{value[0].as_py()}, an id of a {form.told}"
+            return row, f"{value[0].as_py()}, an id of {form.one}"
     return row, wording.cell(value[0].as_py())
 
 
