@@ -133,8 +133,7 @@ def read_cohort(
     ids = None if config.ids is None else read_ids(config.ids, forms, options)
     splits = None if config.split_file is None else read_splits(config.split_file, forms, options)
     told = {"ids": ids and ids.told, "split_file": splits and splits.told}
-    # Of this config alone, not of its class.
-    vars(config)["told_lists"] = {name: text for name, text in told.items() if text}
+    config.told_lists = {name: text for name, text in told.items() if text}
     return Cohort(config, ids, splits)
 
 

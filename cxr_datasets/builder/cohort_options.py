@@ -21,6 +21,8 @@ _C = TypeVar("_C", bound="CohortOptions")
 BY_PATIENT = "patient"
 """Value of `split_by`: by a hash of the patient."""
 
+_NONE_READ: dict[str, str] = {}
+
 _USUAL_FRACTIONS = (0.7, 0.1, 0.2)
 """Shares of train, validation and test where none are given."""
 
@@ -111,7 +113,7 @@ class CohortOptions(datasets.BuilderConfig):
     )
 
     # Of each list, its length and digest; no field, as users do not give it.
-    told_lists: ClassVar[Mapping[str, str]] = {}
+    told_lists = _NONE_READ
 
     def check_cohort(self) -> None:
         """Check the values of these options.
