@@ -113,6 +113,10 @@ MOST_PACKINGS = Limit(3, "layers of gzip around one table")
 """How often a table may be compressed by gzip, one time over the other: a server may do it again
 to what is packed already."""
 
+LARGEST_LIST = Limit(1 * GIB, "bytes of a file of ids")
+"""Bytes of a file that lists ids, as it is stored and unpacked; one that holds all reports beside
+them, as JSON, has some 200 MB."""
+
 # --- reports --------------------------------------------------------------------------------------
 
 LARGEST_REPORT = Limit(4 * MIB, "bytes of one report")

@@ -9,6 +9,7 @@ from typing import Any
 
 import datasets
 
+from cxr_datasets.builder.cohort_options import CohortOptions
 from cxr_datasets.columns import VIEWS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.resize import FORMATS, JPEG
@@ -30,7 +31,7 @@ _NOT_IN_THE_ROWS = ("connections",)
 
 
 @dataclass
-class CxrConfig(datasets.BuilderConfig):
+class CxrConfig(CohortOptions):
     """Options of a dataset; a dataset with options of its own derives from this.
 
     Each field says in its metadata what it does, for the command line and the docs; see
@@ -119,6 +120,7 @@ class CxrConfig(datasets.BuilderConfig):
                 raise OptionError.unknown(name, value, choices)
         self._check_numbers()
         self._check_resizing()
+        self.check_cohort()
 
     def _check_numbers(self) -> None:
         if self.image_size is not None and not _is_positive_integer(self.image_size):
@@ -168,11 +170,13 @@ class CxrConfig(datasets.BuilderConfig):
     def key(self) -> dict[str, Any]:
         """The options that decide what the rows hold, for the cache key."""
         plain = {option.name for option in fields(datasets.BuilderConfig)}
-        return {
+        others = (*plain, *_NOT_IN_THE_ROWS, *self.cohort_names())
+        own = {
             option.name: getattr(self, option.name)
             for option in fields(self)
-            if option.name not in (*plain, *_NOT_IN_THE_ROWS)
+            if option.name not in others
         }
+        return {**own, **self.cohort_key()}
 
 
 def option_help(config_class: type[CxrConfig]) -> dict[str, str]:
