@@ -11,6 +11,7 @@ import datasets
 
 from cxr_datasets.builder.cohort_options import CohortOptions
 from cxr_datasets.columns import VIEWS
+from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.resize import FORMATS, JPEG
 from cxr_datasets.storage.source import Source
@@ -123,16 +124,19 @@ class CxrConfig(CohortOptions):
         self.check_cohort()
 
     def _check_numbers(self) -> None:
-        if self.image_size is not None and not _is_positive_integer(self.image_size):
+        if self.image_size is not None and not is_whole(self.image_size, least=1):
             raise OptionError(
                 f"image_size={self.image_size!r} is not a number of pixels. Give the short side "
                 "as a positive integer, such as 512."
             )
-        if self.connections is not None and not _is_positive_integer(self.connections):
+        if self.connections is not None and not is_whole(self.connections, least=1):
             raise OptionError(
                 f"connections={self.connections!r} is not a number of requests. Give a positive "
                 "integer, such as 8."
             )
+        for name in ("image_size", "connections"):
+            if (number := getattr(self, name)) is not None:
+                setattr(self, name, int(number))  # NumPy's would not go into a key
 
     def _check_resizing(self) -> None:
         if self.image_size is None and self.image_format != JPEG:
@@ -220,7 +224,3 @@ def check_views(views: str | Iterable[str], raw: Sequence[str]) -> list[str]:
     if not asked:
         raise OptionError(f"views is empty. Leave it out for all, or choose from {known}.")
     return [view for view in known if view in asked]
-
-
-def _is_positive_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
