@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+LONGEST_WAIT = 10.0
+"""Seconds for which the lock is waited for; who holds it needs far less than one."""
+
+_STEP = 0.002
 _FORM = struct.Struct("<qd")
 
 
@@ -50,13 +55,11 @@ def locked(path: str, count: Callable[[], int]) -> Iterator[State]:
         count: Counts the bytes of all files, where nothing is known.
 
     Raises:
-        OSError: It cannot be opened or written.
+        OSError: It cannot be opened or written, or another process holds it all the time.
     """
     descriptor = own.open_file(path, os.O_RDWR | os.O_CREAT)
     try:
-        if fcntl is not None:
-            with suppress(OSError):  # a disk without locks: the total is wrong until the next count
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor)
         state = _read(descriptor) or State(descriptor, count())
         yield state
         state.save()
@@ -65,6 +68,21 @@ def locked(path: str, count: Callable[[], int]) -> Iterator[State]:
             with suppress(OSError):  # a process that is forked now has the file open, too
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Wait for the lock of a file; not without an end, for who holds it may have been stopped."""
+    end = time.monotonic() + LONGEST_WAIT
+    while fcntl is not None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_STEP)
+        except OSError:  # a disk without locks: the total may be wrong until the next count
+            return
 
 
 def _read(descriptor: int) -> State | None:

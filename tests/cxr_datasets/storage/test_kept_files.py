@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr_datasets.storage import kept_files
+from cxr_datasets.storage import kept_files, kept_state
 from cxr_datasets.storage.kept_files import KeptFiles
 from cxr_datasets.storage.kept_folder import private_folder
 
@@ -208,3 +208,16 @@ def test_a_folder_that_is_removed_meanwhile_is_no_error(tmp_path: Path) -> None:
     shutil.rmtree(files.folder)
     assert files.read(name_of(1)) is None
     files.keep(name_of(1), content_of(1))
+
+
+def test_a_process_that_stopped_with_the_lock_keeps_nobody_waiting_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kept_state, "LONGEST_WAIT", 0.05)
+    files = kept(tmp_path)
+    files.keep(name_of(1), content_of(1))
+    with files.locked():
+        files.keep(name_of(2), content_of(2))
+        assert files.read(name_of(1)) == content_of(1)
+    assert "cannot be kept" in caplog.text
+    assert files.read(name_of(2)) is None
