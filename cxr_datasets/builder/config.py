@@ -35,7 +35,7 @@ class CxrConfig(datasets.BuilderConfig):
     """Options of a dataset; a dataset with options of its own derives from this.
 
     Each field says in its metadata what it does, for the command line and the docs; see
-    `option_help`.
+    `option_help`. One that names a place which is read says `place` there.
     """
 
     views: list[str] | None = field(
@@ -50,7 +50,8 @@ class CxrConfig(datasets.BuilderConfig):
         default=None,
         metadata={
             "help": "Where the images are: a folder, a .zip or an address, in which their folders "
-            "and suffix may differ from the release's. Default: data_dir."
+            "and suffix may differ from the release's. Default: data_dir.",
+            "place": True,
         },
     )
     missing: str = field(
@@ -205,6 +206,12 @@ def option_help(config_class: type[CxrConfig]) -> dict[str, str]:
     """
     described = (option for option in fields(config_class) if "help" in option.metadata)
     return {option.name: option.metadata["help"] for option in described}
+
+
+def place_options(config_class: type[CxrConfig]) -> list[str]:
+    """Names of the options that name places which are read, `data_dir` first."""
+    own = (option.name for option in fields(config_class) if option.metadata.get("place"))
+    return ["data_dir", *own]
 
 
 def check_views(views: str | Iterable[str], raw: Sequence[str]) -> list[str]:

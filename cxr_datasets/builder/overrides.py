@@ -21,7 +21,7 @@ from datasets.filesystems import is_remote_filesystem
 
 from cxr_datasets._version import __version__
 from cxr_datasets.builder import cached, closed, streamed
-from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.config import CxrConfig, place_options
 from cxr_datasets.builder.outputs import check_output
 from cxr_datasets.builder.sums import write_sums
 from cxr_datasets.builder.tally import Tallies, Tally, tallies
@@ -136,7 +136,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
             check_open("data_dir", kwargs["data_dir"])
         # Kept here and not handed on: `datasets` would write into them.
         given = kwargs.pop("storage_options", None)
-        places = (kwargs.get(name) for name in ("data_dir", "images", "reports"))
+        places = (kwargs.get(name) for name in place_options(self.BUILDER_CONFIG_CLASS))
         self.options = StorageOptions(given, *places)
         with cached.preparing(self, cache_dir):
             super().__init__(cache_dir=cache_dir, hash=code_hash(self.script(), hash), **kwargs)
