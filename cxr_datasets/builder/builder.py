@@ -27,6 +27,7 @@ from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.forms import ImageForms
 from cxr_datasets.builder.index_check import check_complete, check_index
+from cxr_datasets.builder.kept import keeping, usual_folder
 from cxr_datasets.builder.outputs import check_cache
 from cxr_datasets.builder.overrides import DatasetsBuilder, digest
 from cxr_datasets.builder.pixels import Looks, Pace, Pixels
@@ -42,6 +43,7 @@ from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.column import image_array
 from cxr_datasets.storage.by_address import remember
+from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.id_forms import ANY_FORMS, IdForm
 from cxr_datasets.tables.keys import combined
@@ -102,6 +104,7 @@ class CxrBuilder(DatasetsBuilder):
         self._index_folder = index_file.folder_in(
             cache_dir, self.script() if self.is_credentialed() else None
         )
+        self._datasets_cache = usual_folder(cache_dir)
         self.pace = Pace()
         self.found: str | None = None
         self.left_out: dict[str, list[str]] = {}
@@ -170,15 +173,16 @@ class CxrBuilder(DatasetsBuilder):
             key.append(self.found)
         elif config.name != "reports":
             self.place = find_place(self.place, self._sampler(config))
+        if config.name != "reports":
+            self.place = keeping(self.place, config, self._datasets_cache)
+        remember(self.place.source)
         return [*key, *self.place.key]
 
     def _open_images(self, config: CxrConfig) -> ImagePlace:
         """Open the place of the images; their form is not looked for yet."""
         forms = self.IMAGE_FORMS or ImageForms.of_suffix(self.IMAGE_SUFFIX)
         images = None if config.name == "reports" else config.images
-        place = open_images(images, self.release.source, forms)
-        remember(place.source)
-        return place
+        return open_images(images, self.release.source, forms)
 
     def _look_ahead(self, config: CxrConfig) -> None:
         """Look for every image file: after a download went on, an old cache must not answer."""
@@ -459,6 +463,10 @@ class CxrBuilder(DatasetsBuilder):
             self.place.form, self.pace, are_small, looks,
         )  # fmt: skip
         return images.add(tables, tally) if looks else enumerate(map(images.leave_out, tables))
+
+    def decoded_from(self) -> Source:
+        """The place of the images, which datasets take along into other processes."""
+        return self.place.source
 
     def embeds_images(self) -> bool:
         """Whether the rows hold the bytes of images, which takes most of the time of a build."""

@@ -10,6 +10,7 @@ from typing import Any
 import datasets
 
 from cxr_datasets.builder.cohort_options import CohortOptions
+from cxr_datasets.builder.kept import check_options
 from cxr_datasets.columns import VIEWS
 from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import OptionError
@@ -27,7 +28,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "labels_text": (True, False),  # of the datasets that have it
 }
 
-_NOT_IN_THE_ROWS = ("connections",)
+_NOT_IN_THE_ROWS = ("connections", "cache", "cache_folder")
 """Options that change how fast the rows come, not what they hold."""
 
 
@@ -102,6 +103,23 @@ class CxrConfig(CohortOptions):
         },
     )
 
+    cache: str | int | None = field(
+        default=None,
+        metadata={
+            "metavar": "SIZE",
+            "help": "Most that is kept on a disk of the images of a remote copy, such as 200GB: "
+            "those once fetched are read from there, and the least used go first. Default: "
+            "nothing is kept.",
+        },
+    )
+    cache_folder: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder on a disk of this machine in which cache keeps them, closed to other "
+            "users. Default: the cache of datasets."
+        },
+    )
+
     def check(self, raw_views: tuple[str, ...]) -> None:
         """Check the options' values.
 
@@ -120,6 +138,7 @@ class CxrConfig(CohortOptions):
             if value not in choices:
                 raise OptionError.unknown(name, value, choices)
         self._check_numbers()
+        self.cache, self.cache_folder = check_options(self.cache, self.cache_folder)
         self._check_resizing()
         self.check_cohort()
 
