@@ -67,6 +67,7 @@ def material_of_release(
         texts=lengths,
         sample=partial(_sample, builder, images),
         dataset=dataset,
+        steps=tuple(builder.steps()),
         layers=tuple(_matches(builder, splits)),
     )
 

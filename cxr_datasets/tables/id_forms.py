@@ -1,8 +1,8 @@
 """The forms in which files name an image, a study or a patient, made into the ids of our columns.
 
-Lists of other people write one id in many ways: `s50000000` or `50000000`, as text or as a number,
+Lists of other people write one id in many ways: `s50000000` or `50000000`, as text or as number,
 `<dicom_id>.dcm` or the whole path of a file. A dataset declares which forms its ids have, and what
-they are called; here whole columns of them become what `image_id`, `study_id` and `subject_id` hold.
+they are called; here whole columns of them become what `image_id`, `study_id`, `subject_id` hold.
 """
 
 from __future__ import annotations
@@ -52,6 +52,11 @@ class IdForm:
     def told(self) -> str:
         """What an id of this kind names: `image`, `study` or `patient`."""
         return TOLD[self.column]
+
+    @property
+    def one(self) -> str:
+        """`told` with its article."""
+        return f"a{'n' if self.told[0] in 'aeiou' else ''} {self.told}"
 
     @property
     def type(self) -> pa.DataType:
@@ -160,7 +165,7 @@ def odd_value(
     value = values.slice(row, 1)
     for form in forms:
         if form not in ANY_FORMS and normal_ids(value, form).null_count == 0:
-            return row, f"{value[0].as_py()}, an id of a {form.told}"
+            return row, f"{value[0].as_py()}, an id of {form.one}"
     return row, wording.cell(value[0].as_py())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,45 +13,36 @@ from cxr_datasets.layers.boxes import CLIPPED, OUTSIDE, SLACK, STATE, UNKNOWN
 from cxr_datasets.layers.stored import BOX
 
 Batch = dict[str, Any]
-Move = Callable[[Any, Any, int], tuple[Any, Any]]
-"""From a box, its state, and the number of its image, to the box in the square and its state."""
+
+Place = tuple[np.ndarray, np.ndarray]
+"""Of an image, the part that is in its square; and of the square, the part that is image."""
 
 
-def boxes_in_squares(
-    columns: Batch, seen: np.ndarray, valid: np.ndarray, counts: Sequence[int] | None = None
-) -> Batch:
+def boxes_in_squares(columns: Batch, seen: Any, valid: Any, of_studies: bool) -> Batch:
     """Bring the boxes in columns of layers from images into the squares made of them.
 
     Args:
         columns: Column -> values, as Python has them; others than those of layers stay.
-        seen: Part of each image that is in its square, of shape (n, 4).
-        valid: Part of each square that is image, of shape (n, 4); without area where there is no
-            image.
-        counts: How many of the n images each row has, for rows of studies; None: one each.
+        seen: Of each row the part of its image that is in its square, (4,); of studies, of each
+            of their images, (k, 4).
+        valid: Likewise the part of the square that is image; without area where there is no image.
+        of_studies: Whether the rows are studies.
 
     Returns:
         The columns, in their order.
     """
-    images = _numbers(counts)
-
-    def move(box: Any, state: Any, image: int) -> tuple[Any, Any]:
-        return _moved(box, state, seen[image], valid[image])
-
+    places = list(zip(seen, valid, strict=True))
     changed: Batch = {}
-    for name, state in _pairs(columns, counts is not None):
-        changed[name], changed[state] = _flat(columns[name], columns[state], images, move)
+    for name, state in _pairs(columns, of_studies):
+        move = _each(_of_pair) if of_studies else _of_pair
+        given = zip(_zipped(columns[name], columns[state], of_studies), places, strict=True)
+        moved_pairs = [move(pair, place) for pair, place in given]
+        changed[name], changed[state] = _unzipped(moved_pairs, of_studies)
     for name, values in columns.items():
-        if name not in changed and _has_boxes(values, counts is not None):
-            changed[name] = _listed(values, images, move)
+        if name not in changed and _has_boxes(values, of_studies):
+            move = _each(_of_rows) if of_studies else _of_rows
+            changed[name] = [move(*each) for each in zip(values, places, strict=True)]
     return {name: changed.get(name, values) for name, values in columns.items()}
-
-
-def _numbers(counts: Sequence[int] | None) -> Callable[[int], Any]:
-    """Gives of a row the number of its image, or the numbers of its images."""
-    if counts is None:
-        return lambda row: row
-    starts = np.cumsum([0, *counts]).tolist()
-    return lambda row: range(starts[row], starts[row + 1])
 
 
 def _pairs(columns: Mapping[str, Any], of_studies: bool) -> Iterator[tuple[str, str]]:
@@ -62,16 +53,25 @@ def _pairs(columns: Mapping[str, Any], of_studies: bool) -> Iterator[tuple[str, 
             yield name, f"{name.removesuffix(box)}{state}"
 
 
-def _flat(boxes: Any, states: Any, images: Callable[[int], Any], move: Move) -> tuple[Any, Any]:
-    made = []
-    for row, (box, state) in enumerate(zip(boxes, states, strict=True)):
-        numbers = images(row)
-        if isinstance(numbers, range):
-            pairs = [move(*each) for each in zip(box or (), state or (), numbers, strict=False)]
-            made.append(([one for one, _ in pairs], [one for _, one in pairs]))
-        else:
-            made.append(move(box, state, numbers))
-    return [one for one, _ in made], [one for _, one in made]
+def _zipped(boxes: Any, states: Any, of_studies: bool) -> Iterator[Any]:
+    """Box and state of each row; of studies, lists of these."""
+    for box, state in zip(boxes, states, strict=True):
+        yield list(zip(box or (), state or (), strict=True)) if of_studies else (box, state)
+
+
+def _unzipped(pairs: list[Any], of_studies: bool) -> tuple[list[Any], list[Any]]:
+    if not of_studies:
+        return [box for box, _ in pairs], [state for _, state in pairs]
+    return [[box for box, _ in row] for row in pairs], [
+        [state for _, state in row] for row in pairs
+    ]
+
+
+def _each(move: Callable[[Any, Place], Any]) -> Callable[[Any, Place], Any]:
+    """The same for each image of a study."""
+    return lambda values, places: [
+        move(*each) for each in zip(values or (), zip(*places, strict=True), strict=False)
+    ]
 
 
 def _has_boxes(values: Any, of_studies: bool) -> bool:
@@ -83,25 +83,18 @@ def _has_boxes(values: Any, of_studies: bool) -> bool:
     return isinstance(first, Mapping) and {BOX, STATE} <= set(first)
 
 
-def _listed(values: Any, images: Callable[[int], Any], move: Move) -> list[Any]:
-    def rows_of(rows: Any, image: int) -> Any:
-        if rows is None:
-            return None
-        changed = (zip((BOX, STATE), move(one[BOX], one[STATE], image), strict=True)
-                   for one in rows)  # fmt: skip
-        return [{**one, **dict(pair)} for one, pair in zip(rows, changed, strict=True)]
-
-    made: list[Any] = []
-    for row, value in enumerate(values):
-        numbers = images(row)
-        if isinstance(numbers, range):
-            made.append([rows_of(*each) for each in zip(value or (), numbers, strict=False)])
-        else:
-            made.append(rows_of(value, numbers))
-    return made
+def _of_rows(rows: Any, place: Place) -> Any:
+    if rows is None:
+        return None
+    moved_pairs = (_of_pair((row[BOX], row[STATE]), place) for row in rows)
+    return [
+        {**row, BOX: box, STATE: state} for row, (box, state) in zip(rows, moved_pairs, strict=True)
+    ]
 
 
-def _moved(box: Any, state: Any, seen: np.ndarray, valid: np.ndarray) -> tuple[Any, Any]:
+def _of_pair(pair: tuple[Any, Any], place: Place) -> tuple[Any, Any]:
+    """Bring a box into the square, and say what became of it."""
+    (box, state), (seen, valid) = pair, place
     if box is None:
         return box, state
     if not (valid[2] > valid[0] and valid[3] > valid[1]):  # no image was there

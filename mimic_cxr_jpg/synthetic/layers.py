@@ -45,40 +45,14 @@ _REGIONS = {
     "trachea": "trachea",
 }
 
-_CXR_LT = [
-    "Atelectasis",
-    "Calcification of the Aorta",
-    "Cardiomegaly",
-    "Consolidation",
-    "Edema",
-    "Emphysema",
-    "Enlarged Cardiomediastinum",
-    "Fibrosis",
-    "Fracture",
-    "Hernia",
-    "Infiltration",
-    "Lung Lesion",
-    "Lung Opacity",
-    "Mass",
-    "Nodule",
-    "Normal",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Pleural Thickening",
-    "Pneumomediastinum",
-    "Pneumonia",
-    "Pneumoperitoneum",
-    "Pneumothorax",
-    "Round(ed) Atelectasis",
-    "Subcutaneous Emphysema",
-    "Support Devices",
-    "Tortuous Aorta",
-    "Bulla",
-    "Cardiomyopathy",
-    "Hilum",
-    "Osteopenia",
-    "Scoliosis",
-]
+_CXR_LT = (
+    "Atelectasis", "Calcification of the Aorta", "Cardiomegaly", "Consolidation", "Edema",
+    "Emphysema", "Enlarged Cardiomediastinum", "Fibrosis", "Fracture", "Hernia", "Infiltration",
+    "Lung Lesion", "Lung Opacity", "Mass", "Nodule", "Normal", "Pleural Effusion",
+    "Pleural Other", "Pleural Thickening", "Pneumomediastinum", "Pneumonia", "Pneumoperitoneum",
+    "Pneumothorax", "Round(ed) Atelectasis", "Subcutaneous Emphysema", "Support Devices",
+    "Tortuous Aorta", "Bulla", "Cardiomyopathy", "Hilum", "Osteopenia", "Scoliosis",
+)  # fmt: skip
 
 _FRONTAL = ("AP", "PA")
 _SQUARE = 224
