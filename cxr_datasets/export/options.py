@@ -27,8 +27,8 @@ class ExportOptions:
     num_proc: int | None = field(
         default=None,
         metadata={
-            "help": "Processes to start, of one thread each. Default: this process, with a "
-            "thread for each core."
+            "help": "Processes to start, of one thread each, or more for a file that holds most of "
+            "what is left. Default: this process, with a thread for each core."
         },
     )
     dask: str | None = field(
