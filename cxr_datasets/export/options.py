@@ -47,7 +47,8 @@ class ExportOptions:
         default=None,
         metadata={
             "help": "Most rows in a file, as far as whole blocks of the index (at most 256 rows) "
-            "allow. Default: as many as come to about 400 MB.",
+            "allow. Default: as many as come to about 400 MB, but eight files of a split "
+            "that has 2,048 rows, and one for each 256 rows of a smaller one.",
             "metavar": "ROWS",
         },
     )
