@@ -14,7 +14,10 @@ from cxr_datasets.builder import (
     Column,
     CxrBuilder,
     CxrConfig,
+    check_priors,
     label_feature,
+    prior_columns,
+    priors_option,
     text_labels_column,
     text_labels_option,
 )
@@ -62,6 +65,7 @@ class MimicCxrJpgConfig(CxrConfig):
     )
     labels_text: bool = text_labels_option(default=False)
     mimic_iv: str | None = mimic_iv_option()
+    priors: int = priors_option()
 
     def check(self, raw_views: tuple[str, ...]) -> None:
         """Check the options' values.
@@ -71,6 +75,7 @@ class MimicCxrJpgConfig(CxrConfig):
         """
         super().check(raw_views)
         rules_of(self.section_rules, "section_rules")
+        check_priors(self.priors)
 
 
 class MimicCxrJpg(CxrBuilder):
@@ -150,6 +155,8 @@ class MimicCxrJpg(CxrBuilder):
             if section not in SECTIONS
         ),
         *OF_MIMIC_IV,
+        # Of the patient's other studies, by `study_date`, `study_time`, then `study_id`.
+        *prior_columns(),
     )  # fmt: skip
 
     INFO = {

@@ -25,6 +25,7 @@ from mimic_cxr_jpg.reports import REPORT_SECTIONS, RULES, ReportStore, find_repo
 from mimic_cxr_jpg.reports.find import ARCHIVES, physionet_project
 from mimic_cxr_jpg.reports.sectioned import SECTIONED
 from mimic_cxr_jpg.sample import Sample
+from mimic_cxr_jpg.times import study_times
 
 DATASET = "MIMIC-CXR-JPG"
 REPORTS_HOMEPAGE = "https://physionet.org/content/mimic-cxr/"
@@ -84,6 +85,10 @@ class MimicRelease(Release):
             return read_index(reads, self.reports, cache)
         records = self.mimic_iv.begin()
         return self.mimic_iv.add(read_index(reads, self.reports, cache), records)
+
+    def study_times(self, index: pa.Table) -> pa.Array:
+        """The earliest date and time of each study's images."""
+        return study_times(index)
 
     def keep(self) -> None:
         """Keep the sample, so that the next start need not read the split table for it."""

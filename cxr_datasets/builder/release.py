@@ -55,6 +55,15 @@ class Release(ABC):
             tell. The builder checks all this.
         """
 
+    def study_times(self, index: pa.Table) -> pa.Array:
+        """Say when the study of each row of `index` was made, for a dataset with `priors`.
+
+        Returns:
+            timestamp[ms], as long as `index` and the same for all images of a study; null where
+            the date or the time is not known.
+        """
+        raise NotImplementedError
+
     def prepare(self, cache: str) -> None:  # noqa: B027  (most releases need nothing)
         """Get ready what `add_texts` needs on disk, where `index` was not called.
 

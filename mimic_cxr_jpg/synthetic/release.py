@@ -13,6 +13,7 @@ from cxr_datasets import synthetic
 from mimic_cxr_jpg.synthetic.mimic_iv import write_records
 from mimic_cxr_jpg.synthetic.studies import Study, StudyImage, draw_studies
 from mimic_cxr_jpg.synthetic.tables import write_csv_tables
+from mimic_cxr_jpg.synthetic.times import arrange_times
 
 _RELEASES = ("2.1.0", "2.0.0")
 _TABLES = ("csv.gz", "csv")
@@ -82,6 +83,7 @@ def write_release(
     root = synthetic.new_root(out)
     records = synthetic.new_root(mimic_iv) if mimic_iv else None
     studies = draw_studies(patients, seed, scale)
+    arrange_times(studies)
     write_csv_tables(root, studies, seed, release, tables)
     _write_images(root, studies, seed, release)
     _write_reports(root, studies, reports)

@@ -81,6 +81,9 @@ def test_every_cell_of_a_mutated_mimic_release_is_that_of_the_slow_reader(
         mimic_iv_records.write_records(images, records, rng)
         images = mimic_iv_reader.with_records(images, records)
         material.options["mimic_iv"] = str(records)
+    material.options["priors"] = rng.choice((0, 1, 1, 3))
+    if material.options["priors"]:
+        mimic_reader.add_priors(images, material.options["priors"])
     configs = CONFIGS if reports else CONFIGS[:2]
     compare("mimic_cxr_jpg", root, material, images, configs, mimic_reader.OF_IMAGE, number, rng)
 
@@ -233,7 +236,7 @@ def compare_rows(
 
 def plain(name: str, cell: Any, root: Path, material: Material) -> Any:
     """Give a cell as the slow reader has it: of an image, where it is in the release."""
-    if name == "images":
+    if name in ("images", "prior_images"):
         return [plain("image", image, root, material) for image in cell]
     if name != "image" or cell is None:
         return cell
