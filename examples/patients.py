@@ -1,7 +1,7 @@
 """Labels by age and sex, with MIMIC-IV beside MIMIC-CXR-JPG.
 
-    cxr synthesize mimic-cxr-jpg practice/linked --patients 400 --scale 0.03125 --mimic-iv practice/mimic-iv
-    python examples/patients.py --data-dir practice/linked --mimic-iv practice/mimic-iv --out pictures
+    cxr synthesize mimic-cxr-jpg practice/linked --patients 400 --mimic-iv practice/iv
+    python examples/patients.py --data-dir practice/linked --mimic-iv practice/iv --out pictures
 
 You learn: `mimic_iv=` gives each study its patient's sex and age, and the stay that it was made in;
 null is a group of its own, for some patients have no row in MIMIC-IV; a prevalence is a share of
@@ -22,7 +22,7 @@ NAMES = ["under 40", "40 to 59", "60 to 74", "75 to 89", "90 and over"]
 LABEL = "Pleural Effusion"
 
 if __name__ == "__main__":
-    args = arguments(__doc__, data_dir="practice/linked", mimic_iv="practice/mimic-iv")
+    args = arguments(__doc__, data_dir="practice/linked", mimic_iv="practice/iv")
 
     # By study: config `reports` has a row for each, and reads no image.
     studies = frame(
@@ -32,7 +32,9 @@ if __name__ == "__main__":
     studies["age group"] = pd.cut(studies["age"].astype(float), AGES, right=False, labels=NAMES)
     known = studies["sex"].notna()
     admitted = studies["hadm_hits"].fillna(0) > 0
-    print(f"{len(studies)} studies; sex and age of {known.sum()}; in an admission: {admitted.sum()}")
+    print(
+        f"{len(studies)} studies; sex and age of {known.sum()}; in an admission: {admitted.sum()}"
+    )
 
     told = studies[known & studies[LABEL].isin([0, 1])]  # neither null nor uncertain
     by_group = told.groupby(["age group", "sex"], observed=False)[LABEL].agg(["mean", "size"])
@@ -45,5 +47,5 @@ if __name__ == "__main__":
     bars = [bar for some in right.containers for bar in some]
     sizes = by_group["size"].unstack().T.to_numpy().ravel()
     for bar, size in zip(bars, sizes, strict=True):
-        right.annotate(f"{size}", (bar.get_x() + 0.02, 0.01), fontsize=7)
+        right.annotate(f"{size}", (bar.get_x() + 0.02, 0.01), fontsize=7, color="black")
     save(figure, args.out / "patients.png")
