@@ -35,7 +35,11 @@ from cxr_datasets.packages import code_hash
 from cxr_datasets.storage.addresses import check_characters, check_open
 from cxr_datasets.storage.cache import cache_fault, in_cache
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.index import SplitBlocks
+
+_PLACES = ("data_dir", "images", "reports", "ids", "split_file")
+"""Options that may be addresses, to which the storage options belong."""
 
 _ROWS_WORTH_PROCESSES = 10_000
 """Rows without pixels that one process writes as fast as several: a tenth of a second's work."""
@@ -100,6 +104,10 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
 
     def embeds_images(self) -> bool:
         """Whether the rows hold the bytes of images."""
+        raise NotImplementedError
+
+    def decoded_from(self) -> Source:
+        """The place of the images."""
         raise NotImplementedError
 
     def read_rows(
@@ -254,7 +262,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; decode errors of the result name the image."""
         cached.check_files(self)
-        self.info.features = name_images(self.info.features)
+        self.info.features = name_images(self.info.features, self.decoded_from())
         with cached.choosing_splits():
             return super().as_dataset(*args, **kwargs)
 

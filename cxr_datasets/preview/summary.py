@@ -29,6 +29,7 @@ class Stats:
         dataset: Name of the dataset, where it is known; else None.
         config: The config whose rows were counted.
         notes: What a reader must know, such as that the lengths are of a sample of reports.
+        cohort: What each rule left out of the release, and what is left; no row where all is there.
         splits: Images, studies and patients of each split.
         views: Images of each view, by split.
         labels: Studies in which each label is positive, negative, uncertain and not mentioned, by
@@ -47,6 +48,7 @@ class Stats:
     dataset: str | None
     config: str
     notes: tuple[str, ...]
+    cohort: pd.DataFrame = field(metadata={"title": "From the release to these rows"})
     splits: pd.DataFrame = field(metadata={"title": "Images, studies and patients"})
     views: pd.DataFrame = field(metadata={"title": "Views of the images"})
     labels: pd.DataFrame = field(metadata={"title": "Labels of the studies, by state"})
@@ -161,6 +163,7 @@ def stats_of(material: Material, pixels: int = 0, seed: int = 0, progress: bool 
         dataset=material.dataset,
         config=material.config,
         notes=notes,
+        cohort=figures.count_left_out(material),
         splits=figures.count_splits(material),
         views=figures.count_views(material),
         labels=figures.count_labels(material),
