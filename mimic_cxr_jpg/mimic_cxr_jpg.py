@@ -23,6 +23,8 @@ from cxr_datasets.builder import (
 )
 from cxr_datasets.columns import CONFIGS, SECTIONS
 from mimic_cxr_jpg.access import ACCESS
+from mimic_cxr_jpg.ids import ID_FORMS
+from mimic_cxr_jpg.layers import LAYERS
 from mimic_cxr_jpg.layouts import IMAGE_FORMS
 from mimic_cxr_jpg.mimic_iv import COLUMNS as OF_MIMIC_IV
 from mimic_cxr_jpg.mimic_iv import mimic_iv_option, open_mimic_iv
@@ -102,9 +104,12 @@ class MimicCxrJpg(CxrBuilder):
     MEAN_IMAGE_BYTES = 1_624_000  # 570.3 GiB of 377,110 files
     IMAGE_SUFFIX = ".jpg"
     IMAGE_FORMS = IMAGE_FORMS
+    ID_FORMS = ID_FORMS
     PUBLISHED = PUBLISHED
     ACCESS = ACCESS
     PUBLISHER = PUBLISHER
+    LAYERS = LAYERS
+    SIZE_COLUMNS = ("width", "height")
     RAW_VIEWS = tuple(VIEW_POSITIONS)
     RAW_VIEW_COLUMN = "view_position"
     SOURCES = {

@@ -7,6 +7,7 @@ all splits together.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from itertools import combinations, product
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.cohorts.rules import Step
 from cxr_datasets.columns import LABELS, VIEWS
 from cxr_datasets.errors import TableError
 from cxr_datasets.labels.compare import kappa
@@ -65,6 +67,18 @@ def count_splits(material: Material) -> pd.DataFrame:
         rows.append((split, count, own, _distinct(part, "subject_id") if has_patients else None))
     frame = pd.DataFrame(rows, columns=["split", "images", "studies", "patients"])
     return frame.astype({"images": "Int64", "studies": "int64", "patients": "Int64"})
+
+
+def count_left_out(material: Material) -> pd.DataFrame:
+    """Count what each rule left out of the release, in the order of the rules.
+
+    Returns:
+        Columns `rule`, the images that it left out as `left_out`, and the `images`, `studies` and
+        `patients` that are left, of all splits together. No row where all of the release is there,
+        or the rows do not tell it.
+    """
+    names = [field.name for field in fields(Step)]
+    return pd.DataFrame([step.as_dict() for step in material.steps], columns=names)
 
 
 def _distinct(rows: pa.Table, name: str) -> int:
@@ -296,6 +310,18 @@ def _once(rows: pa.Table, key: str, name: str) -> pa.Array:
         return pa.array([], pa.float64() if name == AGE else pa.string())
     _, first = numbered(combined(rows[key]))
     return combined(rows[name]).take(first).drop_null()
+
+
+def count_layers(material: Material) -> pd.DataFrame:
+    """Count the images that have something of each layer.
+
+    Returns:
+        Columns `layer`, `by` (the column of ids that joins it), `split`, `images`, `matched`, and
+        `share`: matched over images, 0 to 1. No row without layers.
+    """
+    rows = [(one.layer, one.by, one.split, one.images, one.matched) for one in material.layers]
+    frame = pd.DataFrame(rows, columns=["layer", "by", "split", "images", "matched"])
+    return frame.assign(share=frame["matched"] / frame["images"].where(frame["images"] > 0))
 
 
 def measure_gaps(material: Material) -> pd.DataFrame:
