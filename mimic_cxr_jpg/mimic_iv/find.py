@@ -44,8 +44,20 @@ their archives unpack."""
 _logger = get_logger(__name__)
 
 
+def checked_address(address: str | os.PathLike[str]) -> str:
+    """Check what was given as the option.
+
+    Raises:
+        OptionError: It is no address, is empty, or holds a secret.
+    """
+    check_open(OPTION, address)
+    if not os.fspath(address):
+        raise OptionError(f"{OPTION} is empty. Give the folder that holds hosp/ and icu/.")
+    return os.fspath(address)
+
+
 def open_mimic_iv(
-    address: str | os.PathLike[str],
+    address: str,
     options: StorageOptions | None = None,
     connections: int | None = None,
 ) -> MimicIv:
@@ -57,15 +69,11 @@ def open_mimic_iv(
         connections: Most requests at once to a remote store.
 
     Raises:
-        OptionError: The address is empty, or holds a secret.
         ReleaseError: There is no such folder, or it is no copy of MIMIC-IV.
         StoreError: A remote store refuses a table.
         TableError: A table is not there.
     """
-    check_open(OPTION, address)
-    if not os.fspath(address):
-        raise OptionError(f"{OPTION} is empty. Give the folder that holds hosp/ and icu/.")
-    given = open_source(os.fspath(address), DATASET, HOMEPAGE, options, connections, OPTION)
+    given = open_source(address, DATASET, HOMEPAGE, options, connections, OPTION)
     source = _recognised(given)
     files = _found(source, _FOLDERS)
     for table in _REQUIRED:

@@ -12,6 +12,7 @@ import pytest
 
 from cxr_datasets.cli import main
 from cxr_datasets.errors import CxrError, OptionError, ReleaseError, StoreError, TableError
+from cxr_datasets.export import export
 from cxr_datasets.testing import edit_table, load_rows, rewrite
 from tests.fakes.physionet import PASSWORD, USER, PhysioNet
 from tests.mimic_cxr_jpg.bad_input.conftest import refused
@@ -302,6 +303,18 @@ def test_mimic_iv_ed_is_found_beside_on_physionet(
     options = {"agents": ("cxr-datasets/",), "tests_cookies": True, "encrypted": True}
     with PhysioNet(folders, **options) as server:
         assert rows(linked, server.address("files/mimiciv/3.1"), cache) == expected
+
+
+def test_a_path_does_as_well_as_a_text_in_an_export_too(
+    linked: Linked, expected: object, cache: str, tmp_path: Path
+) -> None:
+    found = load_rows("mimic_cxr_jpg", linked.release, cache, "reports", mimic_iv=linked.records)
+    assert found == expected
+    export(
+        "mimic-cxr-jpg", linked.release, tmp_path / "out", config="reports", progress=False,
+        mimic_iv=linked.records,
+    )  # fmt: skip
+    assert list((tmp_path / "out" / "reports").glob("*.parquet"))
 
 
 def test_a_build_of_two_processes_has_the_same_columns(
