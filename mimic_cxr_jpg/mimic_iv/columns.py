@@ -40,7 +40,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     _column(
         "hadm_hits", datasets.Value("int8"),
-        "how many admissions do: 0 none; null if that cannot be known",
+        "how many admissions hold the study: 0 none; null if that cannot be known",
     ),
     _column(
         "hadm_in_ed", datasets.Value("bool"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import shutil
 from collections.abc import Callable
@@ -202,6 +203,20 @@ def test_a_damaged_table_is_named(linked: Linked, records: Path, cache: str) -> 
     rewrite(records / ADMISSIONS, content[: len(content) // 2])
     refuse(
         linked, cache, TableError, str(records / ADMISSIONS), "fetch it again",
+        mimic_iv=str(records),
+    )  # fmt: skip
+
+
+def test_an_empty_table_is_an_unfinished_download_and_gives_way_to_an_unpacked_one(
+    linked: Linked, records: Path, expected: object, cache: str
+) -> None:
+    unpacked_table = records / "hosp" / "admissions.csv"
+    unpacked_table.write_bytes(gzip.decompress((records / ADMISSIONS).read_bytes()))
+    rewrite(records / ADMISSIONS, b"")
+    assert rows(linked, records, cache) == expected
+    unpacked_table.unlink()
+    refuse(
+        linked, str(Path(cache, "other")), TableError, str(records / ADMISSIONS), "is empty",
         mimic_iv=str(records),
     )  # fmt: skip
 
