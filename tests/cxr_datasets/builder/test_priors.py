@@ -189,8 +189,9 @@ def test_studies_of_one_date_and_time_are_ordered_by_id_and_flagged(load: Load) 
         assert all(flag == (one in {first["study_id"], second["study_id"]}) for one, flag in pairs)
 
 
-def test_the_earliest_image_tells_when_a_study_was_made(load: Load) -> None:
-    images = [row for split in load().values() for row in stored(split).to_pylist()]
+def test_the_earliest_image_tells_when_a_study_was_made(load: Load, mimic_release: Path) -> None:
+    splits = load(root=mimic_release)
+    images = [row for split in splits.values() for row in stored(split).to_pylist()]
     times: dict[int, set[str]] = {}
     for row in images:
         times.setdefault(row["study_id"], set()).add(f"{row['study_date']}T{row['study_time']}")
