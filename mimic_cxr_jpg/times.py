@@ -6,6 +6,8 @@ one counts, for that is when the exam began.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,36 +19,55 @@ _CLOCK = r"\A([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,3})?\z"
 _LATEST = np.iinfo(np.int64).max
 
 
-def study_times(images: pa.Table) -> pa.Array:
-    """Give each image the date and time of its study.
+class Moments(NamedTuple):
+    """When each study of some images was made.
+
+    Attributes:
+        study: The number of each image's study, from 0 on, in the order of their first images.
+        first: The first image of each study.
+        days: date32 for each study: the earliest day of its images; null if none has one.
+        times: timestamp[ms] for each study: the earliest moment of its images that have both a date
+            and a time; null if none has.
+    """
+
+    study: pa.Array
+    first: pa.Array
+    days: pa.Array
+    times: pa.Array
+
+
+def moments_of(images: pa.Table) -> Moments:
+    """Find out when each study was made.
 
     Args:
         images: A row per image, with `study_id`, and as text `study_date` (`2180-05-06`) and
-            `study_time` (`08:05:56.875`), as the index has them.
-
-    Returns:
-        timestamp[ms], as long as `images`: the earliest over the study's images that have both a
-        date and a time; null if none has. What is no day or no time of day counts as blank.
+            `study_time` (`08:05:56.875`), as the index has them. What is no day or no time of day
+            counts as blank.
     """
+    study, first = numbered(combined(images["study_id"]))
+    number = study.to_numpy()
     days = _days(combined(images["study_date"]))
     clocks = _clocks(combined(images["study_time"]))
-    moments = pc.add(pc.multiply(pc.cast(days, pa.int64()), _MS_PER_DAY), clocks)
-    earliest = _earliest(combined(images["study_id"]), moments)
-    return pc.cast(earliest, pa.timestamp("ms"))
+    times = pc.add(pc.multiply(pc.cast(days, pa.int64()), _MS_PER_DAY), clocks)
+    day = pc.cast(_earliest(number, len(first), days), pa.int32())
+    return Moments(
+        study,
+        first,
+        pc.cast(day, pa.date32()),
+        pc.cast(_earliest(number, len(first), times), pa.timestamp("ms")),
+    )
+
+
+def study_times(images: pa.Table) -> pa.Array:
+    """Give each image the date and time of its study, as `moments_of` finds them."""
+    found = moments_of(images)
+    return found.times.take(found.study)
 
 
 def study_days(images: pa.Table) -> pa.Array:
-    """Give each image the day of its study, also where no time is known.
-
-    Args:
-        images: As for `study_times`; `study_time` is not needed.
-
-    Returns:
-        date32, as long as `images`: the earliest over the study's images; null if none has one.
-    """
-    days = pc.cast(_days(combined(images["study_date"])), pa.int64())
-    earliest = _earliest(combined(images["study_id"]), days)
-    return pc.cast(pc.cast(earliest, pa.int32()), pa.date32())
+    """Give each image the day of its study, as `moments_of` finds it, also without a time."""
+    found = moments_of(images)
+    return found.days.take(found.study)
 
 
 def _days(dates: pa.Array) -> pa.Array:
@@ -75,10 +96,9 @@ def _on_first_day(times: pa.Array) -> pa.Array:
     return pc.cast(pc.cast(moments, pa.timestamp("ms")), pa.int64())
 
 
-def _earliest(study_ids: pa.Array, values: pa.Array) -> pa.Array:
-    """Give each row the least value of all rows of its study, int64; null if it has none."""
-    study, first = numbered(study_ids)
+def _earliest(study: np.ndarray, studies: int, values: pa.Array) -> pa.Array:
+    """Give each study the least value of its images, int64; null if it has none."""
     known = values.is_valid().to_numpy(zero_copy_only=False)
-    least = np.full(len(first), _LATEST)
-    np.minimum.at(least, study.to_numpy()[known], values.drop_null().to_numpy())
-    return pa.array(least, mask=least == _LATEST).take(study)
+    least = np.full(studies, _LATEST)
+    np.minimum.at(least, study[known], values.drop_null().to_numpy())
+    return pa.array(least, mask=least == _LATEST)

@@ -2,6 +2,7 @@
 
 from cxr_datasets.builder.access import Access, Project, Step
 from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.builder.cohort_options import BY_PATIENT
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, label_feature
 from cxr_datasets.builder.forms import ImageForms
@@ -11,8 +12,10 @@ from cxr_datasets.builder.publisher import Companion, Publisher
 from cxr_datasets.builder.relations import Cells, Listed, Nested, Same
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
 from cxr_datasets.builder.text_labels import text_labels_column, text_labels_option
+from cxr_datasets.tables.id_forms import IdForm
 
 __all__ = [
+    "BY_PATIENT",
     "Access",
     "Cells",
     "Column",
@@ -21,6 +24,7 @@ __all__ = [
     "Counts",
     "CxrBuilder",
     "CxrConfig",
+    "IdForm",
     "ImageForms",
     "Listed",
     "Nested",

@@ -14,6 +14,9 @@ from cxr_datasets.packages import builder_class, known_datasets
 DATE, TIME = "study_date", "study_time"
 """When a study was made, as text: 2180-05-06 and 08:05:56.875."""
 
+AGE, SEX = "age", "sex"
+"""Of the patient at the study: years, and a text, in datasets that tell them."""
+
 IDS = ("study_id", "subject_id")
 
 _OF_A_STUDY = (*IDS, "report", *SECTIONS, "labels")
