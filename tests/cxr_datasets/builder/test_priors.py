@@ -234,16 +234,33 @@ def test_a_study_without_a_time_has_no_place_and_one_line_counts_such_studies(
 # --- what may not change them ---------------------------------------------------------------------
 
 
+CHOICES: dict[str, Row] = {
+    "views": {"views": ["lateral"]},
+    "ids": {"ids": "half of the studies"},
+    "require": {"require": ["findings"]},
+    "fraction": {"fraction": 0.5},
+    "split_by": {"split_by": "patient"},
+}
+"""Options that choose rows, or put them into other splits."""
+
+
+@pytest.mark.parametrize("choice", CHOICES)
 @pytest.mark.parametrize("config", CONFIGS)
-def test_a_choice_of_views_changes_no_earlier_study(config: str, load: Load) -> None:
-    for split, rows in load(config, views=["lateral"]).items():
-        whole = stored(load(config)[split])
-        right = {row["study_id"]: row for row in whole.to_pylist()}
-        for row in stored(rows).to_pylist():
-            of_row = right[row["study_id"]]
-            assert {name: row[name] for name in NEW & set(row)} == {
-                name: of_row[name] for name in NEW & set(row)
-            }
+def test_no_choice_of_rows_changes_an_earlier_study(
+    config: str, choice: str, load: Load, truth: list[Row]
+) -> None:
+    options = dict(CHOICES[choice])
+    if "ids" in options:
+        options["ids"] = sorted({row["study_id"] for row in truth})[::2]
+    whole = [row for split in load(config).values() for row in stored(split).to_pylist()]
+    right = {row["study_id"]: row for row in whole}
+    rows = [row for split in load(config, **options).values() for row in stored(split).to_pylist()]
+    assert 0 < len(rows) < len(whole) or choice == "split_by"
+    for row in rows:
+        of_row = right[row["study_id"]]
+        assert {name: row[name] for name in NEW & set(row)} == {
+            name: of_row[name] for name in NEW & set(row)
+        }
 
 
 def test_other_columns_stay_as_they_are_and_without_the_option_there_are_no_more(
