@@ -415,7 +415,17 @@ def test_a_stream_of_earlier_images_alone_reads_these_alone(
     assert [list(map(bool, images)) for images in found] == [
         list(map(bool, images)) for images in paths
     ]
-    assert read["images"] == [path for row in paths for path in row if path]
+    # Each of them once, though several rows have it.
+    assert read["images"] == list(dict.fromkeys(path for row in paths for path in row if path))
+
+
+def test_an_image_that_rows_nearby_share_is_read_once(
+    load: Load, truth: list[Row], read: dict[str, list[Any]]
+) -> None:
+    rows = of_config(truth, "images")["test"]
+    list(load(split="test", streaming=True, embed=True))
+    needed = {path for row in rows for path in (row["image"], *row["prior_images"]) if path}
+    assert sorted(read["images"]) == sorted(needed)
 
 
 def test_each_text_of_a_block_is_read_once_whoever_needs_it(
