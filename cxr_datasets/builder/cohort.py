@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -257,16 +259,21 @@ def _of_views(images: pa.Table, config: CxrConfig, raw_view_column: str | None) 
 def _needed(name: str, own: tuple[Column, ...]) -> tuple[str, str | None]:
     """Give the column that a name of `require` means, and the label in it."""
     features = config_features("images", own)
+    columns = [column for column, feature in features.items() if not _is_image(feature)]
     structs = [column for column, feature in features.items() if isinstance(feature, dict)]
     column, _, label = name.partition(".")
-    if name in features and name != "image":
+    if name in columns:
         return name, None
     if name in LABELS:
         return "labels", name
     if column in structs and label in features[column]:
         return column, label
-    columns = [other for other in features if other != "image"]
     raise OptionError.unknown("require", name, (*columns, *LABELS))
+
+
+def _is_image(feature: Any) -> bool:
+    one = feature[0] if isinstance(feature, list) else getattr(feature, "feature", feature)
+    return isinstance(one, datasets.Image)
 
 
 def _with_value(
@@ -290,7 +297,7 @@ def _parts(images: pa.Table, rows: pa.Array) -> Iterator[pa.Table]:
 
 
 def _is_there(values: pa.Array, label: str | None) -> pa.Array:
-    """Mark what is told: a value, a text that is not blank, a list or labels of which one is."""
+    """Mark what is told: a value, a text that is not blank; of a list or of labels one of them."""
     kind = values.type
     if pa.types.is_struct(kind):
         names = [label] if label else [kind.field(place).name for place in range(kind.num_fields)]
@@ -299,7 +306,10 @@ def _is_there(values: pa.Array, label: str | None) -> pa.Array:
             there = pc.or_(there, pc.struct_field(values, name).is_valid())
         return pc.and_(there, values.is_valid())
     if pa.types.is_list(kind):
-        return pc.fill_null(pc.greater(pc.list_value_length(values), 0), False)
+        there = np.zeros(len(values), bool)
+        parents = pc.list_parent_indices(values).filter(pc.list_flatten(values).is_valid())
+        there[parents.to_numpy()] = True
+        return pa.array(there)
     if pa.types.is_string(kind):
         text = pc.utf8_trim_whitespace(values)
         return pc.fill_null(pc.greater(pc.binary_length(text), 0), False)

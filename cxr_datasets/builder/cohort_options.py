@@ -47,6 +47,7 @@ class CohortOptions(datasets.BuilderConfig):
             "Python a list. They are all of images, all of studies or all of patients, which is "
             "told by their pattern, or by the name of the column.",
             "metavar": "FILE",
+            "place": True,
         },
     )
     split_file: str | Any | None = field(
@@ -56,6 +57,7 @@ class CohortOptions(datasets.BuilderConfig):
             "with their splits, such as R2Gen's annotation.json. What it does not list is left "
             "out.",
             "metavar": "FILE",
+            "place": True,
         },
     )
     allow_shared_patients: bool = field(

@@ -54,7 +54,9 @@ _CONTEXT: dict[str, Any] = {
     "transform": "cr:transform",
 }
 
-_TYPES = {"string": "sc:Text", "image": "sc:ImageObject"}
+_TYPES = {
+    "string": "sc:Text", "image": "sc:ImageObject", "bool": "sc:Boolean", "float64": "sc:Float",
+}  # fmt: skip
 
 
 def write_croissant(manifests: Sequence[Manifest]) -> str:

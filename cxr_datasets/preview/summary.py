@@ -39,6 +39,8 @@ class Stats:
         lengths: Words and characters of the report and of each section.
         missing: Nulls of each column, by split.
         gaps: Days between consecutive studies of a patient, by split.
+        patients: Ages at the studies and sexes of the patients, by split; no row if the rows do not
+            tell them.
         pixels: Mean and standard deviation of sampled images, by view; no row without `pixels=N`.
     """
 
@@ -54,6 +56,7 @@ class Stats:
     lengths: pd.DataFrame = field(metadata={"title": "Lengths of the texts"})
     missing: pd.DataFrame = field(metadata={"title": "Missing values"})
     gaps: pd.DataFrame = field(metadata={"title": "Days between consecutive studies of a patient"})
+    patients: pd.DataFrame = field(metadata={"title": "Ages at the studies, and sexes"})
     pixels: pd.DataFrame = field(metadata={"title": "Pixels of sampled images"})
 
     def tables(self) -> dict[str, tuple[str, pd.DataFrame]]:
@@ -168,5 +171,6 @@ def stats_of(material: Material, pixels: int = 0, seed: int = 0, progress: bool 
         lengths=figures.measure_texts(material),
         missing=figures.count_missing(material),
         gaps=figures.measure_gaps(material),
+        patients=figures.measure_patients(material),
         pixels=sampled,
     )

@@ -142,6 +142,12 @@ def read_tables(path: str) -> dict[str, pa.Table]:
         }
 
 
+def read_table(path: str) -> pa.Table:
+    """Map all rows of an Arrow file that is no index."""
+    with opened(path) as reader:
+        return reader.read_all().replace_schema_metadata(None).combine_chunks()
+
+
 def read_column(path: str, name: str) -> pa.ChunkedArray:
     """Map one column of an index file, all splits in order."""
     with opened(path) as reader:

@@ -23,6 +23,7 @@ MAKE_NO_ROWS = {
         "audit.py",
         "cli",
         "copies",
+        "counts.py",
         "digests.py",
         "errors.py",
         "export",

@@ -397,6 +397,43 @@ def test_a_column_of_an_image_can_be_required(mimic_release: Path, shared: str) 
     assert len(found) < len(load())
 
 
+@pytest.mark.parametrize("name", ["prior_study_ids", "prior_findings", "days_to_next"])
+def test_rows_without_an_earlier_study_are_left_out(
+    mimic_release: Path, shared: str, name: str
+) -> None:
+    def load(**options: Any) -> Rows:
+        return rows_of(load_dataset(
+            "mimic_cxr_jpg", "reports", data_dir=str(mimic_release), cache_dir=shared, priors=2,
+            **options,
+        ))  # fmt: skip
+
+    def has(value: Any) -> bool:
+        return (
+            any(one is not None for one in value) if isinstance(value, list) else value is not None
+        )
+
+    everything, found = load(), load(require=[name])
+    assert found == [row for row in everything if has(row[name])]
+    assert 0 < len(found) < len(everything)
+
+
+def test_earlier_studies_are_those_of_the_release_whatever_rules_leave_out(
+    mimic_release: Path, shared: str
+) -> None:
+    def load(**options: Any) -> dict[str, Any]:
+        rows = rows_of(load_dataset(
+            "mimic_cxr_jpg", "reports", data_dir=str(mimic_release), cache_dir=shared, priors=2,
+            **options,
+        ))  # fmt: skip
+        return {row["study_id"]: row["prior_study_ids"] for row in rows}
+
+    everything = load()
+    ids = sorted(everything)[::2]
+    found = load(ids=ids, split_by="patient", seed=1, require=["findings"])
+    assert found == {id: everything[id] for id in found}
+    assert any(set(before) - set(found) for before in found.values())
+
+
 # All of them together, counted.
 
 
@@ -520,4 +557,3 @@ def test_what_no_row_has_is_an_error_that_names_the_rule(indiana_release: Path, 
             split_file={"train": ["999999_IM-0001-0001"]})  # fmt: skip
     refused("fraction=0.5 is of the patients of train, and no row is in train", fraction=0.5,
             split_by="patient", fractions=(0, 0.5, 0.5))  # fmt: skip
-
