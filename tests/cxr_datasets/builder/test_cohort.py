@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
+import pandas as pd
 import pytest
 from datasets import load_dataset, load_dataset_builder
 
@@ -116,7 +118,10 @@ def test_ids_of_a_file_and_of_a_list_are_one_dataset(
     studies = sorted({row["study_id"] for row in everything})[:4]
     file = tmp_path / "ids.csv"
     file.write_text("Study_ID,note\n" + "".join(f"{id},x\n" for id in reversed(studies)))
-    lists: list[Any] = [studies, tuple(map(str, studies)), file, str(file), {"study_id": studies}]
+    lists: list[Any] = [
+        studies, tuple(map(str, studies)), file, str(file), {"study_id": studies},
+        np.array(studies), pd.DataFrame({"study_id": studies}), pd.Series(studies),
+    ]  # fmt: skip
     builders = [
         load_dataset_builder(package, data_dir=str(release), cache_dir=shared, ids=one)
         for one in lists
