@@ -28,6 +28,7 @@ from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.forms import ImageForms
 from cxr_datasets.builder.index_check import check_complete, check_index
 from cxr_datasets.builder.kept import keeping, usual_folder
+from cxr_datasets.builder.layered import add_layers, layer_columns, open_layers
 from cxr_datasets.builder.outputs import check_cache
 from cxr_datasets.builder.overrides import DatasetsBuilder, digest
 from cxr_datasets.builder.pixels import Looks, Pace, Pixels
@@ -42,6 +43,8 @@ from cxr_datasets.cohorts.rules import ALL, Step, apply_rules, step_of, steps_fr
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.column import image_array
+from cxr_datasets.layers import ReadyLayer
+from cxr_datasets.layers.joined import Layers
 from cxr_datasets.storage.by_address import remember
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import index as index_file
@@ -74,6 +77,10 @@ class CxrBuilder(DatasetsBuilder):
             and no folder is recognised as one.
         ACCESS: How people come to be allowed to read it, for `cxr access`; None: it does not say.
         PUBLISHER: Where `cxr download` fetches the release from; None: from a copy only (`--from`).
+        LAYERS: The layers of other people whose forms are known: name -> form.
+        SIZE_COLUMNS: Its columns of width and height of the release's own files, if it has them.
+        layers: The layers that the option `layers` names.
+        sizes_are_told: Whether files were found to have the sizes of `SIZE_COLUMNS`.
         pace: How many images are worked on at once, from the next rows on that are read.
         release: The release.
         place: Where the images are, and in which form.
@@ -95,6 +102,8 @@ class CxrBuilder(DatasetsBuilder):
     ACCESS: ClassVar[Access | None] = None
     PUBLISHED: ClassVar[Published | None] = None
     PUBLISHER: ClassVar[Publisher | None] = None
+    LAYERS: ClassVar[Mapping[str, ReadyLayer]] = {}
+    SIZE_COLUMNS: ClassVar[tuple[str, str] | None] = None
 
     def __init__(self, cache_dir: str | None = None, **kwargs: Any):
         check_cache(cache_dir)
@@ -109,6 +118,8 @@ class CxrBuilder(DatasetsBuilder):
         self.found: str | None = None
         self.left_out: dict[str, list[str]] = {}
         self.goes_on = False
+        self.layers = Layers()
+        self.sizes_are_told = False
         super().__init__(cache_dir=cache_dir, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -166,7 +177,9 @@ class CxrBuilder(DatasetsBuilder):
         images = self.place.source
         missing.warn_of_unread(config, images)
         options = {**config.key(), "images": None, "embed": config.embeds(images)}
+        self.layers = open_layers(self, config)
         key: list[Any] = [options, self.release.source.root, self.release.stamps()]
+        key += self.layers.key()
         self._index_key = digest([config.name, *key])
         if config.looks_ahead(images):
             self._look_ahead(config)
@@ -209,7 +222,11 @@ class CxrBuilder(DatasetsBuilder):
     @property
     def own_columns(self) -> tuple[Column, ...]:
         """The dataset's own columns that rows have with these options, in order."""
-        return chosen(self.COLUMNS, self.config)
+        return (*self.columns_without_layers(self.config), *layer_columns(self.layers))
+
+    def columns_without_layers(self, config: CxrConfig) -> tuple[Column, ...]:
+        """The dataset's own columns that rows of a config have beside those of layers."""
+        return chosen(self.COLUMNS, config)
 
     def wanted_images(self) -> pa.Table:
         """Read the tables and keep the images that the options ask for; no file is looked for.
@@ -345,7 +362,7 @@ class CxrBuilder(DatasetsBuilder):
             rows = priors.add_texts(rows, self._all_studies(), config, add_texts, columns)
         else:
             rows = add_texts(rows)
-        return add_text_labels(rows, chosen(self.COLUMNS, config), columns)
+        return add_text_labels(rows, self.columns_without_layers(config), columns)
 
     def complete_rows(
         self,
@@ -371,6 +388,7 @@ class CxrBuilder(DatasetsBuilder):
         looks = Looks.at(columns, self.config)
         for number, rows in self._with_images(texts, looks, tally, are_small):
             if rows.num_rows:
+                rows = add_layers(self, rows, columns)
                 check_complete(self.release, rows, schema)
                 rows = self.place.with_told_paths(rows)
                 yield number, rows.select(schema.names).cast(schema)
@@ -422,9 +440,10 @@ class CxrBuilder(DatasetsBuilder):
             index, self._studies = priors.with_history(
                 index, self.release, features, self.RAW_VIEW_COLUMN
             )
+        index = self.layers.add_places(index)
         rules = self.cohort.rules(
-            self.RAW_VIEW_COLUMN, chosen(self.COLUMNS, config), partial(self._with_texts, config),
-            in_a_split,
+            self.RAW_VIEW_COLUMN, self.columns_without_layers(config),
+            partial(self._with_texts, config), self.layers, in_a_split,
         )  # fmt: skip
         images, self._steps = apply_rules(index, rules)
         return images
@@ -436,7 +455,7 @@ class CxrBuilder(DatasetsBuilder):
 
     def _image_columns(self) -> tuple[str, ...]:
         own = (column.name for column in self.COLUMNS if column.per == "image")
-        return ("image_id", "view", "path", "present", *own)
+        return ("image_id", "view", "path", "present", *own, *self.layers.image_columns())
 
     def _probe(self, column: Callable[[str], pa.ChunkedArray]) -> None:
         """Look at a sample of the image files, if an absent one is to be an error.

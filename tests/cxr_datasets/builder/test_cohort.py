@@ -439,6 +439,26 @@ def test_earlier_studies_are_those_of_the_release_whatever_rules_leave_out(
     assert any(set(before) - set(found) for before in found.values())
 
 
+def test_rows_without_a_row_of_a_layer_or_a_value_in_it_are_left_out(
+    load: Callable[..., Rows], everything: Rows, tmp_path: Path
+) -> None:
+    images = [row["image_id"] for row in everything[::2]]
+    table = tmp_path / "mine.csv"
+    cells = [f"{id},{'' if place % 3 else 'good'}" for place, id in enumerate(images)]
+    table.write_text("image_id,grade\n" + "\n".join(cells))
+    layers = {"mine": str(table)}
+    found = load(layers=layers, require=["mine"])
+    assert [row["image_id"] for row in found] == images
+    found = load(layers=layers, require=["mine_grade"])
+    assert [(row["image_id"], row["mine_grade"]) for row in found] == [
+        (id, "good") for id in images[::3]
+    ]
+    in_studies = load("studies", layers=layers, require=["mine_grade"])
+    assert {id for row in in_studies for id in row["image_ids"]} == set(images[::3])
+    with pytest.raises(OptionError, match=r"require='mine_note' is not known.*'mine_grade'"):
+        load(layers=layers, require=["mine_note"])
+
+
 # All of them together, counted.
 
 
