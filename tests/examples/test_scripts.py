@@ -24,6 +24,7 @@ ALONE = {
     "classifier": r"^epoch 1: loss 0\.\d+\nepoch 2: loss 0\.\d+\n(?:epoch .*\n)*"
     r"test: AUROC 0\.\d\d, the mean of [1-9]\d? labels$",
     "labels": r"^\d+ studies; \d\d% of the cells are null$",
+    "layers": r"^\d+ images, [3-9]\d* with boxes and masks$",
     "look": r"^train: \d+ frontal images\nvalidation: \d+ frontal images\ntest: \d+ frontal",
     "priors": r"^\d+ frontal images: \d+ of a first study, [12] of unknown order\n[1-9]\d* with a ",
     "patients": r"^\d+ studies; sex and age of \d+; in an admission: \d+$",
