@@ -113,9 +113,15 @@ PYTEST = $(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 test: $(READY)
 	$(PYTEST) $(if $(DATASETS),$(if $(ALL),,$(WITH_NEWEST_ONLY))) $(ARGS)
 
+# As `make test DATASETS=3.6.0`, so that make can run several at once.
+test-%:
+	$(MAKE) test DATASETS=$*
+
 # A Python that is not there is named and left out. Write into CHANGELOG.md when this has passed.
 # The first run compares thousands of releases with what a slow reader makes of them, and damages
-# thousands of files.
+# thousands of files. All of them take every combination of a test's parameters; see
+# tests/combinations.py.
+test-all: export CXR_COMBINATIONS = all
 test-all: audit
 	CXR_DIFFERENTIAL=1500 CXR_FUZZ=250 $(MAKE) test
 	$(MAKE) test DATASETS=3.6.0 ALL=1
