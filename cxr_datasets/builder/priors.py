@@ -233,9 +233,8 @@ def add_texts(
     wanted = names if columns is None else names & set(columns)
     before = history.earlier(combined(rows[PLACE]), studies, most_priors(config))
     read_for = before.places if wanted & set(_TEXTS) else before.places[:0]
-    needed, which = np.unique(read_for.to_numpy(), return_inverse=True)
-    rows, texts = _read_together(rows, studies, pa.array(needed), read)
-    of_each = {name: texts[text].take(pa.array(which)) for name, text in _TEXTS.items()}
+    rows, texts, which = _read_together(rows, studies, read_for.to_numpy(), read)
+    of_each = {name: texts[text].take(which) for name, text in _TEXTS.items()}
     for name in _LISTS:
         if name not in wanted:
             rows = rows.append_column(name, pa.nulls(rows.num_rows, _types()[name]))
@@ -255,15 +254,34 @@ def _told(name: str, before: history.Earlier, studies: pa.Table) -> pa.Array:
 
 
 def _read_together(
-    rows: pa.Table, studies: pa.Table, needed: pa.Array, read: Callable[[pa.Table], pa.Table]
-) -> tuple[pa.Table, pa.Table]:
-    """Read the texts of rows, and of earlier studies: of one study once, whoever needs it."""
+    rows: pa.Table,
+    studies: pa.Table,
+    places: np.ndarray,
+    read: Callable[[pa.Table], pa.Table],
+) -> tuple[pa.Table, pa.Table, pa.Array]:
+    """Read the texts of rows, and of earlier studies: of one study once, whoever needs it.
+
+    Args:
+        rows: Rows of the index.
+        studies: The table of all studies.
+        places: Places of the earlier studies in it; some are those of rows.
+        read: Adds the texts of a release to rows.
+
+    Returns:
+        The rows with their texts; texts of all; and where among these those of each place are.
+    """
+    needed, which = np.unique(places, return_inverse=True)
+    own, first = np.unique(combined(rows[PLACE]).to_numpy(), return_index=True)
+    nearest = np.minimum(np.searchsorted(own, needed), len(own) - 1)
+    is_own = own[nearest] == needed
+    others = pa.array(needed[~is_own])
+    at = np.where(is_own, first[nearest], rows.num_rows + np.cumsum(~is_own) - 1)
     by = [name for name in studies.column_names if name not in _OF_THE_ORDER]
-    texts = read(pa.concat_tables([rows.select(by), studies.select(by).take(needed)]))
+    texts = read(pa.concat_tables([rows.select(by), studies.select(by).take(others)]))
     for name in texts.column_names:
         if name not in rows.column_names:
             rows = rows.append_column(name, texts[name].slice(0, rows.num_rows))
-    return rows, texts.slice(rows.num_rows)
+    return rows, texts, pa.array(at[which.reshape(-1)])
 
 
 def _types() -> dict[str, pa.DataType]:
