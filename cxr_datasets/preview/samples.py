@@ -145,6 +145,6 @@ def _image(image: Mapping[str, Any], splits: Sequence[str]) -> dict[str, Any]:
         "src": None,
     }
     with suppress(ImageError):  # it is absent or damaged; the summary counts such images
-        small = thumbnail(image.get("image"), SIDE)
+        small = thumbnail(image.get("image"), SIDE, image.get("boxes", ()))
         told |= {"src": small.uri, "width": small.width, "height": small.height}
     return told
