@@ -135,7 +135,9 @@ def with_history(
     _tell_unordered(times)
     wanted = combined(order["study"])
     best = history.best_of_study(study, combined(index["rank"]), _are_frontal(index), len(first))
-    image = best.take(wanted)
+    # The last study of a patient is earlier than none.
+    is_earlier = combined(order["days_to_next"]).is_valid()
+    image = pc.if_else(is_earlier, best.take(wanted), pa.scalar(None, pa.int64()))
     carried = [name for name in index.column_names if _is_for_texts(name, features)]
     studies = {name: combined(index[name]).take(first.take(wanted)) for name in carried}
     studies |= {name: order[name] for name in ("time", "number", "tied")}
@@ -176,7 +178,7 @@ def _taken(index: pa.Table, name: str | None, rows: pa.Array) -> pa.Array:
 
 
 def look_for_priors(
-    studies: pa.Table, rows: pa.Table, found: pa.Table, place: ImagePlace, is_told: bool
+    studies: pa.Table, rows: pa.Table, found: pa.Table, place: ImagePlace, are_null: bool
 ) -> tuple[pa.Table, str]:
     """Mark which images of earlier studies are there, where all files are looked for ahead.
 
@@ -185,10 +187,12 @@ def look_for_priors(
         rows: The images that were looked for.
         found: Those of them that stay; if absent ones do, with a boolean column `present`.
         place: Where the files are.
-        is_told: Whether absent images are null, and counted in one line.
+        are_null: Whether absent images are null, and counted in one line. If not, one is an error
+            where it is read.
 
     Returns:
-        The table, with a mark for each image; and a key of those that were looked for here.
+        The table, with a mark for each image if absent ones are null; and a key of those that were
+        looked for here.
     """
     paths = combined(studies[_PATH])
     if "present" in found.column_names:
@@ -200,13 +204,16 @@ def look_for_priors(
     sizes = place.source.sizes(place.form.files(paths.filter(others)).to_pylist())
     marks = there.to_numpy(zero_copy_only=False).copy()
     marks[others.to_numpy(zero_copy_only=False)] = are_present(sizes)
+    key = short_digest(sizes.tobytes())
+    if not are_null:
+        return studies, key
     absent = len(paths) - paths.null_count - int(marks.sum())
-    if is_told and absent:
+    if absent:
         _logger.warning(
-            "priors: %d of %d images of studies that may be earlier ones are null, as their file "
-            "is not there", absent, len(paths) - paths.null_count,
+            "priors: %d of %d images of earlier studies are null, as their file is not there",
+            absent, len(paths) - paths.null_count,
         )  # fmt: skip
-    return studies.append_column(_THERE, pa.array(marks)), short_digest(sizes.tobytes())
+    return studies.append_column(_THERE, pa.array(marks)), key
 
 
 def add_texts(

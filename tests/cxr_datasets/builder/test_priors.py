@@ -327,8 +327,9 @@ def test_an_absent_earlier_image_is_an_error_if_absent_images_are(
     (root / absent).unlink()
     # The rows' own images are all there, so that the error is of the earlier one.
     options = {"views": ["lateral"], "embed": True, "cache_dir": cache}
-    with pytest.raises(MissingImagesError, match=Path(absent).name):
-        load("images", root, **options)
+    for damaged in ("error", "null"):  # for which all files are looked for ahead
+        with pytest.raises(MissingImagesError, match=Path(absent).name):
+            load("images", root, damaged=damaged, **options)
     own = load("images", root, streaming=True, **options)
     assert all(row["image"] for split in own.values() for row in split.select_columns(["image"]))
 
