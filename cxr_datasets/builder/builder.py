@@ -203,9 +203,9 @@ class CxrBuilder(DatasetsBuilder):
         self.place = find_place(self.place, partial(spread, combined(rows["path"])))
         found = missing.keep_present(rows, self.place, config)
         if self._studies is not None:
-            is_told = config.missing != "error"
+            are_null = config.missing != "error"
             self._studies, key = priors.look_for_priors(
-                self._studies, rows, found.images, self.place, is_told
+                self._studies, rows, found.images, self.place, are_null
             )
             found = replace(found, key=digest([found.key, key]))
         self.found, self.left_out = found.key, found.left_out

@@ -135,7 +135,9 @@ def with_history(
     _tell_unordered(times)
     wanted = combined(order["study"])
     best = history.best_of_study(study, combined(index["rank"]), _are_frontal(index), len(first))
-    image = best.take(wanted)
+    # The last study of a patient is earlier than none.
+    is_earlier = combined(order["days_to_next"]).is_valid()
+    image = pc.if_else(is_earlier, best.take(wanted), pa.scalar(None, pa.int64()))
     carried = [name for name in index.column_names if _is_for_texts(name, features)]
     studies = {name: combined(index[name]).take(first.take(wanted)) for name in carried}
     studies |= {name: order[name] for name in ("time", "number", "tied")}
@@ -176,7 +178,7 @@ def _taken(index: pa.Table, name: str | None, rows: pa.Array) -> pa.Array:
 
 
 def look_for_priors(
-    studies: pa.Table, rows: pa.Table, found: pa.Table, place: ImagePlace, is_told: bool
+    studies: pa.Table, rows: pa.Table, found: pa.Table, place: ImagePlace, are_null: bool
 ) -> tuple[pa.Table, str]:
     """Mark which images of earlier studies are there, where all files are looked for ahead.
 
@@ -185,10 +187,12 @@ def look_for_priors(
         rows: The images that were looked for.
         found: Those of them that stay; if absent ones do, with a boolean column `present`.
         place: Where the files are.
-        is_told: Whether absent images are null, and counted in one line.
+        are_null: Whether absent images are null, and counted in one line. If not, one is an error
+            where it is read.
 
     Returns:
-        The table, with a mark for each image; and a key of those that were looked for here.
+        The table, with a mark for each image if absent ones are null; and a key of those that were
+        looked for here.
     """
     paths = combined(studies[_PATH])
     if "present" in found.column_names:
@@ -200,13 +204,16 @@ def look_for_priors(
     sizes = place.source.sizes(place.form.files(paths.filter(others)).to_pylist())
     marks = there.to_numpy(zero_copy_only=False).copy()
     marks[others.to_numpy(zero_copy_only=False)] = are_present(sizes)
+    key = short_digest(sizes.tobytes())
+    if not are_null:
+        return studies, key
     absent = len(paths) - paths.null_count - int(marks.sum())
-    if is_told and absent:
+    if absent:
         _logger.warning(
-            "priors: %d of %d images of studies that may be earlier ones are null, as their file "
-            "is not there", absent, len(paths) - paths.null_count,
+            "priors: %d of %d images of earlier studies are null, as their file is not there",
+            absent, len(paths) - paths.null_count,
         )  # fmt: skip
-    return studies.append_column(_THERE, pa.array(marks)), short_digest(sizes.tobytes())
+    return studies.append_column(_THERE, pa.array(marks)), key
 
 
 def add_texts(
@@ -233,9 +240,8 @@ def add_texts(
     wanted = names if columns is None else names & set(columns)
     before = history.earlier(combined(rows[PLACE]), studies, most_priors(config))
     read_for = before.places if wanted & set(_TEXTS) else before.places[:0]
-    needed, which = np.unique(read_for.to_numpy(), return_inverse=True)
-    rows, texts = _read_together(rows, studies, pa.array(needed), read)
-    of_each = {name: texts[text].take(pa.array(which)) for name, text in _TEXTS.items()}
+    rows, texts, which = _read_together(rows, studies, read_for.to_numpy(), read)
+    of_each = {name: texts[text].take(which) for name, text in _TEXTS.items()}
     for name in _LISTS:
         if name not in wanted:
             rows = rows.append_column(name, pa.nulls(rows.num_rows, _types()[name]))
@@ -255,15 +261,34 @@ def _told(name: str, before: history.Earlier, studies: pa.Table) -> pa.Array:
 
 
 def _read_together(
-    rows: pa.Table, studies: pa.Table, needed: pa.Array, read: Callable[[pa.Table], pa.Table]
-) -> tuple[pa.Table, pa.Table]:
-    """Read the texts of rows, and of earlier studies: of one study once, whoever needs it."""
+    rows: pa.Table,
+    studies: pa.Table,
+    places: np.ndarray,
+    read: Callable[[pa.Table], pa.Table],
+) -> tuple[pa.Table, pa.Table, pa.Array]:
+    """Read the texts of rows, and of earlier studies: of one study once, whoever needs it.
+
+    Args:
+        rows: Rows of the index.
+        studies: The table of all studies.
+        places: Places of the earlier studies in it; some are those of rows.
+        read: Adds the texts of a release to rows.
+
+    Returns:
+        The rows with their texts; texts of all; and where among these those of each place are.
+    """
+    needed, which = np.unique(places, return_inverse=True)
+    own, first = np.unique(combined(rows[PLACE]).to_numpy(), return_index=True)
+    nearest = np.minimum(np.searchsorted(own, needed), len(own) - 1)
+    is_own = own[nearest] == needed
+    others = pa.array(needed[~is_own])
+    at = np.where(is_own, first[nearest], rows.num_rows + np.cumsum(~is_own) - 1)
     by = [name for name in studies.column_names if name not in _OF_THE_ORDER]
-    texts = read(pa.concat_tables([rows.select(by), studies.select(by).take(needed)]))
+    texts = read(pa.concat_tables([rows.select(by), studies.select(by).take(others)]))
     for name in texts.column_names:
         if name not in rows.column_names:
             rows = rows.append_column(name, texts[name].slice(0, rows.num_rows))
-    return rows, texts.slice(rows.num_rows)
+    return rows, texts, pa.array(at[which.reshape(-1)])
 
 
 def _types() -> dict[str, pa.DataType]:
