@@ -32,7 +32,7 @@ import mimic_cxr_jpg  # noqa: F401  (registers the builder)
 from cxr_datasets.storage.by_address import read_address
 from cxr_datasets.training import ImageTransform, collate_studies
 
-WORKERS, BATCH, SIZE, IMAGES = 2, 32, 224, 256
+WORKERS, BATCH, SIZE, IMAGES = 2, 32, 224, 192
 
 datasets.disable_progress_bars()
 

@@ -228,7 +228,7 @@ def raw_ours() -> tuple[Any, int]:
 
 
 def raw_litdata() -> tuple[Any, int]:
-    """litData's raw streaming, of the same files; labels come beside them, by their number."""
+    """LitData's raw streaming, of the same files; labels come beside them, by their number."""
     labels = torch.from_numpy(label_matrix(raw()))
     rows = peers.raw_litdata(str(raw_folder()), str(folder() / "litdata-cache"))
     rows.transform = _middle_of_bytes
@@ -395,7 +395,7 @@ def remote_ours() -> float:
 
 
 def remote_litdata() -> float:
-    """litData's raw streaming; its list of the files is made before."""
+    """LitData's raw streaming; its list of the files is made before."""
     with served() as place, TemporaryDirectory() as cache:
         access = {
             "aws_access_key_id": place["key"], "aws_secret_access_key": place["secret"],

@@ -125,7 +125,7 @@ def mds_loader(folder: Path, give: Give, **options: Any) -> Any:
 
 
 def raw_litdata(address: str, cache: str, **options: Any) -> Any:
-    """litData's dataset of single files that are not converted."""
+    """LitData's dataset of single files that are not converted."""
     import litdata
 
     os.environ["LITDATA_LOG_LEVEL"] = "ERROR"

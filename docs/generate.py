@@ -36,6 +36,7 @@ from cxr_datasets.builder.features import about_columns, config_features
 from cxr_datasets.cli import main as cxr
 from cxr_datasets.columns import CONFIGS, LABELS, plural
 from cxr_datasets.hooks import HOOKS
+from cxr_datasets.layers import Layer
 from cxr_datasets.packages import builder_class, known_datasets, package_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -323,6 +324,32 @@ def _most(limit: float) -> str:
     return f"{limit:,} bytes"
 
 
+def layer_table(dataset: str) -> str:
+    """The layers of other people whose form a dataset knows."""
+    rows = (
+        [
+            f"`{name}`",
+            ready.about,
+            " or ".join(f"`{file}`" if "." in file else file for file in ready.files),
+            _space(ready.layer),
+            f"<{ready.homepage}>",
+            ready.citation,
+        ]
+        for name, ready in builder_class(dataset).LAYERS.items()
+    )
+    header = ["name", "what it holds", "file", "boxes", "where to get it", "citation"]
+    return markdown_table(header, rows)
+
+
+def _space(layer: Layer) -> str:
+    """In which pixels the boxes of a layer are."""
+    if layer.boxes is None:
+        return "none"
+    space = layer.space
+    told = f"the row's {' x '.join(f'`{name}`' for name in space)}" if len(space) == 2 else space
+    return f"{', '.join(f'`{name}`' for name in layer.boxes)}; {told}"
+
+
 TABLES: dict[str, Callable[..., str]] = {
     "access": access_steps,
     "card-columns": card_columns,
@@ -331,6 +358,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "errors": error_table,
     "hooks": hooks,
     "labels": labels,
+    "layers": layer_table,
     "limits": limit_table,
     "options": options,
     "own-options": own_options,

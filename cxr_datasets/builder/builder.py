@@ -364,6 +364,15 @@ class CxrBuilder(DatasetsBuilder):
             rows = add_texts(rows)
         return add_text_labels(rows, self.columns_without_layers(config), columns)
 
+    def with_layers(self, rows: pa.Table, columns: Collection[str] | None = None) -> pa.Table:
+        """Add the columns of layers to rows of the index that have their images.
+
+        Args:
+            rows: The rows.
+            columns: As for `complete_rows`.
+        """
+        return add_layers(self, rows, columns)
+
     def complete_rows(
         self,
         tables: Iterable[pa.Table],
@@ -388,7 +397,7 @@ class CxrBuilder(DatasetsBuilder):
         looks = Looks.at(columns, self.config)
         for number, rows in self._with_images(texts, looks, tally, are_small):
             if rows.num_rows:
-                rows = add_layers(self, rows, columns)
+                rows = self.with_layers(rows, columns)
                 check_complete(self.release, rows, schema)
                 rows = self.place.with_told_paths(rows)
                 yield number, rows.select(schema.names).cast(schema)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cxr_datasets.export.card import exported_package, finished_splits, own_card
+from cxr_datasets.export.layers import cited_layers
 from cxr_datasets.export.manifest import Manifest
 
 CROISSANT = "croissant.json"
@@ -73,7 +74,7 @@ def write_croissant(manifests: Sequence[Manifest]) -> str:
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": manifests[0].header["identity"]["dataset"],
-        "description": f"{own['pretty_name']} as Parquet files.",
+        "description": f"{own['pretty_name']} as Parquet files.{cited_layers(manifests)}",
         "license": own.get("license_link") or _spdx(own["license"]),
         "url": said["homepage"],
         "citeAs": said["citation"],

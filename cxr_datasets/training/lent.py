@@ -50,8 +50,9 @@ class _Piece:
         weakref.finalize(self, os.close, self.file)
         os.truncate(self.file, whole)
         self._mark = mmap.mmap(self.file, mmap.PAGESIZE)
-        # A storage that torch takes for shared: it is not copied either where torch itself sends it.
-        self._storage = torch.UntypedStorage._new_shared_fd_cpu(self.file, whole)
+        # A storage that torch takes for shared, so that torch itself sends it without a copy, too.
+        storage: Any = torch.UntypedStorage
+        self._storage = storage._new_shared_fd_cpu(self.file, whole)
         self._tensor: Callable[[], Any] = lambda: None
         self.is_lent = False
 
@@ -70,7 +71,7 @@ class _Piece:
         import torch
 
         self._mark[0], self.is_lent = _TAKEN, False
-        empty = torch.empty(0, dtype=getattr(torch, kind.name))
+        empty: Any = torch.empty(0, dtype=getattr(torch, kind.name))
         made = empty.set_(self._storage, mmap.PAGESIZE // kind.itemsize, shape)
         self._tensor = weakref.ref(made)
         return made
