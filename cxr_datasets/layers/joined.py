@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from cxr_datasets.columns import plural
 from cxr_datasets.errors import OptionError, TableError
 from cxr_datasets.layers.boxes import BOX_TYPE, STATE, Sizes, box_columns, with_boxes
-from cxr_datasets.layers.stored import BOX, StoredLayer
+from cxr_datasets.layers.reading import BOX
+from cxr_datasets.layers.stored import StoredLayer
 from cxr_datasets.tables.id_forms import TOLD
 from cxr_datasets.tables.keys import combined, find_keys
 from cxr_datasets.wording import get_logger
