@@ -26,7 +26,6 @@ from cxr_datasets.tables.table import DAMAGED
 _JSON = (".json", ".jsonl", ".ndjson")
 _PARQUET = b"PAR1"
 _PARQUET_ENDS = (".parquet", ".pq")
-_TAB, _COMMA = "\t", ","
 
 LARGE = 256 * limits.MIB
 """Bytes from which on a CSV file is read part by part; of a packed one, packed."""
@@ -183,7 +182,7 @@ def read_blocks(file: LayerFile, is_wanted: Callable[[str], bool]) -> Iterator[p
             texts = _temporal(reader.schema)
         with _opened_csv(file, is_wanted, texts, arrow_csv.open_csv) as reader:
             for batch in reader:
-                yield _without_nans(pa.Table.from_batches([batch]))
+                yield _without_nans(pa.Table.from_batches([batch]), file)
     except pa.ArrowInvalid as error:
         if "conversion error" in str(error):
             raise OtherTypesError from None
@@ -197,7 +196,7 @@ def _parsed_csv(
 ) -> pa.Table:
     try:
         with _opened_csv(file, is_wanted, types, arrow_csv.read_csv) as rows:
-            return _without_nans(rows)
+            return _without_nans(rows, file)
     except (pa.ArrowInvalid, OSError, EOFError) as error:
         raise unreadable(file.address, (), (), error) from None  # its text quotes the file
 
@@ -230,7 +229,19 @@ def _temporal(schema: pa.Schema) -> dict[str, pa.DataType]:
     return {field.name: pa.string() for field in schema if pa.types.is_temporal(field.type)}
 
 
-def _without_nans(rows: pa.Table) -> pa.Table:
+def _without_nans(rows: pa.Table, file: LayerFile) -> pa.Table:
+    """The rows with null in place of NaN.
+
+    Raises:
+        TableError: A text is not UTF-8, of which pyarrow makes bytes.
+    """
+    for field in rows.schema:
+        if pa.types.is_binary(field.type):
+            raise TableError(
+                f"{file.address}: a column holds text that is not UTF-8, number "
+                f"{rows.column_names.index(field.name) + 1} of those that are read. Save the table "
+                "as UTF-8."
+            )
     return pa.table({field.name: without_nan(rows[field.name]) for field in rows.schema})
 
 
@@ -243,7 +254,9 @@ def _checked_header(file: LayerFile, text: OpenedText) -> tuple[str, list[str]]:
             f"{file.address} is a page of {page} in place of a table. A server sends one to those "
             "who are not logged in: fetch the file again, or name it .json if it is one."
         )
-    delimiter = _TAB if text.first_line.count(b"\t") else _COMMA
+    line = text.first_line
+    # A name may hold a semicolon or a comma, but hardly ever a TAB.
+    delimiter = "\t" if b"\t" in line else ";" if b";" in line and b"," not in line else ","
     header = text.names(delimiter)
     twice = [name for name, count in Counter(header).items() if count > 1 and name]
     if twice:

@@ -24,6 +24,14 @@ BOX = "box"
 """Name of what becomes of the four columns of a box."""
 
 
+_KINDS = {"image_id": "images", "study_id": "studies", "subject_id": "patients"}
+
+
+def kinds_told(column: str) -> str:
+    """What the ids of one of our columns name, in the plural."""
+    return _KINDS[column]
+
+
 @dataclass(frozen=True)
 class Reading:
     """A layer that is being read.
@@ -112,7 +120,8 @@ def ids_of(reading: Reading, key: str, form: IdForm, values: pa.Array) -> pa.Arr
         odd = odd_value(values, ids, reading.forms)
         found_there = f"{odd[1]} in row {odd[0] + 1}" if odd else "blanks only"
         raise reading.wrong(
-            key, f"holds no id of a {form.told}, such as {form.example}; found {found_there}. "
+            key, f"holds no ids of {kinds_told(form.column)}, such as {form.example}; found "
+            f"{found_there}. "
             "Name the right column by key=, or say by by= whose ids it has.",
         )  # fmt: skip
     return ids
