@@ -30,6 +30,7 @@ import datasets
 import PIL.Image
 
 from cxr_datasets import errors, limits
+from cxr_datasets.builder.cohort_options import CohortOptions
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import about_columns, config_features
 from cxr_datasets.cli import main as cxr
@@ -152,7 +153,7 @@ def options() -> str:
     """Options that every dataset has."""
     described = option_help(CxrConfig)
     rows = ((f"`{field.name}`", described[field.name], _default(field))
-            for field in _own_fields(CxrConfig))  # fmt: skip
+            for field in (*_own_fields(CxrConfig), *_own_fields(CohortOptions)))  # fmt: skip
     return markdown_table(["option", "what it does", "default"], rows)
 
 
@@ -169,10 +170,10 @@ def _own_options() -> Iterator[list[str]]:
             yield [f"`{field.name}`", dataset, described.get(field.name, ""), _default(field)]
 
 
-def _own_fields(config: type[CxrConfig]) -> list[Field[Any]]:
-    """Fields that a class of options does not inherit."""
-    inherited = {field.name for field in fields(config.__mro__[1])}
-    return [field for field in fields(config) if field.name not in inherited]
+def _own_fields(config: type[CohortOptions]) -> list[Field[Any]]:
+    """Fields that a class of options does not inherit as they are."""
+    inherited = {field.name: field for field in fields(config.__mro__[1])}
+    return [field for field in fields(config) if inherited.get(field.name) is not field]
 
 
 def _default(field: Field[Any]) -> str:

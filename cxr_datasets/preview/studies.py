@@ -45,9 +45,7 @@ def studies_of_release(
     """
     found = {name: _of_studies(rows, ids) for name, rows in splits.items()}
     found = {
-        name: builder.with_layers(
-            builder.with_texts(rows).append_column("image", builder.stored_images(rows))
-        )
+        name: pa.concat_tables(builder.complete([rows]))
         for name, rows in found.items()
         if rows.num_rows
     }
