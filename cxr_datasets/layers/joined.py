@@ -219,9 +219,9 @@ def _tell(layer: StoredLayer, ids: pa.Array, places: pa.Array) -> None:
     lacking = len(pc.unique(ids.filter(places.is_null())))
     if lacking == len(different):
         raise TableError(
-            f"layers[{layer.name!r}]: none of the {layer.keys} ids of {layer.address} is one of "
-            f"the {kinds} of this release, such as {ids[0].as_py()}. Give the table that was made for "
-            "this release, or name its column of ids by key=."
+            f"layers[{layer.name!r}]: none of the {layer.keys} ids of {layer.address} is one "
+            f"of the {kinds} of this release, such as {ids[0].as_py()}. Give the table that was "
+            "made for this release, or name its column of ids by key=."
         )
     used = np.zeros(layer.keys, bool)
     used[places.drop_null().to_numpy()] = True
