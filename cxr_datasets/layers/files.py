@@ -20,7 +20,12 @@ from cxr_datasets.storage.addresses import cut, is_archive
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.pages import page_kind
 from cxr_datasets.storage.source import Source, open_place
-from cxr_datasets.tables.reading import OpenedText, opened_text, unreadable
+from cxr_datasets.tables.reading import (
+    OpenedText,
+    is_of_another_type,
+    opened_text,
+    unreadable,
+)
 from cxr_datasets.tables.table import DAMAGED
 
 _JSON = (".json", ".jsonl", ".ndjson")
@@ -184,7 +189,7 @@ def read_blocks(file: LayerFile, is_wanted: Callable[[str], bool]) -> Iterator[p
             for batch in reader:
                 yield _without_nans(pa.Table.from_batches([batch]), file)
     except pa.ArrowInvalid as error:
-        if "conversion error" in str(error):
+        if is_of_another_type(error):
             raise OtherTypesError from None
         raise unreadable(file.address, (), (), error) from None
     except (OSError, EOFError) as error:
