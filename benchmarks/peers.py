@@ -8,7 +8,6 @@ them.
 from __future__ import annotations
 
 import importlib.machinery
-import os
 import sys
 import types
 from collections.abc import Callable, Iterable
@@ -127,8 +126,10 @@ def mds_loader(folder: Path, give: Give, **options: Any) -> Any:
 def raw_litdata(address: str, cache: str, **options: Any) -> Any:
     """LitData's dataset of single files that are not converted."""
     import litdata
+    from litdata.streaming import downloader
 
-    os.environ["LITDATA_LOG_LEVEL"] = "ERROR"
+    # Its client refuses servers without TLS, such as one on loopback, and has no option for them.
+    downloader._OBSTORE_CLIENT_OPTIONS["allow_http"] = True
     return litdata.StreamingRawDataset(address, cache_dir=cache, **options)
 
 
