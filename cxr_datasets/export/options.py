@@ -10,6 +10,7 @@ from typing import Any
 import datasets
 
 from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import OptionError
 
 _ALWAYS = "embed"
@@ -26,8 +27,8 @@ class ExportOptions:
     num_proc: int | None = field(
         default=None,
         metadata={
-            "help": "Processes to start, of one thread each. Default: this process, with a "
-            "thread for each core."
+            "help": "Processes to start, of one thread each, or more for a file that holds most of "
+            "what is left. Default: this process, with a thread for each core."
         },
     )
     dask: str | None = field(
@@ -88,12 +89,12 @@ class ExportOptions:
         """
         if sum(choice is not None for choice in (self.num_proc, self.dask, self.client)) > 1:
             raise OptionError("num_proc, dask and client exclude each other. Give one of them.")
-        if self.num_proc is not None and not _is_count(self.num_proc):
+        if self.num_proc is not None and not is_whole(self.num_proc, least=1):
             raise OptionError(
                 f"num_proc={self.num_proc!r} is not a number of processes. Give a positive "
                 f"integer, such as {os.cpu_count()}."
             )
-        if self.rows_per_file is not None and not _is_count(self.rows_per_file):
+        if self.rows_per_file is not None and not is_whole(self.rows_per_file, least=1):
             raise OptionError(
                 f"rows_per_file={self.rows_per_file!r} is not a number of rows. Give a positive "
                 "integer."
@@ -143,7 +144,3 @@ def sort_options(
 
 def _plain(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and value >= 1

@@ -11,8 +11,10 @@ from tqdm import tqdm
 
 from cxr_datasets.builder import CxrBuilder
 from cxr_datasets.builder.release import Release
+from cxr_datasets.layers.joined import place_of
 from cxr_datasets.preview.kinds import kinds_of, without_pixels
 from cxr_datasets.preview.material import (
+    Match,
     Material,
     Sampled,
     Texts,
@@ -41,7 +43,7 @@ def material_of_release(
         dataset: Name of the dataset.
         splits: What its `index_rows` gave, or some of these splits.
         texts: Most reports to read; they are spread evenly over the studies. None: all. Reports
-            that stand in the tables are read anyway.
+            that stand in the tables are read anyway, and all are for labels made from them.
         progress: Whether to show a progress bar for the texts, on stderr.
 
     Raises:
@@ -50,10 +52,17 @@ def material_of_release(
     kinds = kinds_of((), dataset)
     images = pa.concat_tables(splits.values())
     names = [name for name in kinds.texts if name in builder.features()]
-    counted = [name for name in without_pixels(builder.features()) if name not in names]
-    plain = {name: _counted(builder, rows, counted) for name, rows in splits.items()}
-    _, image_rows, studies = tables_of(plain, kinds)
-    lengths = _lengths(builder.release, splits, names, studies.num_rows, texts, progress)
+    layered = {column.name for column in builder.layers.columns()}
+    counted = [
+        name for name in without_pixels(builder.features()) if name not in {*names, *layered}
+    ]
+    taken = {name: _counted(builder, rows, counted, names) for name, rows in splits.items()}
+    _, image_rows, studies = tables_of({name: rows for name, (rows, _) in taken.items()}, kinds)
+    measured = {name: lengths for name, (_, lengths) in taken.items() if lengths is not None}
+    if measured:
+        lengths = texts_of(measured, names, studies.num_rows)
+    else:
+        lengths = _lengths(builder.release, splits, names, studies.num_rows, texts, progress)
     return Material(
         config="images",
         splits=tuple(splits),
@@ -62,18 +71,38 @@ def material_of_release(
         texts=lengths,
         sample=partial(_sample, builder, images),
         dataset=dataset,
+        steps=tuple(builder.steps()),
+        layers=tuple(_matches(builder, splits)),
     )
 
 
-def _counted(builder: CxrBuilder, rows: pa.Table, names: Sequence[str]) -> pa.Table:
-    """Take columns of the index, and those of labels that are made from texts: of all reports."""
-    if set(names) <= set(rows.column_names):
-        return rows.select(names)
-    parts = [
-        builder.with_texts(rows.slice(start, _REPORTS_AT_ONCE)).select(names)
-        for start in range(0, max(1, rows.num_rows), _REPORTS_AT_ONCE)
-    ]
-    return pa.concat_tables(parts)
+def _matches(builder: CxrBuilder, splits: Mapping[str, pa.Table]) -> Iterator[Match]:
+    """Count the images of each split that have something of each layer."""
+    for layer in builder.layers:
+        for split, rows in splits.items():
+            found = rows.num_rows - rows[place_of(layer)].null_count
+            yield Match(layer.name, layer.column, split, rows.num_rows, found)
+
+
+def _counted(
+    builder: CxrBuilder, rows: pa.Table, columns: Sequence[str], texts: Sequence[str]
+) -> tuple[pa.Table, pa.Table | None]:
+    """Take columns of the index, and those of labels that are made from texts: of all reports.
+
+    Returns:
+        The columns. And if reports were read for them, the lengths of the texts of each study, so
+        that they need not be read again.
+    """
+    if set(columns) <= set(rows.column_names):
+        return rows.select(columns), None
+    firsts = numbered(combined(rows["study_id"]))[1].to_numpy()
+    parts, lengths = [], []
+    for start in range(0, max(1, rows.num_rows), _REPORTS_AT_ONCE):
+        some = builder.with_texts(rows.slice(start, _REPORTS_AT_ONCE))
+        parts.append(some.select(columns))
+        here = firsts[(firsts >= start) & (firsts < start + some.num_rows)] - start
+        lengths.append(text_lengths(some.take(pa.array(here, pa.int64())), texts))
+    return pa.concat_tables(parts), pa.concat_tables(lengths)
 
 
 def _lengths(
