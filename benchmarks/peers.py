@@ -103,7 +103,7 @@ def webdataset_loader(folder: Path, give: Give, **options: Any) -> Any:
 
 def write_mds(items: Iterable[Item], out: Path) -> None:
     """Shards of MosaicML."""
-    streaming = _streaming()
+    streaming = mosaic()
     columns = {"image": "bytes", "labels": "bytes"}
     with streaming.MDSWriter(out=str(out), columns=columns) as writer:
         for item in items:
@@ -112,7 +112,7 @@ def write_mds(items: Iterable[Item], out: Path) -> None:
 
 def mds_loader(folder: Path, give: Give, **options: Any) -> Any:
     """Its dataset in a `DataLoader` of torch, as its documentation has it."""
-    streaming = _streaming()
+    streaming = mosaic()
     streaming.base.util.clean_stale_shared_memory()
 
     class Rows(streaming.StreamingDataset):
@@ -133,7 +133,7 @@ def raw_litdata(address: str, cache: str, **options: Any) -> Any:
     return litdata.StreamingRawDataset(address, cache_dir=cache, **options)
 
 
-def _streaming() -> Any:
+def mosaic() -> Any:
     """MosaicML's package `streaming`, which has the name of a benchmark that stands beside this.
 
     It imports torchvision for datasets that are not used here; so that is stood in for if need be.
