@@ -41,7 +41,7 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 	test_odd_tables.py test_real_mesh.py test_splits.py test_text_labels.py) \
 	$(addprefix cxr_datasets/,cli cohorts copies preview synthetic tables test_audit.py test_digests.py test_names.py \
 	test_permutation.py test_redaction.py test_wheel.py test_wording.py labels/text labels/test_cleaning.py \
-	training/test_augments.py training/test_trainers.py training/test_worlds.py \
+	training/test_augments.py training/test_lent.py training/test_trainers.py training/test_worlds.py \
 	builder/test_absent.py builder/test_forms.py builder/test_index_check.py builder/test_missing.py \
 	builder/test_places.py layers/test_masks.py images/test_image_size.py images/test_limits.py images/test_modes.py \
 	images/test_opening.py images/test_resize.py images/test_square.py images/test_whole.py push/test_push.py \
@@ -61,7 +61,9 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 # that few fixtures of a file are made twice.
 TEST_PROCESSES := 4
 PACKAGES := cxr_datasets indiana_cxr mimic_cxr_jpg
-BENCHMARKS := $(sort $(filter-out $(patsubst %,benchmarks/%.py,harness release rival),$(wildcard benchmarks/*.py)))
+PEERS := litdata obstore tifffile zstd webdataset braceexpand \
+	mosaicml-streaming brotli catalogue cramjam python-snappy xxhash
+BENCHMARKS := $(sort $(filter-out $(patsubst %,benchmarks/%.py,harness peers release rival),$(wildcard benchmarks/*.py)))
 
 .PHONY: help demo test test-all audit coverage environments lint docs gallery bench clean
 
@@ -164,7 +166,9 @@ bench: $(if $(BENCHMARKS),$(READY))
 ifeq ($(BENCHMARKS),)
 	@echo "There are no benchmarks yet: benchmarks/ holds none."
 else
-	$(PY) -m pip $(INSTALL) --editable ".[bench]"
+	$(PY) -m pip $(INSTALL) scikit-image
+	@# Without what else they ask for, such as older versions of numpy and transformers.
+	$(PY) -m pip $(INSTALL) --no-deps $(PEERS)
 	@# One that lacks a library says so, and the others go on.
 	@for benchmark in $(BENCHMARKS); do $(PY) "$$benchmark"; done
 endif
