@@ -74,6 +74,8 @@ def main(
     if options.run:
         _run_here(contenders[options.run])
         raise SystemExit
+    contenders = {name: work for name, work in contenders.items() if options.only in name}
+    ratios = [one for one in ratios if {one.over, one.under} <= contenders.keys()]
     print(f"# {question}\n{machine()}\n", flush=True)
     runs: dict[str, list[Run]] = {name: [] for name in contenders}
     for number in range(options.rounds + 1):
@@ -90,6 +92,7 @@ def _options(rounds: int) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--run", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=rounds, help=f"default: {rounds}")
+    parser.add_argument("--only", default="", help="only contenders that have this in their name")
     return parser.parse_args()
 
 

@@ -9,7 +9,10 @@ from typing import Any
 
 import datasets
 
+from cxr_datasets.builder.cohort_options import CohortOptions
+from cxr_datasets.builder.kept import check_options
 from cxr_datasets.columns import VIEWS
+from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.resize import FORMATS, JPEG
 from cxr_datasets.storage.source import Source
@@ -25,16 +28,17 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "labels_text": (True, False),  # of the datasets that have it
 }
 
-_NOT_IN_THE_ROWS = ("connections",)
-"""Options that change how fast the rows come, not what they hold."""
+_NOT_IN_THE_ROWS = ("connections", "cache", "cache_folder", "layers")
+"""Options that change how fast the rows come, not what they hold; and layers, which have a key of
+their own, by what is in them."""
 
 
 @dataclass
-class CxrConfig(datasets.BuilderConfig):
+class CxrConfig(CohortOptions):
     """Options of a dataset; a dataset with options of its own derives from this.
 
     Each field says in its metadata what it does, for the command line and the docs; see
-    `option_help`.
+    `option_help`. One that names a place which is read says `place` there.
     """
 
     views: list[str] | None = field(
@@ -49,7 +53,8 @@ class CxrConfig(datasets.BuilderConfig):
         default=None,
         metadata={
             "help": "Where the images are: a folder, a .zip or an address, in which their folders "
-            "and suffix may differ from the release's. Default: data_dir."
+            "and suffix may differ from the release's. Default: data_dir.",
+            "place": True,
         },
     )
     missing: str = field(
@@ -91,11 +96,39 @@ class CxrConfig(datasets.BuilderConfig):
             "addresses of local ones."
         },
     )
+    layers: dict[str, Any] | None = field(
+        default=None,
+        metadata={
+            "help": "Tables of other people to join to the rows: name -> address of a CSV, TAB, "
+            "Parquet or JSON file with a column of ids of images, studies or patients, or name -> "
+            "the fields of cxr_datasets.layers.Layer; the name of a layer that the dataset knows "
+            "tells its form. Columns are called <name>_<column>; where a key has several rows, "
+            "<name> is a list.",
+            "metavar": "NAME=ADDRESS",
+        },
+    )
     connections: int | None = field(
         default=None,
         metadata={
             "help": "Most requests at once to a remote store. Default: 8 to web servers, more to "
             "object stores."
+        },
+    )
+
+    cache: str | int | None = field(
+        default=None,
+        metadata={
+            "metavar": "SIZE",
+            "help": "Most that is kept on a disk of the images of a remote copy, such as 200GB: "
+            "those once fetched are read from there, and the least used go first. Default: "
+            "nothing is kept.",
+        },
+    )
+    cache_folder: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder on a disk of this machine in which cache keeps them, closed to other "
+            "users. Default: the cache of datasets."
         },
     )
 
@@ -117,19 +150,24 @@ class CxrConfig(datasets.BuilderConfig):
             if value not in choices:
                 raise OptionError.unknown(name, value, choices)
         self._check_numbers()
+        self.cache, self.cache_folder = check_options(self.cache, self.cache_folder)
         self._check_resizing()
+        self.check_cohort()
 
     def _check_numbers(self) -> None:
-        if self.image_size is not None and not _is_positive_integer(self.image_size):
+        if self.image_size is not None and not is_whole(self.image_size, least=1):
             raise OptionError(
                 f"image_size={self.image_size!r} is not a number of pixels. Give the short side "
                 "as a positive integer, such as 512."
             )
-        if self.connections is not None and not _is_positive_integer(self.connections):
+        if self.connections is not None and not is_whole(self.connections, least=1):
             raise OptionError(
                 f"connections={self.connections!r} is not a number of requests. Give a positive "
                 "integer, such as 8."
             )
+        for name in ("image_size", "connections"):
+            if (number := getattr(self, name)) is not None:
+                setattr(self, name, int(number))  # NumPy's would not go into a key
 
     def _check_resizing(self) -> None:
         if self.image_size is None and self.image_format != JPEG:
@@ -167,11 +205,13 @@ class CxrConfig(datasets.BuilderConfig):
     def key(self) -> dict[str, Any]:
         """The options that decide what the rows hold, for the cache key."""
         plain = {option.name for option in fields(datasets.BuilderConfig)}
-        return {
+        others = (*plain, *_NOT_IN_THE_ROWS, *self.cohort_names())
+        own = {
             option.name: getattr(self, option.name)
             for option in fields(self)
-            if option.name not in (*plain, *_NOT_IN_THE_ROWS)
+            if option.name not in others
         }
+        return {**own, **self.cohort_key()}
 
 
 def option_help(config_class: type[CxrConfig]) -> dict[str, str]:
@@ -186,6 +226,12 @@ def option_help(config_class: type[CxrConfig]) -> dict[str, str]:
     """
     described = (option for option in fields(config_class) if "help" in option.metadata)
     return {option.name: option.metadata["help"] for option in described}
+
+
+def place_options(config_class: type[CxrConfig]) -> list[str]:
+    """Names of the options that name places which are read, `data_dir` first."""
+    own = (option.name for option in fields(config_class) if option.metadata.get("place"))
+    return ["data_dir", *own]
 
 
 def check_views(views: str | Iterable[str], raw: Sequence[str]) -> list[str]:
@@ -209,7 +255,3 @@ def check_views(views: str | Iterable[str], raw: Sequence[str]) -> list[str]:
     if not asked:
         raise OptionError(f"views is empty. Leave it out for all, or choose from {known}.")
     return [view for view in known if view in asked]
-
-
-def _is_positive_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

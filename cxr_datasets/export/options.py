@@ -10,6 +10,7 @@ from typing import Any
 import datasets
 
 from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import OptionError
 
 _ALWAYS = "embed"
@@ -46,7 +47,8 @@ class ExportOptions:
         default=None,
         metadata={
             "help": "Most rows in a file, as far as whole blocks of the index (at most 256 rows) "
-            "allow. Default: as many as come to about 400 MB.",
+            "allow. Default: as many as come to about 400 MB, but eight files of a split "
+            "that has 2,048 rows, and one for each 256 rows of a smaller one.",
             "metavar": "ROWS",
         },
     )
@@ -87,12 +89,12 @@ class ExportOptions:
         """
         if sum(choice is not None for choice in (self.num_proc, self.dask, self.client)) > 1:
             raise OptionError("num_proc, dask and client exclude each other. Give one of them.")
-        if self.num_proc is not None and not _is_count(self.num_proc):
+        if self.num_proc is not None and not is_whole(self.num_proc, least=1):
             raise OptionError(
                 f"num_proc={self.num_proc!r} is not a number of processes. Give a positive "
                 f"integer, such as {os.cpu_count()}."
             )
-        if self.rows_per_file is not None and not _is_count(self.rows_per_file):
+        if self.rows_per_file is not None and not is_whole(self.rows_per_file, least=1):
             raise OptionError(
                 f"rows_per_file={self.rows_per_file!r} is not a number of rows. Give a positive "
                 "integer."
@@ -142,7 +144,3 @@ def sort_options(
 
 def _plain(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and value >= 1

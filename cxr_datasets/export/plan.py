@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.builder.priors import most_priors
 from cxr_datasets.columns import plural
 from cxr_datasets.images.resize import JPEG
 from cxr_datasets.tables.index import SplitBlocks
@@ -17,6 +21,13 @@ from cxr_datasets.tables.sealed import opened
 
 FILE_BYTES = 400_000_000
 """Size that a file should have: nearly all then stay under the 500 MB that the Hub advises."""
+
+FILES_OF_SMALL_SPLITS = 8
+"""Files into which a split is cut that has rows enough, though its size asks for fewer. The workers
+of a `DataLoader` share a stream out by whole files: if there is one, one worker reads it."""
+
+ROWS_OF_SMALL_SPLITS = 256
+"""Rows that each of these files has at least."""
 
 BYTES_A_SQUARE = {JPEG: 0.4, "png": 0.9}
 """Bytes of a resized image over the square of its short side: 105 kB of JPEG at 512 pixels."""
@@ -36,6 +47,7 @@ class PlannedFile:
         end: Number after its last block.
         rows: Rows in these blocks. Fewer are written if images are skipped.
         images: Images in these rows; in config `reports`, the number of rows.
+        earlier: Images of earlier studies in these rows, at most.
     """
 
     name: str
@@ -44,6 +56,7 @@ class PlannedFile:
     end: int
     rows: int
     images: int
+    earlier: int = 0
 
 
 def plan_files(
@@ -55,8 +68,9 @@ def plan_files(
     """Decide which rows go into which file.
 
     A split is cut into as few files as keep each within `FILE_BYTES`, by the usual size of its
-    images. The files are as even as whole blocks of the index (at most 256 rows each) allow. A
-    file holds at least one block.
+    images, but into no fewer than `FILES_OF_SMALL_SPLITS` where each of them gets
+    `ROWS_OF_SMALL_SPLITS` rows. The files are as even as whole blocks of the index (at most 256
+    rows each) allow. A file holds at least one block.
 
     Args:
         index: The index file.
@@ -68,12 +82,14 @@ def plan_files(
         The files of all splits, in order.
     """
     config = builder.config.name
-    counts = _count_images(index, config)
+    counts = _count_images(index, config, most_priors(builder.config))
     planned: list[PlannedFile] = []
     for split, part in splits.items():
-        images = sum(counts[number][1] for number in part.blocks)
+        images = sum(sum(counts[number][1:]) for number in part.blocks)
         if rows_per_file is None:
-            files = -(-_usual_bytes(part.rows, images, builder) // FILE_BYTES)
+            size = _usual_bytes(part.rows, images, builder)
+            for_workers = min(FILES_OF_SMALL_SPLITS, part.rows // ROWS_OF_SMALL_SPLITS)
+            files = max(for_workers, -(-size // FILE_BYTES))
         else:
             files = -(-part.rows // rows_per_file)
         files = min(files, len(part.blocks))
@@ -85,8 +101,9 @@ def plan_files(
                     split=split,
                     first=first,
                     end=end,
-                    rows=sum(rows for rows, _ in blocks),
-                    images=sum(images for _, images in blocks),
+                    rows=sum(rows for rows, *_ in blocks),
+                    images=sum(images for _, images, _ in blocks),
+                    earlier=sum(earlier for *_, earlier in blocks),
                 )
             )
     return planned
@@ -94,7 +111,7 @@ def plan_files(
 
 def usual_bytes(files: Iterable[PlannedFile], builder: CxrBuilder) -> int:
     """Estimate how many bytes these files will take on disk."""
-    return sum(_usual_bytes(file.rows, file.images, builder) for file in files)
+    return sum(_usual_bytes(file.rows, file.images + file.earlier, builder) for file in files)
 
 
 def _usual_bytes(rows: int, images: int, builder: CxrBuilder) -> int:
@@ -109,13 +126,26 @@ def _image_bytes(builder: CxrBuilder) -> int:
     return min(original, int(BYTES_A_SQUARE[config.image_format] * config.image_size**2))
 
 
-def _count_images(index: str, config_name: str) -> list[tuple[int, int]]:
-    """Count the rows and the images of every block of an index file."""
+def _count_images(index: str, config_name: str, priors: int) -> list[tuple[int, int, int]]:
+    """Count the rows, the images and those of earlier studies of every block of an index file."""
     with opened(index) as reader:
         blocks = map(reader.get_batch, range(reader.num_record_batches))
-        if config_name != "studies":
-            return [(len(block), len(block)) for block in blocks]
-        return [(len(block), len(block.column(plural("path")).flatten())) for block in blocks]
+        return [
+            (len(block), _images_in(block, config_name), _earlier_in(block, config_name, priors))
+            for block in blocks
+        ]
+
+
+def _images_in(block: pa.RecordBatch, config_name: str) -> int:
+    return len(block.column(plural("path")).flatten()) if config_name == "studies" else len(block)
+
+
+def _earlier_in(block: pa.RecordBatch, config_name: str, priors: int) -> int:
+    if not priors or config_name == "reports":
+        return 0
+    before = pc.subtract(block.column("study_number"), 1)
+    counts = pc.min_element_wise(before, priors, skip_nulls=False)
+    return pc.sum(counts).as_py() or 0
 
 
 def _even_parts(blocks: range, parts: int) -> Iterator[tuple[int, int]]:

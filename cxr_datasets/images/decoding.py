@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from io import BytesIO
-from operator import index
 from typing import Any, TypeAlias
 
 import numpy as np
 import PIL.Image
 
+from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import ImageError, OptionError
 from cxr_datasets.images.resize import TRAINING_MARGIN, open_small
 from cxr_datasets.images.together import use_file, use_files
@@ -192,11 +192,7 @@ def check_size(size: int, side: str = "the side of the square", or_else: str = "
     Raises:
         OptionError: It is not.
     """
-    try:
-        positive = not isinstance(size, bool) and index(size) > 0
-    except TypeError:
-        positive = False
-    if not positive:
+    if not is_whole(size, least=1):
         raise OptionError(
             f"size={size!r} is not a number of pixels. Give {side} as a positive integer, such as "
             f"224{or_else}."

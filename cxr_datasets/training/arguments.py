@@ -10,6 +10,7 @@ import datasets
 import numpy as np
 import numpy.typing as npt
 
+from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import OptionError
 
 _Value = TypeVar("_Value")
@@ -56,13 +57,8 @@ def whole(name: str, value: object, least: int | None = None, most: int | None =
     Raises:
         OptionError: It is none, or out of bounds.
     """
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-        fits = not isinstance(value, bool)
-    except TypeError:
-        number, fits = 0, False
-    if fits and (least is None or number >= least) and (most is None or number <= most):
-        return number
+    if is_whole(value, least, most):
+        return operator.index(value)  # type: ignore[arg-type]
     bounds = "" if least is None else f" of at least {least}"
     bounds = bounds if most is None else f" from {least} to {most}"
     shown = repr(value) if isinstance(value, (int, float, str)) else f"a {type(value).__name__}"

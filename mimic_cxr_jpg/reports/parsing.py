@@ -98,10 +98,9 @@ def parse_sections(
         lines. Null where there is no report, or no such section in it, or the section is blank.
 
     Raises:
-        OptionError: There are no such rules.
-        TypeError: `reports` does not hold strings.
+        OptionError: There are no such rules, or `reports` is no array of strings.
     """
-    _check_type(reports.type)
+    _check_type(reports)
     chosen = rules_of(rules)
     batches = [_parse_batch(batch, chosen) for batch in _batches(reports)]
     if len(batches) == 1 and rows is not None:
@@ -117,10 +116,15 @@ def parse_sections(
     return whole if rows is None else {name: texts.take(rows) for name, texts in whole.items()}
 
 
-def _check_type(found: pa.DataType) -> None:
-    types = pa.types
+def _check_type(reports: object) -> None:
+    if not isinstance(reports, (pa.Array, pa.ChunkedArray)):
+        raise OptionError(
+            f"reports is of type {type(reports).__name__}; expected an Arrow array of strings, as "
+            "pyarrow.array makes it of a list. For one report, use sections."
+        )
+    found, types = reports.type, pa.types
     if not (types.is_string(found) or types.is_large_string(found) or types.is_null(found)):
-        raise TypeError(f"reports must be an array of strings, not of {found}; cast it to string")
+        raise OptionError(f"reports must be an array of strings, not of {found}; cast it to string")
 
 
 def _batches(reports: pa.Array | pa.ChunkedArray) -> Iterator[list[str]]:

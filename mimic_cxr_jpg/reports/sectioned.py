@@ -91,8 +91,17 @@ class SectionedReports(ReportStore):
                 f"{unused} of {listed} rows of {self.address} are of studies that the release does "
                 "not list: ignored"
             )
+        if all(self._is_blank(name) for name in _SECTIONS):
+            told.append(
+                f"every text in {self.address} is blank, so that all columns of text are null: "
+                "make the table again of the reports, or pass the reports themselves"
+            )
         if told:
             _logger.warning("%s", "; ".join(told))
+
+    def _is_blank(self, name: str) -> bool:
+        texts = index_file.read_column(self.cached, name)
+        return texts.null_count == len(texts)
 
     def has(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
         """See `ReportStore.has`."""

@@ -15,13 +15,15 @@ from cxr_datasets.errors import OptionError, PackageError
 CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 
 MAKE_ROWS = {
-    *("builder", "columns.py", "images", "labels/names.py", "labels/text", "storage", "tables"),
+    *("builder", "cohorts", "columns.py", "images", "labels/names.py", "labels/text"),
+    *("layers", "storage", "tables"),
 }
 MAKE_NO_ROWS = {
     *(
         "audit.py",
         "cli",
         "copies",
+        "counts.py",
         "digests.py",
         "errors.py",
         "export",

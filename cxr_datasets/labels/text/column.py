@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.labels.text.known import marks_of
+from cxr_datasets.labels.text.masks import masked
 from cxr_datasets.labels.text.verdict import values
 
 _AT_ONCE = 16_384
@@ -81,14 +82,30 @@ def _marks(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
         texts = pa.concat_arrays(texts.chunks)
     pieces = _cut(pc.fill_null(texts, ""))
     unique = pieces.flatten().dictionary_encode()
-    votes = np.fromiter(map(marks_of, unique.dictionary.to_pylist()), np.int64)
+    votes = _votes(unique.dictionary)
     begins = pieces.offsets.to_numpy()[:-1]  # each text has a piece at least
     return np.bitwise_or.reduceat(votes[unique.indices.to_numpy()], begins)
 
 
+def _votes(pieces: pa.Array) -> np.ndarray:
+    """Read pieces that are all different; but for words that no rule knows, they are not."""
+    if not len(pieces):
+        return np.empty(0, np.int64)
+    whole = _hold(pieces, _COLON)
+    unique = pc.if_else(whole, pieces, masked(pieces)).dictionary_encode()
+    votes = np.fromiter(map(marks_of, unique.dictionary.to_pylist()), np.int64)
+    return votes[unique.indices.to_numpy()]
+
+
 def _cut(texts: pa.Array) -> pa.ListArray:
-    plain = pc.replace_substring(texts, _PART, " ")
+    plain = texts
+    if pc.any(_hold(texts, _PART)).as_py():
+        plain = pc.replace_substring(texts, _PART, " ")
     cut = pc.replace_substring_regex(plain, _SOFT_BREAK, r"\1 \2")
     cut = pc.replace_substring_regex(cut, _SURE_CUT, rf"\1{_PART}")
-    whole = pc.match_substring(plain, _COLON)
-    return pc.split_pattern(pc.if_else(whole, plain, cut), _PART)
+    return pc.split_pattern(pc.if_else(_hold(plain, _COLON), plain, cut), _PART)
+
+
+def _hold(texts: pa.Array, character: str) -> pa.BooleanArray:
+    """Say which texts hold a character; as a pattern it is found in an eighth of the time."""
+    return pc.match_substring_regex(texts, character)

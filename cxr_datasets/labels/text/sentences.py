@@ -52,6 +52,11 @@ _HEADER = re.compile(
 """The header of a section; `asks` is there if the section does not tell what is seen."""
 
 
+def is_told_apart(word: str) -> bool:
+    """Whether where a sentence ends may depend on this word, given in lower case."""
+    return bool(_ABBREVIATION.fullmatch(word) or _GOES_ON.fullmatch(word))
+
+
 def spans(text: str) -> list[tuple[int, int]]:
     """Give where the sentences of a text begin and end; none is blank.
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +16,15 @@ from cxr_datasets.cli import main
 from cxr_datasets.copies import Downloaded, download
 from cxr_datasets.errors import DownloadError, StoreError
 from cxr_datasets.storage import retry
+from cxr_datasets.testing import copy_release
+from tests.fakes.gcs import Gcs
 from tests.fakes.physionet import PhysioNet, Reset, Status
 from tests.fakes.s3 import S3
+from tests.fakes.sftp import Sftp
 from tests.small_disk import grow, small_disk
 
 DATASET = "mimic-cxr-jpg"
+REPORTS = "mimic-cxr-reports.zip"
 
 
 def images_in(place: Path) -> list[str]:
@@ -47,6 +55,66 @@ def test_from_a_bucket_with_options_from_a_file(
                for p in found)  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", ["sftp", "gs"])
+def test_from_a_server_by_sftp_and_from_google_cloud(
+    kind: str, small_release: Path, tmp_path: Path
+) -> None:
+    with _store(kind, small_release, tmp_path) as (place, options):
+        file = tmp_path / "options.json"
+        file.write_text(json.dumps(options))
+        command = ["download", DATASET, str(tmp_path / "out"), "--from", place.url, "--reports",
+                   "--from-options", str(file), "--limit", "6", "--no-progress"]  # fmt: skip
+        assert main(command) == 0
+        before = len(list(place.reads()))
+        assert main(command) == 0
+        assert len(list(place.reads())) == before  # nothing is fetched twice
+    found = [*images_in(tmp_path / "out"), REPORTS]
+    assert len(found) == 7
+    assert all((tmp_path / "out" / p).read_bytes() == (small_release / p).read_bytes()
+               for p in found)  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["a folder", "a server"])
+def test_reports_come_from_their_own_project_beside_the_copy(
+    way: str, small_release: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = copy_release(small_release, tmp_path / "lab" / "mimic-cxr-jpg" / "2.1.0")
+    beside = tmp_path / "lab" / "mimic-cxr" / "2.1.0"
+    beside.mkdir(parents=True)
+    (copy / REPORTS).rename(beside / REPORTS)
+    digest = hashlib.sha256((beside / REPORTS).read_bytes()).hexdigest()
+    (beside / "SHA256SUMS.txt").write_text(f"{digest} {REPORTS}\n")
+    with PhysioNet({"lab": tmp_path / "lab"}, open_access=True, encrypted=True) as server:
+        source = str(copy) if way == "a folder" else server.address("lab/mimic-cxr-jpg/2.1.0")
+        options = {"source": source, "limit": 2, "reports": True, "progress": False}
+        done = download(DATASET, tmp_path / "out", **options)
+        assert isinstance(done, Downloaded)
+        assert done.faults == {}
+        got = (tmp_path / "out" / REPORTS).read_bytes()
+        assert got == (small_release / REPORTS).read_bytes()
+        (beside / "SHA256SUMS.txt").write_text(f"{'0' * 64} {REPORTS}\n")
+        refused = download(DATASET, tmp_path / "again", **options)
+        assert isinstance(refused, Downloaded)
+        assert list(refused.faults) == [REPORTS]
+        (beside / REPORTS).unlink()
+        lacking = download(DATASET, tmp_path / "lacking", **options)
+        assert isinstance(lacking, Downloaded)
+        assert "is not there" in lacking.faults[REPORTS]
+
+
+@contextmanager
+def _store(kind: str, release: Path, folder: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """A copy of a release in a store, and the options to read it with."""
+    if kind == "sftp":
+        copy_release(release, folder / "served" / "mimic")
+        with Sftp(folder / "served") as sftp:
+            yield sftp.place("mimic"), sftp.options
+    else:
+        with Gcs() as cloud:
+            options = {"endpoint_url": cloud.url, "token": cloud.key}
+            yield cloud.place("releases", "mimic/2.1.0", release), options
+
+
 def test_from_a_web_server_with_faults(
     small_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,7 +127,7 @@ def test_from_a_web_server_with_faults(
     assert isinstance(done, Downloaded)
     assert done.faults == {}
     assert len(images_in(tmp_path / "out")) == 8
-    assert (tmp_path / "out" / "mimic-cxr-reports.zip").is_file()
+    assert (tmp_path / "out" / REPORTS).is_file()
 
 
 @pytest.mark.parametrize("way", ["a folder", "wget"])

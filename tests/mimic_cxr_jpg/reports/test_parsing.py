@@ -60,8 +60,14 @@ def test_sliced_chunked_and_large_arrays_give_the_rows_of_a_plain_one() -> None:
 
 
 def test_an_array_that_holds_no_strings_is_refused_with_its_type() -> None:
-    with pytest.raises(TypeError, match="int64"):
+    with pytest.raises(OptionError, match="int64"):
         parse_sections(pa.array([1]))
+
+
+@pytest.mark.parametrize("reports", [None, "one report", ["a", None], 3])
+def test_what_is_no_array_is_refused_with_the_next_step(reports: object) -> None:
+    with pytest.raises(OptionError, match=r"expected an Arrow array of strings.*use sections"):
+        parse_sections(reports)  # type: ignore[arg-type]
 
 
 def test_one_report_gives_every_section_and_none_where_there_is_none() -> None:

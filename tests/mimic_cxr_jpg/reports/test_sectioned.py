@@ -123,6 +123,17 @@ def test_blank_cells_are_null_and_line_ends_are_those_of_other_rows(
     assert found == {("a\n b", None, None, None)}
 
 
+def test_a_table_whose_texts_are_all_blank_says_so_once(
+    jpg: Path, place: Path, cache: str, texts: Texts, caplog: pytest.LogCaptureFixture
+) -> None:
+    rewrite(place, written([row[0], "", " ", "\n", ""] for row in table_of(texts)))
+    rows = load(jpg, cache, "reports", reports=str(place))
+    assert {row[name] for row in rows for name in HEADER[1:]} == {None}
+    told = [text for text in caplog.messages if "every text in" in text]
+    assert len(told) == 1
+    assert "pass the reports themselves" in told[0]
+
+
 def test_a_table_of_many_lines_in_many_cells_is_read_whole(
     jpg: Path, place: Path, cache: str, texts: Texts
 ) -> None:

@@ -10,7 +10,8 @@ import pytest
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.labels import label_texts
-from cxr_datasets.labels.text import column, known
+from cxr_datasets.labels.text import column, known, masks, sentences
+from cxr_datasets.labels.text.masks import masked
 from cxr_datasets.labels.text.mentions import mentions
 from cxr_datasets.labels.text.sentences import spans
 from cxr_datasets.labels.text.verdict import BITS, values
@@ -79,8 +80,37 @@ def test_words_that_no_rule_knows_count_by_their_number_alone(gap: int) -> None:
 def test_sentences_that_differ_in_other_words_are_read_once() -> None:
     texts = [f"A {size} mm nodule at level {size + 7}, seen on {size}/{size}." for size in range(9)]
     assert {row["Lung Lesion"] for row in label_texts(texts).to_pylist()} == {1}
-    assert len(known._texts) == len(texts)
-    assert len(known._sentences) == 1
+    assert len(known._texts) == 2  # of a number, only how many digits it has counts
+    several = [f"The {word} shows a nodule, {word}." for word in ("blah", "flibber", "Third")]
+    assert {row["Lung Lesion"] for row in label_texts(several).to_pylist()} == {1}
+    assert len(known._texts) == 4
+    assert len(known._sentences) == 2
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_masked_texts_say_the_same(seed: int) -> None:
+    rng = random.Random(seed)
+    others = ("blah", "Blah", "BLAH", "bLaH", "blah.", "blah-blah,", "(blah", "XXXX", "___", "T12",
+              "L9", "3.5", "12.", "don't", "na\u00efve", "a.m.", "dr.", "q", "qq", "blah.No", "ad",
+              "?", "\n", "\nThe", "\n the", "\x1e", "of", "blah/blah")  # fmt: skip
+    texts = [
+        " ".join(
+            w for word in text.split(" ") for w in (word, *rng.choices(others, k=rng.randint(0, 9)))
+        )
+        for text in (report.replace(":", ",") for report in drawn(seed + 50, 200))
+    ]
+    hidden = masked(pa.array(texts)).to_pylist()
+    assert [known.marks_of(text) for text in hidden] == [known.marks_of(text) for text in texts]
+    assert sum(len(text) for text in hidden) < 0.9 * sum(map(len, texts))
+
+
+def test_the_word_for_unknown_words_is_itself_unknown() -> None:
+    assert masked(pa.array(["unknown Unknown UNKNOWN 47 effusion"])).to_pylist() == [
+        "q Qq Q 00 effusion"
+    ]
+    for word in ("q", "qq", "00"):
+        assert word not in masks._words()
+        assert not sentences.is_told_apart(word) or word.isdigit()
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 1000])
