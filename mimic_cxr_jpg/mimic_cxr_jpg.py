@@ -14,6 +14,7 @@ from cxr_datasets.builder import (
     Column,
     CxrBuilder,
     CxrConfig,
+    TaskNames,
     label_feature,
     text_labels_column,
     text_labels_option,
@@ -94,6 +95,7 @@ class MimicCxrJpg(CxrBuilder):
     PUBLISHED = PUBLISHED
     ACCESS = ACCESS
     PUBLISHER = PUBLISHER
+    TASK_NAMES = TaskNames(image_folder="files/", view_words="view_code")
     RAW_VIEWS = tuple(VIEW_POSITIONS)
     RAW_VIEW_COLUMN = "view_position"
     SOURCES = {

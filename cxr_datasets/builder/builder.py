@@ -34,6 +34,7 @@ from cxr_datasets.builder.publisher import Publisher
 from cxr_datasets.builder.release import Release
 from cxr_datasets.builder.rows import split_rows, wanted_images
 from cxr_datasets.builder.tally import Tally
+from cxr_datasets.builder.task_names import TaskNames
 from cxr_datasets.builder.text_labels import add_text_labels, chosen, of_the_release
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
@@ -66,6 +67,7 @@ class CxrBuilder(DatasetsBuilder):
             and no folder is recognised as one.
         ACCESS: How people come to be allowed to read it, for `cxr access`; None: it does not say.
         PUBLISHER: Where `cxr download` fetches the release from; None: from a copy only (`--from`).
+        TASK_NAMES: How the files that other programs train by call its studies and images.
         pace: How many images are worked on at once, from the next rows on that are read.
         release: The release.
         place: Where the images are, and in which form.
@@ -85,6 +87,7 @@ class CxrBuilder(DatasetsBuilder):
     ACCESS: ClassVar[Access | None] = None
     PUBLISHED: ClassVar[Published | None] = None
     PUBLISHER: ClassVar[Publisher | None] = None
+    TASK_NAMES: ClassVar[TaskNames] = TaskNames()
 
     def __init__(self, cache_dir: str | None = None, **kwargs: Any):
         check_cache(cache_dir)
@@ -248,7 +251,11 @@ class CxrBuilder(DatasetsBuilder):
         return image_array(self.place.source.addresses(files))
 
     def read_rows(
-        self, index: str, blocks: list[int], tally: Tally | None = None
+        self,
+        index: str,
+        blocks: list[int],
+        tally: Tally | None = None,
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.Table]:
         """Read blocks of an index file, with the texts and images of their rows.
 
@@ -256,6 +263,7 @@ class CxrBuilder(DatasetsBuilder):
             index: The index file.
             blocks: Numbers of its blocks.
             tally: Counts the images of the rows that are given.
+            columns: As for `complete_rows`.
 
         Yields:
             Tables of the dataset's features. The images of each fit into memory together.
@@ -263,13 +271,16 @@ class CxrBuilder(DatasetsBuilder):
         Raises:
             CxrError: A report or an image cannot be read.
         """
-        return self.complete(index_file.read_blocks(index, blocks, _ROWS_PER_TABLE), tally)
+        return self.complete(index_file.read_blocks(index, blocks, _ROWS_PER_TABLE), tally, columns)
 
     def complete(
-        self, tables: Iterable[pa.Table], tally: Tally | None = None
+        self,
+        tables: Iterable[pa.Table],
+        tally: Tally | None = None,
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.Table]:
         """Add the texts and images to rows of an index file, as `read_rows` does."""
-        return (rows for _, rows in self.complete_rows(tables, tally=tally))
+        return (rows for _, rows in self.complete_rows(tables, columns, tally))
 
     def with_texts(self, rows: pa.Table, columns: Collection[str] | None = None) -> pa.Table:
         """Add to rows of the index what is read from reports: texts, and labels made of them.

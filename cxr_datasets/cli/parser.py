@@ -90,7 +90,8 @@ def add_option(group: Any, option: Field[Any], hint: Any) -> None:
 
     Args:
         group: Parser, or group of arguments in one.
-        option: The field. Its metadata holds `help`, and may hold `metavar`.
+        option: The field. Its metadata holds `help`, and may hold `metavar`, and a `word` for the
+            command line, if the name can be none there.
         hint: Its type: a string, integer, float or bool, a list of one of these, or a mapping,
             which is read from a file; or None.
     """
@@ -111,8 +112,8 @@ def add_option(group: Any, option: Field[Any], hint: Any) -> None:
         said["type"] = kind
     if "metavar" in option.metadata:
         said["metavar"] = option.metadata["metavar"]
-    flag = f"--{option.name.replace('_', '-')}"
-    group.add_argument(flag, help=text.replace("%", "%%"), **said)
+    flag = f"--{option.metadata.get('word', option.name).replace('_', '-')}"
+    group.add_argument(flag, dest=option.name, help=text.replace("%", "%%"), **said)
 
 
 def read_options(name: str, file: str) -> dict[str, Any]:
