@@ -35,7 +35,7 @@ PLACE := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 # A test that is not named here runs with every version. Of bad input, tests/indiana_cxr has some.
 WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes fuzz project \
 	$(addprefix mimic_cxr_jpg/,bad_input reports synthetic test_missing_tables.py test_packing.py \
-	test_resaved.py test_roots.py test_tables.py test_views.py) \
+	test_resaved.py test_roots.py test_tables.py test_times.py test_views.py) \
 	$(addprefix indiana_cxr/,synthetic test_download.py test_layouts.py test_mesh.py test_odd_archives.py \
 	test_odd_tables.py test_real_mesh.py test_splits.py test_text_labels.py) \
 	$(addprefix cxr_datasets/,cli copies preview synthetic tables test_audit.py test_digests.py test_names.py \
@@ -48,7 +48,7 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 	test_full_disk.py test_links.py test_local.py test_lock.py test_memory.py test_missing.py \
 	test_other_stores.py test_parents.py test_power_cut.py test_problems.py test_proof.py test_refusals.py \
 	test_resume.py test_s3.py test_slurm.py test_stores.py test_task_files.py test_webdataset.py) \
-	$(addprefix storage/,stores test_addresses.py test_ahead.py test_durable.py test_leftovers.py \
+	$(addprefix storage/,stores test_addresses.py test_ahead.py test_durable.py test_kept_files.py test_leftovers.py \
 	test_limits.py test_local_faults.py test_odd_addresses.py test_own.py test_pages.py test_retry.py \
 	test_secret_options.py test_sessions.py test_source.py \
 	$(addprefix remote/,test_access.py test_faults.py test_images_elsewhere.py test_limits.py test_logins.py \

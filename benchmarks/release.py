@@ -63,19 +63,19 @@ def folder() -> Path:
 
 def full_release(part: float = 1.0) -> Path:
     """Root of a release with this share of the patients; made if it is not there."""
-    return _made(folder() / f"release-{part:g}", lambda root: _write_release(root, part))
+    return made(folder() / f"release-{part:g}", lambda root: _write_release(root, part))
 
 
 def real_size_images() -> list[Path]:
     """Paths of 600 JPEGs of about 1.5 MB; made if they are not there."""
-    root = _made(folder() / "real-size-grained", _write_real_size_images)
+    root = made(folder() / "real-size-grained", _write_real_size_images)
     return sorted(root.glob("*.jpg"))
 
 
 def real_size_release(patients: int = 120) -> Path:
     """Root of a small release whose images are the real-size ones, in turn."""
     root = folder() / f"release-real-size-grained-{patients}"
-    return _made(root, lambda root: _write_real_size(root, patients))
+    return made(root, lambda root: _write_real_size(root, patients))
 
 
 def _write_real_size(root: Path, patients: int) -> None:
@@ -86,7 +86,7 @@ def _write_real_size(root: Path, patients: int) -> None:
         os.link(sources[number % len(sources)], image)
 
 
-def _made(root: Path, write: object) -> Path:
+def made(root: Path, write: object) -> Path:
     done = root / ".complete"
     if not done.exists():
         print(f"making {root} (once)", file=sys.stderr, flush=True)

@@ -43,6 +43,13 @@ SPLITS = ("train", "validation", "test")
 """Every split there is, in order; a dataset's own names map to these."""
 
 
+PRIOR_IMAGES = "prior_images"
+"""Column of the images of earlier studies."""
+
+PIXELS = ("image", "images", PRIOR_IMAGES)
+"""Columns that hold images, in any config."""
+
+
 def plural(name: str) -> str:
     """Name in config `studies` of a column that has one value for each image."""
     return f"{name}s"

@@ -6,11 +6,20 @@ ends in an error that names the file, the limit and its constant here, and what 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from cxr_datasets.errors import OptionError
 from cxr_datasets.wording import OwnWords
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
+
+_UNITS = {
+    f"{letter}{binary}b": base**power
+    for power, letter in enumerate(("", "k", "m", "g", "t"))
+    for binary, base in (("", 1_000), ("i", 1_024))
+    if letter or not binary
+}
 
 
 class Limit(int):
@@ -58,6 +67,32 @@ def check_limit(count: int, limit: Limit) -> None:
     """
     if count > limit:
         raise too_large(limit, count)
+
+
+def size_in_bytes(option: str, given: object) -> int:
+    """Read a size that a user gives.
+
+    Args:
+        option: Name of the option, for the message.
+        given: Bytes as a positive integer, or a text such as "200GB", "1.5 TB" or "200 GiB". kB,
+            MB, GB and TB count in thousands, KiB, MiB, GiB and TiB in steps of 1,024; small and
+            capital letters are the same.
+
+    Raises:
+        OptionError: It is no size.
+    """
+    if isinstance(given, str):
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", given, re.ASCII)
+        unit = _UNITS.get(found[2].lower() or "b") if found else None
+        size = int(float(found[1]) * unit) if found and unit else 0
+    else:
+        size = given if isinstance(given, int) and not isinstance(given, bool) else 0
+    if size <= 0:
+        raise OptionError(
+            f"{option}={given!r} is no size. Give a positive number of bytes, or a text with a "
+            'unit, such as "200GB" or "200 GiB" (kB, MB, GB, TB; KiB, MiB, GiB, TiB).'
+        )
+    return size
 
 
 def joined(parts: Iterable[bytes], limit: Limit) -> bytes:
@@ -112,6 +147,10 @@ LONGEST_FIRST_LINE = Limit(64 * KIB, "bytes of a table's first line")
 MOST_PACKINGS = Limit(3, "layers of gzip around one table")
 """How often a table may be compressed by gzip, one time over the other: a server may do it again
 to what is packed already."""
+
+LARGEST_LIST = Limit(1 * GIB, "bytes of a file of ids")
+"""Bytes of a file that lists ids, as it is stored and unpacked; one that holds all reports beside
+them, as JSON, has some 200 MB."""
 
 # --- reports --------------------------------------------------------------------------------------
 

@@ -18,7 +18,8 @@ _GROUP = "cxr_datasets"
 _SUFFIXES = (".py", ".csv")
 _SYNTHETIC = "synthetic"
 _MAKE_ROWS = (
-    *("builder", "columns.py", "images", "labels/names.py", "labels/text", "storage", "tables"),
+    *("builder", "cohorts", "columns.py", "images", "labels/names.py", "labels/text"),
+    *("storage", "tables"),
 )
 """Rooms and modules of this package whose code decides what a row holds.
 

@@ -109,9 +109,9 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def card_columns(dataset: str) -> str:
     """Every column of a dataset, with its type and what it holds, for its card."""
     kind = builder_class(dataset)
-    of_images, of_reports = (config_features(c, kind.COLUMNS) for c in ("images", "reports"))
+    of_images, of_studies = (config_features(c, kind.COLUMNS) for c in ("images", "studies"))
     rows = (
-        [f"`{name}`", _kind(of_images[name]), "study" if name in of_reports else "image", about]
+        [f"`{name}`", _kind(of_images[name]), "study" if name in of_studies else "image", about]
         for name, about in about_columns(kind.COLUMNS, kind.SOURCES).items()
     )
     return markdown_table(["column", "type", "of", "what it holds"], rows)

@@ -7,10 +7,12 @@ The README.md beside this file describes every column at length.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import datasets
 
 from cxr_datasets.builder import (
+    BY_PATIENT,
     Access,
     Column,
     CxrBuilder,
@@ -21,6 +23,7 @@ from cxr_datasets.builder import (
 )
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
+from indiana_cxr.ids import ID_FORMS
 from indiana_cxr.layouts import IMAGE_FORMS, PNG_SUFFIX, name_of_study
 from indiana_cxr.mesh import DEFAULT_RULES
 from indiana_cxr.mesh_rules import MESH_RULES
@@ -34,14 +37,16 @@ from indiana_cxr.splits import SPLITTERS
 class IndianaCxrConfig(CxrConfig):
     """Options of `CxrConfig`, how to split, and how labels come about."""
 
+    SPLIT_BY: ClassVar[tuple[str, ...]] = (*SPLITTERS, BY_PATIENT)
+
     split_by: str | None = field(
         default=None,
         metadata={
             "help": "How to split, as Kaggle gives no splits: r2gen uses the lists of most papers "
             "on report generation (2,069 / 296 / 590 studies; the others are left out), "
             "r2gen_pairs the same with just the two images of each study that those papers take, "
-            "in their order, hash uses a hash of the uid (about 70 / 10 / 20 percent). Default: "
-            "all in train."
+            "in their order, hash uses a hash of the uid (about 70 / 10 / 20 percent), patient "
+            "another hash of it, with fractions or folds. Default: all in train."
         },
     )
     mesh_rules: str = field(
@@ -61,8 +66,6 @@ class IndianaCxrConfig(CxrConfig):
             OptionError: One of them is not known.
         """
         super().check(raw_views)
-        if self.split_by not in (None, *SPLITTERS):
-            raise OptionError.unknown("split_by", self.split_by, (None, *SPLITTERS))
         if self.mesh_rules not in tuple(MESH_RULES):
             raise OptionError.unknown("mesh_rules", self.mesh_rules, tuple(MESH_RULES))
 
@@ -84,6 +87,7 @@ class IndianaCxr(CxrBuilder):
     MEAN_IMAGE_BYTES = 1_900_000  # 14.19 GB of 7,470 files
     IMAGE_SUFFIX = PNG_SUFFIX
     IMAGE_FORMS = IMAGE_FORMS
+    ID_FORMS = ID_FORMS
     PUBLISHED = PUBLISHED
     PUBLISHER = PUBLISHER
     TASK_NAMES = TaskNames(study=name_of_study)
@@ -129,5 +133,6 @@ class IndianaCxr(CxrBuilder):
     def open_release(self, config: IndianaCxrConfig) -> IndianaRelease:
         """Find the two tables."""
         return open_release(
-            config.data_dir, config.split_by, config.mesh_rules, self.options, config.connections
-        )
+            config.data_dir, config.split_by if config.split_by in SPLITTERS else None,
+            config.mesh_rules, self.options, config.connections,
+        )  # fmt: skip

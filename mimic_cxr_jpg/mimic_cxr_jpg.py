@@ -15,13 +15,19 @@ from cxr_datasets.builder import (
     CxrBuilder,
     CxrConfig,
     TaskNames,
+    check_priors,
     label_feature,
+    prior_columns,
+    priors_option,
     text_labels_column,
     text_labels_option,
 )
 from cxr_datasets.columns import CONFIGS, SECTIONS
 from mimic_cxr_jpg.access import ACCESS
+from mimic_cxr_jpg.ids import ID_FORMS
 from mimic_cxr_jpg.layouts import IMAGE_FORMS
+from mimic_cxr_jpg.mimic_iv import COLUMNS as OF_MIMIC_IV
+from mimic_cxr_jpg.mimic_iv import mimic_iv_option, open_mimic_iv
 from mimic_cxr_jpg.physionet import HOMEPAGE
 from mimic_cxr_jpg.published import PUBLISHED
 from mimic_cxr_jpg.publisher import PUBLISHER
@@ -47,7 +53,8 @@ class MimicCxrJpgConfig(CxrConfig):
             "help": "Address of the reports, which are a separate project, MIMIC-CXR: "
             "mimic-cxr-reports.zip, a .tar.gz or .tar of it, or the folder that holds its files/; "
             "or mimic_cxr_sectioned.csv, which has four sections only. Default: they are looked "
-            "for in data_dir, above it and beside it, but not the last."
+            "for in data_dir, above it and beside it, but not the last.",
+            "place": True,
         },
     )
     section_rules: str = field(
@@ -59,6 +66,8 @@ class MimicCxrJpgConfig(CxrConfig):
         },
     )
     labels_text: bool = text_labels_option(default=False)
+    mimic_iv: str | None = mimic_iv_option()
+    priors: int = priors_option()
 
     def check(self, raw_views: tuple[str, ...]) -> None:
         """Check the options' values.
@@ -68,6 +77,7 @@ class MimicCxrJpgConfig(CxrConfig):
         """
         super().check(raw_views)
         rules_of(self.section_rules, "section_rules")
+        check_priors(self.priors)
 
 
 class MimicCxrJpg(CxrBuilder):
@@ -82,6 +92,8 @@ class MimicCxrJpg(CxrBuilder):
     - the CheXpert table: `labels`;
     - MIMIC-CXR, the project that has the reports: `report`, and the sections parsed from it.
 
+    With `mimic_iv`, MIMIC-IV adds who the patient is, and in which stay the study was made.
+
     `height` and `width` are those of the release's file, also where `image_size` made the image
     smaller, or `images` names smaller ones.
     """
@@ -92,6 +104,7 @@ class MimicCxrJpg(CxrBuilder):
     MEAN_IMAGE_BYTES = 1_624_000  # 570.3 GiB of 377,110 files
     IMAGE_SUFFIX = ".jpg"
     IMAGE_FORMS = IMAGE_FORMS
+    ID_FORMS = ID_FORMS
     PUBLISHED = PUBLISHED
     ACCESS = ACCESS
     PUBLISHER = PUBLISHER
@@ -145,6 +158,9 @@ class MimicCxrJpg(CxrBuilder):
             for section in REPORT_SECTIONS
             if section not in SECTIONS
         ),
+        *OF_MIMIC_IV,
+        # Of the patient's other studies, by `study_date`, `study_time`, then `study_id`.
+        *prior_columns(),
     )  # fmt: skip
 
     INFO = {
@@ -160,9 +176,12 @@ class MimicCxrJpg(CxrBuilder):
     AGREEMENT = "https://physionet.org/content/mimic-cxr-jpg/view-dua/2.1.0/"
 
     def open_release(self, config: MimicCxrJpgConfig) -> MimicRelease:
-        """Find the tables, and the reports if there are any."""
+        """Find the tables, the reports if there are any, and MIMIC-IV if it is asked for."""
         needs_reports = config.name == "reports"
-        return open_release(
+        release = open_release(
             config.data_dir, config.reports, needs_reports, self.options, config.connections,
             self._index_folder, config.section_rules,
         )  # fmt: skip
+        if config.mimic_iv is not None:
+            release.mimic_iv = open_mimic_iv(config.mimic_iv, self.options, config.connections)
+        return release

@@ -18,12 +18,14 @@ from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.join import TableReads, read_index
 from mimic_cxr_jpg.layouts import IMAGE_FORMS
+from mimic_cxr_jpg.mimic_iv import MimicIv
 from mimic_cxr_jpg.physionet import HOMEPAGE
 from mimic_cxr_jpg.published import PUBLISHED
 from mimic_cxr_jpg.reports import REPORT_SECTIONS, RULES, ReportStore, find_reports
 from mimic_cxr_jpg.reports.find import ARCHIVES, physionet_project
 from mimic_cxr_jpg.reports.sectioned import SECTIONED
 from mimic_cxr_jpg.sample import Sample
+from mimic_cxr_jpg.times import study_times
 
 DATASET = "MIMIC-CXR-JPG"
 REPORTS_HOMEPAGE = "https://physionet.org/content/mimic-cxr/"
@@ -40,7 +42,10 @@ class MimicRelease(Release):
         reports: The reports, or None if they were not found.
         sample: Some studies, by which they were found.
         section_rules: By which rules sections are parsed: one of `reports.RULES`.
+        mimic_iv: MIMIC-IV, if its columns are asked for; else None.
     """
+
+    mimic_iv: MimicIv | None = None
 
     def __init__(
         self,
@@ -59,7 +64,8 @@ class MimicRelease(Release):
     def stamps(self) -> list[Stamp]:
         """Stamps of the tables and of the reports."""
         stamps = self.source.stamps(list(self.tables.values()))
-        return stamps + (self.reports.stamps() if self.reports else [])
+        stamps += self.reports.stamps() if self.reports else []
+        return stamps + (self.mimic_iv.stamps() if self.mimic_iv else [])
 
     def prepare(self, cache: str) -> None:
         """Let the reports write to the cache what they need there."""
@@ -75,7 +81,14 @@ class MimicRelease(Release):
         """
         reads, self.sample.reads = self.sample.reads, None
         reads = reads or TableReads(self.source, self.tables)
-        return read_index(reads, self.reports, cache)
+        if self.mimic_iv is None:
+            return read_index(reads, self.reports, cache)
+        records = self.mimic_iv.begin()
+        return self.mimic_iv.add(read_index(reads, self.reports, cache), records)
+
+    def study_times(self, index: pa.Table) -> pa.Array:
+        """The earliest date and time of each study's images."""
+        return study_times(index)
 
     def keep(self) -> None:
         """Keep the sample, so that the next start need not read the split table for it."""

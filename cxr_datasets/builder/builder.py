@@ -19,28 +19,34 @@ import datasets
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.builder import missing
+from cxr_datasets.builder import missing, priors
 from cxr_datasets.builder.access import Access
+from cxr_datasets.builder.cohort import Cohort, read_cohort
+from cxr_datasets.builder.cohort_options import LISTS
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.forms import ImageForms
 from cxr_datasets.builder.index_check import check_complete, check_index
+from cxr_datasets.builder.kept import keeping, usual_folder
 from cxr_datasets.builder.outputs import check_cache
 from cxr_datasets.builder.overrides import DatasetsBuilder, digest
-from cxr_datasets.builder.pixels import Pace, Pixels, looks_at_images
+from cxr_datasets.builder.pixels import Looks, Pace, Pixels
 from cxr_datasets.builder.places import ImagePlace, Sampler, find_place, open_images, spread
 from cxr_datasets.builder.published import Published
 from cxr_datasets.builder.publisher import Publisher
 from cxr_datasets.builder.release import Release
-from cxr_datasets.builder.rows import split_rows, wanted_images
+from cxr_datasets.builder.rows import split_rows
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.builder.task_names import TaskNames
 from cxr_datasets.builder.text_labels import add_text_labels, chosen, of_the_release
+from cxr_datasets.cohorts.rules import ALL, Step, apply_rules, step_of, steps_from
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.column import image_array
 from cxr_datasets.storage.by_address import remember
+from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import index as index_file
+from cxr_datasets.tables.id_forms import ANY_FORMS, IdForm
 from cxr_datasets.tables.keys import combined
 
 _ROWS_PER_TABLE = 4_096
@@ -63,6 +69,8 @@ class CxrBuilder(DatasetsBuilder):
         MEAN_IMAGE_BYTES: Mean size of the release's image files.
         IMAGE_SUFFIX: What their names end in; `image_size` puts the suffix of its format there.
         IMAGE_FORMS: The forms in which people have these files; None: with other suffixes.
+        ID_FORMS: The forms in which lists and tables of other people name an image, a study or a
+            patient; the finest first.
         PUBLISHED: What the publisher says of the release; None: nothing to compare a copy with,
             and no folder is recognised as one.
         ACCESS: How people come to be allowed to read it, for `cxr access`; None: it does not say.
@@ -73,6 +81,7 @@ class CxrBuilder(DatasetsBuilder):
         place: Where the images are, and in which form.
         found: A key of which image files are there, where that was looked at; else None.
         left_out: Split -> ids of the images that were found to be absent and are left out.
+        cohort: What decides which rows there are.
         goes_on: Whether absent and damaged images are met one after another and noted, where an
             option says `error`; only if none of a sample is there, that is an error at once.
     """
@@ -84,6 +93,7 @@ class CxrBuilder(DatasetsBuilder):
     MEAN_IMAGE_BYTES: ClassVar[int] = 1_500_000
     IMAGE_SUFFIX: ClassVar[str] = ".jpg"
     IMAGE_FORMS: ClassVar[ImageForms | None] = None
+    ID_FORMS: ClassVar[tuple[IdForm, ...]] = ANY_FORMS
     ACCESS: ClassVar[Access | None] = None
     PUBLISHED: ClassVar[Published | None] = None
     PUBLISHER: ClassVar[Publisher | None] = None
@@ -92,9 +102,12 @@ class CxrBuilder(DatasetsBuilder):
     def __init__(self, cache_dir: str | None = None, **kwargs: Any):
         check_cache(cache_dir)
         self._splits: dict[str, pa.Table] | None = None
+        self._studies: pa.Table | None = None
+        self._steps: list[Step] = []
         self._index_folder = index_file.folder_in(
             cache_dir, self.script() if self.is_credentialed() else None
         )
+        self._datasets_cache = usual_folder(cache_dir)
         self.pace = Pace()
         self.found: str | None = None
         self.left_out: dict[str, list[str]] = {}
@@ -104,7 +117,18 @@ class CxrBuilder(DatasetsBuilder):
     def __getstate__(self) -> dict[str, Any]:
         """What is sent to a worker: no index, no long list of ids, no forms that are not there."""
         place = replace(self.place, forms=ImageForms.of_suffix(self.IMAGE_SUFFIX))
-        return {**super().__getstate__(), "_splits": None, "left_out": {}, "place": place}
+        config = self.config.without_lists()
+        large: dict[str, Any] = {
+            "_splits": None,
+            "_studies": None,
+            "left_out": {},
+            "cohort": Cohort(config, None, None),
+        }
+        given = {**self.config_kwargs, **dict.fromkeys(LISTS & self.config_kwargs.keys())}
+        return {
+            **super().__getstate__(), **large, "config": config, "config_kwargs": given,
+            "place": place,
+        }  # fmt: skip
 
     def open_release(self, config: Any) -> Release:
         """Find and recognise the release that a config names.
@@ -140,6 +164,7 @@ class CxrBuilder(DatasetsBuilder):
         config.check(self.RAW_VIEWS)
         self.release = self.open_release(config)
         remember(self.release.source)
+        self.cohort = read_cohort(config, self.ID_FORMS, self.options)
         self.place = self._open_images(config)
         images = self.place.source
         missing.warn_of_unread(config, images)
@@ -151,24 +176,33 @@ class CxrBuilder(DatasetsBuilder):
             key.append(self.found)
         elif config.name != "reports":
             self.place = find_place(self.place, self._sampler(config))
+        if config.name != "reports":
+            self.place = keeping(self.place, config, self._datasets_cache)
+        remember(self.place.source)
         return [*key, *self.place.key]
 
     def _open_images(self, config: CxrConfig) -> ImagePlace:
         """Open the place of the images; their form is not looked for yet."""
         forms = self.IMAGE_FORMS or ImageForms.of_suffix(self.IMAGE_SUFFIX)
         images = None if config.name == "reports" else config.images
-        place = open_images(images, self.release.source, forms)
-        remember(place.source)
-        return place
+        return open_images(images, self.release.source, forms)
 
     def _look_ahead(self, config: CxrConfig) -> None:
         """Look for every image file: after a download went on, an old cache must not answer."""
         rows = self._wanted_images(config)
         self.place = find_place(self.place, partial(spread, combined(rows["path"])))
         found = missing.keep_present(rows, self.place, config)
+        if self._studies is not None:
+            is_told = config.missing != "error"
+            self._studies, key = priors.look_for_priors(
+                self._studies, rows, found.images, self.place, is_told
+            )
+            found = replace(found, key=digest([found.key, key]))
         self.found, self.left_out = found.key, found.left_out
+        if found.images.num_rows < rows.num_rows:
+            self._count("missing='skip'", found.images, rows)
         self._index_key = digest([self._index_key, *self.place.key, found.key])
-        if not index_file.has_index(self._index_path(config)):
+        if not self._has_index(config):
             self._splits = self._split_rows(found.images, config)
 
     def features(self) -> datasets.Features:
@@ -184,14 +218,14 @@ class CxrBuilder(DatasetsBuilder):
         """Read the tables and keep the images that the options ask for; no file is looked for.
 
         Returns:
-            Rows of the index in the release's own order, those in no split among them; see
-            `Release.index`.
+            Rows of the index in the release's own order, those in no split among them, unless
+            the options say how to split; see `Release.index`.
 
         Raises:
             CxrError: The release's tables are broken.
             OptionError: No image is left.
         """
-        return self._wanted_images(self.config)
+        return self._wanted_images(self.config, in_a_split=False)
 
     def check_any(self, tally: Tally) -> None:
         """Require that one image at least is there and whole, if any was looked for.
@@ -211,7 +245,7 @@ class CxrBuilder(DatasetsBuilder):
             CxrError: The release's tables are broken, or images are not there.
         """
         path = self._index_path(self.config)
-        if index_file.has_index(path):
+        if self._has_index(self.config):
             self.release.prepare(self._index_folder)
             self._probe(lambda name: index_file.read_column(path, name))
         else:
@@ -219,9 +253,16 @@ class CxrBuilder(DatasetsBuilder):
             if splits is None:
                 splits = self._split_rows(self._wanted_images(self.config), self.config)
             self._probe(lambda name: pa.concat_tables(splits.values()).column(name))
-            index_file.write_index(path, splits)
+            if self._studies is not None:
+                studies, self._studies = self._studies, None
+                index_file.write_tables(self._studies_path(self.config), studies.schema, [studies])
+            index_file.write_index(path, splits, [step.as_dict() for step in self._steps])
         self.release.keep()
         return path, index_file.read_splits(path)
+
+    def has_index(self) -> bool:
+        """Whether all that `write_index` writes is in the cache."""
+        return self._has_index(self.config)
 
     def index_rows(self) -> dict[str, pa.Table]:
         """Read the tables, for those who need neither texts nor images.
@@ -234,12 +275,27 @@ class CxrBuilder(DatasetsBuilder):
             CxrError: The release's tables are broken.
         """
         path = self._index_path(self.config)
-        if index_file.has_index(path):
+        if self._has_index(self.config):
             self.release.prepare(self._index_folder)
             return index_file.read_tables(path)
         if self._splits is None:
             self._splits = self._split_rows(self._wanted_images(self.config), self.config)
         return self._splits
+
+    def steps(self) -> list[Step]:
+        """Say which rules left how many rows out, in order; none where all rows are there.
+
+        What files that are absent or damaged leave out is told only if they are looked for before
+        any is read.
+
+        Raises:
+            CxrError: The release's tables are broken.
+        """
+        path = self._index_path(self.config)
+        if index_file.has_index(path):
+            return steps_from(index_file.read_notes(path))
+        self.index_rows()
+        return self._steps
 
     def stored_images(self, rows: pa.Table) -> pa.StructArray:
         """Give the images of rows of the index, stored as addresses; none is looked for or read.
@@ -285,11 +341,18 @@ class CxrBuilder(DatasetsBuilder):
     def with_texts(self, rows: pa.Table, columns: Collection[str] | None = None) -> pa.Table:
         """Add to rows of the index what is read from reports: texts, and labels made of them.
 
+        Where rows have earlier studies, all that is told of these is added but their images.
+
         Args:
             rows: The rows.
             columns: As for `complete_rows`.
         """
-        return add_text_labels(self.release.add_texts(rows), self.own_columns, columns)
+        add_texts = self.release.add_texts
+        if priors.most_priors(self.config):
+            rows = priors.add_texts(rows, self._all_studies(), self.config, add_texts, columns)
+        else:
+            rows = add_texts(rows)
+        return add_text_labels(rows, self.own_columns, columns)
 
     def complete_rows(
         self,
@@ -312,8 +375,8 @@ class CxrBuilder(DatasetsBuilder):
         """
         schema = self.features().arrow_schema
         texts = (self.with_texts(rows, columns) for rows in tables)
-        pixels = looks_at_images(columns)
-        for number, rows in self._with_images(texts, pixels, tally, are_small):
+        looks = Looks.at(columns, self.config)
+        for number, rows in self._with_images(texts, looks, tally, are_small):
             if rows.num_rows:
                 check_complete(self.release, rows, schema)
                 rows = self.place.with_told_paths(rows)
@@ -323,6 +386,21 @@ class CxrBuilder(DatasetsBuilder):
         name = f"{self.name}-{config.name}-{self._index_key}-{config.version}-{self.hash}.arrow"
         return f"{self._index_folder}/{name}"
 
+    def _studies_path(self, config: CxrConfig) -> str:
+        """The file of all studies in the order of time, beside the index."""
+        return f"{self._index_path(config).removesuffix('.arrow')}-studies.arrow"
+
+    def _has_index(self, config: CxrConfig) -> bool:
+        paths = [self._index_path(config)]
+        if priors.most_priors(config):
+            paths.append(self._studies_path(config))
+        return all(map(index_file.has_index, paths))
+
+    def _all_studies(self) -> pa.Table:
+        if self._studies is None:
+            self._studies = index_file.read_table(self._studies_path(self.config))
+        return self._studies
+
     def _sampler(self, config: CxrConfig) -> Sampler:
         """Give a function that takes a sample of the images' paths.
 
@@ -330,7 +408,7 @@ class CxrBuilder(DatasetsBuilder):
         """
         column = "path" if config.name == "images" else plural("path")
         path = self._index_path(config)
-        if index_file.has_index(path):
+        if self._has_index(config):
             sampled = partial(index_file.spread_rows, path, column)
         else:
             self._splits = self._split_rows(self._wanted_images(config), config)
@@ -343,10 +421,30 @@ class CxrBuilder(DatasetsBuilder):
         """Arrange the rows of each split as the index file is to hold them."""
         return split_rows(images, config, self._image_columns())
 
-    def _wanted_images(self, config: CxrConfig) -> pa.Table:
+    def _wanted_images(self, config: CxrConfig, in_a_split: bool = True) -> pa.Table:
         index = self.release.index(self._index_folder)
         check_index(self.release, index, of_the_release(self.COLUMNS))
-        return wanted_images(index, config, self.RAW_VIEW_COLUMN)
+        if priors.most_priors(config):
+            features = config_features("images", self.COLUMNS)
+            index, self._studies = priors.with_history(
+                index, self.release, features, self.RAW_VIEW_COLUMN
+            )
+        own = chosen(self.COLUMNS, config)
+        rules = self.cohort.rules(
+            self.RAW_VIEW_COLUMN, own, partial(self._add_texts, own), in_a_split
+        )
+        images, self._steps = apply_rules(index, rules)
+        return images
+
+    def _add_texts(
+        self, own: tuple[Column, ...], rows: pa.Table, columns: Collection[str] | None
+    ) -> pa.Table:
+        return add_text_labels(self.release.add_texts(rows), own, columns)
+
+    def _count(self, rule: str, images: pa.Table, before: pa.Table) -> None:
+        """Note what was left out beyond the rules."""
+        steps = self._steps or [step_of(ALL, before, before.num_rows)]
+        self._steps = [*steps, step_of(rule, images, before.num_rows)]
 
     def _image_columns(self) -> tuple[str, ...]:
         own = (column.name for column in self.COLUMNS if column.per == "image")
@@ -367,15 +465,19 @@ class CxrBuilder(DatasetsBuilder):
         missing.probe(self.place, combined(paths), self.goes_on)
 
     def _with_images(
-        self, tables: Iterable[pa.Table], pixels: bool, tally: Tally | None, are_small: bool
+        self, tables: Iterable[pa.Table], looks: Looks, tally: Tally | None, are_small: bool
     ) -> Iterator[tuple[int, pa.Table]]:
         if self.config.name == "reports":
             return enumerate(tables)
         images = Pixels(
             self.place.source, self.config, self.embeds_images(), self._image_columns(),
-            self.place.form, self.pace, are_small,
+            self.place.form, self.pace, are_small, looks,
         )  # fmt: skip
-        return images.add(tables, tally) if pixels else enumerate(map(images.leave_out, tables))
+        return images.add(tables, tally) if looks else enumerate(map(images.leave_out, tables))
+
+    def decoded_from(self) -> Source:
+        """The place of the images, which datasets take along into other processes."""
+        return self.place.source
 
     def embeds_images(self) -> bool:
         """Whether the rows hold the bytes of images, which takes most of the time of a build."""

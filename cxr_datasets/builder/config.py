@@ -9,6 +9,8 @@ from typing import Any
 
 import datasets
 
+from cxr_datasets.builder.cohort_options import CohortOptions
+from cxr_datasets.builder.kept import check_options
 from cxr_datasets.columns import VIEWS
 from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import OptionError
@@ -26,16 +28,16 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "labels_text": (True, False),  # of the datasets that have it
 }
 
-_NOT_IN_THE_ROWS = ("connections",)
+_NOT_IN_THE_ROWS = ("connections", "cache", "cache_folder")
 """Options that change how fast the rows come, not what they hold."""
 
 
 @dataclass
-class CxrConfig(datasets.BuilderConfig):
+class CxrConfig(CohortOptions):
     """Options of a dataset; a dataset with options of its own derives from this.
 
     Each field says in its metadata what it does, for the command line and the docs; see
-    `option_help`.
+    `option_help`. One that names a place which is read says `place` there.
     """
 
     views: list[str] | None = field(
@@ -50,7 +52,8 @@ class CxrConfig(datasets.BuilderConfig):
         default=None,
         metadata={
             "help": "Where the images are: a folder, a .zip or an address, in which their folders "
-            "and suffix may differ from the release's. Default: data_dir."
+            "and suffix may differ from the release's. Default: data_dir.",
+            "place": True,
         },
     )
     missing: str = field(
@@ -100,6 +103,23 @@ class CxrConfig(datasets.BuilderConfig):
         },
     )
 
+    cache: str | int | None = field(
+        default=None,
+        metadata={
+            "metavar": "SIZE",
+            "help": "Most that is kept on a disk of the images of a remote copy, such as 200GB: "
+            "those once fetched are read from there, and the least used go first. Default: "
+            "nothing is kept.",
+        },
+    )
+    cache_folder: str | None = field(
+        default=None,
+        metadata={
+            "help": "Folder on a disk of this machine in which cache keeps them, closed to other "
+            "users. Default: the cache of datasets."
+        },
+    )
+
     def check(self, raw_views: tuple[str, ...]) -> None:
         """Check the options' values.
 
@@ -118,7 +138,9 @@ class CxrConfig(datasets.BuilderConfig):
             if value not in choices:
                 raise OptionError.unknown(name, value, choices)
         self._check_numbers()
+        self.cache, self.cache_folder = check_options(self.cache, self.cache_folder)
         self._check_resizing()
+        self.check_cohort()
 
     def _check_numbers(self) -> None:
         if self.image_size is not None and not is_whole(self.image_size, least=1):
@@ -171,11 +193,13 @@ class CxrConfig(datasets.BuilderConfig):
     def key(self) -> dict[str, Any]:
         """The options that decide what the rows hold, for the cache key."""
         plain = {option.name for option in fields(datasets.BuilderConfig)}
-        return {
+        others = (*plain, *_NOT_IN_THE_ROWS, *self.cohort_names())
+        own = {
             option.name: getattr(self, option.name)
             for option in fields(self)
-            if option.name not in (*plain, *_NOT_IN_THE_ROWS)
+            if option.name not in others
         }
+        return {**own, **self.cohort_key()}
 
 
 def option_help(config_class: type[CxrConfig]) -> dict[str, str]:
@@ -190,6 +214,12 @@ def option_help(config_class: type[CxrConfig]) -> dict[str, str]:
     """
     described = (option for option in fields(config_class) if "help" in option.metadata)
     return {option.name: option.metadata["help"] for option in described}
+
+
+def place_options(config_class: type[CxrConfig]) -> list[str]:
+    """Names of the options that name places which are read, `data_dir` first."""
+    own = (option.name for option in fields(config_class) if option.metadata.get("place"))
+    return ["data_dir", *own]
 
 
 def check_views(views: str | Iterable[str], raw: Sequence[str]) -> list[str]:

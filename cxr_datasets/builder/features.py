@@ -23,7 +23,9 @@ class Column:
         about: What it holds, and what it is made from, for people.
         is_section: Whether it holds a section of the report.
         labelled: Sections of the report from whose text its labels are read by rules, of which the
-            first that a report has counts; see `text_labels`. Empty: the release has the column.
+            first that a report has counts; see `text_labels`.
+        option: Name of the option by which rows have it: it is made here, and no release has it.
+        needs_images: Whether config `reports`, which needs no image, goes without it.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Column:
     about: str = ""
     is_section: bool = False
     labelled: tuple[str, ...] = ()
+    option: str = ""
+    needs_images: bool = False
 
 
 _VIEWS_TOLD = ", ".join(f"{number} {view}" for number, view in enumerate(VIEWS))
@@ -95,7 +99,11 @@ def config_features(config: str, extra: Iterable[Column]) -> datasets.Features:
     if config == "studies":
         return datasets.Features(dict(_of_a_study(column) for column in columns))
     return datasets.Features(
-        {column.name: column.feature for column in columns if column.per == "study"}
+        {
+            column.name: column.feature
+            for column in columns
+            if column.per == "study" and not column.needs_images
+        }
     )
 
 

@@ -21,7 +21,7 @@ from datasets.filesystems import is_remote_filesystem
 
 from cxr_datasets._version import __version__
 from cxr_datasets.builder import cached, closed, streamed
-from cxr_datasets.builder.config import CxrConfig
+from cxr_datasets.builder.config import CxrConfig, place_options
 from cxr_datasets.builder.outputs import check_output
 from cxr_datasets.builder.sums import write_sums
 from cxr_datasets.builder.tally import Tallies, Tally, tallies
@@ -35,7 +35,11 @@ from cxr_datasets.packages import code_hash
 from cxr_datasets.storage.addresses import check_characters, check_open
 from cxr_datasets.storage.cache import cache_fault, in_cache
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.index import SplitBlocks
+
+_PLACES = ("data_dir", "images", "reports", "ids", "split_file")
+"""Options that may be addresses, to which the storage options belong."""
 
 _ROWS_WORTH_PROCESSES = 10_000
 """Rows without pixels that one process writes as fast as several: a tenth of a second's work."""
@@ -102,6 +106,10 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         """Whether the rows hold the bytes of images."""
         raise NotImplementedError
 
+    def decoded_from(self) -> Source:
+        """The place of the images."""
+        raise NotImplementedError
+
     def read_rows(
         self, index: str, blocks: list[int], tally: Tally | None = None
     ) -> Iterator[pa.Table]:
@@ -131,7 +139,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
             check_open("data_dir", kwargs["data_dir"])
         # Kept here and not handed on: `datasets` would write into them.
         given = kwargs.pop("storage_options", None)
-        places = (kwargs.get(name) for name in ("data_dir", "images", "reports"))
+        places = (kwargs.get(name) for name in place_options(self.BUILDER_CONFIG_CLASS))
         self.options = StorageOptions(given, *places)
         with cached.preparing(self, cache_dir):
             super().__init__(cache_dir=cache_dir, hash=code_hash(self.script(), hash), **kwargs)
@@ -254,7 +262,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; decode errors of the result name the image."""
         cached.check_files(self)
-        self.info.features = name_images(self.info.features)
+        self.info.features = name_images(self.info.features, self.decoded_from())
         with cached.choosing_splits():
             return super().as_dataset(*args, **kwargs)
 

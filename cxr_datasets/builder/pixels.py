@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,8 +19,10 @@ import pyarrow.compute as pc
 from cxr_datasets import limits, wording
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.builder.forms import Form
+from cxr_datasets.builder.priors import PATHS, most_priors
+from cxr_datasets.builder.row_images import Images, InOrder, earlier_images, own_images
 from cxr_datasets.builder.tally import Found, Tally, choice
-from cxr_datasets.columns import plural
+from cxr_datasets.columns import PRIOR_IMAGES, plural
 from cxr_datasets.errors import CxrError, ImageError, MissingImagesError, StoreError
 from cxr_datasets.images.column import IMAGE_TYPE, embedded_images, image_array
 from cxr_datasets.images.faults import image_fault
@@ -46,9 +48,27 @@ _IMAGES = ("image", plural("image"))
 _SUFFIXES = {JPEG: ".jpg", PNG: ".png"}
 
 
-def looks_at_images(columns: Collection[str] | None) -> bool:
-    """Whether some columns, or all if None, hold images."""
-    return columns is None or any(name in columns for name in _IMAGES)
+@dataclass(frozen=True)
+class Looks:
+    """Which images are looked at.
+
+    Attributes:
+        own: The rows' own.
+        earlier: Those of earlier studies.
+    """
+
+    own: bool
+    earlier: bool
+
+    @classmethod
+    def at(cls, columns: Collection[str] | None, config: CxrConfig) -> Looks:
+        """At those that some columns hold, or all columns if None."""
+        own = columns is None or any(name in columns for name in _IMAGES)
+        earlier = most_priors(config) > 0 and (columns is None or PRIOR_IMAGES in columns)
+        return cls(own, earlier)
+
+    def __bool__(self) -> bool:
+        return self.own or self.earlier
 
 
 @dataclass(frozen=True)
@@ -64,6 +84,11 @@ class Pace:
     rows: int = ROWS_AT_ONCE
 
 
+def rows_at_once(pace: Pace, config: CxrConfig) -> int:
+    """Rows whose images fit into memory together, with those of earlier studies."""
+    return max(1, pace.rows // (1 + most_priors(config)))
+
+
 @dataclass(frozen=True)
 class Pixels:
     """Adds the images to rows of the index.
@@ -76,6 +101,7 @@ class Pixels:
         form: The form in which they are there.
         pace: How many images are worked on at once.
         are_small: Whether the images of each table fit into memory together; others are cut.
+        looks: Which images are looked at; others are null.
     """
 
     source: Source
@@ -85,11 +111,12 @@ class Pixels:
     form: Form
     pace: Pace = Pace()
     are_small: bool = False
+    looks: Looks = Looks(own=True, earlier=False)
 
     def add(
         self, tables: Iterable[pa.Table], tally: Tally | None = None
     ) -> Iterator[tuple[int, pa.Table]]:
-        """Add the column `image`, or `images` to rows of studies.
+        """Add the column `image`, or `images` to rows of studies; and `prior_images`.
 
         Images to embed are read several at once, ahead of the rows that are used and over the
         ends of tables.
@@ -110,23 +137,25 @@ class Pixels:
             StoreError: A store or disk refuses an image, or failed again and again.
         """
         tally = tally or Tally()
-        complete = self._to_studies if self.config.name == "studies" else self._to_images
         if not self.embed:
-            yield from ((number, complete(rows, [])) for number, rows in enumerate(tables))
+            yield from ((number, self._complete(rows)) for number, rows in enumerate(tables))
             return
         ahead, here = tee(tables)
         paths = chain.from_iterable(map(self._paths, ahead))
+        most = rows_at_once(self.pace, self.config)
         with closing(self._contents(paths)) as contents:
-            pieces = enumerate(here) if self.are_small else _pieces(here, self.pace.rows)
-            for number, some in pieces:
-                ends = self._ends(some)
+            for number, some in enumerate(here) if self.are_small else _pieces(here, most):
+                ends = self._images_of(some).ends
                 found, error = self._until_an_error(contents, ends[-1], tally)
                 if error is not None:
                     # Rows before the failed image are complete and come first.
                     whole = int(np.searchsorted(ends, len(found), side="right"))
                     some, found = some.slice(0, whole), found[: ends[whole - 1] if whole else 0]
-                tally.count(found, partial(self._names_of, some), self.config)
-                yield number, complete(some, found)
+                images = self._images_of(some)
+                own, earlier = images.divided(found)
+                tally.count(own, partial(self._names_of, images.own), self.config)
+                tally.count_earlier(earlier, partial(self._names_of, images.earlier), self.config)
+                yield number, self._complete(some, own, earlier)
                 if error is not None:
                     raise error
 
@@ -144,46 +173,53 @@ class Pixels:
             return found, error
         return found, None
 
-    def _ends(self, rows: pa.Table) -> np.ndarray:
-        """Count the images of each row and of all rows before it together."""
-        if self.config.name != "studies":
-            return np.arange(1, rows.num_rows + 1)
-        return np.cumsum(pc.list_value_length(combined(rows["paths"])).to_numpy())
-
     def leave_out(self, rows: pa.Table) -> pa.Table:
-        """Add the column without reading an image: null, or lists of nulls."""
+        """Add the columns without reading an image: null, or lists of nulls."""
+        if most_priors(self.config) and not self.looks.earlier:
+            lists = pa.nulls(rows.num_rows, pa.list_(IMAGE_TYPE))
+            rows = rows.append_column(PRIOR_IMAGES, lists)
+        if self.looks.own:
+            return rows
         if self.config.name != "studies":
             return rows.append_column("image", pa.nulls(rows.num_rows, IMAGE_TYPE))
         images = len(combined(rows["paths"]).flatten())
-        return _with_lists(rows, pa.chunked_array([pa.nulls(images, IMAGE_TYPE)]))
+        return _with_lists(rows, "images", "paths", pa.nulls(images, IMAGE_TYPE))
+
+    def _images_of(self, rows: pa.Table) -> InOrder:
+        return InOrder(
+            own_images(rows) if self.looks.own else None,
+            earlier_images(rows) if self.looks.earlier else None,
+        )
 
     def _paths(self, rows: pa.Table) -> list[str | None]:
         """List the paths of the rows' images in order; None for one known to be absent."""
-        if self.config.name == "studies":
-            rows = _flattened(rows)
-        paths, exists = self._files_and_presence(rows)
-        return (paths if exists is None else pc.if_else(exists, paths, None)).to_pylist()
+        return self.form.files(self._images_of(rows).paths()).to_pylist()
 
-    def _names_of(self, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
-        """The ids of the rows' images, and the paths of their files."""
-        if self.config.name == "studies":
-            ids = combined(rows[plural("image_id")]).flatten()
-            return ids, self.form.files(combined(rows[plural("path")]).flatten())
-        return combined(rows["image_id"]), self.form.files(combined(rows["path"]))
+    def _names_of(self, images: Images | None) -> tuple[pa.Array, pa.Array]:
+        """The ids of images that are looked at, and the paths of their files."""
+        assert images is not None
+        return images.ids, self.form.files(images.paths)
 
-    def _to_images(self, rows: pa.Table, contents: list[Found]) -> pa.Table:
-        images = self._images(rows, contents)
-        rows, kept = rows.append_column("image", images), self._kept(contents)
-        return rows if kept is None else rows.filter(kept)
-
-    def _to_studies(self, rows: pa.Table, contents: list[Found]) -> pa.Table:
-        images = self._images(_flattened(rows), contents)
-        rows, kept = _with_lists(rows, images), self._kept(contents)
+    def _complete(
+        self, rows: pa.Table, own: Sequence[Found] = (), earlier: Sequence[Found] = ()
+    ) -> pa.Table:
+        """Add the columns of images, given what to store of each where they are embedded."""
+        images, rows = self._images_of(rows), self.leave_out(rows)
+        if images.earlier is not None:
+            found = self._stored(images.earlier, earlier)
+            rows = _with_lists(rows, PRIOR_IMAGES, PATHS, found)
+        if images.own is None:
+            return rows
+        found, kept = self._stored(images.own, own), self._kept(own)
+        if self.config.name != "studies":
+            rows = rows.append_column("image", found)
+            return rows if kept is None else rows.filter(kept)
+        rows = _with_lists(rows, "images", "paths", found)
         if kept is None:
             return rows
         return filter_lists(rows, ("images", *map(plural, self.image_columns)), kept)
 
-    def _kept(self, contents: list[Found]) -> pa.Array | None:
+    def _kept(self, contents: Sequence[Found]) -> pa.Array | None:
         """Mark the images that the options do not leave out; None if that is all of them."""
         kept = [
             not isinstance(content, CxrError) or choice(content, self.config) != "skip"
@@ -191,17 +227,12 @@ class Pixels:
         ]
         return None if all(kept) else pa.array(kept)
 
-    def _images(self, rows: pa.Table, contents: list[Found]) -> pa.ChunkedArray:
-        paths, exists = self._files_and_presence(rows)
+    def _stored(self, images: Images, contents: Sequence[Found]) -> pa.ChunkedArray:
+        paths = self.form.files(images.paths)
         if self.embed:
             files = [content if isinstance(content, bytes) else None for content in contents]
             return embedded_images(self._names(paths), files)
-        return pa.chunked_array([image_array(self.source.addresses(paths), exists)])
-
-    def _files_and_presence(self, images: pa.Table) -> tuple[pa.Array, pa.Array | None]:
-        """Paths in `source`, and a mark for each that exists; None where that is not known."""
-        exists = combined(images["present"]) if "present" in images.column_names else None
-        return self.form.files(combined(images["path"])), exists
+        return pa.chunked_array([image_array(self.source.addresses(paths), images.exists)])
 
     def _names(self, paths: pa.Array) -> pa.Array:
         """File names to keep beside embedded bytes, as `datasets` does."""
@@ -275,14 +306,17 @@ def _pieces(tables: Iterable[pa.Table], largest: int) -> Iterator[tuple[int, pa.
             size = min(2 * size, largest)
 
 
-def _flattened(studies: pa.Table) -> pa.Table:
-    """The images of studies, a row for each."""
-    names = [name for name in ("path", "present") if plural(name) in studies.column_names]
-    return pa.table({name: combined(studies[plural(name)]).flatten() for name in names})
+def _with_lists(
+    rows: pa.Table, name: str, like: str, images: pa.ChunkedArray | pa.Array
+) -> pa.Table:
+    """Add a column of lists of images, as long as those of another column.
 
-
-def _with_lists(studies: pa.Table, images: pa.ChunkedArray) -> pa.Table:
-    """Add the column `images` to studies, given the images of all of them in order."""
-    offsets = combined(studies["paths"]).offsets
+    Args:
+        rows: The rows.
+        name: The new column.
+        like: The other.
+        images: The images of all lists, in order.
+    """
+    offsets = combined(rows[like]).offsets
     lists = pa.ListArray.from_arrays(pc.subtract(offsets, offsets[0]), combined(images))
-    return studies.append_column("images", lists)
+    return rows.append_column(name, lists)

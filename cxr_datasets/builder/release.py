@@ -55,6 +55,15 @@ class Release(ABC):
             tell. The builder checks all this.
         """
 
+    def study_times(self, index: pa.Table) -> pa.Array:
+        """Say when the study of each row of `index` was made, for a dataset with `priors`.
+
+        Returns:
+            timestamp[ms], as long as `index` and the same for all images of a study; null where
+            the date or the time is not known.
+        """
+        raise NotImplementedError
+
     def prepare(self, cache: str) -> None:  # noqa: B027  (most releases need nothing)
         """Get ready what `add_texts` needs on disk, where `index` was not called.
 
@@ -93,6 +102,7 @@ def open_source(
     download: str,
     options: StorageOptions | None = None,
     connections: int | None = None,
+    option: str = "data_dir",
 ) -> Source:
     """Open the folder a user named.
 
@@ -104,6 +114,7 @@ def open_source(
         download: Where to get the data, for the errors.
         options: Storage options.
         connections: Most requests at once to a remote store.
+        option: The option that named it.
 
     Raises:
         ReleaseError: It is not given, not there, closed to this user, or holds nothing.
@@ -117,7 +128,7 @@ def open_source(
     problem = source.problem()
     if problem is not None:
         told = _PROBLEMS[problem].format(dataset=dataset, download=download)
-        raise ReleaseError(f"data_dir={source.shown()} {told}")
+        raise ReleaseError(f"{option}={source.shown()} {told}")
     return unwrapped(source)
 
 
@@ -142,7 +153,9 @@ def unwrapped(source: Source) -> Source:
     return source
 
 
-def not_this_dataset(source: Source, dataset: str, looked_for: str, hint: str = "") -> ReleaseError:
+def not_this_dataset(
+    source: Source, dataset: str, looked_for: str, hint: str = "", option: str = "data_dir"
+) -> ReleaseError:
     """Build the error for a folder that lacks the table every copy of a dataset has.
 
     Args:
@@ -150,8 +163,9 @@ def not_this_dataset(source: Source, dataset: str, looked_for: str, hint: str = 
         dataset: The dataset's name.
         looked_for: The table.
         hint: What it might be instead, or where the right folder might be.
+        option: The option that named it.
     """
     return ReleaseError(
-        f"data_dir={source.shown()} is not a copy of {dataset}: expected {looked_for} in it, found "
+        f"{option}={source.shown()} is not a copy of {dataset}: expected {looked_for} in it, found "
         f"{told_names(source.some_names())}. {hint or 'Pass the folder that holds the tables.'}"
     )

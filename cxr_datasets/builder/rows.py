@@ -12,32 +12,6 @@ from cxr_datasets.columns import SPLITS, VIEWS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.tables.keys import combined
 from cxr_datasets.tables.studies import group_by_study
-from cxr_datasets.wording import get_logger
-
-_logger = get_logger(__name__)
-
-
-def wanted_images(index: pa.Table, config: CxrConfig, raw_view_column: str | None) -> pa.Table:
-    """Keep the images whose views a config asks for.
-
-    Args:
-        index: A row per image.
-        config: The options.
-        raw_view_column: Column with the dataset's own names of views.
-
-    Raises:
-        OptionError: No image is left.
-    """
-    if config.views is None:
-        return index
-    raw = index[raw_view_column] if raw_view_column else None
-    images = index.filter(keep_views(index["view"], raw, config.views))
-    if images.num_rows == 0:
-        raise OptionError(
-            f"views={config.views} leaves no image: none of the {index.num_rows} in the tables has "
-            "such a view. Choose other views, or leave the option out for all."
-        )
-    return images
 
 
 def keep_views(view: pa.Array, raw: pa.Array | None, wanted: Sequence[str]) -> pa.Array:
@@ -71,8 +45,6 @@ def split_rows(
     Returns:
         Split -> its rows. A split without rows is left out, for `datasets` cannot load one.
 
-    One line says how many images are in no split.
-
     Raises:
         OptionError: No split has rows.
     """
@@ -83,11 +55,6 @@ def split_rows(
             splits[split] = _arrange(rows.drop_columns(["split"]), config.name, image_columns)
     if not splits:
         raise OptionError(f"The options {config.key()} leave no image in any split.")
-    left_out = combined(images["split"]).null_count
-    if left_out:
-        _logger.warning(
-            "%d of %d images are in no split and are left out", left_out, images.num_rows
-        )
     return splits
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from cxr_datasets.builder.pixels import FIRST_ROWS
+from cxr_datasets.builder.pixels import FIRST_ROWS, rows_at_once
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.permutation import Order
 from cxr_datasets.tables import index as index_file
@@ -89,7 +89,8 @@ def read_order(
     ends: list[int] = []
 
     def wanted() -> Iterator[np.ndarray]:
-        for piece in _pieces(position, len(order), builder.pace.rows):
+        most = rows_at_once(builder.pace, builder.config)
+        for piece in _pieces(position, len(order), most):
             ends.append(piece.stop)
             yield order.at(np.arange(piece.start, piece.stop))
 

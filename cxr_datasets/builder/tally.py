@@ -59,6 +59,8 @@ class Tally:
         absent: Of these, those whose file is not there.
         damaged: Of these, those whose file is damaged.
         example: Path of a damaged one, and what is wrong with it.
+        earlier: Images of earlier studies that were looked for.
+        earlier_null: Of these, those whose file is not there, or damaged.
         problems: With `goes_on`, the images that the options do not allow.
     """
 
@@ -67,6 +69,8 @@ class Tally:
     absent: int = 0
     damaged: int = 0
     example: str = ""
+    earlier: int = 0
+    earlier_null: int = 0
     problems: list[Problem] = field(default_factory=list)
 
     def refuses(self, found: Found, config: CxrConfig) -> bool:
@@ -88,6 +92,19 @@ class Tally:
             for number in bad:
                 self._note(found[number], ids[number].as_py(), paths[number].as_py(), config)
 
+    def count_earlier(self, found: Sequence[Found], names: Names, config: CxrConfig) -> None:
+        """Count images of earlier studies; arguments as for `count`.
+
+        They are no rows, so that one which is absent or damaged is null where others are left out.
+        """
+        bad = [number for number, one in enumerate(found) if isinstance(one, CxrError)]
+        self.earlier += sum(one is not None for one in found)
+        self.earlier_null += len(bad)
+        if bad:
+            ids, paths = (column.to_pylist() for column in names())
+            for number in bad:
+                self._note_problem(found[number], ids[number], paths[number], config)
+
     def _note(self, error: Any, id: str, path: str, config: CxrConfig) -> None:
         what = what_is_wrong(error.__cause__)
         if isinstance(error, MissingImagesError):
@@ -95,14 +112,19 @@ class Tally:
         else:
             self.damaged += 1
             self.example = self.example or f"{path} {what}"
+        self._note_problem(error, id, path, config)
+
+    def _note_problem(self, error: Any, id: str, path: str, config: CxrConfig) -> None:
         if choice(error, config) == "error":
-            self.problems.append(Problem(id, path, what))
+            self.problems.append(Problem(id, path, what_is_wrong(error.__cause__)))
 
     def add(self, other: Tally) -> None:
         """Add the counts of another tally."""
         self.read += other.read
         self.absent += other.absent
         self.damaged += other.damaged
+        self.earlier += other.earlier
+        self.earlier_null += other.earlier_null
         # By name, as processes end in any order.
         self.example = min(filter(None, (self.example, other.example)), default="")
 
@@ -112,6 +134,11 @@ class Tally:
         if self.damaged:
             line = _line("damaged", config.damaged, self.damaged, self.read, "damaged")
             _logger.warning("%s%s", line, f"; {self.example}" if self.example else "")
+        if self.earlier_null:
+            _logger.warning(
+                "priors: %d of %d images of earlier studies are null, as their file is not there "
+                "or damaged", self.earlier_null, self.earlier,
+            )  # fmt: skip
 
     def check_any(self, place: ImagePlace, sampled: Sampler) -> None:
         """Require that one image at least is there and whole, if any was looked for.

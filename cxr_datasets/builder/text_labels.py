@@ -28,7 +28,7 @@ def text_labels_column(*sections: str) -> Column:
         LABELS_TEXT, label_feature(), "study",
         f"as `labels`, by the rules of `cxr_datasets.labels.label_text` from {read}; null if there "
         f"is none; only if the option `{LABELS_TEXT}` is on",
-        labelled=sections,
+        labelled=sections, option=LABELS_TEXT,
     )  # fmt: skip
 
 
@@ -44,15 +44,15 @@ def text_labels_option(default: bool) -> Any:
 
 
 def chosen(columns: Iterable[Column], config: Any) -> tuple[Column, ...]:
-    """Give the columns that the rows of a config have: one made from texts only if asked for."""
+    """Give the columns that the rows of a config have: one made here only if asked for."""
     return tuple(
-        column for column in columns if not column.labelled or getattr(config, column.name, True)
+        column for column in columns if not column.option or getattr(config, column.option, True)
     )
 
 
 def of_the_release(columns: Iterable[Column]) -> tuple[Column, ...]:
     """Give the columns that a release must have: those that are not made here."""
-    return tuple(column for column in columns if not column.labelled)
+    return tuple(column for column in columns if not column.option)
 
 
 def add_text_labels(

@@ -26,6 +26,7 @@ _VERBS = {
     "stats": "count what a copy or an export holds",
     "preview": "write a page that shows a dataset",
     "push": "send an export to a private Hub repository",
+    "cache": "list or remove the images of remote copies that are kept on disk",
 }
 """Verb -> its line in the help. Its module in this room adds its arguments."""
 

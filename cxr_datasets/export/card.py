@@ -20,6 +20,7 @@ from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.features import about_columns
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import PackageError
+from cxr_datasets.export.cohort import cohort_section
 from cxr_datasets.export.forms import PARQUET, Form, form_of_manifest
 from cxr_datasets.export.forms.task import IMAGE_FOLDER, Task
 from cxr_datasets.export.identity import PRESENT, package_name
@@ -216,7 +217,7 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
                 f"| `{manifest.config}` | `{split}` | {sum(line.rows for line in lines):,} | "
                 f"{len(lines):,} | {sum(line.bytes for line in lines):,} |"
             )
-    text += [*_columns(manifests), "", "## Where it comes from", ""]
+    text += [*cohort_section(manifests), *_columns(manifests), "", "## Where it comes from", ""]
     if said["release"]:
         text += [f"Release {said['release']}, by the name of its folder.", ""]
     text += ["| file of the release | state |", "|---|---|"]

@@ -59,7 +59,9 @@ _CONTEXT: dict[str, Any] = {
 _MEDIA = {".parquet": "application/x-parquet", ".tar": "application/x-tar", PART: "text/plain"}
 """End of a file's name -> its media type. A part of a task is lines of JSON, two values a line."""
 
-_TYPES = {"string": "sc:Text", "image": "sc:ImageObject"}
+_TYPES = {
+    "string": "sc:Text", "image": "sc:ImageObject", "bool": "sc:Boolean", "float64": "sc:Float",
+}  # fmt: skip
 
 
 def write_croissant(manifests: Sequence[Manifest]) -> str:

@@ -31,6 +31,8 @@ class Line:
         skipped: Ids of the images left out of it, with `missing="skip"` or `damaged="skip"`.
         absent: Images of it that were looked for and are not there.
         damaged: Images of it that are damaged.
+        earlier: Images of earlier studies that were looked for.
+        earlier_null: Of these, those that are not there or damaged.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Line:
     skipped: list[str] = field(default_factory=list)
     absent: int = 0
     damaged: int = 0
+    earlier: int = 0
+    earlier_null: int = 0
 
 
 def adopted(folder: Folder, name: str, size: int, key: str) -> Line | None:

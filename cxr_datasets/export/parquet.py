@@ -22,6 +22,7 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cxr_datasets.columns import PIXELS
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.line import NOTE, Line
 from cxr_datasets.export.sinks import Sink
@@ -184,4 +185,4 @@ def _leaves(schema: pa.Schema) -> list[str]:
 
 
 def _is_image_bytes(leaf: str) -> bool:
-    return leaf.split(".")[0] in ("image", "images") and leaf.endswith(".bytes")
+    return leaf.split(".")[0] in PIXELS and leaf.endswith(".bytes")

@@ -10,7 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.builder.priors import most_priors
 from cxr_datasets.columns import plural
 from cxr_datasets.images.resize import JPEG
 from cxr_datasets.tables.index import SplitBlocks
@@ -40,6 +44,7 @@ class PlannedFile:
         end: Number after its last block.
         rows: Rows in these blocks. Fewer are written if images are skipped.
         images: Images in these rows; in config `reports`, the number of rows.
+        earlier: Images of earlier studies in these rows, at most.
     """
 
     name: str
@@ -48,6 +53,7 @@ class PlannedFile:
     end: int
     rows: int
     images: int
+    earlier: int = 0
 
 
 def plan_files(
@@ -74,10 +80,10 @@ def plan_files(
         The files of all splits, in order.
     """
     config = builder.config.name
-    counts = _count_images(index, config)
+    counts = _count_images(index, config, most_priors(builder.config))
     planned: list[PlannedFile] = []
     for split, part in splits.items():
-        images = sum(counts[number][1] for number in part.blocks)
+        images = sum(sum(counts[number][1:]) for number in part.blocks)
         if rows_per_file is None:
             files = -(-_usual_bytes(part.rows, images, builder, form) // FILE_BYTES)
         else:
@@ -91,8 +97,9 @@ def plan_files(
                     split=split,
                     first=first,
                     end=end,
-                    rows=sum(rows for rows, _ in blocks),
-                    images=sum(images for _, images in blocks),
+                    rows=sum(rows for rows, *_ in blocks),
+                    images=sum(images for _, images, _ in blocks),
+                    earlier=sum(earlier for *_, earlier in blocks),
                 )
             )
     return planned
@@ -100,7 +107,7 @@ def plan_files(
 
 def usual_bytes(files: Iterable[PlannedFile], builder: CxrBuilder, form: Form) -> int:
     """Estimate how many bytes these files will take on disk."""
-    return sum(_usual_bytes(file.rows, file.images, builder, form) for file in files)
+    return sum(_usual_bytes(file.rows, file.images + file.earlier, builder, form) for file in files)
 
 
 def _usual_bytes(rows: int, images: int, builder: CxrBuilder, form: Form) -> int:
@@ -117,13 +124,26 @@ def _image_bytes(builder: CxrBuilder) -> int:
     return min(original, int(BYTES_A_SQUARE[config.image_format] * config.image_size**2))
 
 
-def _count_images(index: str, config_name: str) -> list[tuple[int, int]]:
-    """Count the rows and the images of every block of an index file."""
+def _count_images(index: str, config_name: str, priors: int) -> list[tuple[int, int, int]]:
+    """Count the rows, the images and those of earlier studies of every block of an index file."""
     with opened(index) as reader:
         blocks = map(reader.get_batch, range(reader.num_record_batches))
-        if config_name != "studies":
-            return [(len(block), len(block)) for block in blocks]
-        return [(len(block), len(block.column(plural("path")).flatten())) for block in blocks]
+        return [
+            (len(block), _images_in(block, config_name), _earlier_in(block, config_name, priors))
+            for block in blocks
+        ]
+
+
+def _images_in(block: pa.RecordBatch, config_name: str) -> int:
+    return len(block.column(plural("path")).flatten()) if config_name == "studies" else len(block)
+
+
+def _earlier_in(block: pa.RecordBatch, config_name: str, priors: int) -> int:
+    if not priors or config_name == "reports":
+        return 0
+    before = pc.subtract(block.column("study_number"), 1)
+    counts = pc.min_element_wise(before, priors, skip_nulls=False)
+    return pc.sum(counts).as_py() or 0
 
 
 def _even_parts(blocks: range, parts: int) -> Iterator[tuple[int, int]]:

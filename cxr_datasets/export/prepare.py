@@ -118,11 +118,14 @@ def _header(
     files: dict[str, list[str]] = {}
     for file in planned:
         files.setdefault(file.split, []).append(file.name)
-    header = {
+    header: dict[str, Any] = {
         "identity": identity(name, builder, rows_per_file, form.identity()),
         "description": card.description(builder, software),
         "files": files,
     }
+    steps = builder.steps()
+    if steps:
+        header["cohort"] = [step.as_dict() for step in steps]
     if builder.config.skips:
         header["skipped"] = builder.left_out  # before any row was read; others are in the lines
     return header

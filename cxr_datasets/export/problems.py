@@ -89,7 +89,8 @@ def refuse_unwritten(
 def _in_order(unwritten: Sequence[Unwritten], chosen: Sequence[PlannedFile]) -> list[Problem]:
     """The images in the order of the rows: files are tried in any order."""
     found = {file.name: file.problems for file in unwritten}
-    return [problem for file in chosen for problem in found.get(file.name, ())]
+    # An image may be one of several rows, as an earlier study's too.
+    return list(dict.fromkeys(one for file in chosen for one in found.get(file.name, ())))
 
 
 def _table(problems: Sequence[Problem]) -> bytes:

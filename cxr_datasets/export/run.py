@@ -253,6 +253,8 @@ def _count_images(
         read=sum(file.images for file in files),
         absent=sum(line.absent for line in lines),
         damaged=sum(line.damaged for line in lines),
+        earlier=sum(line.earlier for line in lines),
+        earlier_null=sum(line.earlier_null for line in lines),
     )
     tally.tell(builder.config)
     try:

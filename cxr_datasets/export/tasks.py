@@ -100,7 +100,7 @@ class Reader:
         return pa.concat_arrays([image_ids(table) for table in tables])
 
     def _find_index(self) -> None:
-        if index_file.has_index(self.index):
+        if self.builder.has_index():
             return
         # A new builder looks at the release from this machine.
         builder = type(self.builder)(**self.arguments)
@@ -186,7 +186,8 @@ class Task:
                 raise _ProblemsError(tally.problems)
 
         def counts() -> dict[str, Any]:
-            counted = {"absent": tally.absent, "damaged": tally.damaged}
+            names = ("absent", "damaged", "earlier", "earlier_null")
+            counted = {name: getattr(tally, name) for name in names}
             if not skips:
                 return {"skipped": [], **counted}
             listed = self.reader.image_ids(file.first, file.end)

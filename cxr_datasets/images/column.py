@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
-from typing import Any
+from typing import Any, ClassVar
 
 import datasets
 import numpy as np
@@ -21,6 +21,10 @@ from cxr_datasets.images.faults import address_of, image_fault
 from cxr_datasets.images.opening import open_image
 from cxr_datasets.limits import check_limit
 from cxr_datasets.storage.by_address import read_address
+from cxr_datasets.storage.credentials import is_starting_a_process
+from cxr_datasets.storage.kept import Kept
+from cxr_datasets.storage.sessions import sessions
+from cxr_datasets.storage.source import Source
 
 IMAGE_TYPE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 """How `datasets` stores an image: embedded bytes, or the path of the file to open."""
@@ -35,7 +39,35 @@ class XrayImage(datasets.Image):
     not which file it is. This class opens what `cxr_datasets.images.opening` names, and tells. It
     is stored, compared and written as a plain `datasets.Image`, so files and Hub repositories made
     from it need nothing of this project.
+
+    Attributes:
+        source: Where the images are, if those once fetched are kept (option `cache`); else None.
+            It is no field, so it is in no file. A process that gets the dataset, in whatever way,
+            gets it too, and reads addresses by it; see `read_address`.
     """
+
+    source: ClassVar[Kept | None] = None
+
+    def __deepcopy__(self, memo: Any) -> XrayImage:
+        return self.at(self.source)
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.source is None or is_starting_a_process():
+            return self.__dict__
+        # Elsewhere the options are not known, and their key would change the hash of the dataset.
+        return {**self.__dict__, "source": self.source.without_options()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.source is not None:
+            sessions.same_source(self.source)
+
+    def at(self, source: Source | None) -> XrayImage:
+        """The same feature for images of a place, which counts if they are kept."""
+        image = XrayImage(mode=self.mode, decode=self.decode)
+        if isinstance(source, Kept):
+            image.__dict__["source"] = source
+        return image
 
     def decode_example(self, value: Any, token_per_repo_id: dict[str, Any] | None = None) -> Any:
         """Decode one stored image.
@@ -109,16 +141,22 @@ def _decoded(file: str | BytesIO, mode: str | None) -> PIL.Image.Image:
     return image.convert(mode) if mode and mode != image.mode else image
 
 
-def name_images(feature: Any) -> Any:
-    """Replace every plain `datasets.Image` inside a feature by an `XrayImage` of its settings."""
-    if type(feature) is datasets.Image:
-        return XrayImage(mode=feature.mode, decode=feature.decode)
+def name_images(feature: Any, source: Source | None = None) -> Any:
+    """Replace every `datasets.Image` inside a feature by an `XrayImage` of its settings.
+
+    Args:
+        feature: Features, or a part of them.
+        source: Where the images are.
+    """
+    if isinstance(feature, datasets.Image):
+        return XrayImage(mode=feature.mode, decode=feature.decode).at(source)
     if isinstance(feature, dict):
-        return type(feature)({name: name_images(inner) for name, inner in feature.items()})
+        named = {name: name_images(inner, source) for name, inner in feature.items()}
+        return type(feature)(named)
     if isinstance(feature, list):
-        return [name_images(inner) for inner in feature]
+        return [name_images(inner, source) for inner in feature]
     if hasattr(feature, "feature"):  # datasets.List, datasets.Sequence
-        return replace(feature, feature=name_images(feature.feature))
+        return replace(feature, feature=name_images(feature.feature, source))
     return feature
 
 

@@ -19,6 +19,7 @@ _SOURCE = "labels"
 
 _TYPES = {
     pa.int8(): pd.Int8Dtype(),
+    pa.int32(): pd.Int32Dtype(),
     pa.int64(): pd.Int64Dtype(),
     pa.bool_(): pd.BooleanDtype(),
     pa.string(): pd.StringDtype("pyarrow"),

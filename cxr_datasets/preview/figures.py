@@ -7,6 +7,7 @@ all splits together.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from itertools import combinations, product
 
 import numpy as np
@@ -14,14 +15,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.cohorts.rules import Step
 from cxr_datasets.columns import LABELS, VIEWS
 from cxr_datasets.errors import TableError
 from cxr_datasets.labels.compare import kappa
-from cxr_datasets.preview.kinds import IDS, label_sources
+from cxr_datasets.preview.kinds import AGE, IDS, SEX, label_sources
 from cxr_datasets.preview.material import CHARACTERS, MOMENT, SPLIT, WORDS, Material
 from cxr_datasets.preview.states import STATES
 from cxr_datasets.preview.times import days_between
-from cxr_datasets.tables.keys import combined
+from cxr_datasets.tables.keys import combined, numbered
 
 ALL = "all"
 QUANTILES = {"p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95}
@@ -65,6 +67,18 @@ def count_splits(material: Material) -> pd.DataFrame:
         rows.append((split, count, own, _distinct(part, "subject_id") if has_patients else None))
     frame = pd.DataFrame(rows, columns=["split", "images", "studies", "patients"])
     return frame.astype({"images": "Int64", "studies": "int64", "patients": "Int64"})
+
+
+def count_left_out(material: Material) -> pd.DataFrame:
+    """Count what each rule left out of the release, in the order of the rules.
+
+    Returns:
+        Columns `rule`, the images that it left out as `left_out`, and the `images`, `studies` and
+        `patients` that are left, of all splits together. No row where all of the release is there,
+        or the rows do not tell it.
+    """
+    names = [field.name for field in fields(Step)]
+    return pd.DataFrame([step.as_dict() for step in material.steps], columns=names)
 
 
 def _distinct(rows: pa.Table, name: str) -> int:
@@ -262,6 +276,40 @@ def _nulls(
     for column, name in names.items():
         for split, nulls, count in parts:
             yield name, split, of, count, nulls[column]
+
+
+def measure_patients(material: Material) -> pd.DataFrame:
+    """Describe who the patients are, where the rows tell `sex` or `age`.
+
+    Returns:
+        Columns `split`; of ages in years `studies` (those that have one), `mean`, `min`,
+        `QUANTILES` and `max`; of sexes `patients` (those that have one), `female`, `male`, and
+        `female_share`: female over both, 0 to 1. Ages are those at each study, so a patient of
+        several studies counts several times; sexes are of patients. No row if they tell neither.
+    """
+    columns = ["split", "studies", "mean", "min", *QUANTILES, "max", "patients", "female", "male",
+               "female_share"]  # fmt: skip
+    names = material.studies.column_names
+    told = [name for name in (AGE, SEX) if name in names]
+    if not told:
+        return pd.DataFrame(columns=columns)
+    own = [name for name in (SPLIT, "study_id", "subject_id", *told) if name in names]
+    rows = []
+    for split, part in _parts(material.studies.select(own), material.splits):
+        ages = _once(part, "study_id", AGE).to_numpy()
+        sexes = _once(part, "subject_id", SEX)
+        female, male = (pc.sum(pc.equal(sexes, sex)).as_py() or 0 for sex in ("F", "M"))
+        share = female / (female + male) if female + male else np.nan
+        rows.append((split, len(ages), *_spread(ages), len(sexes), female, male, share))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _once(rows: pa.Table, key: str, name: str) -> pa.Array:
+    """The values of a column, one for each different key, without null."""
+    if name not in rows.column_names or key not in rows.column_names:
+        return pa.array([], pa.float64() if name == AGE else pa.string())
+    _, first = numbered(combined(rows[key]))
+    return combined(rows[name]).take(first).drop_null()
 
 
 def measure_gaps(material: Material) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cxr_datasets import wording
+from cxr_datasets.cohorts.rules import Step, steps_from
 from cxr_datasets.columns import SPLITS
 from cxr_datasets.copies import Place
 from cxr_datasets.errors import ExportError, OptionError
@@ -69,7 +70,17 @@ def material_of_export(
         sample=None if config == "reports" else partial(_sample, place.source, files, config),
         dataset=place.dataset,
         notes=notes_,
+        steps=_steps(place.source, config),
     )
+
+
+def _steps(source: Source, config: str) -> tuple[Step, ...]:
+    """What the export noted of the rules that left rows out; nothing of a copy without notes."""
+    try:
+        header = notes.decoded(source.read(manifest_name(config)).partition(b"\n")[0])
+        return tuple(steps_from(header.get("cohort", ())))
+    except (FileNotFoundError, ValueError, TypeError):
+        return ()
 
 
 def files_of(source: Source, config: str) -> tuple[dict[str, list[str]], tuple[str, ...]]:

@@ -62,6 +62,7 @@ def material_of_release(
         texts=lengths,
         sample=partial(_sample, builder, images),
         dataset=dataset,
+        steps=tuple(builder.steps()),
     )
 
 

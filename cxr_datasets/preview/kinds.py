@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from cxr_datasets.columns import LABELS, SECTIONS, plural
+from cxr_datasets.columns import LABELS, PIXELS, SECTIONS, plural
 from cxr_datasets.errors import PackageError
 from cxr_datasets.packages import builder_class, known_datasets
 
-PIXELS = ("image", "images")
-"""Columns that hold images: nothing is counted in them."""
-
 DATE, TIME = "study_date", "study_time"
 """When a study was made, as text: 2180-05-06 and 08:05:56.875."""
+
+AGE, SEX = "age", "sex"
+"""Of the patient at the study: years, and a text, in datasets that tell them."""
 
 IDS = ("study_id", "subject_id")
 

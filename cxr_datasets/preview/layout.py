@@ -134,5 +134,8 @@ def _gaps(table: pd.DataFrame) -> Iterator[str]:
     yield from _whole(table.drop(columns=["p5", "p95"]))
 
 
-_LAYOUTS = {"labels": _labels, "agreement": _agreement, "missing": _missing, "gaps": _gaps}
+_LAYOUTS = {
+    "labels": _labels, "agreement": _agreement, "missing": _missing, "gaps": _gaps,
+    "patients": _gaps,
+}  # fmt: skip
 """Tables that a terminal shows otherwise than whole."""

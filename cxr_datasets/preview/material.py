@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.cohorts.rules import Step
 from cxr_datasets.columns import plural
 from cxr_datasets.errors import OptionError, TableError
 from cxr_datasets.preview.kinds import DATE, TIME, Kinds
@@ -68,6 +69,7 @@ class Material:
         told: What the figures are of, in words.
         dataset: Name of the dataset, where that is known.
         notes: What a reader must know of the figures: what was left out.
+        steps: Which rules left how many rows out.
     """
 
     config: str
@@ -79,6 +81,7 @@ class Material:
     told: str = ""
     dataset: str | None = None
     notes: tuple[str, ...] = field(default=())
+    steps: tuple[Step, ...] = ()
 
 
 def tables_of(

@@ -114,7 +114,7 @@ def _some(rows: Rows, n: int) -> Iterator[dict[str, Any]]:
     for name in PIXELS:
         if name in columns_in(rows):
             image = datasets.Image(decode=False)
-            rows = rows.cast_column(name, [image] if name == "images" else image)
+            rows = rows.cast_column(name, image if name == "image" else [image])
     rows = rows.with_format(None)
     if isinstance(rows, datasets.Dataset):
         rows = rows.select(spread_places(len(rows), n))

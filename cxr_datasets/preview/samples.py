@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from cxr_datasets.columns import LABELS, VIEWS
 from cxr_datasets.errors import ImageError
-from cxr_datasets.preview.kinds import DATE
+from cxr_datasets.preview.kinds import AGE, DATE, SEX
 from cxr_datasets.preview.marks import seen_text
 from cxr_datasets.preview.packed import CODES, UNLABELLED, Packed
 from cxr_datasets.preview.studies import Study
@@ -88,6 +88,7 @@ def shown(studies: Sequence[Study], packed: Packed, progress: bool = False) -> l
             "study": str(study.row["study_id"]),
             "patient": str(study.row.get("subject_id")),
             "when": study.row.get(DATE),
+            "who": _who(study.row),
             "images": list(islice(images, len(study.images))),
             "states": [
                 int(packed.columns[f"states {n}"][places[study.row["study_id"]]])
@@ -99,6 +100,12 @@ def shown(studies: Sequence[Study], packed: Packed, progress: bool = False) -> l
         }
         for study in studies
     ]  # fmt: skip
+
+
+def _who(row: Mapping[str, Any]) -> str:
+    """Sex and age of the patient, as far as the row tells them."""
+    told = [row.get(SEX), None if row.get(AGE) is None else f"{row[AGE]} years"]
+    return ", ".join(filter(None, told))
 
 
 def _images(

@@ -29,6 +29,7 @@ class Stats:
         dataset: Name of the dataset, where it is known; else None.
         config: The config whose rows were counted.
         notes: What a reader must know, such as that the lengths are of a sample of reports.
+        cohort: What each rule left out of the release, and what is left; no row where all is there.
         splits: Images, studies and patients of each split.
         views: Images of each view, by split.
         labels: Studies in which each label is positive, negative, uncertain and not mentioned, by
@@ -38,6 +39,8 @@ class Stats:
         lengths: Words and characters of the report and of each section.
         missing: Nulls of each column, by split.
         gaps: Days between consecutive studies of a patient, by split.
+        patients: Ages at the studies and sexes of the patients, by split; no row if the rows do not
+            tell them.
         pixels: Mean and standard deviation of sampled images, by view; no row without `pixels=N`.
     """
 
@@ -45,6 +48,7 @@ class Stats:
     dataset: str | None
     config: str
     notes: tuple[str, ...]
+    cohort: pd.DataFrame = field(metadata={"title": "From the release to these rows"})
     splits: pd.DataFrame = field(metadata={"title": "Images, studies and patients"})
     views: pd.DataFrame = field(metadata={"title": "Views of the images"})
     labels: pd.DataFrame = field(metadata={"title": "Labels of the studies, by state"})
@@ -52,6 +56,7 @@ class Stats:
     lengths: pd.DataFrame = field(metadata={"title": "Lengths of the texts"})
     missing: pd.DataFrame = field(metadata={"title": "Missing values"})
     gaps: pd.DataFrame = field(metadata={"title": "Days between consecutive studies of a patient"})
+    patients: pd.DataFrame = field(metadata={"title": "Ages at the studies, and sexes"})
     pixels: pd.DataFrame = field(metadata={"title": "Pixels of sampled images"})
 
     def tables(self) -> dict[str, tuple[str, pd.DataFrame]]:
@@ -158,6 +163,7 @@ def stats_of(material: Material, pixels: int = 0, seed: int = 0, progress: bool 
         dataset=material.dataset,
         config=material.config,
         notes=notes,
+        cohort=figures.count_left_out(material),
         splits=figures.count_splits(material),
         views=figures.count_views(material),
         labels=figures.count_labels(material),
@@ -165,5 +171,6 @@ def stats_of(material: Material, pixels: int = 0, seed: int = 0, progress: bool 
         lengths=figures.measure_texts(material),
         missing=figures.count_missing(material),
         gaps=figures.measure_gaps(material),
+        patients=figures.measure_patients(material),
         pixels=sampled,
     )

@@ -99,7 +99,7 @@ class StorageOptions:
         return "StorageOptions(...)"
 
     def __getstate__(self) -> dict[str, Any]:
-        given = self._given if _is_starting_a_process() else None
+        given = self._given if is_starting_a_process() else None
         return {"key": self.key, "given": given, "server": self._server}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -157,7 +157,7 @@ def _is_protocol(name: str) -> bool:
     return name in known_implementations or name in registry
 
 
-def _is_starting_a_process() -> bool:
+def is_starting_a_process() -> bool:
     """Whether this pickle goes straight to a process that is being started."""
     import multiprocessing.context
 

@@ -21,7 +21,16 @@ from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.filesystems import place_in
 from cxr_datasets.storage.requests import Requests
 from cxr_datasets.storage.sessions import sessions
-from cxr_datasets.storage.source import MOST_NAMES, Info, Problem, Source, file_size, kind_of_source
+from cxr_datasets.storage.source import (
+    MOST_NAMES,
+    Info,
+    Problem,
+    Source,
+    Stamp,
+    file_size,
+    kind_of_source,
+    stamp_of,
+)
 from cxr_datasets.storage.zip_members import count_repeats
 
 _LOOKING_THREADS = 8
@@ -125,6 +134,15 @@ class Remote(Source):
             if error.refused:
                 return None
             raise
+
+    def seen(self) -> dict[str, Stamp]:
+        """Give the stamps of the files that were looked at so far, by path. Nothing is asked."""
+        looked = self._infos.copy()
+        return {
+            path: stamp_of(path, info)
+            for path, info in looked.items()
+            if info is not None and info["type"] == "file"
+        }
 
     def infos(self, paths: Sequence[str]) -> list[Info | None]:
         """See `Source.infos`."""

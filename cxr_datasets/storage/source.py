@@ -194,8 +194,8 @@ class Source(ABC):
         """`stamp` of several files. Remote ones are asked for at once."""
         if self._inside != self.root:
             above, name = self.folder(".."), posixpath.basename(self.root)
-            return [_stamp(path, above.info(name)) for path in paths]
-        return [_stamp(path, info) for path, info in zip(paths, self.infos(paths), strict=True)]
+            return [stamp_of(path, above.info(name)) for path in paths]
+        return [stamp_of(path, info) for path, info in zip(paths, self.infos(paths), strict=True)]
 
     def subfolder_stamp(self, path: str) -> str:
         """A text that changes when a file is added or removed two folders below a folder.
@@ -377,6 +377,7 @@ def version_in(info: Info) -> str:
     return str(next((info[name] for name in _VERSION_KEYS if info.get(name)), ""))
 
 
-def _stamp(path: str, info: Info | None) -> Stamp:
+def stamp_of(path: str, info: Info | None) -> Stamp:
+    """The stamp of a file from its `info`."""
     info = info or {}
     return Stamp(path, info.get("size") or 0, version_in(info))

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -31,6 +32,7 @@ SHARED = "cxr_index"
 """Folder in the cache of `datasets`, or in a closed dataset's own folder there."""
 
 _SPLITS = b"cxr_splits"
+_NOTES = b"cxr_notes"
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,16 @@ def folder_in(cache_dir: str | None, credentialed: str | None = None) -> str:
     return str(cache / credentialed / SHARED)
 
 
-def write_index(path: str, splits: Mapping[str, pa.Table]) -> None:
+def write_index(
+    path: str, splits: Mapping[str, pa.Table], notes: Sequence[Mapping[str, Any]] = ()
+) -> None:
     """Write an index file, whole or not at all.
 
     Args:
         path: Local file to write. Several processes or threads may write it at once; the last
             one stays.
         splits: Rows of each split; all of one schema. No block holds rows of two splits.
+        notes: What is to be known of the rows, as JSON has it.
     """
     ranges, first = {}, 0
     for name, rows in splits.items():
@@ -76,7 +81,9 @@ def write_index(path: str, splits: Mapping[str, pa.Table]) -> None:
         ranges[name] = [first, first + blocks, rows.num_rows]
         first += blocks
     schema = next(iter(splits.values())).schema.remove_metadata()
-    schema = schema.with_metadata({_SPLITS: json.dumps(ranges).encode()})
+    schema = schema.with_metadata(
+        {_SPLITS: json.dumps(ranges).encode(), _NOTES: json.dumps(list(notes)).encode()}
+    )
     with replacing(path, schema) as writer:
         for rows in splits.values():
             whole = rows.replace_schema_metadata(schema.metadata).combine_chunks()
@@ -117,6 +124,12 @@ def read_splits(path: str) -> dict[str, SplitBlocks]:
     return {name: SplitBlocks(range(a, b), rows) for name, (a, b, rows) in ranges.items()}
 
 
+def read_notes(path: str) -> list[dict[str, Any]]:
+    """Read what was noted of the rows of an index file."""
+    with opened(path) as reader:
+        return json.loads(reader.schema.metadata[_NOTES])
+
+
 def read_tables(path: str) -> dict[str, pa.Table]:
     """Map all rows of an index file: split -> its rows, in order."""
     splits = read_splits(path)
@@ -127,6 +140,12 @@ def read_tables(path: str) -> dict[str, pa.Table]:
             .combine_chunks()
             for name, split in splits.items()
         }
+
+
+def read_table(path: str) -> pa.Table:
+    """Map all rows of an Arrow file that is no index."""
+    with opened(path) as reader:
+        return reader.read_all().replace_schema_metadata(None).combine_chunks()
 
 
 def read_column(path: str, name: str) -> pa.ChunkedArray:

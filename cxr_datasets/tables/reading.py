@@ -37,7 +37,7 @@ _STEP = 61
 """Of so many bytes of a table one is looked at for its lines to be counted."""
 
 _CELL = re.compile(
-    r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to (\w+): (.*)", re.DOTALL
+    r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to ([\w\[\]]+): (.*)", re.DOTALL
 )
 """What pyarrow says of a cell that is not of its column's type."""
 

@@ -45,6 +45,8 @@ _CHANGED = {
 }
 """What a cell looks like that re-saving changed, in place of a number -> what it is."""
 
+_MOMENT, _MOMENT_TOLD = "%Y-%m-%d %H:%M:%S", "2180-05-06 22:23:00"
+
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _FORMS = {
     b"\xff\xfe": "is in UTF-16",
@@ -183,6 +185,8 @@ def _without_nan(name: str, column: pa.Array, undone: _Undone) -> pa.Array:
 def _numbers(
     address: str, name: str, text: pa.Array, kind: pa.DataType, exact: bool, undone: _Undone
 ) -> pa.Array:
+    if pa.types.is_timestamp(kind):
+        return _times(address, name, text, kind, undone)
     if not (exact and _may_be_scientific(text)):
         try:
             return pc.cast(text, kind)
@@ -208,6 +212,20 @@ def _numbers(
     return narrow
 
 
+def _times(address: str, name: str, text: pa.Array, kind: pa.DataType, undone: _Undone) -> pa.Array:
+    """Read moments such as 2180-05-06 22:23:00; no other form is taken for one."""
+    given = pc.utf8_trim_whitespace(text)
+    none = pc.is_in(given, value_set=pa.array(_EMPTY_NUMBERS))
+    undone.add("say nan or the like", name, pc.sum(none).as_py() or 0, len(text))
+    given = pc.if_else(none, pa.scalar(None, pa.string()), given)
+    times = pc.strptime(given, format=_MOMENT, unit="s", error_is_null=True)
+    # strptime reads 31 February as 3 March, so write it and compare.
+    same = pc.equal(pc.strftime(times, format=_MOMENT), given)
+    valid = pc.or_(pc.fill_null(same, False), given.is_null())
+    _refuse_others(address, name, f"{kind}, such as {_MOMENT_TOLD}", given, valid)
+    return pc.cast(times, kind)
+
+
 def _may_be_scientific(text: pa.Array) -> bool:
     """Whether an `e` or `E` is in any of some strings, or in those they are a part of."""
     content = text.buffers()[2]
@@ -217,7 +235,7 @@ def _may_be_scientific(text: pa.Array) -> bool:
 
 
 def _refuse_others(
-    address: str, name: str, kind: pa.DataType, given: pa.Array, valid: pa.Array
+    address: str, name: str, kind: pa.DataType | str, given: pa.Array, valid: pa.Array
 ) -> None:
     """Raise an error that names the first cell which is no number; a null in `valid` passes."""
     others = pc.indices_nonzero(pc.invert(pc.fill_null(valid, True)))

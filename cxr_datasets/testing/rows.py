@@ -9,6 +9,8 @@ from typing import Any
 import datasets
 import pyarrow as pa
 
+from cxr_datasets.columns import PIXELS
+
 
 def load_rows(
     package: str, data_dir: str | Path, cache: str, config: str = "images", **options: Any
@@ -23,15 +25,15 @@ def load_rows(
         **options: Further options of `load_dataset`.
 
     Returns:
-        The rows. Each has one more key, `split`. `image` and `images` are left out, for they hold
-        the file's absolute path, which differs between two copies of a release.
+        The rows. Each has one more key, `split`. Columns of images are left out, for they hold the
+        file's absolute path, which differs between two copies of a release.
     """
     importlib.import_module(package)
     splits = datasets.load_dataset(
         package, config, data_dir=str(data_dir), cache_dir=cache, **options
     )
     return [
-        {"split": name, **{k: v for k, v in row.items() if k not in ("image", "images")}}
+        {"split": name, **{k: v for k, v in row.items() if k not in PIXELS}}
         for name, split in splits.items()
         for row in stored(split).to_pylist()
     ]

@@ -19,6 +19,10 @@ _UNKNOWN = VIEWS.index("unknown")
 _STUDY_AXES = 4
 """Axes of the pixels of a study: images, channels, height, width."""
 
+_OF_PRIORS = {"prior_study_ids": (np.int64, 0), "prior_days": (np.float64, np.nan),
+              "prior_tied": (np.bool_, False)}  # fmt: skip
+"""Lists with a number for each earlier study -> their type, and what fills them up."""
+
 _OF_IMAGES = ("pixel_values", "image_mask", "valid_box", "seen_box", "original_size")
 """Arrays of rows of studies with a first axis as long as the study has images."""
 
@@ -40,6 +44,9 @@ def collate_studies(
       image. `valid_box`, `seen_box`, `original_size` in the same way. Padding is 0.
     - `views` (n, k), int64: positions in `VIEWS`, `unknown` in padding; `image_ids` and `paths`:
       lists of lists, not padded.
+    - Of earlier studies (the option `priors`) `prior_study_ids`, `prior_days` and `prior_tied`
+      (n, p), filled up with 0, NaN and false; and `prior_pixel_values`, `prior_image_mask` and so
+      on, as above, (n, p, ...).
     - Other lists of a row stay as they are: neither ordered nor cut. `image_index` (n, k), int64,
       says which image of the row stands at each place, -1 in padding, so that they can follow.
     - `labels` (n, 14), float32, and `labels_mask` (n, 14), bool: what `targets` makes of the
@@ -96,6 +103,7 @@ class _Collate:
             _check_pixels(columns)
         if _is_of_studies(columns):
             batch |= self._of_images(columns)
+        batch |= _of_earlier_studies(columns)
         for name, values in columns.items():
             if name in batch:
                 continue
@@ -178,6 +186,21 @@ def _check_pixels(columns: Mapping[str, list[Any]]) -> None:
                 )
 
 
+def _of_earlier_studies(columns: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """Numbers and images of earlier studies, filled up to the row that has most of them."""
+    given: dict[str, tuple[list[np.ndarray], Any]] = {}
+    for name, (kind, filler) in _OF_PRIORS.items():
+        if name in columns:
+            given[name] = [np.asarray(row or (), kind) for row in columns[name]], filler
+    for name in (f"prior_{one}" for one in _OF_IMAGES):
+        if name in columns:
+            given[name] = [np.asarray(row) for row in columns[name]], 0
+    return {
+        name: _padded(rows, [list(range(len(row))) for row in rows], max(map(len, rows)), filler)
+        for name, (rows, filler) in given.items()
+    }
+
+
 def _is_of_studies(columns: Mapping[str, list[Any]]) -> bool:
     pixels = columns.get("pixel_values")
     return pixels is not None and np.ndim(pixels[0]) == _STUDY_AXES
@@ -219,7 +242,7 @@ def _as_labels(values: list[Any]) -> Any:
     return pd.DataFrame(np.stack(arrays), columns=list(LABELS))
 
 
-def _padded(arrays: list[Any], chosen: list[list[int]], longest: int, filler: int = 0) -> Any:
+def _padded(arrays: list[Any], chosen: list[list[int]], longest: int, filler: float = 0) -> Any:
     """Stack arrays of different length: (n, longest, ...)."""
     given = [np.asarray(array) for array in arrays]
     padded = empty((len(given), longest, *given[0].shape[1:]), given[0].dtype)

@@ -11,6 +11,7 @@ import numpy as np
 import PIL.Image
 import pyarrow as pa
 
+from cxr_datasets.columns import PRIOR_IMAGES
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.decoding import check_size, check_undecoded, images_of
 from cxr_datasets.images.square import SQUARES, Place, open_square
@@ -22,6 +23,8 @@ from cxr_datasets.training.scales import SCALES
 from cxr_datasets.training.shared import empty
 
 CHANNELS = (1, 3)
+OF_PRIORS = "prior_"
+"""What the names of arrays of earlier studies begin with."""
 
 
 class _Squares(NamedTuple):
@@ -59,6 +62,9 @@ class ImageTransform:
 
     Rows of `studies` get the same in place of `images`, each with a first axis as long as the
     study has images.
+
+    Rows with `prior_images` get the same of these, each with a first axis as long as the row has
+    earlier studies: `prior_pixel_values`, `prior_image_mask` and so on.
 
     Attributes:
         size: Side of the square in pixels. Nothing else here enlarges an image; a square does, if
@@ -137,12 +143,18 @@ class ImageTransform:
         if isinstance(batch, pa.Table):
             batch = columns_of(batch)
         name, cells = images_of(batch)
-        others = {other: batch[other] for other in batch if other != name}
-        if name == "image":
-            return {**others, **self._squares(cells)._asdict()}
-        flat = self._squares([image for images in cells for image in images])
-        ends = np.cumsum(list(map(len, cells)))[:-1]
-        return {**others, **{key: np.split(array, ends) for key, array in flat._asdict().items()}}
+        others = {other: batch[other] for other in batch if other not in (name, PRIOR_IMAGES)}
+        made = self._squares(cells)._asdict() if name == "image" else self._lists(cells)
+        if PRIOR_IMAGES in batch:
+            earlier = self._lists([list(images or ()) for images in batch[PRIOR_IMAGES]])
+            others |= {f"{OF_PRIORS}{key}": arrays for key, arrays in earlier.items()}
+        return {**others, **made}
+
+    def _lists(self, rows: list[list[Any]]) -> dict[str, list[np.ndarray]]:
+        """Make squares of lists of images; of each list arrays as long as it is."""
+        flat = self._squares([image for images in rows for image in images])
+        ends = np.cumsum(list(map(len, rows)))[:-1]
+        return {key: np.split(array, ends) for key, array in flat._asdict().items()}
 
     def _squares(self, images: list[Any]) -> _Squares:
         """Make a square of each image; black where it is null."""

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import datasets
 import pyarrow as pa
 
-from cxr_datasets.columns import LABELS
+from cxr_datasets.columns import LABELS, PRIOR_IMAGES
 from cxr_datasets.errors import ImageError, OptionError
 from cxr_datasets.labels import label_matrix
 
@@ -97,8 +97,12 @@ def with_pixels(dataset: Any, transform: Transform) -> Any:
         return PixelRows(dataset, transform)
     plain: Any = datasets.Image(decode=False)
     undecoded = dataset.cast_column(name, [plain] if name == "images" else plain)
+    replaced = [name]
+    if PRIOR_IMAGES in (names or ()):
+        undecoded = undecoded.cast_column(PRIOR_IMAGES, [plain])
+        replaced.append(PRIOR_IMAGES)
     of_stream = _OfStream(transform, _columns_of_labels(dataset.features))
-    return undecoded.map(of_stream, batched=True, batch_size=STREAM_BATCH, remove_columns=[name])
+    return undecoded.map(of_stream, batched=True, batch_size=STREAM_BATCH, remove_columns=replaced)
 
 
 class _OfStream:

@@ -10,8 +10,10 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from cxr_datasets import synthetic
+from mimic_cxr_jpg.synthetic.mimic_iv import write_records
 from mimic_cxr_jpg.synthetic.studies import Study, StudyImage, draw_studies
 from mimic_cxr_jpg.synthetic.tables import write_csv_tables
+from mimic_cxr_jpg.synthetic.times import arrange_times
 
 _RELEASES = ("2.1.0", "2.0.0")
 _TABLES = ("csv.gz", "csv")
@@ -51,6 +53,7 @@ def write_release(
     tables: str = "csv.gz",
     reports: str = "zip",
     scale: float = 1 / 16,
+    mimic_iv: str = "",
 ) -> Path:
     """Write an invented release of MIMIC-CXR-JPG.
 
@@ -63,12 +66,14 @@ def write_release(
         reports: `zip` or `tar.gz` for `mimic-cxr-reports.zip` or `.tar.gz` in the root, `tree` for
             text files in the patients' folders among the images, or `none`.
         scale: Share of the real image size, 1/64 to 1; at 1 an image has about 1.3 MB.
+        mimic_iv: Folder for MIMIC-IV of the same patients, empty or not there yet; `""`: none. The
+            release is the same with it and without.
 
     Returns:
         The release's root.
 
     Raises:
-        OptionError: An option's value is not allowed, or `out` is not empty.
+        OptionError: An option's value is not allowed, or a folder is not empty.
     """
     synthetic.check_count("patients", patients, low=3, high=100_000)
     synthetic.check_choice("release", release, _RELEASES)
@@ -76,10 +81,14 @@ def write_release(
     synthetic.check_choice("reports", reports, _REPORTS)
     synthetic.check_scale(scale)
     root = synthetic.new_root(out)
+    records = synthetic.new_root(mimic_iv) if mimic_iv else None
     studies = draw_studies(patients, seed, scale)
+    arrange_times(studies)
     write_csv_tables(root, studies, seed, release, tables)
     _write_images(root, studies, seed, release)
     _write_reports(root, studies, reports)
+    if records is not None:
+        write_records(records, studies, seed)
     synthetic.write_files(
         root,
         [

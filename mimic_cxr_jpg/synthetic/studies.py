@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -53,12 +54,14 @@ class StudyImage:
         view: Its ViewPosition; `""` for a blank one.
         size: (height, width) in pixels.
         orientation: `Erect`, `Recumbent` or `""`.
+        time: HHMMSS.fff, where it is not that of the study; else None.
     """
 
     dicom_id: str
     view: str
     size: tuple[int, int]
     orientation: str
+    time: float | None = None
 
 
 @dataclass
@@ -247,7 +250,12 @@ def _second_opinion(labels: dict[str, int], rng: random.Random) -> dict[str, int
 
 def _draw_reports(studies: Sequence[Study], rng: random.Random) -> None:
     labelled = [number for number, study in enumerate(studies) if study.chexpert]
-    without = set(rng.sample(labelled, min(len(labelled), 1 if len(studies) < 50 else 2)))
+    without = rng.sample(labelled, min(len(labelled), 1 if len(studies) < 50 else 2))
+    # One of them at least is of a patient with other studies.
+    patients = Counter(study.subject_id for study in studies)
+    several = [number for number in labelled if patients[studies[number].subject_id] > 1]
+    if several and not set(without) & set(several):
+        without[0] = several[0]
     written = [study for number, study in enumerate(studies) if number not in without]
     for study, shape in zip(written, draw_shapes(len(written), rng), strict=True):
         study.report = report_text(shape, study.labels, rng)

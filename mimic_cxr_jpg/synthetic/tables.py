@@ -101,7 +101,7 @@ def _metadata_rows(studies: Iterable[Study]) -> Iterator[Sequence[object]]:
                 image.view,
                 *image.size,
                 study.date,
-                repr(study.time),
+                repr(study.time if image.time is None else image.time),
                 procedure,
                 _VIEW_CODES[image.view],
                 image.orientation,

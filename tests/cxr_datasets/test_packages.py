@@ -15,7 +15,8 @@ from cxr_datasets.errors import OptionError, PackageError
 CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 
 MAKE_ROWS = {
-    *("builder", "columns.py", "images", "labels/names.py", "labels/text", "storage", "tables"),
+    *("builder", "cohorts", "columns.py", "images", "labels/names.py", "labels/text"),
+    *("storage", "tables"),
 }
 MAKE_NO_ROWS = {
     *(

@@ -9,7 +9,7 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
@@ -79,6 +79,58 @@ def read_images(root: Path, reports: Path | None, rules: str) -> list[Row]:
             }
         )
     return images
+
+
+def add_priors(images: list[Row], most: int) -> None:
+    """Add the columns of earlier studies, by the card: all studies of a patient count."""
+    studies: dict[int, list[Row]] = {}
+    for image in images:
+        studies.setdefault(image["study_id"], []).append(image)
+    times = {study: _earliest(of_study) for study, of_study in studies.items()}
+    patient_of = {image["study_id"]: image["subject_id"] for image in images}
+    for image in images:
+        study = image["study_id"]
+        own = [one for one in studies if patient_of[one] == image["subject_id"]]
+        ordered = sorted((times[one], one) for one in own if times[one] is not None)
+        tied = {one: [time for time, _ in ordered].count(times[one]) > 1 for _, one in ordered}
+        order = [one for _, one in ordered]
+        place = order.index(study) if study in order else None
+        before = [] if place is None else order[:place][::-1][:most]
+        after = [] if place is None else order[place + 1 :]
+        best = [_best_frontal(studies[one]) for one in before]
+        image |= {
+            "study_number": None if place is None else place + 1,
+            "studies_of_patient": len(own),
+            "study_tied": tied.get(study),
+            "days_to_next": _days(times[study], times[after[0]]) if after else None,
+            "prior_study_ids": before,
+            "prior_days": [_days(times[one], times[study]) for one in before],
+            "prior_tied": [tied[one] for one in before],
+            "prior_findings": [studies[one][0]["findings"] for one in before],
+            "prior_impressions": [studies[one][0]["impression"] for one in before],
+            "prior_images": [None if one is None else one["path"] for one in best],
+            "prior_views": [None if one is None else one["view_position"] for one in best],
+        }
+
+
+def _earliest(images: list[Row]) -> datetime | None:
+    times = [
+        datetime.fromisoformat(f"{image['study_date']}T{image['study_time']}")
+        for image in images
+        if image["study_date"] and image["study_time"]
+    ]
+    return min(times, default=None)
+
+
+def _days(then: datetime | None, now: datetime | None) -> float:
+    assert then is not None
+    assert now is not None
+    return (now - then) / timedelta(days=1)
+
+
+def _best_frontal(images: list[Row]) -> Row | None:
+    frontal = [image for image in images if image["view"] == VIEWS.index("frontal")]
+    return min(frontal, key=lambda image: image["rank"], default=None)
 
 
 def _table(root: Path, name: str) -> list[Row]:

@@ -65,6 +65,12 @@ def rows_of_config(
     else:
         for row in kept:
             row["image"] = row["path"]
+    for row in kept:
+        if config == "reports":
+            row.pop("prior_images", None), row.pop("prior_views", None)
+        elif "prior_images" in row and missing != "error":
+            there = [path if path and is_there(path) else None for path in row["prior_images"]]
+            row["prior_images"] = there
     splits = {}
     for split in SPLITS:
         rows = [row for row in kept if row["split"] == split]

@@ -19,7 +19,14 @@ import pytest
 
 from cxr_datasets.errors import MissingImagesError
 from cxr_datasets.labels import label_text
-from tests.differential import indiana_mutations, indiana_reader, mimic_mutations, mimic_reader
+from tests.differential import (
+    indiana_mutations,
+    indiana_reader,
+    mimic_iv_reader,
+    mimic_iv_records,
+    mimic_mutations,
+    mimic_reader,
+)
 from tests.differential import material as writing
 from tests.differential.doors import Splits, built, exported, streamed
 from tests.differential.material import Material, mutated
@@ -37,6 +44,9 @@ LABELLED = {
 
 EXPORTED = 5
 """Of so many releases one config of one is exported."""
+
+RECORDS = 3
+"""Of so many releases of MIMIC-CXR-JPG one is linked to MIMIC-IV."""
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +76,14 @@ def test_every_cell_of_a_mutated_mimic_release_is_that_of_the_slow_reader(
     reports = write_reports(material, root, rng)
     rules = material.options.get("section_rules", "corrected")
     images = mimic_reader.read_images(root, reports, rules)
+    if number % RECORDS == 0:
+        records = tmp_path / "records"
+        mimic_iv_records.write_records(images, records, rng)
+        images = mimic_iv_reader.with_records(images, records)
+        material.options["mimic_iv"] = str(records)
+    material.options["priors"] = rng.choice((0, 1, 1, 3))
+    if material.options["priors"]:
+        mimic_reader.add_priors(images, material.options["priors"])
     configs = CONFIGS if reports else CONFIGS[:2]
     compare("mimic_cxr_jpg", root, material, images, configs, mimic_reader.OF_IMAGE, number, rng)
 
@@ -218,7 +236,7 @@ def compare_rows(
 
 def plain(name: str, cell: Any, root: Path, material: Material) -> Any:
     """Give a cell as the slow reader has it: of an image, where it is in the release."""
-    if name == "images":
+    if name in ("images", "prior_images"):
         return [plain("image", image, root, material) for image in cell]
     if name != "image" or cell is None:
         return cell

@@ -121,7 +121,7 @@ def expected_studies(images: Iterable[Row]) -> list[Row]:
     rows = []
     for of_study in studies.values():
         best_first = sorted(of_study, key=rank)
-        row = {name: of_study[0][name] for name in OF_STUDY}
+        row = {name: best_first[0][name] for name in OF_STUDY}
         for name in set(of_study[0]) - set(OF_STUDY):
             row[f"{name}s"] = [image[name] for image in best_first]
         rows.append(row)

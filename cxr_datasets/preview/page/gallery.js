@@ -138,6 +138,7 @@ class Gallery {
         button("Close (Esc)", () => this.dialog.close(), false)),
       el("p", { class: "muted" }, `Patient ${sample.patient}`
         + (sample.when ? ` \u00b7 ${sample.when}` : "")
+        + (sample.who ? ` \u00b7 ${sample.who}` : "")
         + ` \u00b7 ${this.at + 1} of ${plural(this.kept.length, "study", "studies")}`),
       inFull(this.meta, sample));
     this.dialog.scrollTop = 0;

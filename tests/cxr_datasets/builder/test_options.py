@@ -109,12 +109,15 @@ def test_in_studies_other_images_are_left_out_and_so_are_studies_left_with_none(
         and name not in ("mesh", "problems")
     )]  # fmt: skip
     assert {"images", "image_ids", "views", "paths"} <= set(of_images)
+    images = {row["image_id"]: row for row in rows_of(load(package, release, cache))}
     expected = {}
     for row in everything:
         kept = [place for place, value in enumerate(row["views"]) if value == number]
         if kept:
             lists = {name: [row[name][place] for place in kept] for name in of_images}
-            expected[row["study_id"]] = {**row, **lists}
+            best = images[lists["image_ids"][0]]
+            times = {name: best[name] for name in ("study_date", "study_time") if name in row}
+            expected[row["study_id"]] = {**row, **lists, **times}
     found = rows_of(load(package, release, cache, "studies", views=view))
     assert {row["study_id"]: row for row in found} == expected
     assert len(found) == len(expected) < len(everything)

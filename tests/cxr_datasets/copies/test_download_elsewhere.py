@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +15,11 @@ from cxr_datasets.cli import main
 from cxr_datasets.copies import Downloaded, download
 from cxr_datasets.errors import DownloadError, StoreError
 from cxr_datasets.storage import retry
+from cxr_datasets.testing import copy_release
+from tests.fakes.gcs import Gcs
 from tests.fakes.physionet import PhysioNet, Reset, Status
 from tests.fakes.s3 import S3
+from tests.fakes.sftp import Sftp
 from tests.small_disk import grow, small_disk
 
 DATASET = "mimic-cxr-jpg"
@@ -45,6 +51,38 @@ def test_from_a_bucket_with_options_from_a_file(
     assert len(found) == 6
     assert all((tmp_path / "out" / p).read_bytes() == (small_release / p).read_bytes()
                for p in found)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["sftp", "gs"])
+def test_from_a_server_by_sftp_and_from_google_cloud(
+    kind: str, small_release: Path, tmp_path: Path
+) -> None:
+    with _store(kind, small_release, tmp_path) as (place, options):
+        file = tmp_path / "options.json"
+        file.write_text(json.dumps(options))
+        command = ["download", DATASET, str(tmp_path / "out"), "--from", place.url, "--reports",
+                   "--from-options", str(file), "--limit", "6", "--no-progress"]  # fmt: skip
+        assert main(command) == 0
+        before = len(list(place.reads()))
+        assert main(command) == 0
+        assert len(list(place.reads())) == before  # nothing is fetched twice
+    found = [*images_in(tmp_path / "out"), "mimic-cxr-reports.zip"]
+    assert len(found) == 7
+    assert all((tmp_path / "out" / p).read_bytes() == (small_release / p).read_bytes()
+               for p in found)  # fmt: skip
+
+
+@contextmanager
+def _store(kind: str, release: Path, folder: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """A copy of a release in a store, and the options to read it with."""
+    if kind == "sftp":
+        copy_release(release, folder / "served" / "mimic")
+        with Sftp(folder / "served") as sftp:
+            yield sftp.place("mimic"), sftp.options
+    else:
+        with Gcs() as cloud:
+            options = {"endpoint_url": cloud.url, "token": cloud.key}
+            yield cloud.place("releases", "mimic/2.1.0", release), options
 
 
 def test_from_a_web_server_with_faults(

@@ -51,7 +51,7 @@ class Release:
     secrets: tuple[str, ...] = ()
     url: str = ""
 
-    def load(self, package: str, cache: str, config: str = "images", **options: Any) -> Any:
+    def load(self, package: str, cache: str, /, config: str = "images", **options: Any) -> Any:
         """Load it by the public door."""
         importlib.import_module(package)
         options = {"storage_options": self.options, **options}
@@ -63,6 +63,34 @@ class Release:
         """The tables and archives of reports whose bytes were asked for so far."""
         endings = (".csv", ".csv.gz", "reports.zip")
         return [path for path in self.place.reads() if path.endswith(endings)]
+
+
+def check_kept(remote: Release, local: Path, cache: str) -> None:
+    """Check that images once fetched are read from the disk until the store has others."""
+
+    def read(split: Any) -> tuple[list[bytes], int]:
+        """The pixels of all images, and how many files were asked for."""
+        before = len(list(remote.place.reads()))
+        pixels = [row["image"].tobytes() for row in split]
+        return pixels, len(list(remote.place.reads())) - before
+
+    def load() -> Any:
+        options = {"embed": False, "cache": "1GB", "cache_folder": f"{cache}-kept"}
+        return remote.load("mimic_cxr_jpg", cache, split="train", **options)
+
+    pixels, asked = read(load())
+    assert asked == len(pixels)
+    assert read(load()) == (pixels, 0)
+    path = load()["path"][0]  # one of those that a load looks at
+    image = PIL.Image.open(local / path).transpose(PIL.Image.Transpose.ROTATE_180)
+    content = io.BytesIO()
+    image.save(content, "jpeg")
+    remote.place.put(path, content.getvalue())
+    changed, asked = read(load())
+    assert asked == len(pixels)
+    assert changed[0] != pixels[0]
+    assert changed[1:] == pixels[1:]
+    assert read(load()) == (changed, 0)
 
 
 class LoadCase:

@@ -13,7 +13,13 @@ import pytest
 from cxr_datasets.errors import ReleaseError, ReportsError, StoreError
 from cxr_datasets.storage.source import open_place
 from cxr_datasets.testing import StoreCase
-from tests.cxr_datasets.storage.stores.load_case import LoginCase, Release, load_local, rows_of
+from tests.cxr_datasets.storage.stores.load_case import (
+    LoginCase,
+    Release,
+    check_kept,
+    load_local,
+    rows_of,
+)
 from tests.fakes.s3 import S3, S3Place
 from tests.helpers import run_python
 
@@ -318,3 +324,9 @@ def test_images_in_a_bucket_of_their_own_are_found_in_their_form_by_who_may_list
         assert len(split) > 10
     for row in rows_of(found):
         assert row["image"] == files[row["path"].rpartition("/")[2]].read_bytes()
+
+
+def test_images_once_fetched_are_read_from_the_disk_until_they_change(
+    mimic: Path, remote: Release, cache: str
+) -> None:
+    check_kept(remote, mimic, cache)

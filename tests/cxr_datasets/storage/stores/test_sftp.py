@@ -13,7 +13,13 @@ from cxr_datasets.errors import CxrError, StoreError
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import open_place
 from cxr_datasets.testing import StoreCase, copy_release
-from tests.cxr_datasets.storage.stores.load_case import LoginCase, Release, load_local, rows_of
+from tests.cxr_datasets.storage.stores.load_case import (
+    LoginCase,
+    Release,
+    check_kept,
+    load_local,
+    rows_of,
+)
 from tests.fakes.sftp import PASSWORD, Sftp, SftpPlace
 
 
@@ -177,3 +183,10 @@ def test_a_file_that_may_not_be_read_is_explained(
     monkeypatch.setattr("tests.fakes.sftp._Files.open", refuse)  # the server, not the client
     with pytest.raises(StoreError, match=rf"{remote.place.url}/images/.* may not be read"):
         rows_of(stream)
+
+
+def test_images_once_fetched_are_read_from_the_disk_until_they_change(
+    tiny_releases: dict[str, Path], sftp: Sftp, tmp_path: Path, cache: str
+) -> None:
+    mimic = tiny_releases["mimic_cxr_jpg"]
+    check_kept(served(sftp, mimic, tmp_path.name), mimic, cache)
