@@ -9,7 +9,7 @@ from typing import Any
 
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.errors import OptionError
-from cxr_datasets.export.forms.task import SPLITS, Task
+from cxr_datasets.export.forms.task import PRIOR_PATHS, SPLITS, Task
 from cxr_datasets.export.forms.texts import sections_of
 
 LLAVA = "llava"
@@ -65,7 +65,8 @@ class Llava(Task):
     ) -> dict[str, Any]:
         """See `Task.entry`."""
         by_image = "image_id" in row
-        image = {} if not paths else {"image": paths[0] if by_image else paths}
+        paths = [*paths, *row.get(PRIOR_PATHS, ())]
+        image = {} if not paths else {"image": paths[0] if by_image and len(paths) == 1 else paths}
         return {
             "id": row["image_id"] if by_image else str(row["study_id"]),
             **image,

@@ -9,21 +9,18 @@ import datasets
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.columns import plural
+from cxr_datasets.columns import PIXELS, PRIOR_IMAGES, plural
 from cxr_datasets.tables.keys import combined
 
 _SIGNATURES = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"DICM": ".dcm"}
 """What the bytes of an image file begin with -> the end of its name."""
-
-IMAGES = ("image", "images", "prior_images")
-"""Columns that hold images."""
 
 
 def plain_rows(table: pa.Table, features: datasets.Features) -> list[dict[str, Any]]:
     """Give rows without their images, with the names of class labels in place of their numbers."""
     columns = {}
     for name in table.column_names:
-        if name not in IMAGES:
+        if name not in PIXELS:
             columns[name] = _named(combined(table[name]), features[name])
     return pa.table(columns).to_pylist() if columns else [{} for _ in range(table.num_rows)]
 
@@ -55,6 +52,13 @@ def own_images(table: pa.Table) -> Iterator[list[bytes | None]]:
     for name in ("image", plural("image")):
         if name in table.column_names:
             return images_of(table, name)
+    return iter([[]] * table.num_rows)
+
+
+def earlier_images(table: pa.Table) -> Iterator[list[bytes | None]]:
+    """Give the bytes of the images of each row's earlier studies; empty lists without any."""
+    if PRIOR_IMAGES in table.column_names:
+        return images_of(table, PRIOR_IMAGES)
     return iter([[]] * table.num_rows)
 
 

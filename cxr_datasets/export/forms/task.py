@@ -17,10 +17,17 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.columns import PIXELS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.forms.form import Counts, Form
-from cxr_datasets.export.forms.rows import IMAGES, listed, own_images, plain_rows, suffix_of
+from cxr_datasets.export.forms.rows import (
+    earlier_images,
+    listed,
+    own_images,
+    plain_rows,
+    suffix_of,
+)
 from cxr_datasets.export.forms.texts import Texts
 from cxr_datasets.export.line import Line
 from cxr_datasets.export.plan import PlannedFile
@@ -33,6 +40,16 @@ IMAGE_FOLDER = "files"
 
 SPLITS = {"validation": "val"}
 """Names of splits in these files, where they are others than ours."""
+
+PRIOR_FOLDER = "priors"
+"""Folder in it for the images of earlier studies, each called by its study."""
+
+PRIOR_PATHS = "prior_image_path"
+
+_OF_PRIORS = (
+    *("prior_study_ids", "prior_days", "prior_tied", "prior_findings", "prior_impressions"),
+    PRIOR_PATHS,
+)
 
 _AT_ONCE = 8
 """Image files that are written at once."""
@@ -85,7 +102,7 @@ class Task(Form):
     def columns(self, builder: CxrBuilder) -> Collection[str] | None:
         """See `Form.columns`."""
         return None if self.written else [
-            name for name in builder.features() if name not in IMAGES
+            name for name in builder.features() if name not in PIXELS
         ]  # fmt: skip
 
     def entry(
@@ -153,19 +170,19 @@ class Task(Form):
         """Give the entry of each row that has one, and the images to write: path -> bytes."""
         split = SPLITS.get(split, split)
         rows = plain_rows(table, builder.info.features)
-        for row, contents in zip(rows, own_images(table), strict=True):
+        shown = zip(own_images(table), earlier_images(table), strict=True)
+        for row, (own, earlier) in zip(rows, shown, strict=True):
             text = self.texts.of(row)
             if text is None:
                 continue
             paths = self.paths(row, builder)
             images: dict[str, bytes] = {}
             if self.written:
-                images = {
-                    f"{path.rpartition('.')[0] or path}{suffix_of(content)}": content
-                    for path, content in zip(paths, contents, strict=True)
-                    if content is not None
-                }
+                images = _called(paths, own)
                 paths = list(images)
+                before = _called(_prior_paths(row), earlier)
+                row[PRIOR_PATHS] = list(before)
+                images |= before
             if paths or builder.config.name == "reports":
                 yield self.entry(row, text, paths, split, builder), images
 
@@ -191,10 +208,22 @@ def entries_in(lines: Iterable[bytes]) -> Iterator[tuple[bytes, Written]]:
         yield json.dumps(entry, ensure_ascii=False).encode(), [tuple(one) for one in written]
 
 
+def _called(paths: Iterable[str], contents: Iterable[bytes | None]) -> dict[str, bytes]:
+    """Give the images that are there by their paths, which end in what their bytes are."""
+    return {
+        f"{path.rpartition('.')[0] or path}{suffix_of(content)}": content
+        for path, content in zip(paths, contents, strict=True)
+        if content is not None
+    }
+
+
+def _prior_paths(row: Mapping[str, Any]) -> list[str]:
+    return [f"{PRIOR_FOLDER}/{study}" for study in row.get("prior_study_ids") or ()]
+
+
 def prior_columns(row: Mapping[str, Any]) -> dict[str, Any]:
     """Give what a row has of earlier studies, if the option for them is on."""
-    names = ("prior_study_ids", "prior_days", "prior_findings", "prior_impressions")
-    return {name: row[name] for name in names if name in row}
+    return {name: row[name] for name in _OF_PRIORS if name in row and "prior_study_ids" in row}
 
 
 def below_image_folder(paths: Iterable[str], builder: CxrBuilder) -> list[str]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.forms.form import Counts, Form
-from cxr_datasets.export.forms.rows import own_images, plain_rows, suffix_of
+from cxr_datasets.export.forms.rows import earlier_images, own_images, plain_rows, suffix_of
 from cxr_datasets.export.forms.texts import Texts
 from cxr_datasets.export.line import Line
 from cxr_datasets.export.plan import PlannedFile
@@ -82,12 +82,16 @@ class WebDataset(Form):
     def _members(self, builder: CxrBuilder, table: pa.Table) -> Iterator[tuple[str, bytes]]:
         """Give the files of each row; one name has at most one dot before what it is."""
         rows = plain_rows(table, builder.info.features)
-        for row, images in zip(rows, own_images(table), strict=True):
+        shown = zip(own_images(table), earlier_images(table), strict=True)
+        for row, (images, earlier) in zip(rows, shown, strict=True):
             key = str(row.get("image_id", row["study_id"])).replace(".", "_")
             for at, image in enumerate(images):
                 if image is not None:
                     number = "" if "image_id" in row else f".{at}"
                     yield f"{key}{number}{suffix_of(image)}", image
+            for at, image in enumerate(earlier):
+                if image is not None:
+                    yield f"{key}.prior.{at}{suffix_of(image)}", image
             yield f"{key}.json", json.dumps(row, ensure_ascii=False, allow_nan=False).encode()
             text = self.texts.of(row)
             if text is not None:

@@ -231,18 +231,31 @@ def test_a_template_and_recipes_make_conversations_without_images_in_config_repo
         assert one["paths"] == []
 
 
-def test_earlier_reports_are_in_the_question_where_a_row_has_them() -> None:
-    from cxr_datasets.export.forms.llava import Llava
-    from cxr_datasets.export.forms.texts import Texts
-
-    form = Llava(Texts(("findings",)), written=False)
-    row: dict[str, Any] = {"image_id": "a", "findings": "Clear.", "view": "frontal"}
-    row["prior_findings"] = ["Effusion.", "Edema."]
-    asked = form.entry(row, "Clear.", ["a.jpg"], "train", None)["conversations"][0]["value"]  # type: ignore[arg-type]
-    assert asked.endswith("The report of the earlier study: Effusion.")
-    row["prior_findings"] = []
-    asked = form.entry(row, "Clear.", ["a.jpg"], "train", None)["conversations"][0]["value"]  # type: ignore[arg-type]
-    assert asked == "<image>\nWrite the findings of this chest radiograph."
+def test_earlier_studies_are_in_the_question_and_among_the_images(
+    written: Callable[..., Path], mimic: Path, cache: str
+) -> None:
+    rows = rows_of("mimic_cxr_jpg", "images", mimic, cache, priors=2)["train"]
+    rows = [row for row in rows if row["findings"]]
+    words = ("--priors", "2", "--target", "findings", "--split", "train")
+    out = written("priors", "--as", "llava", "--write-images", *words)
+    found = read_llava(out / "images" / "llava_train.jsonl", out / "images" / "files")
+    assert [one["id"] for one in found] == [row["image_id"] for row in rows]
+    both = 0
+    for one, row in zip(found, rows, strict=True):
+        newest = (row["prior_findings"] or [None])[0]
+        told = f" The report of the earlier study: {newest}" if newest else ""
+        assert one["asked"] == f"Write the findings of this chest radiograph.{told}"
+        assert one["paths"][1:] == [
+            f"priors/{study}.jpg" for study, view
+            in zip(row["prior_study_ids"], row["prior_views"], strict=True) if view is not None
+        ]  # fmt: skip
+        both += bool(newest) and len(one["paths"]) > 1
+    assert both
+    copied = written("prior-texts", "--as", "r2gen", *words)
+    entries = strict((copied / "images" / "annotation.json").read_text())["train"]
+    assert [one["prior_findings"] for one in entries] == [row["prior_findings"] for row in rows]
+    assert [one["prior_study_ids"] for one in entries] == [row["prior_study_ids"] for row in rows]
+    assert "prior_image_path" not in entries[0]
 
 
 # --- ReXrank --------------------------------------------------------------------------------------
