@@ -15,7 +15,7 @@ from cxr_datasets.errors import CxrError
 from cxr_datasets.export import agreement, card, croissant, workers
 from cxr_datasets.export.estimate import ExportEstimate, estimate, free_bytes
 from cxr_datasets.export.folder import Folder
-from cxr_datasets.export.forms.documents import tell_without_text, write_documents
+from cxr_datasets.export.forms.documents import write_documents
 from cxr_datasets.export.identity import identity_key
 from cxr_datasets.export.line import Line
 from cxr_datasets.export.lock import locked
@@ -141,7 +141,6 @@ def _export(prepared: Prepared, entry: Entry) -> ExportSummary:
             refuse_unwritten(folder, unwritten, chosen, manifest)
             _describe(folder, prepared.config)
             tell_foreign(folder, manifest)
-            tell_without_text(manifest, chosen)
         finally:
             with suppress(Exception):  # an error that ended the export matters more
                 _note(entry, folder, manifest, chosen, left)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from cxr_datasets.export.card import finished_splits
 from cxr_datasets.export.files import Files
@@ -12,24 +12,8 @@ from cxr_datasets.export.forms.choose import form_of_manifest
 from cxr_datasets.export.forms.task import PART, Task, entries_in
 from cxr_datasets.export.line import Line
 from cxr_datasets.export.manifest import Manifest
-from cxr_datasets.export.plan import PlannedFile
-from cxr_datasets.wording import get_logger
-
-_logger = get_logger(__name__)
 
 _READ_AT_ONCE = 1 << 20
-
-
-def tell_without_text(manifest: Manifest, files: Iterable[PlannedFile]) -> None:
-    """Say in one line how many rows have no text to write, and so no entry."""
-    lines = [(file, manifest.lines[file.name]) for file in files if file.name in manifest.lines]
-    rows = sum(file.rows for file, _ in lines)
-    entries = sum(line.rows + len(line.skipped) for _, line in lines)
-    if issubclass(form_of_manifest(manifest.header), Task) and entries < rows:
-        _logger.warning(
-            "%d of %d rows of %s have no text to write, or no image that is there: they have no "
-            "entry", rows - entries, rows, manifest.config,
-        )  # fmt: skip
 
 
 def write_documents(folder: Folder, manifest: Manifest) -> None:

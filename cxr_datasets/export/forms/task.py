@@ -141,7 +141,7 @@ class Task(Form):
         counts: Counts,
     ) -> Line:
         """See `Form.write`."""
-        rows = memory = 0
+        rows = memory = entries = 0
         with folder.writing(file.name) as sink:
             with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="cxr-images") as threads:
                 for table in one_ahead(tables):
@@ -149,12 +149,12 @@ class Task(Form):
                         put = threads.map(lambda image: _put(folder, file, *image), images.items())
                         line = json.dumps([entry, list(put)], ensure_ascii=False, allow_nan=False)
                         sink.stream.write(f"{line}\n".encode())
-                        rows += 1
-                    memory += table.nbytes
+                        entries += 1
+                    rows, memory = rows + len(table), memory + table.nbytes
                     sink.advance()
-            notes = {"memory": memory, **counts()}
+            notes = {"memory": memory, "without_entry": rows - entries, **counts()}
             sha256 = sink.finish()
-        return Line(name=file.name, rows=rows, bytes=sink.bytes, sha256=sha256, **notes)
+        return Line(name=file.name, rows=entries, bytes=sink.bytes, sha256=sha256, **notes)
 
     def bytes_of(self, builder: CxrBuilder, tables: Iterable[pa.Table]) -> int:
         """See `Form.bytes_of`: of the part, the document and the images."""

@@ -316,7 +316,10 @@ def test_stopped_in_any_part_it_goes_on_and_ends_with_the_same_bytes(
     assert 0 < len(before) < len(finished(whole))
     assert not (out / "images" / "llava_train.jsonl").exists()
     kept = states(out, before)
-    assert again().written == len(finished(whole)) - len(before)
+    done = again()
+    assert done.written == len(finished(whole)) - len(before)
+    assert done.without_entry > 0
+    assert f"{done.without_entry} more rows have no text to write" in str(done)
     assert states(out, before) == kept
     assert contents(out) == contents(whole)
 
