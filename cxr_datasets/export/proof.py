@@ -212,10 +212,11 @@ def tell_foreign(folder: Folder, manifest: Manifest) -> None:
     """Say in one line which files would be loaded with an export that are not of it."""
     planned = _planned(manifest)
     foreign = [name for name in files_beyond(folder, manifest) if name not in planned]
+    form = form_of_manifest(manifest.header).told
     if foreign:
         _logger.warning(
-            "%d files in %s are not of this export, such as %s: whoever loads it would "
-            "load them too. Remove them.", len(foreign), folder, foreign[0],
+            "%d %s files in %s are not of this export, such as %s: whoever loads it would load "
+            "them too. Remove them.", len(foreign), form, folder, foreign[0],
         )  # fmt: skip
 
 

@@ -51,10 +51,10 @@ class Llava(Task):
         known = [*sections_of(builder), "view", "target", PRIOR]
         try:
             fields = [field for _, field, _, _ in string.Formatter().parse(self.template or "")]
-        except ValueError as error:
+        except ValueError:
             raise OptionError(
-                f"template={self.template!r} has braces that do not fit ({error}). A name of a "
-                "column stands in one pair; a brace itself is written twice."
+                f"template={self.template!r} has braces that do not fit. A name of a column "
+                "stands in one pair; a brace itself is written twice."
             ) from None
         for field in fields:
             if field is not None and field not in known:
