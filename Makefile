@@ -34,7 +34,8 @@ PLACE := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 # What says nothing of `datasets`, or says the same with each: other versions of it leave this out.
 # A test that is not named here runs with every version. Of bad input, tests/indiana_cxr has some.
 WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes fuzz project \
-	$(addprefix mimic_cxr_jpg/,bad_input reports synthetic test_missing_tables.py test_packing.py \
+	$(addprefix mimic_cxr_jpg/,bad_input mimic_iv/test_rules.py mimic_iv/test_places.py \
+	mimic_iv/test_figures.py reports synthetic test_missing_tables.py test_packing.py \
 	test_resaved.py test_roots.py test_tables.py test_times.py test_views.py) \
 	$(addprefix indiana_cxr/,synthetic test_download.py test_layouts.py test_mesh.py test_odd_archives.py \
 	test_odd_tables.py test_real_mesh.py test_splits.py test_text_labels.py) \

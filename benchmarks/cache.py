@@ -32,14 +32,14 @@ import mimic_cxr_jpg  # noqa: F401  (registers the builder)
 from cxr_datasets.storage.by_address import read_address
 from cxr_datasets.training import ImageTransform, collate_studies
 
-WORKERS, BATCH, SIZE, IMAGES = 2, 32, 224, 256
+WORKERS, BATCH, SIZE, IMAGES = 2, 32, 224, 192
 
 datasets.disable_progress_bars()
 
 
-def _load(place: str, cache: str, **options: Any) -> datasets.Dataset:
+def _load(place: str, folder: str, **options: Any) -> datasets.Dataset:
     split = datasets.load_dataset(
-        "mimic_cxr_jpg", data_dir=place, split="train", cache_dir=cache, embed=False, **options
+        "mimic_cxr_jpg", data_dir=place, split="train", cache_dir=folder, embed=False, **options
     )
     return split.select(range(IMAGES))
 

@@ -42,10 +42,15 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of one contender: its time and the peak memory of its process and children."""
+    """One run of one contender: its time, and the peak memory of its process and children.
+
+    Beside them is the processor time of these, with their start: it says more where other programs
+    take turns on the machine.
+    """
 
     seconds: float
     megabytes: float
+    busy: float = 0.0
 
 
 def main(
@@ -69,6 +74,8 @@ def main(
     if options.run:
         _run_here(contenders[options.run])
         raise SystemExit
+    contenders = {name: work for name, work in contenders.items() if options.only in name}
+    ratios = [one for one in ratios if {one.over, one.under} <= contenders.keys()]
     print(f"# {question}\n{machine()}\n", flush=True)
     runs: dict[str, list[Run]] = {name: [] for name in contenders}
     for number in range(options.rounds + 1):
@@ -85,6 +92,7 @@ def _options(rounds: int) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--run", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=rounds, help=f"default: {rounds}")
+    parser.add_argument("--only", default="", help="only contenders that have this in their name")
     return parser.parse_args()
 
 
@@ -92,11 +100,10 @@ def _run_here(work: Callable[[], object]) -> None:
     start = time.perf_counter()
     part = work()
     seconds = part if isinstance(part, float) else time.perf_counter() - start
-    peak = sum(
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    print("\n" + json.dumps({"seconds": seconds, "megabytes": peak / 1024}))
+    used = list(map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+    peak = sum(usage.ru_maxrss for usage in used)
+    busy = sum(usage.ru_utime + usage.ru_stime for usage in used)
+    print("\n" + json.dumps({"seconds": seconds, "megabytes": peak / 1024, "busy": busy}))
 
 
 def _run_in_process(name: str) -> Run:
@@ -121,15 +128,17 @@ def machine() -> str:
 def _print(
     runs: Mapping[str, list[Run]], medians: Mapping[str, float], ratios: Sequence[Ratio]
 ) -> None:
+    busy = {name: statistics.median(run.busy for run in some) for name, some in runs.items()}
     width = max(map(len, [*runs, *(ratio.name for ratio in ratios)]))
-    print(f"{'':{width}}  median s     min     max  peak MB")
+    print(f"{'':{width}}  median s     min     max  peak MB   busy s")
     for name, some in runs.items():
         seconds = [run.seconds for run in some]
         peak = max(run.megabytes for run in some)
         times = f"{medians[name]:8.3f} {min(seconds):7.3f} {max(seconds):7.3f}"
-        print(f"{name:{width}}  {times} {peak:8.0f}")
-    print()
+        print(f"{name:{width}}  {times} {peak:8.0f} {busy[name]:8.2f}")
+    print(f"\n{'':{width}}     ratio  of busy")
     for ratio in ratios:
         value = medians[ratio.over] / medians[ratio.under]
-        print(f"{ratio.name:{width}}  {value:8.2f}  {ratio.bound}")
+        of_busy = busy[ratio.over] / busy[ratio.under]
+        print(f"{ratio.name:{width}}  {value:8.2f} {of_busy:8.2f}  {ratio.bound}")
     print(flush=True)

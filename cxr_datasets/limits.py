@@ -151,6 +151,17 @@ to what is packed already."""
 LARGEST_LIST = Limit(1 * GIB, "bytes of a file of ids")
 """Bytes of a file that lists ids, as it is stored and unpacked; one that holds all reports beside
 them, as JSON, has some 200 MB."""
+LARGEST_LAYER = Limit(64 * GIB, "bytes of one layer")
+"""Bytes of the table of a layer, as it is stored and unpacked; masks of 240,000 images, as text,
+should have about 10 GB."""
+
+LARGEST_JSON = Limit(4 * GIB, "bytes of one JSON file of a layer")
+"""Bytes of a layer that is one JSON file, unpacked, all of which is in memory at once; the texts of
+400,000 images have about 1 GB."""
+
+MOST_LINES_OF_LAYER = Limit(200_000_000, "lines of one layer")
+"""Lines of the table of a layer, which are counted in samples; 36 boxes of each image are nine
+million."""
 
 # --- reports --------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ _SUFFIXES = (".py", ".csv")
 _SYNTHETIC = "synthetic"
 _MAKE_ROWS = (
     *("builder", "cohorts", "columns.py", "images", "labels/names.py", "labels/text"),
-    *("storage", "tables"),
+    *("layers", "storage", "tables"),
 )
 """Rooms and modules of this package whose code decides what a row holds.
 

@@ -25,6 +25,7 @@ from cxr_datasets.builder import (
 from cxr_datasets.columns import CONFIGS, SECTIONS
 from mimic_cxr_jpg.access import ACCESS
 from mimic_cxr_jpg.ids import ID_FORMS
+from mimic_cxr_jpg.layers import LAYERS
 from mimic_cxr_jpg.layouts import IMAGE_FORMS
 from mimic_cxr_jpg.mimic_iv import COLUMNS as OF_MIMIC_IV
 from mimic_cxr_jpg.mimic_iv import mimic_iv_option, open_mimic_iv
@@ -109,6 +110,8 @@ class MimicCxrJpg(CxrBuilder):
     ACCESS = ACCESS
     PUBLISHER = PUBLISHER
     TASK_NAMES = TaskNames(image_folder="files/", view_words="view_code")
+    LAYERS = LAYERS
+    SIZE_COLUMNS = ("width", "height")
     RAW_VIEWS = tuple(VIEW_POSITIONS)
     RAW_VIEW_COLUMN = "view_position"
     SOURCES = {

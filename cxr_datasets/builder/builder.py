@@ -28,6 +28,7 @@ from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.forms import ImageForms
 from cxr_datasets.builder.index_check import check_complete, check_index
 from cxr_datasets.builder.kept import keeping, usual_folder
+from cxr_datasets.builder.layered import add_layers, layer_columns, open_layers
 from cxr_datasets.builder.outputs import check_cache
 from cxr_datasets.builder.overrides import DatasetsBuilder, digest
 from cxr_datasets.builder.pixels import Looks, Pace, Pixels
@@ -43,6 +44,8 @@ from cxr_datasets.cohorts.rules import ALL, Step, apply_rules, step_of, steps_fr
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.column import image_array
+from cxr_datasets.layers import ReadyLayer
+from cxr_datasets.layers.joined import Layers
 from cxr_datasets.storage.by_address import remember
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import index as index_file
@@ -76,6 +79,10 @@ class CxrBuilder(DatasetsBuilder):
         ACCESS: How people come to be allowed to read it, for `cxr access`; None: it does not say.
         PUBLISHER: Where `cxr download` fetches the release from; None: from a copy only (`--from`).
         TASK_NAMES: How the files that other programs train by call its studies and images.
+        LAYERS: The layers of other people whose forms are known: name -> form.
+        SIZE_COLUMNS: Its columns of width and height of the release's own files, if it has them.
+        layers: The layers that the option `layers` names.
+        sizes_are_told: Whether files were found to have the sizes of `SIZE_COLUMNS`.
         pace: How many images are worked on at once, from the next rows on that are read.
         release: The release.
         place: Where the images are, and in which form.
@@ -98,6 +105,8 @@ class CxrBuilder(DatasetsBuilder):
     PUBLISHED: ClassVar[Published | None] = None
     PUBLISHER: ClassVar[Publisher | None] = None
     TASK_NAMES: ClassVar[TaskNames] = TaskNames()
+    LAYERS: ClassVar[Mapping[str, ReadyLayer]] = {}
+    SIZE_COLUMNS: ClassVar[tuple[str, str] | None] = None
 
     def __init__(self, cache_dir: str | None = None, **kwargs: Any):
         check_cache(cache_dir)
@@ -112,6 +121,8 @@ class CxrBuilder(DatasetsBuilder):
         self.found: str | None = None
         self.left_out: dict[str, list[str]] = {}
         self.goes_on = False
+        self.layers = Layers()
+        self.sizes_are_told = False
         super().__init__(cache_dir=cache_dir, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -169,7 +180,9 @@ class CxrBuilder(DatasetsBuilder):
         images = self.place.source
         missing.warn_of_unread(config, images)
         options = {**config.key(), "images": None, "embed": config.embeds(images)}
+        self.layers = open_layers(self, config)
         key: list[Any] = [options, self.release.source.root, self.release.stamps()]
+        key += self.layers.key()
         self._index_key = digest([config.name, *key])
         if config.looks_ahead(images):
             self._look_ahead(config)
@@ -212,7 +225,11 @@ class CxrBuilder(DatasetsBuilder):
     @property
     def own_columns(self) -> tuple[Column, ...]:
         """The dataset's own columns that rows have with these options, in order."""
-        return chosen(self.COLUMNS, self.config)
+        return (*self.columns_without_layers(self.config), *layer_columns(self.layers))
+
+    def columns_without_layers(self, config: CxrConfig) -> tuple[Column, ...]:
+        """The dataset's own columns that rows of a config have beside those of layers."""
+        return chosen(self.COLUMNS, config)
 
     def wanted_images(self) -> pa.Table:
         """Read the tables and keep the images that the options ask for; no file is looked for.
@@ -378,6 +395,7 @@ class CxrBuilder(DatasetsBuilder):
         looks = Looks.at(columns, self.config)
         for number, rows in self._with_images(texts, looks, tally, are_small):
             if rows.num_rows:
+                rows = add_layers(self, rows, columns)
                 check_complete(self.release, rows, schema)
                 rows = self.place.with_told_paths(rows)
                 yield number, rows.select(schema.names).cast(schema)
@@ -429,6 +447,7 @@ class CxrBuilder(DatasetsBuilder):
             index, self._studies = priors.with_history(
                 index, self.release, features, self.RAW_VIEW_COLUMN
             )
+        index = self.layers.add_places(index)
         own = chosen(self.COLUMNS, config)
         rules = self.cohort.rules(
             self.RAW_VIEW_COLUMN, own, partial(self._add_texts, own), in_a_split
@@ -448,7 +467,7 @@ class CxrBuilder(DatasetsBuilder):
 
     def _image_columns(self) -> tuple[str, ...]:
         own = (column.name for column in self.COLUMNS if column.per == "image")
-        return ("image_id", "view", "path", "present", *own)
+        return ("image_id", "view", "path", "present", *own, *self.layers.image_columns())
 
     def _probe(self, column: Callable[[str], pa.ChunkedArray]) -> None:
         """Look at a sample of the image files, if an absent one is to be an error.

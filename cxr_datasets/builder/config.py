@@ -28,8 +28,9 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "labels_text": (True, False),  # of the datasets that have it
 }
 
-_NOT_IN_THE_ROWS = ("connections", "cache", "cache_folder")
-"""Options that change how fast the rows come, not what they hold."""
+_NOT_IN_THE_ROWS = ("connections", "cache", "cache_folder", "layers")
+"""Options that change how fast the rows come, not what they hold; and layers, which have a key of
+their own, by what is in them."""
 
 
 @dataclass
@@ -93,6 +94,17 @@ class CxrConfig(CohortOptions):
             "help": "Whether a built or streamed dataset holds the images' bytes, or only their "
             "addresses. Default: bytes of remote images and of those made by image_size, "
             "addresses of local ones."
+        },
+    )
+    layers: dict[str, Any] | None = field(
+        default=None,
+        metadata={
+            "help": "Tables of other people to join to the rows: name -> address of a CSV, TAB, "
+            "Parquet or JSON file with a column of ids of images, studies or patients, or name -> "
+            "the fields of cxr_datasets.layers.Layer; the name of a layer that the dataset knows "
+            "tells its form. Columns are called <name>_<column>; where a key has several rows, "
+            "<name> is a list.",
+            "metavar": "NAME=ADDRESS",
         },
     )
     connections: int | None = field(

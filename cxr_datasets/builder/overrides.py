@@ -31,6 +31,7 @@ from cxr_datasets.hooks.agreements import license_text
 from cxr_datasets.hooks.sending import check_address
 from cxr_datasets.hooks.streaming import ShardsAhead
 from cxr_datasets.images.column import name_images
+from cxr_datasets.layers.layer import addresses_of
 from cxr_datasets.packages import code_hash
 from cxr_datasets.storage.addresses import check_characters, check_open
 from cxr_datasets.storage.cache import cache_fault, in_cache
@@ -140,7 +141,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         # Kept here and not handed on: `datasets` would write into them.
         given = kwargs.pop("storage_options", None)
         places = (kwargs.get(name) for name in place_options(self.BUILDER_CONFIG_CLASS))
-        self.options = StorageOptions(given, *places)
+        self.options = StorageOptions(given, *places, *addresses_of(kwargs.get("layers")))
         with cached.preparing(self, cache_dir):
             super().__init__(cache_dir=cache_dir, hash=code_hash(self.script(), hash), **kwargs)
             closed.close_locks(self)

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from cxr_datasets.cli.parser import FROM_A_FILE, read_options
+from cxr_datasets.cli.parser import FROM_A_FILE, Entry, read_options
 from cxr_datasets.errors import OptionError
 from cxr_datasets.wording import safe, safe_json
 
@@ -81,6 +81,15 @@ def add_named_options(parser: argparse.ArgumentParser) -> None:
         help="Option of the dataset, such as views=frontal, as `cxr export DATASET --help` lists "
         "them. May be given several times.",
     )
+    parser.add_argument(
+        "--layer",
+        action=Entry,
+        default={},
+        metavar="NAME=ADDRESS",
+        dest="layers",
+        help="Table of other people to join, as `cxr export DATASET --help` says. May be given "
+        "several times.",
+    )
 
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
@@ -98,6 +107,8 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
             words[name] = read_options(name, words[name])
     if "options" in words:
         words["options"] = dict(map(_named, words["options"]))
+        layers = words.pop("layers", None)
+        words["options"] |= {"layers": layers} if layers else {}
     return words
 
 

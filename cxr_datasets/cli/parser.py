@@ -20,6 +20,30 @@ FROM_A_FILE = "Give a JSON file of them: others on the machine see a command lin
 """Ends the help of an option that takes storage options."""
 
 
+_SEVERAL_TIMES = 'May be given several times; fields are given as JSON: NAME={"address": ...}.'
+
+
+class Entry(argparse.Action):
+    """Collects `NAME=VALUE` of several words into one dictionary; JSON objects become such."""
+
+    def __call__(
+        self, parser: Any, namespace: Any, values: Any, option_string: str | None = None
+    ) -> None:
+        """Add the entry of one word."""
+        name, equals, value = values.partition("=")
+        if not equals:
+            parser.error(f"{option_string} {values} has no value. Give it as NAME=VALUE.")
+        if value.lstrip().startswith("{"):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                parser.error(f"{option_string} {name}: the value is no JSON object.")
+        entries = dict(getattr(namespace, self.dest, None) or {})
+        if name in entries:
+            parser.error(f"{option_string} {name} is given twice.")
+        setattr(namespace, self.dest, {**entries, name: value})
+
+
 class _Help(argparse.RawDescriptionHelpFormatter):
     """Wraps a text of one line, and keeps the lines of one that has several, as examples have."""
 
@@ -92,8 +116,9 @@ def add_option(group: Any, option: Field[Any], hint: Any) -> None:
         group: Parser, or group of arguments in one.
         option: The field. Its metadata holds `help`, and may hold `metavar`, and a `word` for the
             command line, if the name can be none there.
-        hint: Its type: a string, integer, float or bool, a list of one of these, or a mapping,
-            which is read from a file; or None.
+        hint: Its type: a string, integer, float or bool, a list of one of these, a mapping, which
+            is read from a file, or a dictionary, of which each word gives one entry and whose name
+            is then in the singular; or None.
     """
     is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
     kinds = typing.get_args(hint) if is_union else (hint,)
@@ -113,6 +138,9 @@ def add_option(group: Any, option: Field[Any], hint: Any) -> None:
     if "metavar" in option.metadata:
         said["metavar"] = option.metadata["metavar"]
     flag = f"--{option.metadata.get('word', option.name).replace('_', '-')}"
+    if typing.get_origin(kind) is dict:
+        flag, said["action"] = flag.removesuffix("s"), Entry
+        text = f"{text} {_SEVERAL_TIMES}"
     group.add_argument(flag, dest=option.name, help=text.replace("%", "%%"), **said)
 
 

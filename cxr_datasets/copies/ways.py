@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -46,8 +47,9 @@ def fetchers_of(
             f"reports: those of {wanted.dataset} are in its tables, and need not be asked for."
         )
     if source is not None:
-        place = FromSource(_opened(source, options, connections))
-        return place, place if wanted.reports else None
+        place = _opened(source, options, connections)
+        brings = FromSource(place)
+        return brings, _reports_near(place, brings, wanted) if wanted.reports else None
     known = known_publisher(wanted)
     reports = _of_companion(known, wanted, connections) if wanted.reports else None
     return _of_publisher(known, wanted, connections), reports
@@ -70,6 +72,17 @@ def known_publisher(wanted: Wanted) -> Publisher:
 def _of_publisher(known: Publisher, wanted: Wanted, connections: int | None) -> Fetcher:
     homepage = known.homepage.format(version=wanted.version)
     return _fetcher(known, known.address, wanted.version, homepage, wanted, connections)
+
+
+def _reports_near(place: Source, brings: Fetcher, wanted: Wanted) -> Fetcher:
+    """The reports of a copy: in it, or in their own project where the publisher's site has that."""
+    known = known_publisher(wanted)
+    assert known.reports is not None
+    here = known.address.format(version=wanted.version)
+    there = known.reports.address.format(version=known.reports.versions[wanted.version])
+    beside = place.folder(posixpath.relpath(there, here))
+    in_it, in_project = place.size(known.reports.file), beside.size(known.reports.file)
+    return FromSource(beside) if in_project and not in_it else brings
 
 
 def _of_companion(known: Publisher, wanted: Wanted, connections: int | None) -> Fetcher:

@@ -59,9 +59,7 @@ _CONTEXT: dict[str, Any] = {
 _MEDIA = {".parquet": "application/x-parquet", ".tar": "application/x-tar", PART: "text/plain"}
 """End of a file's name -> its media type. A part of a task is lines of JSON, two values a line."""
 
-_TYPES = {
-    "string": "sc:Text", "image": "sc:ImageObject", "bool": "sc:Boolean", "float64": "sc:Float",
-}  # fmt: skip
+_TYPES = {"string": "sc:Text", "image": "sc:ImageObject", "bool": "sc:Boolean"}
 
 
 def write_croissant(manifests: Sequence[Manifest]) -> str:
@@ -142,41 +140,62 @@ def _records(manifest: Manifest, split: str) -> dict[str, Any]:
 def _field(records: str, column: Mapping[str, Any]) -> dict[str, Any]:
     """Turn a column, as `datasets` writes it into a card, into a field of a record set."""
     name = column["name"]
-    repeated = "list" in column
-    kind = column["list"] if repeated else column.get("dtype")
     source = {"fileSet": {"@id": f"{records}-files"}, "extract": {"column": name}}
-    field: dict[str, Any] = {
-        "@type": "cr:Field",
-        "@id": f"{records}/{name}",
-        "name": name,
-    }
-    if "struct" in column:
+    return _described(f"{records}/{name}", column, source, [])
+
+
+def _described(
+    id: str, column: Mapping[str, Any], source: dict[str, Any], path: list[str]
+) -> dict[str, Any]:
+    """Describe a column, or a part of one.
+
+    Args:
+        id: Id of the field.
+        column: Name and type of the column or part, as `datasets` writes them.
+        source: Where the column is.
+        path: Names that lead to the part within the column.
+    """
+    field: dict[str, Any] = {"@type": "cr:Field", "@id": id, "name": column["name"]}
+    kind, repeated = _of_a_list(column)
+    if isinstance(kind, list):
         field["subField"] = [
-            {
-                "@type": "cr:Field",
-                "@id": f"{records}/{name}/{_plain(part['name'])}",
-                "name": part["name"],
-                "dataType": _type(part["dtype"]),
-                "source": {**source, "transform": {"jsonPath": _json_path(part["name"])}},
-            }
-            for part in column["struct"]
+            _described(f"{id}/{_plain(part['name'])}", part, source, [*path, part["name"]])
+            for part in kind
         ]
-        return field
-    field["dataType"] = _type(kind)
+    else:
+        field["dataType"] = _type(kind)
     if isinstance(kind, Mapping):
         names = kind["class_label"]["names"]
         field["description"] = ", ".join(f"{number} {label}" for number, label in names.items())
-    if kind == "image":
-        source["transform"] = {"jsonPath": "bytes"}
     if repeated:
         field["repeated"] = True
-    field["source"] = source
+    if not isinstance(kind, list):
+        steps = ["bytes"] if kind == "image" else [_json_path(step) for step in path]
+        field["source"] = (
+            {**source, "transform": {"jsonPath": ".".join(steps)}} if steps else source
+        )
     return field
+
+
+def _of_a_list(column: Mapping[str, Any]) -> tuple[Any, bool]:
+    """The type of a column without lists around it, and whether there was one.
+
+    Returns:
+        The name of a type, a mapping of a class label, or a list of the parts of a struct.
+    """
+    repeated = False
+    kind: Any = column
+    while isinstance(kind, Mapping) and ("list" in kind or "struct" in kind or "dtype" in kind):
+        repeated |= "list" in kind
+        kind = next(kind[name] for name in ("list", "struct", "dtype") if name in kind)
+    return kind, repeated
 
 
 def _type(kind: Any) -> str:
     if isinstance(kind, Mapping):  # class labels are stored as numbers
         return "sc:Integer"
+    if re.match("float|decimal", kind):
+        return "sc:Float"
     return _TYPES.get(kind, "sc:Integer" if re.match(r"u?int", kind) else "sc:Text")
 
 

@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -41,7 +41,10 @@ _logger = get_logger(__name__)
 def write_all(
     tasks: Sequence[Task], done: Callable[[Outcome], None], progress: Progress, processes: int
 ) -> None:
-    """Let processes of one thread each write files; start them, and end them after the last file.
+    """Let processes write files; start them, and end them after the last file.
+
+    Each process has one thread, and more for a file that is more than its share of what is left:
+    where one of three files holds most images, a process without a file would stand idle.
 
     Args:
         tasks: One for each file. Options of their stores go to the processes through a pipe.
@@ -53,7 +56,8 @@ def write_all(
         CxrError: A file cannot be written.
         ExportError: Processes cannot be started, or many were lost while they wrote one file.
     """
-    waiting, left, lost = deque(tasks), len(tasks), Counter[str]()
+    waiting, lost = deque(tasks), Counter[str]()
+    left = {task.file.name: task.file.images for task in tasks}
     options = tasks[0].options
     with _crew() as crew:
         for _ in range(min(processes, len(tasks))):
@@ -75,11 +79,26 @@ def write_all(
                 if what == _FAILED:
                     error, told = result
                     raise error from told
-                if what == _DONE:
-                    left -= 1
+                if worker.task is not None:  # it is done with it
+                    del left[worker.task.file.name]
                     done(result)
                 worker.is_ready = True
-                worker.begin(waiting.popleft() if waiting else None)
+                task = waiting.popleft() if waiting else None
+                worker.begin(task, threads_for(task.file.name, left, processes) if task else 0)
+
+
+def threads_for(name: str, left: Mapping[str, int], processes: int) -> int:
+    """Say how many threads a process is to write a file with.
+
+    Args:
+        name: The file.
+        left: The images of each file that is not finished, this one among them.
+        processes: How many processes write.
+
+    Returns:
+        From 1 to `processes`: as many as its images are of theirs.
+    """
+    return max(1, -(-left[name] * processes // max(1, sum(left.values()))))
 
 
 class _Worker:
@@ -117,14 +136,14 @@ class _Worker:
         with inbox, answers, _ctrl_c_waits():  # these ends are the process's
             self._process.start()
 
-    def begin(self, task: Task | None) -> None:
-        """Give it a file to write; None: there is nothing more to do."""
+    def begin(self, task: Task | None, threads: int) -> None:
+        """Give it a file to write with so many threads; None: there is nothing more to do."""
         self.task = task
         if task is None:
             self._inbox.close()
         else:
             with suppress(BrokenPipeError):  # it was lost just now, which its answers will tell
-                self._inbox.send(task)
+                self._inbox.send((task, threads))
 
     def hears(self) -> tuple[str, Any] | None:
         """Wait for what it says next; None: it ended."""
@@ -242,7 +261,8 @@ def _serve(inbox: Connection, answers: Connection, options: Sequence[StorageOpti
         except EOFError:
             return
         try:
-            answer: tuple[str, Any] = (_DONE, pickle.loads(received).run(tell))
+            task, threads = pickle.loads(received)
+            answer: tuple[str, Any] = (_DONE, task.run(tell, threads))
         except Exception as error:
             answer = (_FAILED, _portable(error))
         answers.send(answer)

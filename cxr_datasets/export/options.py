@@ -71,8 +71,8 @@ class ExportOptions:
     num_proc: int | None = field(
         default=None,
         metadata={
-            "help": "Processes to start, of one thread each. Default: this process, with a "
-            "thread for each core."
+            "help": "Processes to start, of one thread each, or more for a file that holds most of "
+            "what is left. Default: this process, with a thread for each core."
         },
     )
     dask: str | None = field(
@@ -91,7 +91,8 @@ class ExportOptions:
         default=None,
         metadata={
             "help": "Most rows in a file, as far as whole blocks of the index (at most 256 rows) "
-            "allow. Default: as many as come to about 400 MB.",
+            "allow. Default: as many as come to about 400 MB, but eight files of a split "
+            "that has 2,048 rows, and one for each 256 rows of a smaller one.",
             "metavar": "ROWS",
         },
     )

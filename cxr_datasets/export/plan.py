@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 FILE_BYTES = 400_000_000
 """Size that a file should have: nearly all then stay under the 500 MB that the Hub advises."""
 
+FILES_OF_SMALL_SPLITS = 8
+"""Files into which a split is cut that has rows enough, though its size asks for fewer. The workers
+of a `DataLoader` share a stream out by whole files: if there is one, one worker reads it."""
+
+ROWS_OF_SMALL_SPLITS = 256
+"""Rows that each of these files has at least."""
+
 BYTES_A_SQUARE = {JPEG: 0.4, "png": 0.9}
 """Bytes of a resized image over the square of its short side: 105 kB of JPEG at 512 pixels."""
 
@@ -66,8 +73,9 @@ def plan_files(
     """Decide which rows go into which file.
 
     A split is cut into as few files as keep each within `FILE_BYTES`, by the usual size of its
-    images. The files are as even as whole blocks of the index (at most 256 rows each) allow. A
-    file holds at least one block.
+    images, but into no fewer than `FILES_OF_SMALL_SPLITS` where each of them gets
+    `ROWS_OF_SMALL_SPLITS` rows. The files are as even as whole blocks of the index (at most 256
+    rows each) allow. A file holds at least one block.
 
     Args:
         index: The index file.
@@ -85,7 +93,9 @@ def plan_files(
     for split, part in splits.items():
         images = sum(sum(counts[number][1:]) for number in part.blocks)
         if rows_per_file is None:
-            files = -(-_usual_bytes(part.rows, images, builder, form) // FILE_BYTES)
+            size = _usual_bytes(part.rows, images, builder, form)
+            for_workers = min(FILES_OF_SMALL_SPLITS, part.rows // ROWS_OF_SMALL_SPLITS)
+            files = max(for_workers, -(-size // FILE_BYTES))
         else:
             files = -(-part.rows // rows_per_file)
         files = min(files, len(part.blocks))

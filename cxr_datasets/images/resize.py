@@ -89,7 +89,7 @@ def open_small(
         OSError: The file is truncated, no image of a format that is opened, or beyond a limit.
         PIL.Image.DecompressionBombError: It has more pixels than Pillow's limit allows.
     """
-    return open_fitted(file, partial(_smaller, short_side=size), margin)[0]
+    return open_fitted(file, partial(smaller, short_side=size), margin)[0]
 
 
 def open_fitted(
@@ -121,9 +121,30 @@ def open_fitted(
     image = resized(image, fitted(size), drafted[1][2] / size[0] if drafted else 1)
     if is_turned:
         return image, size
-    lies = image.getexif().get(PIL.ExifTags.Base.Orientation, 1) >= _FIRST_LYING
+    lies = _lies(image)
     PIL.ImageOps.exif_transpose(image, in_place=True)
     return image, size[::-1] if lies else size
+
+
+def _lies(image: PIL.Image.Image) -> bool:
+    """Whether an image that is not turned upright yet has width and height exchanged."""
+    return bool(image.getexif().get(PIL.ExifTags.Base.Orientation, 1) >= _FIRST_LYING)
+
+
+def upright_size(file: str | BytesIO) -> Size:
+    """Tell the size of an image, upright, and decode none of it where the format allows that.
+
+    Args:
+        file: Path of an image file, or its bytes; its beginning, if that tells the size.
+
+    Raises:
+        OSError: It is no image of a format that is opened, or beyond a limit.
+    """
+    image = open_image(file)
+    if image.format == "TIFF":  # which Pillow turns while it loads it
+        image.load()
+        return image.size
+    return image.size[::-1] if _lies(image) else image.size
 
 
 def resized(image: PIL.Image.Image, fit: Fit, scale: float = 1) -> PIL.Image.Image:
@@ -153,8 +174,13 @@ def _draft(image: PIL.Image.Image, fit: Fit, margin: int) -> Any:
     return image.draft(None, (round(width * across * margin), round(height * down * margin)))
 
 
-def _smaller(size: Size, short_side: int | None) -> Fit:
-    """All of an image with that short side, or as it is if it is smaller."""
+def smaller(size: Size, short_side: int | None) -> Fit:
+    """All of an image with that short side, or as it is if it is smaller.
+
+    Args:
+        size: (width, height) of the image.
+        short_side: In pixels; None: any.
+    """
     if short_side is None or min(size) <= short_side:
         return Fit(size, whole(size))
     factor = short_side / min(size)

@@ -91,6 +91,17 @@ def _fitted(size: Size, side: int, square: str) -> Fit:
     return Fit((side, side), (left, top, left + short, top + short))
 
 
+def square_place(size: Size, side: int, square: str) -> Place:
+    """Say where an image lies in a square that `open_square` makes of it.
+
+    Args:
+        size: (width, height) of the upright image.
+        side: Side of the square in pixels.
+        square: One of `SQUARES`.
+    """
+    return _place(_fitted(size, side, square), size, side)
+
+
 def _put(image: PIL.Image.Image, fit: Fit, whole_size: Size, out: np.ndarray[Any, Any]) -> Place:
     """Put an image into the middle of a square, or the middle of an image into a square."""
     side = len(out)
@@ -100,10 +111,17 @@ def _put(image: PIL.Image.Image, fit: Fit, whole_size: Size, out: np.ndarray[Any
     out[down : down + height, across : across + width] = pixels[
         top : top + side, left : left + side
     ]
-    valid = (across, down, across + min(width, side), down + min(height, side))
+    return _place(fit, whole_size, side)
+
+
+def _place(fit: Fit, whole_size: Size, side: int) -> Place:
+    """Where an image lies that was made to fit, and then put into the middle of a square."""
+    (left, across), (top, down) = (_middle(length, side) for length in fit.size)
+    width, height = (min(length, side) for length in fit.size)
+    valid = (across, down, across + width, down + height)
     seen = fit.box
-    if fit.size == whole_size:  # the middle was cut out here
-        seen = (left, top, left + min(width, side), top + min(height, side))
+    if fit.size == whole_size:  # the middle is cut out only when it is put there
+        seen = (left, top, left + width, top + height)
     return Place(valid, seen, (whole_size[1], whole_size[0]))
 
 

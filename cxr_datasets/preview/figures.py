@@ -312,6 +312,18 @@ def _once(rows: pa.Table, key: str, name: str) -> pa.Array:
     return combined(rows[name]).take(first).drop_null()
 
 
+def count_layers(material: Material) -> pd.DataFrame:
+    """Count the images that have something of each layer.
+
+    Returns:
+        Columns `layer`, `by` (the column of ids that joins it), `split`, `images`, `matched`, and
+        `share`: matched over images, 0 to 1. No row without layers.
+    """
+    rows = [(one.layer, one.by, one.split, one.images, one.matched) for one in material.layers]
+    frame = pd.DataFrame(rows, columns=["layer", "by", "split", "images", "matched"])
+    return frame.assign(share=frame["matched"] / frame["images"].where(frame["images"] > 0))
+
+
 def measure_gaps(material: Material) -> pd.DataFrame:
     """Describe the days between consecutive studies of a patient.
 

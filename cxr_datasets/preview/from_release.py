@@ -11,8 +11,10 @@ from tqdm import tqdm
 
 from cxr_datasets.builder import CxrBuilder
 from cxr_datasets.builder.release import Release
+from cxr_datasets.layers.joined import place_of
 from cxr_datasets.preview.kinds import kinds_of, without_pixels
 from cxr_datasets.preview.material import (
+    Match,
     Material,
     Sampled,
     Texts,
@@ -50,7 +52,10 @@ def material_of_release(
     kinds = kinds_of((), dataset)
     images = pa.concat_tables(splits.values())
     names = [name for name in kinds.texts if name in builder.features()]
-    counted = [name for name in without_pixels(builder.features()) if name not in names]
+    layered = {column.name for column in builder.layers.columns()}
+    counted = [
+        name for name in without_pixels(builder.features()) if name not in {*names, *layered}
+    ]
     plain = {name: _counted(builder, rows, counted) for name, rows in splits.items()}
     _, image_rows, studies = tables_of(plain, kinds)
     lengths = _lengths(builder.release, splits, names, studies.num_rows, texts, progress)
@@ -63,7 +68,16 @@ def material_of_release(
         sample=partial(_sample, builder, images),
         dataset=dataset,
         steps=tuple(builder.steps()),
+        layers=tuple(_matches(builder, splits)),
     )
+
+
+def _matches(builder: CxrBuilder, splits: Mapping[str, pa.Table]) -> Iterator[Match]:
+    """Count the images of each split that have something of each layer."""
+    for layer in builder.layers:
+        for split, rows in splits.items():
+            found = rows.num_rows - rows[place_of(layer)].null_count
+            yield Match(layer.name, layer.column, split, rows.num_rows, found)
 
 
 def _counted(builder: CxrBuilder, rows: pa.Table, names: Sequence[str]) -> pa.Table:

@@ -52,6 +52,25 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Match:
+    """How many images of a split have something of a layer.
+
+    Attributes:
+        layer: Name of the layer.
+        by: The column of ids by which it is joined.
+        split: The split.
+        images: Images of the split.
+        matched: Those of them that have a row of the layer.
+    """
+
+    layer: str
+    by: str
+    split: str
+    images: int
+    matched: int
+
+
+@dataclass(frozen=True)
 class Material:
     """What the figures of a dataset are counted from.
 
@@ -70,6 +89,7 @@ class Material:
         dataset: Name of the dataset, where that is known.
         notes: What a reader must know of the figures: what was left out.
         steps: Which rules left how many rows out.
+        layers: How many images have something of each layer, by split.
     """
 
     config: str
@@ -82,6 +102,7 @@ class Material:
     dataset: str | None = None
     notes: tuple[str, ...] = field(default=())
     steps: tuple[Step, ...] = ()
+    layers: tuple[Match, ...] = ()
 
 
 def tables_of(

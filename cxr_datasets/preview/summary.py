@@ -41,6 +41,7 @@ class Stats:
         gaps: Days between consecutive studies of a patient, by split.
         patients: Ages at the studies and sexes of the patients, by split; no row if the rows do not
             tell them.
+        layers: Images that have something of each layer, by split; no row without layers.
         pixels: Mean and standard deviation of sampled images, by view; no row without `pixels=N`.
     """
 
@@ -57,6 +58,7 @@ class Stats:
     missing: pd.DataFrame = field(metadata={"title": "Missing values"})
     gaps: pd.DataFrame = field(metadata={"title": "Days between consecutive studies of a patient"})
     patients: pd.DataFrame = field(metadata={"title": "Ages at the studies, and sexes"})
+    layers: pd.DataFrame = field(metadata={"title": "Layers of other people"})
     pixels: pd.DataFrame = field(metadata={"title": "Pixels of sampled images"})
 
     def tables(self) -> dict[str, tuple[str, pd.DataFrame]]:
@@ -172,5 +174,6 @@ def stats_of(material: Material, pixels: int = 0, seed: int = 0, progress: bool 
         missing=figures.count_missing(material),
         gaps=figures.measure_gaps(material),
         patients=figures.measure_patients(material),
+        layers=figures.count_layers(material),
         pixels=sampled,
     )

@@ -13,7 +13,7 @@ The folder is shared by all processes of one user:
 
 What must go is found by one look at all files, which tells the oldest tenth of them. From this list
 a process takes as many as it needs, and skips what was used meanwhile. So files go in the order of
-their last use, and a file is looked at some ten times in its life, however many there are.
+their last use, and each is looked at some ten times in its life, up to a million of them.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _HEAD = struct.Struct("<8sQQ16s")
 """What stands before a file: a mark, its size, its sum, and a digest of its name."""
 
 _MARK = b"cxr-kept"
-_FEWEST = 64
-"""Least files that one look at all of them remembers."""
+_FEWEST, _MOST = 64, 100_000
+"""Least and most files that one look at all of them remembers: of the most, 25 MB."""
 
 _PAUSE = 60.0
 """Seconds for which a process keeps no file after the disk refused one."""
@@ -194,9 +194,17 @@ class KeptFiles:
 
     def _look(self) -> int:
         """Look at all files, and remember those that were used least lately; count the bytes."""
-        files = list(self._all())
-        self._oldest = heapq.nsmallest(max(_FEWEST, len(files) // 10), files)[::-1]
-        return sum(file.size for file in files)
+        count, total = 0, 0
+
+        def counted() -> Iterator[_Old]:
+            nonlocal count, total
+            for file in self._all():
+                count, total = count + 1, total + file.size
+                yield file
+
+        oldest = heapq.nsmallest(_MOST, counted())
+        self._oldest = oldest[: max(_FEWEST, count // 10)][::-1]
+        return total
 
     def _all(self) -> Iterator[_Old]:
         for folder, _, names in os.walk(os.path.join(self.folder, FILES)):

@@ -36,7 +36,13 @@ from cxr_datasets.synthetic.files import (
     write_zip,
 )
 from cxr_datasets.synthetic.options import check_choice, check_count, check_scale
-from cxr_datasets.synthetic.painting import PAINTED_VIEWS, SIGNS, paint_radiograph
+from cxr_datasets.synthetic.painting import (
+    PAINTED_VIEWS,
+    SIGNS,
+    draw_build,
+    frontal_parts,
+    paint_radiograph,
+)
 from cxr_datasets.synthetic.writers import release_writer, synthesize
 
 __all__ = [
@@ -46,6 +52,8 @@ __all__ = [
     "check_count",
     "check_scale",
     "csv_bytes",
+    "draw_build",
+    "frontal_parts",
     "gzip_bytes",
     "hex_id",
     "jpeg_bytes",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,11 +25,90 @@ SIGNS = ("cardiomegaly", "effusion", "opacity", "nodule", "device")
 PAINTED_VIEWS = ("frontal", "lateral", "oblique")
 """The views that `paint_radiograph` can show."""
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+_ENLARGED = 1.45
+"""How much wider an enlarged heart is."""
+
 _Canvas = NDArray[np.floating[Any]]
 
 # The anatomy is smooth, so it is painted no larger than this (pixels on the long side) and then
 # enlarged; only the noise is drawn at full size.
 _CANVAS_SIDE = 256
+
+
+@dataclass(frozen=True)
+class Build:
+    """What differs from one chest to the next. Lengths are shares of the image's sides.
+
+    Attributes:
+        shift: How far the chest lies to the left and above its usual place.
+        size: Width of the heart over its usual one.
+        side: 1 or -1: at which side there is fluid, if there is any.
+        patch: Where a hazy patch is, and just above it a nodule.
+        turn: How far the spine is aside.
+    """
+
+    shift: tuple[float, float]
+    size: float
+    side: int
+    patch: tuple[float, float]
+    turn: float
+
+    def in_pixels(self, box: Box, height: int, width: int) -> Box:
+        """Where a part of the usual chest is in an image of a size."""
+        (left, top, right, bottom), (across, down) = box, self.shift
+        return (
+            (left - across) * width,
+            (top - down) * height,
+            (right - across) * width,
+            (bottom - down) * height,
+        )
+
+
+def draw_build(view: str, rng: random.Random) -> Build:
+    """Draw what differs from one chest to the next, as `paint_radiograph` does first."""
+    down, across = rng.uniform(-0.03, 0.03), rng.uniform(-0.03, 0.03)
+    size = rng.uniform(0.92, 1.08)
+    if view == "lateral":
+        patch = rng.uniform(0.4, 0.6), rng.uniform(0.3, 0.55)
+        return Build((across, down), size, 1, patch, 0.0)
+    side = rng.choice((-1, 1))
+    patch = 0.5 - side * rng.uniform(0.17, 0.24), rng.uniform(0.3, 0.6)
+    return Build((across, down), size, side, patch, 0.1 if view == "oblique" else 0.0)
+
+
+def frontal_parts(build: Build, signs: Collection[str] = ()) -> dict[str, Box]:
+    """Say where the parts of a chest from the front are, and the findings that it shows.
+
+    Args:
+        build: What `draw_build` drew for it.
+        signs: Any of `SIGNS`.
+
+    Returns:
+        Name -> box, in shares of the sides: `right lung` (at the left edge of the image), `left
+        lung`, `heart`, `trachea`; and each sign.
+    """
+    across = 0.14 * build.size * (_ENLARGED if "cardiomegaly" in signs else 1.0)
+    down = (0.14 * across) ** 0.5
+    middle = 0.55 + 0.5 * build.turn
+    heart = (middle - across, 0.62 - down, middle + across, 0.62 + down)
+    (x, y), fluid = build.patch, 0.5 + 0.21 * build.side
+    parts: dict[str, Box] = {
+        "right lung": (0.12, 0.09, 0.46, 0.80),
+        "left lung": (0.54, 0.09, 0.88, 0.80),
+        "heart": heart,
+        "trachea": (0.45 - build.turn, 0.0, 0.55 - build.turn, 0.35),
+    }
+    found: dict[str, Box] = {
+        "cardiomegaly": heart,
+        "effusion": (fluid - 0.17, 0.58, fluid + 0.17, 0.80),
+        "opacity": (x - 0.12, y - 0.12, x + 0.12, y + 0.12),
+        "nodule": (x - 0.03, y - 0.08, x + 0.03, y - 0.02),
+        "device": (0.36, 0.0, 0.46, 0.57),
+    }
+    return parts | {sign: found[sign] for sign in SIGNS if sign in signs}
 
 
 def paint_radiograph(
@@ -60,24 +140,23 @@ def paint_radiograph(
     check_choice("view", view, PAINTED_VIEWS)
     for sign in signs:
         check_choice("sign", sign, SIGNS)
+    build = draw_build(view, rng)
     shrink = max(1.0, max(height, width) / _CANVAS_SIDE)
     rows, columns = max(1, round(height / shrink)), max(1, round(width / shrink))
-    y = ((np.arange(rows, dtype=np.float32) + 0.5) / rows)[:, None] + rng.uniform(-0.03, 0.03)
-    x = ((np.arange(columns, dtype=np.float32) + 0.5) / columns)[None, :] + rng.uniform(-0.03, 0.03)
+    y = ((np.arange(rows, dtype=np.float32) + 0.5) / rows)[:, None] + build.shift[1]
+    x = ((np.arange(columns, dtype=np.float32) + 0.5) / columns)[None, :] + build.shift[0]
     if view == "lateral":
-        canvas = _lateral_chest(x, y, rng, signs)
+        canvas = _lateral_chest(x, y, build, signs)
     else:
-        canvas = _frontal_chest(x, y, rng, signs, turn=0.1 if view == "oblique" else 0.0)
+        canvas = _frontal_chest(x, y, build, signs)
     return _with_noise(canvas, height, width, rng, noise)
 
 
-def _frontal_chest(
-    x: _Canvas, y: _Canvas, rng: random.Random, signs: Collection[str], turn: float
-) -> _Canvas:
-    """Paint a chest from the front; `turn` moves the spine sideways, as in an oblique view."""
+def _frontal_chest(x: _Canvas, y: _Canvas, build: Build, signs: Collection[str]) -> _Canvas:
+    """Paint a chest from the front; an oblique view has the spine aside."""
+    turn, side = build.turn, build.side
     spine_x = 0.5 - turn
-    size = rng.uniform(0.92, 1.08) * (1.45 if "cardiomegaly" in signs else 1.0)
-    side = rng.choice((-1, 1))
+    size = build.size * (_ENLARGED if "cardiomegaly" in signs else 1.0)
     aside = np.abs(x - 0.5)
     body = _blob(x, y, 0.5, 0.68, 0.56, 0.72, soft=0.4)
     heart = _blob(x, y, 0.55 + 0.5 * turn, 0.62, 0.14 * size, 0.14 * size**0.5)
@@ -92,13 +171,12 @@ def _frontal_chest(
     if "effusion" in signs:
         one_lung = lungs * (np.sign(x - 0.5) == side)
         image += 0.42 * one_lung * np.clip((y - 0.60 + 0.3 * (aside - 0.2)) / 0.06, 0, 1)
-    patch_x, patch_y = 0.5 - side * rng.uniform(0.17, 0.24), rng.uniform(0.3, 0.6)
-    return _with_patches(image, x, y, signs, patch_x, patch_y)
+    return _with_patches(image, x, y, signs, *build.patch)
 
 
-def _lateral_chest(x: _Canvas, y: _Canvas, rng: random.Random, signs: Collection[str]) -> _Canvas:
+def _lateral_chest(x: _Canvas, y: _Canvas, build: Build, signs: Collection[str]) -> _Canvas:
     """Paint a chest from the side: the breastbone at the left edge, the spine at the right."""
-    size = rng.uniform(0.92, 1.08) * (1.35 if "cardiomegaly" in signs else 1.0)
+    size = build.size * (1.35 if "cardiomegaly" in signs else 1.0)
     body = _blob(x, y, 0.5, 0.6, 0.46, 0.7, soft=0.4)
     heart = _blob(x, y, 0.36, 0.62, 0.15 * size, 0.15 * size)
     spine_x = 0.76 + 0.10 * np.sin(3.0 * (y - 0.1))
@@ -111,7 +189,7 @@ def _lateral_chest(x: _Canvas, y: _Canvas, rng: random.Random, signs: Collection
     image += 0.04 * lung * np.sin(60 * (y - 0.5 * x))
     if "effusion" in signs:
         image += 0.38 * lung * np.clip((y - 0.62 + 0.2 * (0.6 - x)) / 0.05, 0, 1)
-    return _with_patches(image, x, y, signs, rng.uniform(0.4, 0.6), rng.uniform(0.3, 0.55))
+    return _with_patches(image, x, y, signs, *build.patch)
 
 
 def _with_patches(

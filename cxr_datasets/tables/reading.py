@@ -75,8 +75,9 @@ def read_table(
     """
     address = source.shown(path)
     header: Sequence[str] = ()
+    most_lines = limits.MOST_LINES_OF_TEXTS if of_texts else limits.MOST_LINES
     try:
-        with _opened(source, path, of_texts) as file:
+        with opened_text(source, path, most_lines) as file:
             header = file.header
             columns = {name: kind for name, kind in columns.items()
                        if name in header or name not in optional}  # fmt: skip
@@ -85,12 +86,12 @@ def read_table(
                 file, {name: pa.string() if name in exact else columns[name] for name in columns}
             )
         if rows is None:
-            with _opened(source, path, of_texts) as file:
+            with opened_text(source, path, most_lines) as file:
                 rows = _parsed(file, dict.fromkeys(columns, pa.string()))
     except KeyError:  # the names could not be read beforehand
         raise _missing_columns(address, header, columns) from None
     except (pa.ArrowInvalid, OSError, EOFError) as error:
-        raise _unreadable(address, header, columns, error) from None  # its text quotes the file
+        raise unreadable(address, header, columns, error) from None  # its text quotes the file
     if rows is not None and rows.num_rows:
         rows = undo(address, rows.combine_chunks(), columns, exact)
     if rows is None or not rows.num_rows:
@@ -99,8 +100,8 @@ def read_table(
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """A file at its start.
+class OpenedText:
+    """The text of a table, at its start.
 
     Attributes:
         stream: Its text, unpacked on the way.
@@ -119,15 +120,33 @@ class _Opened:
     @property
     def header(self) -> list[str]:
         """The names in its first line, whatever is wrong below; none if it has no such line."""
+        return self.names(",")
+
+    def names(self, delimiter: str) -> list[str]:
+        """`header`, where another character stands between the names."""
         try:
-            return next(csv.reader([self.first_line.decode()], strict=True), [])
+            line = self.first_line.decode()
+            return next(csv.reader([line], delimiter=delimiter, strict=True), [])
         except (csv.Error, UnicodeDecodeError):
             return []
 
 
 @contextmanager
-def _opened(source: Source, path: str, of_texts: bool) -> Iterator[_Opened]:
-    with source.arrow_file(path, limits.LARGEST_TABLE) as file:
+def opened_text(
+    source: Source, path: str, most_lines: Limit, largest: Limit = limits.LARGEST_TABLE
+) -> Iterator[OpenedText]:
+    """Open a CSV file, gzipped or not.
+
+    Args:
+        source: Where the file is.
+        path: Its path within the source.
+        most_lines: How many lines it may have.
+        largest: How many bytes it may have, as it is stored and unpacked.
+
+    Raises:
+        TooLargeError: It has more; or later, while it is read.
+    """
+    with source.arrow_file(path, largest) as file:
         start, stream = file.read(limits.LONGEST_FIRST_LINE + 1), file
         file.seek(0)
         packings = 0
@@ -136,19 +155,16 @@ def _opened(source: Source, path: str, of_texts: bool) -> Iterator[_Opened]:
         while start[:2] == _GZIP or start == _GZIP[:1]:
             packings += 1
             check_limit(packings, limits.MOST_PACKINGS)
-            packed = (
-                pa.PythonFile(Metered(stream, limits.LARGEST_TABLE), "r") if packings > 1 else file
-            )
+            packed = pa.PythonFile(Metered(stream, largest), "r") if packings > 1 else file
             stream, start = pa.CompressedInputStream(packed, "gzip"), _unpacked(start)
-        most_lines = limits.MOST_LINES_OF_TEXTS if of_texts else limits.MOST_LINES
-        yield _Opened(pa.PythonFile(_Text(stream, most_lines), "r"), start)
+        yield OpenedText(pa.PythonFile(_Text(stream, most_lines, largest), "r"), start)
 
 
 class _Text(Metered):
     """The text of a table, of which no more is read than the limits of bytes and lines allow."""
 
-    def __init__(self, stream: pa.NativeFile, most_lines: Limit):
-        super().__init__(stream, limits.LARGEST_TABLE)
+    def __init__(self, stream: pa.NativeFile, most_lines: Limit, largest: Limit):
+        super().__init__(stream, largest)
         self._most_lines = most_lines
         self._lines = dict.fromkeys(b"\n\r", 0)
 
@@ -178,7 +194,7 @@ def _unpacked(start: bytes) -> bytes:
     return text if is_known else b""
 
 
-def _parsed(file: _Opened, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
+def _parsed(file: OpenedText, columns: Mapping[str, pa.DataType]) -> pa.Table | None:
     """Parse a file; None if a cell is no number as it stands, and has to be looked at as text."""
     try:
         return arrow_csv.read_csv(
@@ -201,7 +217,7 @@ def _parsed(file: _Opened, columns: Mapping[str, pa.DataType]) -> pa.Table | Non
         raise
 
 
-def _check_header(address: str, file: _Opened, columns: Mapping[str, pa.DataType]) -> None:
+def _check_header(address: str, file: OpenedText, columns: Mapping[str, pa.DataType]) -> None:
     check_limit(len(file.first_line), limits.LONGEST_FIRST_LINE)
     header = file.header
     page = page_kind(file.start)
@@ -257,9 +273,17 @@ def _told_column(place: int, name: str, columns: Collection[str]) -> str:
     return f"column {name!r}" if name in columns else f"column number {place + 1}"
 
 
-def _unreadable(
+def unreadable(
     address: str, header: Sequence[str], columns: Collection[str], error: Exception
 ) -> TableError:
+    """Build the error for a table that another library, or a limit, refuses.
+
+    Args:
+        address: Where it is.
+        header: The names in its first line, as far as they are known.
+        columns: Those of them that may be told.
+        error: What was raised.
+    """
     cell = _CELL.search(str(error))
     if cell and int(cell[1]) < len(header):
         at = int(cell[1])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cxr_datasets.errors import OptionError
+from cxr_datasets.images.coordinates import clipped, moved
 
 
 def boxes_to_square(boxes: Any, row: Mapping[str, Any]) -> np.ndarray:
@@ -45,24 +46,21 @@ def boxes_to_original(boxes: Any, row: Mapping[str, Any]) -> np.ndarray:
 
 
 def _boxes_of(row: Mapping[str, Any], *names: str) -> list[np.ndarray]:
-    """The boxes of one row, each as two corners."""
+    """The boxes of one row."""
     for name in names:
         if not isinstance(row, Mapping) or np.shape(row.get(name, 0)) != (4,):
             raise OptionError(
                 f"row has no {name} of four numbers. Give one row, or one image of a study, that "
                 "ImageTransform made."
             )
-    return [np.asarray(row[name], np.float64).reshape(2, 2) for name in names]
+    return [np.asarray(row[name], np.float64) for name in names]
 
 
 def _moved(boxes: Any, here: np.ndarray, there: np.ndarray) -> np.ndarray:
     try:
-        corners = np.asarray(boxes, np.float64).reshape(-1, 4).reshape(-1, 2, 2)
+        corners = np.asarray(boxes, np.float64).reshape(-1, 4)
     except (TypeError, ValueError):
         raise OptionError(
             "boxes are not of shape (k, 4). Give left, top, right and bottom of each."
         ) from None
-    (first, last), (to_first, to_last) = here, there
-    extent = np.maximum(last - first, np.finfo(float).tiny)  # of a row without an image it is 0
-    shares = np.clip((corners - first) / extent, 0, 1)
-    return (to_first + shares * (to_last - to_first)).reshape(-1, 4).astype(np.float32)
+    return moved(clipped(corners, here), here, there).astype(np.float32)

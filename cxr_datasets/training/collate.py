@@ -12,7 +12,13 @@ import pandas as pd
 from cxr_datasets.columns import LABELS, VIEWS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.labels import Targets, label_matrix, to_targets
-from cxr_datasets.training.shared import empty, expect_collation, stacked, tensor
+from cxr_datasets.training.shared import (
+    empty,
+    expect_collation,
+    handed_over,
+    stacked,
+    tensor,
+)
 
 _UNKNOWN = VIEWS.index("unknown")
 
@@ -111,7 +117,7 @@ class _Collate:
                 batch |= _targets(self.targets(_as_labels(values)))
             else:
                 batch[name] = _stacked(values)
-        return batch
+        return handed_over(batch)
 
     def _of_images(self, columns: Mapping[str, list[Any]]) -> dict[str, Any]:
         """What belongs to each image of a study: in order, cut and padded."""

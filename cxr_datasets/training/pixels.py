@@ -18,6 +18,7 @@ from cxr_datasets.images.square import SQUARES, Place, open_square
 from cxr_datasets.images.together import use_files
 from cxr_datasets.training.arguments import one_of
 from cxr_datasets.training.augments import Augment, augmented
+from cxr_datasets.training.layer_boxes import boxes_in_squares
 from cxr_datasets.training.rows import columns_of, with_pixels
 from cxr_datasets.training.scales import SCALES
 from cxr_datasets.training.shared import empty
@@ -59,6 +60,10 @@ class ImageTransform:
       is image, in its pixels; the part of the upright image that is in the square, in pixels of
       the image. `boxes_to_square` brings annotations from one to the other. Zeros without image.
     - `original_size`: int64, (2,), height and width of the upright image.
+
+    Boxes of layers (`box` beside `box_state`) come in pixels of the square, cut at its edges; one
+    that is not in the square is null, and its state `outside`. `boxes_to_original` brings them
+    back.
 
     Rows of `studies` get the same in place of `images`, each with a first axis as long as the
     study has images.
@@ -145,6 +150,7 @@ class ImageTransform:
         name, cells = images_of(batch)
         others = {other: batch[other] for other in batch if other not in (name, PRIOR_IMAGES)}
         made = self._squares(cells)._asdict() if name == "image" else self._lists(cells)
+        others = boxes_in_squares(others, made["seen_box"], made["valid_box"], name != "image")
         if PRIOR_IMAGES in batch:
             earlier = self._lists([list(images or ()) for images in batch[PRIOR_IMAGES]])
             others |= {f"{OF_PRIORS}{key}": arrays for key, arrays in earlier.items()}

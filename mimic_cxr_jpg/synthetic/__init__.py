@@ -14,6 +14,7 @@ What is true to release 2.1.0, or 2.0.0:
 - train studies without a row of labels, and CheXpert rows without a label;
 - the radiologists' labels: of a part of the test studies, without `subject_id`, in an order of
   columns of their own;
+- MIMIC-IV of the same patients, if it is asked for (see `mimic_cxr_jpg.synthetic.mimic_iv`);
 - the reports, as the separate project gives them (see `mimic_cxr_jpg.synthetic.reports`): the
   section that labels are read from says those of the CheXpert table.
 

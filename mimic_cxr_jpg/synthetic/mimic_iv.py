@@ -112,7 +112,9 @@ def draw_records(studies: Sequence[Study], seed: int) -> Records:
 
 
 def _moment(study: Study) -> datetime:
-    clock, thousandths = divmod(round(study.time * 1000), 1000)
+    """When the first of its images was made."""
+    time = min(study.time if image.time is None else image.time for image in study.images)
+    clock, thousandths = divmod(round(time * 1000), 1000)
     day = datetime.strptime(str(study.date), "%Y%m%d")
     hours, rest = divmod(clock, 10_000)
     return day + timedelta(

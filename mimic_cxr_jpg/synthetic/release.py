@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+import random
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
 from cxr_datasets import synthetic
+from mimic_cxr_jpg.synthetic.layers import Frontal, write_layers
 from mimic_cxr_jpg.synthetic.mimic_iv import write_records
 from mimic_cxr_jpg.synthetic.studies import Study, StudyImage, draw_studies
 from mimic_cxr_jpg.synthetic.tables import write_csv_tables
@@ -17,6 +19,7 @@ from mimic_cxr_jpg.synthetic.times import arrange_times
 
 _RELEASES = ("2.1.0", "2.0.0")
 _TABLES = ("csv.gz", "csv")
+_LAYERS = ("none", "all")
 _REPORTS = ("zip", "tar.gz", "tree", "none")
 
 _LATERAL = {"LATERAL", "LL", "XTABLE LATERAL", "SWIMMERS"}
@@ -54,6 +57,7 @@ def write_release(
     reports: str = "zip",
     scale: float = 1 / 16,
     mimic_iv: str = "",
+    layers: str = "none",
 ) -> Path:
     """Write an invented release of MIMIC-CXR-JPG.
 
@@ -68,6 +72,8 @@ def write_release(
         scale: Share of the real image size, 1/64 to 1; at 1 an image has about 1.3 MB.
         mimic_iv: Folder for MIMIC-IV of the same patients, empty or not there yet; `""`: none. The
             release is the same with it and without.
+        layers: `all` for a folder `layers` of invented annotations, in the forms of those whose
+            form the dataset knows (see `mimic_cxr_jpg.synthetic.layers`), or `none`.
 
     Returns:
         The release's root.
@@ -79,6 +85,7 @@ def write_release(
     synthetic.check_choice("release", release, _RELEASES)
     synthetic.check_choice("tables", tables, _TABLES)
     synthetic.check_choice("reports", reports, _REPORTS)
+    synthetic.check_choice("layers", layers, _LAYERS)
     synthetic.check_scale(scale)
     root = synthetic.new_root(out)
     records = synthetic.new_root(mimic_iv) if mimic_iv else None
@@ -89,6 +96,8 @@ def write_release(
     _write_reports(root, studies, reports)
     if records is not None:
         write_records(records, studies, seed)
+    if layers == "all":
+        write_layers(root, studies, list(_frontals(studies, seed)), seed)
     synthetic.write_files(
         root,
         [
@@ -114,16 +123,37 @@ def _write_images(root: Path, studies: Iterable[Study], seed: int, release: str)
 
 
 def _jpeg(study: Study, image: StudyImage, seed: int) -> bytes:
-    rng = synthetic.random_stream(seed, "pixels", image.dicom_id)
-    view = "frontal"
-    if image.view in _LATERAL or (not image.view and rng.random() < 0.5):
-        view = "lateral"
-    elif image.view in _OBLIQUE:
-        view = "oblique"
-    signs = {_SIGNS[name] for name, value in study.labels.items() if value == 1 and name in _SIGNS}
+    view, rng = _view(image, seed)
     height, width = image.size
-    pixels = synthetic.paint_radiograph(height, width, view=view, rng=rng, signs=signs)
+    pixels = synthetic.paint_radiograph(height, width, view=view, rng=rng, signs=_signs(study))
     return synthetic.jpeg_bytes(ImageOps.equalize(Image.fromarray(pixels)), quality=95)
+
+
+def _view(image: StudyImage, seed: int) -> tuple[str, random.Random]:
+    """The view that is painted, and the random stream from which the rest is drawn."""
+    rng = synthetic.random_stream(seed, "pixels", image.dicom_id)
+    if image.view in _LATERAL or (not image.view and rng.random() < 0.5):
+        return "lateral", rng
+    return ("oblique" if image.view in _OBLIQUE else "frontal"), rng
+
+
+def _signs(study: Study) -> set[str]:
+    """The findings that are painted."""
+    return {_SIGNS[name] for name, value in study.labels.items() if value == 1 and name in _SIGNS}
+
+
+def _frontals(studies: Iterable[Study], seed: int) -> Iterator[Frontal]:
+    """The images that are painted from the front, and where in them the findings are."""
+    for study in studies:
+        for image in study.images:
+            view, rng = _view(image, seed)
+            if view == "frontal":
+                build = synthetic.draw_build(view, rng)
+                parts = synthetic.frontal_parts(build, _signs(study))
+                yield Frontal(
+                    study, image,
+                    {name: build.in_pixels(box, *image.size) for name, box in parts.items()},
+                )  # fmt: skip
 
 
 def _write_reports(root: Path, studies: Iterable[Study], reports: str) -> None:

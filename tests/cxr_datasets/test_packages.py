@@ -16,7 +16,7 @@ CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 
 MAKE_ROWS = {
     *("builder", "cohorts", "columns.py", "images", "labels/names.py", "labels/text"),
-    *("storage", "tables"),
+    *("layers", "storage", "tables"),
 }
 MAKE_NO_ROWS = {
     *(

@@ -27,7 +27,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in CARDS:
         (desk / package).symlink_to(CHECKOUT / package)
     projects = desk / "physionet.org" / "files"
-    write_mimic(projects / "mimic-cxr-jpg" / "2.1.0")
+    write_mimic(projects / "mimic-cxr-jpg" / "2.1.0", mimic_iv=str(projects / "mimiciv" / "3.1"))
     archive = projects / "mimic-cxr" / "2.1.0" / "mimic-cxr-reports.zip"
     archive.parent.mkdir(parents=True)
     shutil.move(projects / "mimic-cxr-jpg" / "2.1.0" / archive.name, archive)

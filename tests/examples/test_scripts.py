@@ -26,6 +26,7 @@ ALONE = {
     "labels": r"^\d+ studies; \d\d% of the cells are null$",
     "look": r"^train: \d+ frontal images\nvalidation: \d+ frontal images\ntest: \d+ frontal",
     "priors": r"^\d+ frontal images: \d+ of a first study, [12] of unknown order\n[1-9]\d* with a ",
+    "patients": r"^\d+ studies; sex and age of \d+; in an admission: \d+$",
     "report_generation": "",
     "resume": r"^3 batches before the stop, \d+ after it; every row once, in order$",
     "resume_training": r"^two workers: every row once: True; the same weights, bit for bit: True\n"

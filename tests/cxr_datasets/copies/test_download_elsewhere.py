@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from tests.fakes.sftp import Sftp
 from tests.small_disk import grow, small_disk
 
 DATASET = "mimic-cxr-jpg"
+REPORTS = "mimic-cxr-reports.zip"
 
 
 def images_in(place: Path) -> list[str]:
@@ -66,10 +68,38 @@ def test_from_a_server_by_sftp_and_from_google_cloud(
         before = len(list(place.reads()))
         assert main(command) == 0
         assert len(list(place.reads())) == before  # nothing is fetched twice
-    found = [*images_in(tmp_path / "out"), "mimic-cxr-reports.zip"]
+    found = [*images_in(tmp_path / "out"), REPORTS]
     assert len(found) == 7
     assert all((tmp_path / "out" / p).read_bytes() == (small_release / p).read_bytes()
                for p in found)  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["a folder", "a server"])
+def test_reports_come_from_their_own_project_beside_the_copy(
+    way: str, small_release: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = copy_release(small_release, tmp_path / "lab" / "mimic-cxr-jpg" / "2.1.0")
+    beside = tmp_path / "lab" / "mimic-cxr" / "2.1.0"
+    beside.mkdir(parents=True)
+    (copy / REPORTS).rename(beside / REPORTS)
+    digest = hashlib.sha256((beside / REPORTS).read_bytes()).hexdigest()
+    (beside / "SHA256SUMS.txt").write_text(f"{digest} {REPORTS}\n")
+    with PhysioNet({"lab": tmp_path / "lab"}, open_access=True, encrypted=True) as server:
+        source = str(copy) if way == "a folder" else server.address("lab/mimic-cxr-jpg/2.1.0")
+        options = {"source": source, "limit": 2, "reports": True, "progress": False}
+        done = download(DATASET, tmp_path / "out", **options)
+        assert isinstance(done, Downloaded)
+        assert done.faults == {}
+        got = (tmp_path / "out" / REPORTS).read_bytes()
+        assert got == (small_release / REPORTS).read_bytes()
+        (beside / "SHA256SUMS.txt").write_text(f"{'0' * 64} {REPORTS}\n")
+        refused = download(DATASET, tmp_path / "again", **options)
+        assert isinstance(refused, Downloaded)
+        assert list(refused.faults) == [REPORTS]
+        (beside / REPORTS).unlink()
+        lacking = download(DATASET, tmp_path / "lacking", **options)
+        assert isinstance(lacking, Downloaded)
+        assert "is not there" in lacking.faults[REPORTS]
 
 
 @contextmanager
@@ -97,7 +127,7 @@ def test_from_a_web_server_with_faults(
     assert isinstance(done, Downloaded)
     assert done.faults == {}
     assert len(images_in(tmp_path / "out")) == 8
-    assert (tmp_path / "out" / "mimic-cxr-reports.zip").is_file()
+    assert (tmp_path / "out" / REPORTS).is_file()
 
 
 @pytest.mark.parametrize("way", ["a folder", "wget"])

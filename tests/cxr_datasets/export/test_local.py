@@ -121,13 +121,13 @@ def test_no_process_is_left(watched: Watched) -> None:
 class Odd:
     """Stands for a task; its process does something odd in place of writing a file."""
 
-    file = SimpleNamespace(name="images/odd.parquet")
+    file = SimpleNamespace(name="images/odd.parquet", images=3)
     options = ()
 
     def __init__(self, what: str):
         self.what = what
 
-    def run(self, tell: Callable[[str, int], None]) -> Any:
+    def run(self, tell: Callable[[str, int], None], threads: int) -> Any:
         class NowhereElseError(Exception):
             """Cannot be pickled: its class is in no module."""
 
@@ -136,12 +136,13 @@ class Odd:
         if self.what == "raises":
             raise NowhereElseError("something")
         tell(self.file.name, 3)
-        return self.what
+        return threads if self.what == "counts" else self.what
 
 
-def results(*tasks: Odd) -> Iterator[Any]:
+def results(*tasks: Odd, processes: int = 1) -> Iterator[Any]:
     found: list[Any] = []
-    local.write_all(tasks, found.append, lambda *written: found.append(written), 1)  # type: ignore[arg-type]
+    told = lambda *written: found.append(written)  # noqa: E731
+    local.write_all(tasks, found.append, told, processes)  # type: ignore[arg-type]
     yield from found
 
 
@@ -163,6 +164,15 @@ def test_a_fault_in_a_process_is_told_with_its_traceback_and_progress_arrives() 
         next(results(Odd("raises")))
     assert "in run" in str(caught.value.__cause__)
     assert list(results(Odd("writes"))) == [("images/odd.parquet", 3), "writes"]
+
+
+def test_a_process_gets_the_threads_of_those_that_would_stand_idle() -> None:
+    assert list(results(Odd("counts"), processes=3)) == [("images/odd.parquet", 3), 3]
+    left = {"train": 577, "test": 140, "validation": 64}
+    assert [local.threads_for(name, left, 2) for name in left] == [2, 1, 1]
+    many = dict.fromkeys(map(str, range(100)), 4_000)
+    assert local.threads_for("99", many, 8) == 1
+    assert local.threads_for("99", {"98": 4_000, "99": 4_000}, 8) == 4
 
 
 def test_a_system_that_starts_no_process_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

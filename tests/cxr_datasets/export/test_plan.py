@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cxr_datasets.export import plan
 from cxr_datasets.export.forms import Form
 from cxr_datasets.export.plan import FILE_BYTES, PlannedFile, plan_files, usual_bytes
 from cxr_datasets.packages import builder_class
@@ -16,7 +17,7 @@ from cxr_datasets.packages import builder_class
 def planned(small_release: Path, export_cache: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Plans an export of the small release, as if its images were of some size."""
 
-    def plan(mean: int, rows: int | None = None, **options: Any) -> tuple[list[PlannedFile], int]:
+    def made(mean: int, rows: int | None = None, **options: Any) -> tuple[list[PlannedFile], int]:
         kind = builder_class("mimic-cxr-jpg")
         monkeypatch.setattr(kind, "MEAN_IMAGE_BYTES", mean)
         builder = kind(data_dir=str(small_release), cache_dir=export_cache, **options)
@@ -26,7 +27,7 @@ def planned(small_release: Path, export_cache: str, monkeypatch: pytest.MonkeyPa
             files, builder, Form()
         )
 
-    return plan
+    return made
 
 
 def test_the_size_of_a_file_follows_from_the_mean_size_that_the_dataset_declares(
@@ -41,6 +42,24 @@ def test_the_size_of_a_file_follows_from_the_mean_size_that_the_dataset_declares
     assert max(file.images for file in many) * 30_000_000 < 1.5 * FILE_BYTES
     assert size > images * 1_000_000
     assert larger - size > images * 28_000_000
+
+
+def test_a_split_of_few_bytes_is_shared_by_the_workers_that_stream_it(
+    planned: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = planned(1_000)
+    rows = whole[0].rows
+    assert len(whole) == 1  # too few rows to be shared
+    monkeypatch.setattr(plan, "ROWS_OF_SMALL_SPLITS", rows // 2)
+    two, _ = planned(1_000)
+    assert len(two) == 2
+    monkeypatch.setattr(plan, "ROWS_OF_SMALL_SPLITS", 1)
+    many, _ = planned(1_000)
+    blocks = range(many[0].first, many[-1].end)
+    assert len(many) == len(blocks) > 2  # as many as there can be, up to eight
+    monkeypatch.setattr(plan, "FILES_OF_SMALL_SPLITS", 2)
+    assert planned(1_000)[0] == two
+    assert sum(file.rows for file in two) == sum(file.rows for file in many) == rows
 
 
 def test_images_made_smaller_are_planned_with_their_own_size(planned: Any) -> None:

@@ -15,6 +15,7 @@ from mimic_cxr_jpg.mimic_iv import open_mimic_iv
 from mimic_cxr_jpg.synthetic import write_release
 from mimic_cxr_jpg.synthetic.mimic_iv import Records, draw_records
 from mimic_cxr_jpg.synthetic.studies import Study, draw_studies
+from mimic_cxr_jpg.synthetic.times import arrange_times
 from tests.helpers import made_once
 
 PATIENTS, SEED, SCALE = 18, 3, 1 / 64
@@ -48,6 +49,7 @@ def linked(tmp_path_factory: pytest.TempPathFactory) -> Linked:
 
     folder = made_once(tmp_path_factory, "linked-mimic", make)
     studies = draw_studies(PATIENTS, SEED, SCALE)
+    arrange_times(studies)
     return Linked(folder / "release", folder / "iv", studies, draw_records(studies, SEED))
 
 

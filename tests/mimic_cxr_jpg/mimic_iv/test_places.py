@@ -275,3 +275,37 @@ def test_a_login_that_has_not_signed_is_told_so(linked: Linked, cache: str, logi
             linked, cache, StoreError, "patients.csv.gz",
             mimic_iv=server.address("files/mimiciv/3.1"),
         )  # fmt: skip
+
+
+def test_a_refused_mimic_iv_ed_is_told_and_its_columns_are_null(
+    linked: Linked, records: Path, cache: str, login: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    ed = records.parent.parent / "mimic-iv-ed"
+    shutil.move(records / "ed", ed / "2.2" / "ed")
+    folders = {"files/mimiciv/3.1": records, "files/mimic-iv-ed/2.2": ed / "2.2"}
+    signed = {"files/mimiciv/3.1": [USER], "files/mimic-iv-ed/2.2": []}
+    options = {"agents": ("cxr-datasets/",), "tests_cookies": True, "encrypted": True}
+    with PhysioNet(folders, signed=signed, **options) as server:
+        found = rows(linked, server.address("files/mimiciv/3.1"), cache)
+    assert {row["ed_stay_id"] for row in found} == {row["ed_stay_hits"] for row in found} == {None}
+    (line,) = [text for text in caplog.messages if text.startswith("MIMIC-IV and")]
+    assert "ed_stay_id is null, as no edstays.csv.gz was found (" in line
+    assert "data use agreement" in line
+
+
+def test_mimic_iv_ed_is_found_beside_on_physionet(
+    linked: Linked, records: Path, expected: object, cache: str, login: None
+) -> None:
+    ed = records.parent.parent / "mimic-iv-ed"
+    shutil.move(records / "ed", ed / "2.2" / "ed")
+    folders = {"files/mimiciv/3.1": records, "files/mimic-iv-ed/2.2": ed / "2.2"}
+    options = {"agents": ("cxr-datasets/",), "tests_cookies": True, "encrypted": True}
+    with PhysioNet(folders, **options) as server:
+        assert rows(linked, server.address("files/mimiciv/3.1"), cache) == expected
+
+
+def test_a_build_of_two_processes_has_the_same_columns(
+    linked: Linked, expected: list[dict[str, Any]], cache: str
+) -> None:
+    found = rows(linked, linked.records, cache, num_proc=2)
+    assert found == expected

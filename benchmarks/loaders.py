@@ -1,0 +1,474 @@
+"""How fast do images reach a training loop, against other loaders of the same images?
+
+Four questions. In all, the pixels of a batch and the 14 labels of its rows are handed over.
+
+- A copy: about 3,000 JPEGs of 512 pixels, made by `cxr export`, of which 448 x 448 in the middle
+  are wanted; two workers, batches of 32, shuffled by each loader's own usual way. The plain dataset
+  opens loose files. Ours reads the Arrow that `load_dataset` makes of the export, and streams
+  the Parquet of it. litData, WebDataset and MDS read copies in their own forms.
+- Raw: full-size files to 512 x 512, two workers, against the plain dataset and litData's
+  `StreamingRawDataset`.
+- A server 30 ms away: the bytes of full-size files from S3 (moto), with eight connections, against
+  `StreamingRawDataset`.
+- Whole rows: tiny files in one process, against a loader over a data frame.
+
+Seconds are those of a whole epoch, from the start of the loader. With `CXR_BENCH_CLOCK=processor`
+they are of processor time, of all processes: on a machine that does other work the ratios of the
+first two questions differ less that way. Peers that are not installed are left out:
+`pip install ".[bench]"`. Needs torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import datasets
+import numpy as np
+import PIL.Image
+
+try:
+    import torch
+    from torch.utils.data import DataLoader, Dataset
+except ImportError:
+    raise SystemExit("loaders.py needs torch: install the build your machine wants") from None
+import peers
+from harness import Ratio, main
+from release import folder, full_release, real_size_release
+
+import mimic_cxr_jpg  # noqa: F401  (registers the builder)
+from cxr_datasets.export import export
+from cxr_datasets.labels import label_matrix
+from cxr_datasets.training import ImageTransform, collate_studies
+
+SIZE, CUT = 512, 448
+EDGE = (SIZE - CUT) // 2
+PATIENTS = 900
+WORKERS, BATCH = 2, 32
+RAW_IMAGES = 192
+REMOTE_IMAGES, CONNECTIONS, LATENCY = 160, 8, 0.03
+ROWS = 4_000
+PART = 0.1
+WANTED = ["image", "labels"]
+
+Loader = Callable[[], tuple[Any, int]]
+"""Gives a loader and how many rows it has."""
+
+datasets.disable_progress_bars()
+
+
+class Files(Dataset):
+    """Opens files, as it is written by hand: the middle, from 0 to 1, and labels."""
+
+    def __init__(self, paths: list[str], labels: np.ndarray, cut: int):
+        self.paths = paths
+        self.labels = labels
+        self.cut = cut
+
+    def __len__(self) -> int:
+        """Number of files."""
+        return len(self.paths)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        """One image and its labels."""
+        image = PIL.Image.open(self.paths[number])
+        pixels = peers.middle(image, SIZE, self.cut)
+        return {"pixel_values": pixels, "labels": self.labels[number]}
+
+
+class Frame(Dataset):
+    """Rows of a data frame and their images, as it is written by hand."""
+
+    def __init__(self, frame: Any, labels: np.ndarray):
+        self.frame = frame
+        self.labels = labels
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.frame)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        """One image and its labels."""
+        row = self.frame.iloc[number]
+        image = np.array(PIL.Image.open(row["file"]))
+        return {
+            "pixel_values": torch.from_numpy(image)[None].float() / 255,
+            "labels": self.labels[number],
+        }
+
+
+def middle(square: np.ndarray) -> np.ndarray:
+    """The middle of a square."""
+    return square[:, EDGE : EDGE + CUT, EDGE : EDGE + CUT]
+
+
+# What is made once -------------------------------------------------------------------------------
+
+
+def exported() -> str:
+    """The Parquet files of a copy of all splits, as one pattern."""
+    out = folder() / "loaders-512"
+    if not (out / ".done").exists():
+        export("mimic-cxr-jpg", real_size_release(PATIENTS), out, image_size=SIZE)
+        (out / ".done").touch()
+    return str(out / "images" / "*.parquet")
+
+
+def copied() -> datasets.Dataset:
+    """The rows of the copy as Arrow."""
+    cache = str(folder() / "cache")
+    loaded = datasets.load_dataset("parquet", data_files=exported(), split="train", cache_dir=cache)
+    return loaded.select_columns(WANTED)
+
+
+def items() -> list[peers.Item]:
+    """The files of the copy, and their labels."""
+    rows = copied()
+    undecoded = rows.cast_column("image", datasets.Image(decode=False))
+    return [
+        {"image": row["image"]["bytes"], "labels": labels.tobytes()}
+        for row, labels in zip(undecoded, label_matrix(rows), strict=True)
+    ]
+
+
+def made(form: str) -> Path:
+    """The copy in the form of a peer."""
+    out = folder() / f"loaders-{form}"
+    if not out.exists():
+        unfinished = out.with_suffix(".unfinished")
+        subprocess.run(["rm", "-rf", str(unfinished)], check=True)
+        WRITERS[form](items(), unfinished)
+        unfinished.rename(out)
+    return out
+
+
+def write_loose(some: list[peers.Item], out: Path) -> None:
+    """Loose files and an array of labels."""
+    out.mkdir(parents=True)
+    for number, item in enumerate(some):
+        (out / f"{number:05d}.jpg").write_bytes(item["image"])
+    labels = [np.frombuffer(item["labels"], np.float32) for item in some]
+    np.save(out / "labels.npy", np.stack(labels))
+
+
+WRITERS = {
+    "loose": write_loose,
+    "litdata": peers.write_litdata,
+    "webdataset": peers.write_webdataset,
+    "mds": peers.write_mds,
+}
+
+
+def raw() -> datasets.Dataset:
+    """Rows of full-size files."""
+    loaded = datasets.load_dataset(
+        "mimic_cxr_jpg", data_dir=str(real_size_release(PATIENTS)), split="train",
+        cache_dir=str(folder() / "cache"),
+    )  # fmt: skip
+    return loaded.select(range(RAW_IMAGES)).select_columns(WANTED)
+
+
+def raw_paths() -> list[str]:
+    """Where they are."""
+    rows = raw().cast_column("image", datasets.Image(decode=False))
+    return [row["image"]["path"] for row in rows]
+
+
+# Loaders -----------------------------------------------------------------------------------------
+
+
+def plain_copy() -> tuple[Any, int]:
+    """Loose files."""
+    place = made("loose")
+    files = Files(sorted(map(str, place.glob("*.jpg"))), np.load(place / "labels.npy"), CUT)
+    return _loader(files, shuffle=True), len(files)
+
+
+def ours_of_arrow() -> tuple[Any, int]:
+    """Ours, from the Arrow of the export."""
+    rows = copied()
+    return _ours(ImageTransform(SIZE, augment=middle).on(rows), shuffle=True), len(rows)
+
+
+def ours_streamed() -> tuple[Any, int]:
+    """Ours, from its Parquet."""
+    stream = datasets.load_dataset(
+        "parquet", data_files=exported(), split="train", streaming=True
+    ).select_columns(WANTED)
+    rows = ImageTransform(SIZE, augment=middle).on(stream.shuffle(seed=0, buffer_size=peers.BUFFER))
+    return _ours(rows), len(copied())
+
+
+def of_peer(form: str, loader: Callable[..., Any]) -> tuple[Any, int]:
+    """Another loader, from its own form."""
+    give = partial(peers.opened, size=SIZE, cut=CUT)
+    loaded = loader(made(form), give, batch_size=BATCH, num_workers=WORKERS)
+    return loaded, len(copied())
+
+
+def raw_plain() -> tuple[Any, int]:
+    """A plain dataset of full-size files."""
+    files = Files(raw_paths(), label_matrix(raw()), SIZE)
+    return _loader(files, shuffle=True), len(files)
+
+
+def raw_ours() -> tuple[Any, int]:
+    """Ours, of the same files."""
+    return _ours(ImageTransform(SIZE).on(raw()), shuffle=True), RAW_IMAGES
+
+
+def raw_litdata() -> tuple[Any, int]:
+    """LitData's raw streaming, of the same files; labels come beside them, by their number."""
+    labels = torch.from_numpy(label_matrix(raw()))
+    rows = peers.raw_litdata(str(raw_folder()), str(folder() / "litdata-cache"))
+    rows.transform = _middle_of_bytes
+    return _loader(_Numbered(rows, labels), shuffle=True), RAW_IMAGES
+
+
+def raw_folder() -> Path:
+    """A folder of links to these files alone, in their order."""
+    place = folder() / "loaders-raw"
+    place.mkdir(exist_ok=True)
+    for number, path in enumerate(raw_paths()):
+        link = place / f"{number:05d}.jpg"
+        if not link.exists():
+            os.link(path, link)
+    return place
+
+
+def _middle_of_bytes(content: bytes) -> torch.Tensor:
+    from io import BytesIO
+
+    return peers.middle(PIL.Image.open(BytesIO(content)), SIZE, SIZE)
+
+
+class _Numbered(Dataset):
+    """Rows of another dataset, read together, with their labels."""
+
+    def __init__(self, rows: Any, labels: torch.Tensor):
+        self.rows = rows
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitems__(self, numbers: list[int]) -> list[dict[str, Any]]:
+        pixels = self.rows.__getitems__(numbers)
+        return [
+            {"pixel_values": one, "labels": self.labels[number]}
+            for one, number in zip(pixels, numbers, strict=True)
+        ]
+
+
+def frame_rows() -> tuple[Any, int]:
+    """A loader over a data frame of the same columns."""
+    rows = tiny()
+    plain = rows.cast_column("image", datasets.Image(decode=False))
+    frame = plain.remove_columns(["image", "labels"]).to_pandas()
+    frame["file"] = [image["path"] for image in plain["image"]]
+    return _loader(Frame(frame, label_matrix(rows)), num_workers=0, shuffle=True), ROWS
+
+
+def ours_rows() -> tuple[Any, int]:
+    """Ours, straight to pixels."""
+    rows = ImageTransform(32).on(tiny().select_columns(WANTED))
+    return _ours(rows, num_workers=0, shuffle=True), ROWS
+
+
+def tiny() -> datasets.Dataset:
+    """Rows of tiny files, with all columns."""
+    loaded = datasets.load_dataset(
+        "mimic_cxr_jpg", data_dir=str(full_release(PART)), split="train",
+        reports=str(full_release(PART) / "zip" / "mimic-cxr-reports.zip"),
+        cache_dir=str(folder() / "cache"),
+    )  # fmt: skip
+    return loaded.select(range(ROWS))
+
+
+def _loader(rows: Any, **options: Any) -> Any:
+    return DataLoader(rows, **{"batch_size": BATCH, "num_workers": WORKERS, **options})
+
+
+def _ours(rows: Any, **options: Any) -> Any:
+    return _loader(rows, collate_fn=collate_studies(targets=None), **options)
+
+
+# What is measured --------------------------------------------------------------------------------
+
+
+def epoch(made_loader: Loader) -> float:
+    """Seconds an image."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    loader, rows = made_loader()
+    started = clock()
+    seen = 0
+    for batch in loader:
+        seen += len(batch["pixel_values"])
+        assert batch["labels"].shape[1] == 14
+    # MDS and litData give each worker as much, and repeat a few rows for that.
+    assert rows <= seen < rows + WORKERS * BATCH, (seen, rows)
+    return (clock() - started) / seen
+
+
+def single(columns: list[str] | None) -> float:
+    """Seconds a row, one after another: all columns of it, or some; their images decoded."""
+    rows = tiny() if columns is None else tiny().select_columns(columns)
+    order = torch.randperm(ROWS).tolist()
+    started = clock()
+    for number in order:
+        np.array(rows[number]["image"])
+    return (clock() - started) / ROWS
+
+
+def single_of_frame() -> float:
+    """The same, of a data frame."""
+    frame = frame_rows()[0].dataset
+    order = torch.randperm(ROWS).tolist()
+    started = clock()
+    for number in order:
+        frame[number]
+    return (clock() - started) / ROWS
+
+
+def clock() -> float:
+    """Seconds; of this process and its finished children where processor time is wanted."""
+    if os.environ.get("CXR_BENCH_CLOCK") == "processor":
+        return sum(os.times()[:4])
+    return time.perf_counter()
+
+
+# A server 30 ms away -----------------------------------------------------------------------------
+
+_SERVER = """
+import json, sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from tests.fakes.s3 import S3
+with S3() as s3:
+    s3.place("releases", "mimic", Path(sys.argv[1]))
+    user = s3.user("reader", read=["releases"])
+    answer = s3._answer
+    def late(environ, start):
+        time.sleep(float(sys.argv[2]))
+        return answer(environ, start)
+    s3._server.app = late
+    print(json.dumps({"url": s3.url, **user}), flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def served() -> Iterator[dict[str, str]]:
+    """Serve a small release of full-size files as S3, from another process."""
+    command = [sys.executable, "-c", _SERVER, str(real_size_release()), str(LATENCY)]
+    command.append(str(Path(__file__).parents[1]))
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        yield json.loads(server.stdout.readline())
+        server.stdin.close()
+
+
+def remote_ours() -> float:
+    """Ours: undecoded images of a stream."""
+    with served() as place, TemporaryDirectory() as cache:
+        access = {"key": place["key"], "secret": place["secret"], "endpoint_url": place["url"]}
+        rows = datasets.load_dataset(
+            "mimic_cxr_jpg", data_dir="s3://releases/mimic", split="train", streaming=True,
+            storage_options=access, connections=CONNECTIONS, cache_dir=cache,
+        ).cast_column("image", datasets.Image(decode=False)).select_columns(WANTED)  # fmt: skip
+        started = time.perf_counter()
+        sizes = [len(row["image"]["bytes"]) for row in islice(rows, REMOTE_IMAGES)]
+        return _checked(sizes, started)
+
+
+def remote_litdata() -> float:
+    """LitData's raw streaming; its list of the files is made before."""
+    with served() as place, TemporaryDirectory() as cache:
+        access = {
+            "aws_access_key_id": place["key"], "aws_secret_access_key": place["secret"],
+            "endpoint_url": place["url"], "region_name": "us-east-1",
+        }  # fmt: skip
+        rows = peers.raw_litdata(
+            "s3://releases/mimic/files/", cache, storage_options=access,
+            max_concurrent_downloads=CONNECTIONS,
+        )  # fmt: skip
+        started = time.perf_counter()
+        batches = DataLoader(rows, batch_size=BATCH, collate_fn=list)
+        sizes = [len(one) for batch in islice(batches, REMOTE_IMAGES // BATCH) for one in batch]
+        return _checked(sizes, started)
+
+
+def _checked(sizes: list[int], started: float) -> float:
+    seconds = time.perf_counter() - started
+    assert len(sizes) == REMOTE_IMAGES
+    assert min(sizes) > 100_000
+    return seconds / REMOTE_IMAGES
+
+
+CONTENDERS: dict[str, Callable[[], float]] = {
+    "copy: plain files": partial(epoch, plain_copy),
+    "copy: ours, Arrow": partial(epoch, ours_of_arrow),
+    "copy: ours, Parquet streamed": partial(epoch, ours_streamed),
+}
+OURS, STREAMED = "copy: ours, Arrow", "copy: ours, Parquet streamed"
+RATIOS = [
+    Ratio("copy: ours from Arrow / plain files (rate)", "copy: plain files", OURS, ">= 1.05"),
+    Ratio("copy: ours streamed / plain files (rate)", "copy: plain files", STREAMED, ">= 0.9"),
+]
+for _name, _package, _form, _peer in (
+    ("litData", "litdata", "litdata", peers.litdata_loader),
+    ("WebDataset", "webdataset", "webdataset", peers.webdataset_loader),
+    ("MDS", "mosaicml-streaming", "mds", peers.mds_loader),
+):
+    if peers.is_there(_package):
+        CONTENDERS[f"copy: {_name}"] = partial(epoch, partial(of_peer, _form, _peer))
+        RATIOS += [
+            Ratio(f"copy: ours from Arrow / {_name} (rate)", f"copy: {_name}", OURS, ">= 1.2")
+        ]
+CONTENDERS |= {
+    "raw: plain files": partial(epoch, raw_plain),
+    "raw: ours": partial(epoch, raw_ours),
+}
+RATIOS += [Ratio("raw: ours / plain files (rate)", "raw: plain files", "raw: ours", ">= 1.8")]
+if peers.is_there("litdata"):
+    CONTENDERS |= {
+        "raw: litData": partial(epoch, raw_litdata),
+        "30 ms away: ours": remote_ours,
+        "30 ms away: litData": remote_litdata,
+    }
+    RATIOS += [
+        Ratio("raw: ours / litData (rate)", "raw: litData", "raw: ours", ">= 1.5"),
+        Ratio("30 ms away: ours / litData (rate)", "30 ms away: litData", "30 ms away: ours",
+              ">= 1.0"),
+    ]  # fmt: skip
+CONTENDERS |= {
+    "rows: data frame": partial(epoch, frame_rows),
+    "rows: ImageTransform": partial(epoch, ours_rows),
+    "single: data frame": single_of_frame,
+    "single: image and labels": partial(single, WANTED),
+    "single: all columns": partial(single, None),
+}
+RATIOS += [
+    Ratio("rows: ImageTransform / data frame (rate)", "rows: data frame", "rows: ImageTransform",
+          ">= 1.0"),
+    Ratio("single rows: image and labels / data frame (rate)", "single: data frame",
+          "single: image and labels", ">= 1.0"),
+    Ratio("single rows: all columns / data frame (rate)", "single: data frame",
+          "single: all columns"),
+]  # fmt: skip
+
+if __name__ == "__main__":
+    main("loaders of images; seconds an image or row", CONTENDERS, RATIOS)
