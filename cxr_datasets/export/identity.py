@@ -42,7 +42,7 @@ def identity(
     dataset: str,
     builder: CxrBuilder,
     rows_per_file: int | None,
-    form: Mapping[str, Any] | None = None,
+    written_as: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Collect what decides the bytes of the files, as the manifest holds it.
 
@@ -52,7 +52,7 @@ def identity(
         dataset: Name of the dataset.
         builder: Its builder, with the options.
         rows_per_file: Most rows in a file; None: the sizes decide.
-        form: Options of the form of the files; none for Parquet.
+        written_as: Options of the form of the files; none for Parquet.
     """
     options = {name: without_place(value) for name, value in builder.config.key().items()}
     del options["embed"]  # an export always holds the images
@@ -75,7 +75,7 @@ def identity(
     found = {
         "dataset": dataset,
         "config": builder.config.name,
-        "options": {**options, "rows_per_file": rows_per_file, **(form or {})},
+        "options": {**options, "rows_per_file": rows_per_file, **(written_as or {})},
         "release": release,
         "versions": {**versions(), "code": builder.hash, "format": str(FORMAT)},
     }
