@@ -12,12 +12,13 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from cxr_datasets.builder.builder import CxrBuilder
-from cxr_datasets.columns import PIXELS
+from cxr_datasets.columns import PIXELS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.forms.form import Counts, Form
@@ -145,11 +146,18 @@ class Task(Form):
         with folder.writing(file.name) as sink:
             with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="cxr-images") as threads:
                 for table in one_ahead(tables):
-                    for entry, images in self._entries(builder, table, file.split):
-                        put = threads.map(lambda image: _put(folder, file, *image), images.items())
-                        line = json.dumps([entry, list(put)], ensure_ascii=False, allow_nan=False)
+                    begun = [
+                        (
+                            entry,
+                            [threads.submit(_put, folder, file, *one) for one in images.items()],
+                        )
+                        for entry, images in self._entries(builder, table, file.split)
+                    ]
+                    for entry, put in begun:
+                        both = [entry, [one.result() for one in put]]
+                        line = json.dumps(both, ensure_ascii=False, allow_nan=False)
                         sink.stream.write(f"{line}\n".encode())
-                        entries += 1
+                    entries += len(begun)
                     rows, memory = rows + len(table), memory + table.nbytes
                     sink.advance()
             notes = {"memory": memory, "without_entry": rows - entries, **counts()}
@@ -178,6 +186,7 @@ class Task(Form):
             paths = self.paths(row, builder)
             images: dict[str, bytes] = {}
             if self.written:
+                _leave_out(row, [content is not None for content in own], builder)
                 images = _called(paths, own)
                 paths = list(images)
                 before = _called(_prior_paths(row), earlier)
@@ -215,6 +224,13 @@ def _called(paths: Iterable[str], contents: Iterable[bytes | None]) -> dict[str,
         for path, content in zip(paths, contents, strict=True)
         if content is not None
     }
+
+
+def _leave_out(row: dict[str, Any], there: list[bool], builder: CxrBuilder) -> None:
+    """Leave out of a study what its row has of images that are missing."""
+    for name in ("image_id", "view", builder.TASK_NAMES.view_words):
+        if name and plural(name) in row:
+            row[plural(name)] = list(compress(row[plural(name)], there))
 
 
 def _prior_paths(row: Mapping[str, Any]) -> list[str]:

@@ -431,19 +431,32 @@ def test_only_parquet_is_pushed_and_shown(
     assert "no export as Parquet" in capsys.readouterr().err
 
 
-def test_missing_images_leave_no_path_where_images_are_written(
-    mimic: Path, cache: str, tmp_path: Path
+def test_missing_images_leave_neither_path_nor_view_where_images_are_written(
+    mimic: Path, cache: str, tmp_path: Path, studies: Rows
 ) -> None:
     release = shutil.copytree(mimic, tmp_path / "mimic")
-    gone = sorted(release.rglob("*.jpg"))[::3]
+    gone = {str(image.relative_to(release)) for image in sorted(release.rglob("*.jpg"))[::3]}
     for image in gone:
-        image.unlink()
+        (release / image).unlink()
     out = tmp_path / "out"
-    export("mimic-cxr-jpg", release, out, config="studies", form="r2gen", write_images=True,
-           missing="null", progress=False, cache_dir=str(tmp_path / "cache"))  # fmt: skip
-    for split in ("train", "val", "test"):
-        for one in read_r2gen(out / "studies" / "annotation.json", out / "studies/files", split):
-            assert one["image_path"]
+    export("mimic-cxr-jpg", release, out, config="studies", split="train", form="rexrank",
+           write_images=True, missing="null", progress=False,
+           cache_dir=str(tmp_path / "cache"))  # fmt: skip
+    cases = read_rexrank(out / "studies" / "rexrank_train.json", out / "studies" / "files")
+    expected = {}
+    for row in studies["train"]:
+        left = [
+            (path.removeprefix("files/"), view)
+            for path, view in zip(row["paths"], row["view_codes"], strict=True)
+            if path not in gone
+        ]
+        if left and row["findings"]:
+            expected[str(row["study_id"])] = left
+    assert {
+        key: list(zip(case["image_path"], case["frontal_lateral"], strict=True))
+        for key, case in cases.items()
+    } == expected
+    assert any(len(left) < 2 for left in expected.values())
 
 
 def test_the_painted_image_is_in_the_file_that_the_entry_names(
