@@ -20,6 +20,7 @@ from cxr_datasets.cli import main
 from cxr_datasets.errors import CxrError, ExportError, OptionError
 from cxr_datasets.export import export, verify
 from cxr_datasets.labels import clean_text, target_text
+from cxr_datasets.testing import files_under
 from tests.cxr_datasets.export.conftest import contents, finished, states
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -331,6 +332,21 @@ def test_two_processes_write_the_same_bytes(
            rows_per_file=20, num_proc=2, progress=False, cache_dir=cache)  # fmt: skip
     one = written("llava", "--as", "llava", "--write-images", "--rows-per-file", "20")
     assert contents(tmp_path / "two") == contents(one)
+
+
+def test_a_store_gets_the_same_files(
+    written: Callable[..., Path], mimic: Path, cache: str, tmp_path: Path
+) -> None:
+    import fsspec
+
+    one = written("llava", "--as", "llava", "--write-images", "--rows-per-file", "20")
+    store, place = fsspec.filesystem("memory"), f"/tasks-{tmp_path.name}"
+    store.mkdir(place)
+    export("mimic-cxr-jpg", mimic, f"memory:/{place}", form="llava", write_images=True,
+           rows_per_file=20, progress=False, cache_dir=cache)  # fmt: skip
+    assert verify(f"memory:/{place}", progress=False).files == len(finished(one))
+    for file in files_under(one / "images"):
+        assert store.cat_file(f"{place}/images/{file}") == (one / "images" / file).read_bytes()
 
 
 @pytest.mark.parametrize("file", ["annotation.json", "train-00000-of-00001.part", "image"])
