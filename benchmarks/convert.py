@@ -15,12 +15,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from functools import partial
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from io import BytesIO
 from pathlib import Path
 
@@ -108,6 +109,8 @@ def in_processes(
 
 def write_mds(out: str, some: list[str], content: Content) -> None:
     """MosaicML's format."""
+    # Its module has the name of a benchmark that lies beside this file.
+    sys.path[:] = [place for place in sys.path if Path(place).resolve() != Path(__file__).parent]
     from streaming import MDSWriter
 
     with MDSWriter(columns={"image": "bytes", "id": "str"}, out=out) as writer:
@@ -149,13 +152,23 @@ def _timed(work: Callable[[str], object]) -> float:
 
 
 PEERS: dict[str, tuple[str, Callable[[Content, str], None]]] = {
-    "MDS": ("streaming", partial(in_processes, write_mds)),
+    "MDS": ("mosaicml-streaming", partial(in_processes, write_mds)),
     "WebDataset": ("webdataset", partial(in_processes, write_webdataset)),
     "litData": ("litdata", write_litdata),
 }
-"""Name -> the module, and what writes with it."""
+"""Name -> the package, and what writes with it."""
 
-INSTALLED = {name: write for name, (module, write) in PEERS.items() if find_spec(module)}
+
+def is_installed(package: str) -> bool:
+    """Whether a package is there."""
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+INSTALLED = {name: write for name, (package, write) in PEERS.items() if is_installed(package)}
 
 KINDS: dict[str, tuple[int | None, Content]] = {
     "512": (SIZE, usual),

@@ -46,6 +46,12 @@ SPLITS = ("train", "validation", "test")
 PRIOR_IMAGES = "prior_images"
 """Column of the images of earlier studies."""
 
+OF_PRIORS = (
+    *("prior_study_ids", "prior_days", "prior_tied", "prior_findings", "prior_impressions"),
+    *(PRIOR_IMAGES, "prior_views"),
+)
+"""Columns with a list of the patient's earlier studies: they repeat what other rows hold."""
+
 PIXELS = ("image", "images", PRIOR_IMAGES)
 """Columns that hold images, in any config."""
 

@@ -81,7 +81,7 @@ class CacheError(CxrError):
 
 
 class ResumeError(CxrError, ValueError):
-    """The saved state of a stream does not belong to the stream that is to go on from it."""
+    """What was loaded into a stream or a sampler is no state of it, or would be lost."""
 
     @classmethod
     def of_other_steps(cls) -> ResumeError:
@@ -99,10 +99,6 @@ class DownloadError(CxrError):
 
 class ExportError(CxrError):
     """An export cannot begin, or stopped before its end; what it finished is kept."""
-
-
-class StateError(CxrError, ValueError):
-    """What was loaded as the state of a sampler is none, is of other rows, or would be lost."""
 
 
 class HubError(CxrError):

@@ -30,11 +30,13 @@ import datasets
 import PIL.Image
 
 from cxr_datasets import errors, limits
+from cxr_datasets.builder.cohort_options import CohortOptions
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import about_columns, config_features
 from cxr_datasets.cli import main as cxr
 from cxr_datasets.columns import CONFIGS, LABELS, plural
 from cxr_datasets.hooks import HOOKS
+from cxr_datasets.layers import Layer
 from cxr_datasets.packages import builder_class, known_datasets, package_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -151,7 +153,7 @@ def options() -> str:
     """Options that every dataset has."""
     described = option_help(CxrConfig)
     rows = ((f"`{field.name}`", described[field.name], _default(field))
-            for field in _own_fields(CxrConfig))  # fmt: skip
+            for field in (*_own_fields(CxrConfig), *_own_fields(CohortOptions)))  # fmt: skip
     return markdown_table(["option", "what it does", "default"], rows)
 
 
@@ -168,10 +170,10 @@ def _own_options() -> Iterator[list[str]]:
             yield [f"`{field.name}`", dataset, described.get(field.name, ""), _default(field)]
 
 
-def _own_fields(config: type[CxrConfig]) -> list[Field[Any]]:
-    """Fields that a class of options does not inherit."""
-    inherited = {field.name for field in fields(config.__mro__[1])}
-    return [field for field in fields(config) if field.name not in inherited]
+def _own_fields(config: type[CohortOptions]) -> list[Field[Any]]:
+    """Fields that a class of options does not inherit as they are."""
+    inherited = {field.name: field for field in fields(config.__mro__[1])}
+    return [field for field in fields(config) if inherited.get(field.name) is not field]
 
 
 def _default(field: Field[Any]) -> str:
@@ -322,6 +324,32 @@ def _most(limit: float) -> str:
     return f"{limit:,} bytes"
 
 
+def layer_table(dataset: str) -> str:
+    """The layers of other people whose form a dataset knows."""
+    rows = (
+        [
+            f"`{name}`",
+            ready.about,
+            " or ".join(f"`{file}`" if "." in file else file for file in ready.files),
+            _space(ready.layer),
+            f"<{ready.homepage}>",
+            ready.citation,
+        ]
+        for name, ready in builder_class(dataset).LAYERS.items()
+    )
+    header = ["name", "what it holds", "file", "boxes", "where to get it", "citation"]
+    return markdown_table(header, rows)
+
+
+def _space(layer: Layer) -> str:
+    """In which pixels the boxes of a layer are."""
+    if layer.boxes is None:
+        return "none"
+    space = layer.space
+    told = f"the row's {' x '.join(f'`{name}`' for name in space)}" if len(space) == 2 else space
+    return f"{', '.join(f'`{name}`' for name in layer.boxes)}; {told}"
+
+
 TABLES: dict[str, Callable[..., str]] = {
     "access": access_steps,
     "card-columns": card_columns,
@@ -330,6 +358,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "errors": error_table,
     "hooks": hooks,
     "labels": labels,
+    "layers": layer_table,
     "limits": limit_table,
     "options": options,
     "own-options": own_options,

@@ -28,7 +28,7 @@ from mimic_cxr_jpg.ids import ID_FORMS
 from mimic_cxr_jpg.layers import LAYERS
 from mimic_cxr_jpg.layouts import IMAGE_FORMS
 from mimic_cxr_jpg.mimic_iv import COLUMNS as OF_MIMIC_IV
-from mimic_cxr_jpg.mimic_iv import mimic_iv_option, open_mimic_iv
+from mimic_cxr_jpg.mimic_iv import checked_address, mimic_iv_option, open_mimic_iv
 from mimic_cxr_jpg.physionet import HOMEPAGE
 from mimic_cxr_jpg.published import PUBLISHED
 from mimic_cxr_jpg.publisher import PUBLISHER
@@ -79,6 +79,8 @@ class MimicCxrJpgConfig(CxrConfig):
         super().check(raw_views)
         rules_of(self.section_rules, "section_rules")
         check_priors(self.priors)
+        if self.mimic_iv is not None:
+            self.mimic_iv = checked_address(self.mimic_iv)
 
 
 class MimicCxrJpg(CxrBuilder):

@@ -11,7 +11,9 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import datasets
 import pytest
 from filelock import FileLock
 
@@ -70,3 +72,11 @@ def pip(*arguments: str) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
+
+
+def load(release: Path, cache: Path, config: str = "images", **options: Any) -> datasets.Dataset:
+    """A built split of a release of MIMIC-CXR-JPG, `train` unless the options say another."""
+    return datasets.load_dataset(
+        "mimic_cxr_jpg", config, data_dir=str(release), cache_dir=str(cache),
+        **{"split": "train", **options},
+    )  # fmt: skip

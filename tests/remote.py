@@ -10,6 +10,7 @@ from typing import Any
 
 import datasets
 
+from cxr_datasets.columns import PIXELS
 from tests.fakes.physionet import PhysioNet
 
 MIMIC = "files/mimic-cxr-jpg/2.1.0"
@@ -88,7 +89,7 @@ def rows(split: Any) -> Iterator[Row]:
     """Rows of one split, undecoded: `image` is the file's bytes, wherever they are held."""
     for table in split.with_format("arrow").iter(batch_size=8):
         for row in table.to_pylist():
-            for name in row.keys() & {"image", "images"}:
+            for name in row.keys() & set(PIXELS):
                 row[name] = _bytes(row[name])
             yield row
 

@@ -308,9 +308,8 @@ class CxrBuilder(DatasetsBuilder):
         Raises:
             CxrError: The release's tables are broken.
         """
-        path = self._index_path(self.config)
-        if index_file.has_index(path):
-            return steps_from(index_file.read_notes(path))
+        if self._has_index(self.config):
+            return steps_from(index_file.read_notes(self._index_path(self.config)))
         self.index_rows()
         return self._steps
 
@@ -364,12 +363,26 @@ class CxrBuilder(DatasetsBuilder):
             rows: The rows.
             columns: As for `complete_rows`.
         """
+        return self._with_texts(self.config, rows, columns)
+
+    def _with_texts(
+        self, config: CxrConfig, rows: pa.Table, columns: Collection[str] | None
+    ) -> pa.Table:
         add_texts = self.release.add_texts
-        if priors.most_priors(self.config):
-            rows = priors.add_texts(rows, self._all_studies(), self.config, add_texts, columns)
+        if priors.most_priors(config):
+            rows = priors.add_texts(rows, self._all_studies(), config, add_texts, columns)
         else:
             rows = add_texts(rows)
-        return add_text_labels(rows, self.own_columns, columns)
+        return add_text_labels(rows, self.columns_without_layers(config), columns)
+
+    def with_layers(self, rows: pa.Table, columns: Collection[str] | None = None) -> pa.Table:
+        """Add the columns of layers to rows of the index that have their images.
+
+        Args:
+            rows: The rows.
+            columns: As for `complete_rows`.
+        """
+        return add_layers(self, rows, columns)
 
     def complete_rows(
         self,
@@ -395,7 +408,7 @@ class CxrBuilder(DatasetsBuilder):
         looks = Looks.at(columns, self.config)
         for number, rows in self._with_images(texts, looks, tally, are_small):
             if rows.num_rows:
-                rows = add_layers(self, rows, columns)
+                rows = self.with_layers(rows, columns)
                 check_complete(self.release, rows, schema)
                 rows = self.place.with_told_paths(rows)
                 yield number, rows.select(schema.names).cast(schema)
@@ -448,17 +461,12 @@ class CxrBuilder(DatasetsBuilder):
                 index, self.release, features, self.RAW_VIEW_COLUMN
             )
         index = self.layers.add_places(index)
-        own = chosen(self.COLUMNS, config)
         rules = self.cohort.rules(
-            self.RAW_VIEW_COLUMN, own, partial(self._add_texts, own), in_a_split
-        )
+            self.RAW_VIEW_COLUMN, self.columns_without_layers(config),
+            partial(self._with_texts, config), self.layers, in_a_split,
+        )  # fmt: skip
         images, self._steps = apply_rules(index, rules)
         return images
-
-    def _add_texts(
-        self, own: tuple[Column, ...], rows: pa.Table, columns: Collection[str] | None
-    ) -> pa.Table:
-        return add_text_labels(self.release.add_texts(rows), own, columns)
 
     def _count(self, rule: str, images: pa.Table, before: pa.Table) -> None:
         """Note what was left out beyond the rules."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +26,8 @@ from cxr_datasets.cohorts.patients import TRAIN, folded, in_fraction, splits_of
 from cxr_datasets.cohorts.rules import Rule
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import OptionError
+from cxr_datasets.layers.joined import Layers, columns_of, place_of
+from cxr_datasets.layers.stored import BOX, StoredLayer
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.tables.id_forms import IdForm
 from cxr_datasets.tables.keys import combined, numbered
@@ -56,14 +60,16 @@ class Cohort:
         raw_view_column: str | None,
         own: tuple[Column, ...],
         with_texts: WithTexts,
+        layers: Layers,
         in_a_split: bool = True,
     ) -> Iterator[Rule]:
         """Give the rules in their order.
 
         Args:
             raw_view_column: Column with the dataset's own names of views.
-            own: The dataset's own columns.
+            own: The dataset's own columns, without those of layers.
             with_texts: Reads the reports of rows.
+            layers: The layers, of which rows of the index tell the places.
             in_a_split: Whether rows in no split are left out.
 
         Raises:
@@ -90,9 +96,8 @@ class Cohort:
                 "the option out for all.",
             )
         for name in config.require or ():
-            needed = _needed(name, own)
             yield Rule(
-                f"require={name}", partial(_with_value, needed, with_texts),
+                f"require={name}", _needing(name, own, with_texts, layers),
                 "none of the {images} before this rule has it. Leave it out, or see why it is "
                 "null: a table or the reports may not be there.",
             )  # fmt: skip
@@ -254,19 +259,44 @@ def _of_views(images: pa.Table, config: CxrConfig, raw_view_column: str | None) 
 # What `require` names.
 
 
-def _needed(name: str, own: tuple[Column, ...]) -> tuple[str, str | None]:
-    """Give the column that a name of `require` means, and the label in it."""
+def _needing(
+    name: str, own: tuple[Column, ...], with_texts: WithTexts, layers: Layers
+) -> Callable[[pa.Table], pa.Table]:
+    """Give the function that keeps the rows that have what a name of `require` means."""
+    for layer in layers:
+        if name in (layer.name, *(column.name for column in columns_of(layer))):
+            return partial(_with_layer, layer, name)
+    return partial(_with_value, _needed(name, own, layers), with_texts)
+
+
+def _needed(name: str, own: tuple[Column, ...], layers: Layers) -> tuple[str, str | None]:
+    """Give the column that a name means, and the label in it."""
     features = config_features("images", own)
+    columns = [column for column, feature in features.items() if not _is_image(feature)]
     structs = [column for column, feature in features.items() if isinstance(feature, dict)]
     column, _, label = name.partition(".")
-    if name in features and name != "image":
+    if name in columns:
         return name, None
     if name in LABELS:
         return "labels", name
     if column in structs and label in features[column]:
         return column, label
-    columns = [other for other in features if other != "image"]
-    raise OptionError.unknown("require", name, (*columns, *LABELS))
+    of_layers = (column.name for column in layers.columns())
+    raise OptionError.unknown("require", name, (*columns, *of_layers, *LABELS))
+
+
+def _with_layer(layer: StoredLayer, name: str, images: pa.Table) -> pa.Table:
+    """Keep the rows that have a row of a layer, or a value in one of its columns."""
+    places = combined(images[place_of(layer)])
+    field = name.removeprefix(f"{layer.name}_")
+    if field in {plain.name for plain in layer.fields} - {BOX} and not layer.several:
+        return images.filter(_is_there(combined(layer.take(places)[field]), None))
+    return images.filter(places.is_valid())
+
+
+def _is_image(feature: Any) -> bool:
+    one = feature[0] if isinstance(feature, list) else getattr(feature, "feature", feature)
+    return isinstance(one, datasets.Image)
 
 
 def _with_value(
@@ -290,7 +320,7 @@ def _parts(images: pa.Table, rows: pa.Array) -> Iterator[pa.Table]:
 
 
 def _is_there(values: pa.Array, label: str | None) -> pa.Array:
-    """Mark what is told: a value, a text that is not blank, a list or labels of which one is."""
+    """Mark what is told: a value, a text that is not blank; of a list or of labels one of them."""
     kind = values.type
     if pa.types.is_struct(kind):
         names = [label] if label else [kind.field(place).name for place in range(kind.num_fields)]
@@ -299,7 +329,10 @@ def _is_there(values: pa.Array, label: str | None) -> pa.Array:
             there = pc.or_(there, pc.struct_field(values, name).is_valid())
         return pc.and_(there, values.is_valid())
     if pa.types.is_list(kind):
-        return pc.fill_null(pc.greater(pc.list_value_length(values), 0), False)
+        there = np.zeros(len(values), bool)
+        parents = pc.list_parent_indices(values).filter(pc.list_flatten(values).is_valid())
+        there[parents.to_numpy()] = True
+        return pa.array(there)
     if pa.types.is_string(kind):
         text = pc.utf8_trim_whitespace(values)
         return pc.fill_null(pc.greater(pc.binary_length(text), 0), False)

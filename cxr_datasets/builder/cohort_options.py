@@ -131,12 +131,13 @@ class CohortOptions(datasets.BuilderConfig):
 
     def cohort_key(self) -> dict[str, Any]:
         """Those of them that are not as usual, for keys; a list by its length and digest."""
+        plain = (option for option in fields(CohortOptions) if option.name not in LISTS)
         key = {
             option.name: getattr(self, option.name)
-            for option in fields(CohortOptions)
-            if option.metadata and getattr(self, option.name) not in (None, option.default)
+            for option in plain
+            if option.metadata and getattr(self, option.name) != option.default
         }
-        return {**key, **{name: self.told_lists[name] for name in key if name in self.told_lists}}
+        return {**self.told_lists, **key}
 
     def cohort_names(self) -> list[str]:
         """The names of these options."""

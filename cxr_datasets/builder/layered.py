@@ -24,6 +24,7 @@ from cxr_datasets.layers.boxes import Sizes
 from cxr_datasets.layers.joined import IMAGE_ID, Layers, place_of
 from cxr_datasets.layers.layer import named_layers
 from cxr_datasets.layers.stored import store
+from cxr_datasets.storage.addresses import last_part
 from cxr_datasets.storage.faults import NOT_THERE
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import index as index_file
@@ -85,21 +86,38 @@ def open_layers(builder: CxrBuilder, config: Any) -> Layers:
     return layers
 
 
-def matched(builder: CxrBuilder) -> dict[str, tuple[int, int]]:
-    """Count the rows that have something of each layer, once the index is written.
+def describe_layers(builder: CxrBuilder) -> list[dict[str, Any]]:
+    """Say what each layer is and how many rows have something of it, once the index is written.
 
     Returns:
-        Name -> how many images, or rows of studies, and of how many in all.
+        For each its `name`, `file` (the last part of its address), `by` (our column that joins
+        it), `keys`, `rows` (those that these keys have), `matched` (images, or rows of studies,
+        that have something of it) and `of` (how many there are); and of one that the dataset
+        knows `about`, `homepage` and `citation`.
     """
-    path, counts = builder._index_path(builder.config), {}
+    path, told = builder._index_path(builder.config), []
     for layer in builder.layers:
         name = place_of(layer)
         if builder.config.name == "studies" and layer.column == IMAGE_ID:
             places = pc.list_flatten(index_file.read_column(path, plural(name)))
         else:
             places = index_file.read_column(path, name)
-        counts[layer.name] = (len(places) - places.null_count, len(places))
-    return counts
+        said: dict[str, Any] = {
+            "name": layer.name,
+            "file": last_part(layer.address),
+            "by": layer.column,
+            "keys": layer.keys,
+            "rows": layer.rows,
+            "matched": len(places) - places.null_count,
+            "of": len(places),
+        }
+        if layer.named.ready:
+            ready = layer.named.ready
+            said |= {
+                "about": ready.about, "homepage": ready.homepage, "citation": ready.citation,
+            }  # fmt: skip
+        told.append(said)
+    return told
 
 
 def layer_columns(layers: Layers) -> tuple[Column, ...]:

@@ -28,7 +28,7 @@ from cxr_datasets.images.column import IMAGE_TYPE, embedded_images, image_array
 from cxr_datasets.images.faults import image_fault
 from cxr_datasets.images.resize import JPEG, PNG, reencode
 from cxr_datasets.images.whole import check_whole
-from cxr_datasets.storage.ahead import in_order
+from cxr_datasets.storage.ahead import in_order, shared
 from cxr_datasets.storage.faults import NOT_THERE
 from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.tables.keys import combined
@@ -246,12 +246,15 @@ class Pixels:
         """Read what to store of each image, in order; None where there is no path."""
         ahead = max(self.pace.rows, self.source.reads_ahead)
         with ThreadPoolExecutor(self.pace.threads, thread_name_prefix="cxr-pixels") as pool:
-            begun = in_order(lambda path: self._begin(path, pool), paths, ahead)
+            begin: Callable[[str | None], Future[Found]] = partial(self._begin, pool)
+            if self.looks.earlier:  # which are often the own images of rows nearby
+                begin = shared(begin, ahead)
+            begun = in_order(begin, paths, ahead)
             with closing(begun) as contents:
                 for content in contents:
                     yield content.result()
 
-    def _begin(self, path: str | None, pool: Executor) -> Future[Found]:
+    def _begin(self, pool: Executor, path: str | None) -> Future[Found]:
         if path is None:
             return pool.submit(lambda: None)
         return self.source.begin(path, pool, partial(self._content, path), limits.LARGEST_IMAGE)

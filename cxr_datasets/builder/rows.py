@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -50,12 +51,20 @@ def split_rows(
     """
     splits = {}
     for split in SPLITS:
-        rows = images.filter(pc.equal(images["split"], split))
+        rows = _rows_of(images, split)
         if rows.num_rows:
             splits[split] = _arrange(rows.drop_columns(["split"]), config.name, image_columns)
     if not splits:
         raise OptionError(f"The options {config.key()} leave no image in any split.")
     return splits
+
+
+def _rows_of(images: pa.Table, split: str) -> pa.Table:
+    """The rows of a split; several columns are copied at once, for pyarrow copies one by one."""
+    kept = pc.indices_nonzero(pc.equal(images["split"], split))
+    with ThreadPoolExecutor() as pool:
+        columns = list(pool.map(lambda column: column.take(kept), images.columns))
+    return pa.Table.from_arrays(columns, schema=images.schema)
 
 
 def _arrange(images: pa.Table, config_name: str, image_columns: Collection[str]) -> pa.Table:

@@ -72,9 +72,10 @@ def read_listing(
     try:
         content = _unpacked(folder.read(name, limits.LARGEST_LIST))
     except FileNotFoundError:
+        what = "is a folder" if here.is_folder() else "does not exist"
         raise OptionError(
-            f"{option}={shown} does not exist. Check the path; ids themselves are given as a list, "
-            f"such as {option}=[...]."
+            f"{option}={shown} {what}. Give the path of a file; ids themselves are given as a "
+            f"list, such as {option}=[...]."
         ) from None
     except PermissionError:
         raise OptionError(

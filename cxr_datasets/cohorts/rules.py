@@ -71,9 +71,8 @@ def apply_rules(index: pa.Table, rules: Iterable[Rule]) -> tuple[pa.Table, list[
         OptionError: A rule leaves no row.
     """
     steps: list[Step] = []
+    whole = index
     for rule in rules:
-        if not steps:
-            steps.append(step_of(ALL, index, index.num_rows))
         before = index.num_rows
         index = rule.apply(index)
         if not index.num_rows:
@@ -81,7 +80,7 @@ def apply_rules(index: pa.Table, rules: Iterable[Rule]) -> tuple[pa.Table, list[
             raise OptionError(f"{rule.told} leaves no image: {why}")
         if index.num_rows < before or not rule.is_quiet:
             steps.append(step_of(rule.told, index, before))
-    return index, steps if len(steps) > 1 else []
+    return index, [step_of(ALL, whole, whole.num_rows), *steps] if steps else []
 
 
 def step_of(rule: str, images: pa.Table, before: int) -> Step:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from cxr_datasets.tables.id_forms import IdForm, form_named
@@ -61,13 +62,15 @@ def columns_of(value: Any) -> Columns | None:
     """Make columns of a list of ids in any of the forms that people write.
 
     Args:
-        value: A list of ids; a list of mappings with an id, and perhaps a split, each; or a mapping
-            of splits to such lists, of ids to mappings or to splits, or of names of columns to
-            lists.
+        value: A list of ids; a list of mappings with an id, and perhaps a split, each; a mapping of
+            splits to such lists, of ids to mappings or to splits, or of names of columns to lists;
+            or a data frame.
 
     Returns:
         The columns; None if it is none of these.
     """
+    if isinstance(value, pd.DataFrame):
+        value = {str(name): value[name].tolist() for name in value}
     if isinstance(value, Mapping):
         return _of_mapping(value)
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):

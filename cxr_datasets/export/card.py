@@ -18,12 +18,14 @@ from huggingface_hub import DatasetCard
 from cxr_datasets import wording
 from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.builder.features import about_columns
+from cxr_datasets.builder.layered import describe_layers
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import PackageError
 from cxr_datasets.export.cohort import cohort_section
 from cxr_datasets.export.forms import PARQUET, Form, form_of_manifest
 from cxr_datasets.export.forms.task import IMAGE_FOLDER, Task
 from cxr_datasets.export.identity import PRESENT, package_name
+from cxr_datasets.export.layers import layers_section
 from cxr_datasets.export.manifest import Manifest
 from cxr_datasets.export.seal import sealed
 from cxr_datasets.packages import package_folder
@@ -67,6 +69,7 @@ def description(builder: CxrBuilder, versions: Mapping[str, str]) -> dict[str, A
         "citation": builder.info.citation,
         "features": info._to_yaml_dict()["features"],
         "columns": about_columns(builder.own_columns, builder.SOURCES),
+        "layers": describe_layers(builder),
         "release": release.group() if release else None,
         "versions": dict(versions),
     }
@@ -217,7 +220,8 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
                 f"| `{manifest.config}` | `{split}` | {sum(line.rows for line in lines):,} | "
                 f"{len(lines):,} | {sum(line.bytes for line in lines):,} |"
             )
-    text += [*cohort_section(manifests), *_columns(manifests), "", "## Where it comes from", ""]
+    text += [*cohort_section(manifests), *_columns(manifests), *layers_section(manifests)]
+    text += ["", "## Where it comes from", ""]
     if said["release"]:
         text += [f"Release {said['release']}, by the name of its folder.", ""]
     text += ["| file of the release | state |", "|---|---|"]
@@ -289,7 +293,7 @@ def _columns(manifests: Sequence[Manifest]) -> list[str]:
         here = {feature["name"] for feature in said["features"]}
         for column in said.get("columns", {}):
             for name in here & {column, plural(column)}:
-                named.setdefault(column, []).append(f"`{name}` in `{manifest.config}`")
+                named.setdefault(column, []).append(f"{wording.code(name)} in `{manifest.config}`")
     rows = [f"| {', '.join(named[column])} | {text} |" for column, text in told.items()
             if column in named]  # fmt: skip
     if not rows:

@@ -13,6 +13,7 @@ from typing import Any
 from cxr_datasets.export.card import exported_package, finished_splits, own_card
 from cxr_datasets.export.forms import PARQUET, Form, form_of_manifest
 from cxr_datasets.export.forms.task import PART
+from cxr_datasets.export.layers import cited_layers
 from cxr_datasets.export.manifest import Manifest
 
 CROISSANT = "croissant.json"
@@ -78,7 +79,8 @@ def write_croissant(manifests: Sequence[Manifest]) -> str:
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": manifests[0].header["identity"]["dataset"],
-        "description": f"{own['pretty_name']} as {_told_forms(manifests)} files.",
+        "description": f"{own['pretty_name']} as {_told_forms(manifests)} files."
+        f"{cited_layers(manifests)}",
         "license": own.get("license_link") or _spdx(own["license"]),
         "url": said["homepage"],
         "citeAs": said["citation"],

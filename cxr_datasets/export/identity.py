@@ -66,7 +66,7 @@ def identity(
         state = f"{layer.stamp.size:,} bytes, {_told_state(layer.stamp.version)}"
         form = ", ".join(f"{name}={value!r}" for name, value in layer.layer.given().items())
         told = f"{last_part(layer.address)}, {state}"
-        release[f"layer {layer.name}"] = f"{told}, with {form}" if form else told
+        options[f"layer {layer.name}"] = f"{told}, with {form}" if form else told
     if not builder.place.form.is_own:
         release[FORM] = builder.place.form.told
     # An absent image that is an error may be fetched between two runs: its file is unwritten.

@@ -15,6 +15,7 @@ from functools import wraps
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+import numpy as np
 from datasets import IterableDataset
 from datasets.iterable_dataset import (
     SkipExamplesIterable,
@@ -23,7 +24,7 @@ from datasets.iterable_dataset import (
     _BaseExamplesIterable,
 )
 
-from cxr_datasets.errors import ResumeError
+from cxr_datasets.errors import OptionError, ResumeError
 from cxr_datasets.hooks.replacing import replace_once
 from cxr_datasets.hooks.streaming import RowsAhead, ShardsAhead
 from cxr_datasets.wording import get_logger
@@ -88,6 +89,8 @@ def allows_it(shuffled: Any) -> bool:
 def _drawing_from_all(original: Any) -> Any:
     @wraps(original)
     def shuffle(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _has_ours(self._ex_iterable):
+            _check_seed(args[0] if args else kwargs.get("seed"))
         shuffled = original(self, *args, **kwargs)
         rows = _ordered(self._ex_iterable) if allows_it(shuffled) else None
         if rows is not None:
@@ -96,6 +99,21 @@ def _drawing_from_all(original: Any) -> Any:
         return shuffled
 
     return shuffle
+
+
+def _check_seed(seed: Any) -> None:
+    """Require what NumPy takes for a seed.
+
+    Raises:
+        OptionError: It is something else.
+    """
+    try:
+        np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise OptionError(
+            f"seed={seed!r} is no seed of a shuffle. Give a whole number from 0 on, or None "
+            "for another order each time."
+        ) from None
 
 
 def _saying_what_is_lost(original: Any) -> Any:

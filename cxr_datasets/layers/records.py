@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from cxr_datasets import limits
+from cxr_datasets import limits, wording
 from cxr_datasets.errors import TableError
-from cxr_datasets.limits import TooLargeError, check_limit, too_large
+from cxr_datasets.limits import check_limit, too_large
 from cxr_datasets.storage.source import Source
 
 Row = dict[str, Any]
@@ -86,8 +86,8 @@ def _rows_of_file(address: str, read: Callable[[], bytes], of_records: str | Non
         content = _unpacked(read())
         loaded = _loaded(content)
         rows = _rows_of(loaded, of_records)
-    except (FileNotFoundError, TooLargeError, OSError, EOFError, zlib.error) as error:
-        said = str(error) if isinstance(error, TooLargeError) else type(error).__name__
+    except (OSError, EOFError, zlib.error) as error:
+        said = wording.said(error)
         raise TableError(f"{address} cannot be read: {said}. Fetch it again.") from None
     except (ValueError, RecursionError):  # its text quotes the file
         raise TableError(

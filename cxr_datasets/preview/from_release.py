@@ -43,7 +43,7 @@ def material_of_release(
         dataset: Name of the dataset.
         splits: What its `index_rows` gave, or some of these splits.
         texts: Most reports to read; they are spread evenly over the studies. None: all. Reports
-            that stand in the tables are read anyway.
+            that stand in the tables are read anyway, and all are for labels made from them.
         progress: Whether to show a progress bar for the texts, on stderr.
 
     Raises:
@@ -56,9 +56,13 @@ def material_of_release(
     counted = [
         name for name in without_pixels(builder.features()) if name not in {*names, *layered}
     ]
-    plain = {name: _counted(builder, rows, counted) for name, rows in splits.items()}
-    _, image_rows, studies = tables_of(plain, kinds)
-    lengths = _lengths(builder.release, splits, names, studies.num_rows, texts, progress)
+    taken = {name: _counted(builder, rows, counted, names) for name, rows in splits.items()}
+    _, image_rows, studies = tables_of({name: rows for name, (rows, _) in taken.items()}, kinds)
+    measured = {name: lengths for name, (_, lengths) in taken.items() if lengths is not None}
+    if measured:
+        lengths = texts_of(measured, names, studies.num_rows)
+    else:
+        lengths = _lengths(builder.release, splits, names, studies.num_rows, texts, progress)
     return Material(
         config="images",
         splits=tuple(splits),
@@ -80,15 +84,25 @@ def _matches(builder: CxrBuilder, splits: Mapping[str, pa.Table]) -> Iterator[Ma
             yield Match(layer.name, layer.column, split, rows.num_rows, found)
 
 
-def _counted(builder: CxrBuilder, rows: pa.Table, names: Sequence[str]) -> pa.Table:
-    """Take columns of the index, and those of labels that are made from texts: of all reports."""
-    if set(names) <= set(rows.column_names):
-        return rows.select(names)
-    parts = [
-        builder.with_texts(rows.slice(start, _REPORTS_AT_ONCE)).select(names)
-        for start in range(0, max(1, rows.num_rows), _REPORTS_AT_ONCE)
-    ]
-    return pa.concat_tables(parts)
+def _counted(
+    builder: CxrBuilder, rows: pa.Table, columns: Sequence[str], texts: Sequence[str]
+) -> tuple[pa.Table, pa.Table | None]:
+    """Take columns of the index, and those of labels that are made from texts: of all reports.
+
+    Returns:
+        The columns. And if reports were read for them, the lengths of the texts of each study, so
+        that they need not be read again.
+    """
+    if set(columns) <= set(rows.column_names):
+        return rows.select(columns), None
+    firsts = numbered(combined(rows["study_id"]))[1].to_numpy()
+    parts, lengths = [], []
+    for start in range(0, max(1, rows.num_rows), _REPORTS_AT_ONCE):
+        some = builder.with_texts(rows.slice(start, _REPORTS_AT_ONCE))
+        parts.append(some.select(columns))
+        here = firsts[(firsts >= start) & (firsts < start + some.num_rows)] - start
+        lengths.append(text_lengths(some.take(pa.array(here, pa.int64())), texts))
+    return pa.concat_tables(parts), pa.concat_tables(lengths)
 
 
 def _lengths(

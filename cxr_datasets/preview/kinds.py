@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from cxr_datasets.columns import LABELS, PIXELS, SECTIONS, plural
+from cxr_datasets.columns import LABELS, OF_PRIORS, PIXELS, SECTIONS, plural
 from cxr_datasets.errors import PackageError
 from cxr_datasets.packages import builder_class, known_datasets
 
@@ -92,5 +92,5 @@ def label_sources(schema: pa.Schema) -> list[str]:
 
 
 def without_pixels(names: Iterable[str]) -> list[str]:
-    """Leave out the columns of images."""
-    return [name for name in names if name not in PIXELS]
+    """Leave out the columns of images, and those that repeat what rows of earlier studies hold."""
+    return [name for name in names if name not in (*PIXELS, *OF_PRIORS)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import datasets
 
-from cxr_datasets.columns import LABELS, SECTIONS, VIEWS
+from cxr_datasets.columns import LABELS, PRIOR_IMAGES, SECTIONS, VIEWS
 from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.preview.from_rows import Rows, columns_in, named_splits
 from cxr_datasets.preview.kinds import PIXELS, Kinds, kinds_of
@@ -145,7 +145,7 @@ def _card(row: Mapping[str, Any], known: Kinds) -> str:
 
 
 def _pictures(row: Mapping[str, Any], side: int) -> str:
-    images = "".join(_images(row, side))
+    images = "".join((*_images(row, side), *_earlier(row, side)))
     return f'<div class="cxr-images">{images}</div>' if images else ""
 
 
@@ -168,6 +168,17 @@ def _images(row: Mapping[str, Any], side: int) -> Iterator[str]:
         yield (
             f"<figure>{_picture(image, view, side)}"
             f"<figcaption>{plain_text(view)}</figcaption></figure>"
+        )
+
+
+def _earlier(row: Mapping[str, Any], side: int) -> Iterator[str]:
+    """The images of earlier studies, beside the row's own."""
+    images, days = _listed(row.get(PRIOR_IMAGES)), _listed(row.get("prior_days"))
+    for place, image in enumerate(images):
+        when = f"{float(days[place]):.1f} days before" if place < len(days) else "before"
+        yield (
+            f"<figure>{_picture(image, f'earlier frontal, {when},', side)}"
+            f"<figcaption>{plain_text(when)}</figcaption></figure>"
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from cxr_datasets.columns import LABELS, VIEWS
+from cxr_datasets.columns import LABELS, PRIOR_IMAGES, VIEWS
 from cxr_datasets.errors import ImageError
 from cxr_datasets.preview.kinds import AGE, DATE, SEX
 from cxr_datasets.preview.marks import seen_text
@@ -81,7 +81,10 @@ def shown(studies: Sequence[Study], packed: Packed, progress: bool = False) -> l
     """
     splits, sources = packed.meta["splits"], packed.meta["sources"]
     names = [text["name"] for text in packed.meta["texts"]]
-    images = _images([image for study in studies for image in study.images], splits, progress)
+    own = [image for study in studies for image in study.images]
+    earlier = [_earlier(study.row) for study in studies]
+    images = _images(own, splits, progress)
+    before = _images([image for of_study in earlier for image in of_study], splits, progress)
     places = {study: place for place, study in enumerate(packed.ids.tolist())}
     return [
         {
@@ -90,6 +93,12 @@ def shown(studies: Sequence[Study], packed: Packed, progress: bool = False) -> l
             "when": study.row.get(DATE),
             "who": _who(study.row),
             "images": list(islice(images, len(study.images))),
+            "earlier": [
+                {**image, "days": round(days, 1)}
+                for image, days in zip(
+                    islice(before, len(of_study)), study.row.get("prior_days") or (), strict=False
+                )
+            ],
             "states": [
                 int(packed.columns[f"states {n}"][places[study.row["study_id"]]])
                 for n in range(len(sources))
@@ -98,8 +107,17 @@ def shown(studies: Sequence[Study], packed: Packed, progress: bool = False) -> l
                 [name, seen_text(study.row[name])] for name in names if study.row.get(name)
             ],
         }
-        for study in studies
+        for study, of_study in zip(studies, earlier, strict=True)
     ]  # fmt: skip
+
+
+def _earlier(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The images of a row's earlier studies, newest first; with what the page tells of each."""
+    ids, images = (row.get(name) or () for name in ("prior_study_ids", PRIOR_IMAGES))
+    return [
+        {"image_id": f"study {study}", "image": image, "view": VIEWS.index("frontal")}
+        for study, image in zip(ids, images, strict=False)
+    ]
 
 
 def _who(row: Mapping[str, Any]) -> str:
@@ -123,10 +141,10 @@ def _image(image: Mapping[str, Any], splits: Sequence[str]) -> dict[str, Any]:
     told = {
         "id": image.get("image_id") or "",
         "view": VIEWS.index("unknown") if image.get("view") is None else image["view"],
-        "split": splits.index(image["split"]),
+        "split": splits.index(image["split"]) if "split" in image else None,
         "src": None,
     }
     with suppress(ImageError):  # it is absent or damaged; the summary counts such images
-        small = thumbnail(image.get("image"), SIDE)
+        small = thumbnail(image.get("image"), SIDE, image.get("boxes", ()))
         told |= {"src": small.uri, "width": small.width, "height": small.height}
     return told

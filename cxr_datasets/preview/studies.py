@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets.builder import CxrBuilder
 from cxr_datasets.columns import VIEWS, plural
+from cxr_datasets.preview.boxes import boxes_of_row
 from cxr_datasets.preview.material import SPLIT
 from cxr_datasets.tables.keys import combined
 
@@ -21,8 +22,8 @@ class Study:
 
     Attributes:
         row: Its columns of a study.
-        images: Of each image its split, `image_id`, `view` and `image`, as it is stored; the
-            frontal ones first.
+        images: Of each image its split, `image_id`, `view` and `image`, as it is stored, and the
+            `boxes` of layers in it; the frontal ones first.
     """
 
     row: Mapping[str, Any]
@@ -44,7 +45,7 @@ def studies_of_release(
     """
     found = {name: _of_studies(rows, ids) for name, rows in splits.items()}
     found = {
-        name: builder.with_texts(rows).append_column("image", builder.stored_images(rows))
+        name: pa.concat_tables(builder.complete([rows]))
         for name, rows in found.items()
         if rows.num_rows
     }
@@ -94,10 +95,14 @@ def grouped(tables: Iterable[tuple[str, pa.Table]], ids: Sequence[int]) -> list[
 
 def _images(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     names = ("image_id", "view", "image")
-    if plural("view") not in row:
-        return [{name: row.get(name) for name in names}]
-    lists = [row.get(plural(name)) or () for name in names]
-    return [dict(zip(names, values, strict=True)) for values in zip(*lists, strict=True)]
+    of_studies = plural("view") in row
+    if of_studies:
+        lists = [row.get(plural(name)) or () for name in names]
+        images = [dict(zip(names, values, strict=True)) for values in zip(*lists, strict=True)]
+    else:
+        images = [{name: row.get(name) for name in names}]
+    boxes = boxes_of_row(row, len(images), of_studies)
+    return [{**image, "boxes": own} for image, own in zip(images, boxes, strict=True)]
 
 
 def _rank(view: int | None) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -16,7 +17,8 @@ from cxr_datasets.errors import ImageError, StoreError
 from cxr_datasets.images.column import stored_file
 from cxr_datasets.images.faults import address_of, image_fault
 from cxr_datasets.images.grey import to_grey
-from cxr_datasets.images.resize import DRAFT_MARGIN, open_small
+from cxr_datasets.images.resize import DRAFT_MARGIN, open_fitted, smaller
+from cxr_datasets.preview.boxes import Box, draw_boxes
 
 SIDE = 256
 """Long side of a thumbnail, in pixels."""
@@ -40,7 +42,7 @@ class Thumbnail:
     height: int
 
 
-def thumbnail(image: Any, side: int = SIDE) -> Thumbnail:
+def thumbnail(image: Any, side: int = SIDE, boxes: Sequence[Box] = ()) -> Thumbnail:
     """Make an image small.
 
     Args:
@@ -48,9 +50,10 @@ def thumbnail(image: Any, side: int = SIDE) -> Thumbnail:
             `{"bytes": ..., "path": ...}`; or an array of a format such as `numpy`, of shape
             (height, width) or (height, width, channels), 0 to 255.
         side: Long side of the result in pixels; an image that is smaller is not enlarged.
+        boxes: Boxes to draw on it, in pixels of the image.
 
     Returns:
-        The image in 8-bit grey, upright, of the same aspect.
+        The image in 8-bit grey, but for boxes, upright, of the same aspect.
 
     Raises:
         ImageError: It is null, absent, truncated or no image.
@@ -58,22 +61,24 @@ def thumbnail(image: Any, side: int = SIDE) -> Thumbnail:
     """
     if image is None:
         raise ImageError("image is null: its file is absent or damaged, or was left out.")
-    small = _opened(image, side)
+    small, size = _opened(image, side)
     small.thumbnail((side, side), PIL.Image.Resampling.LANCZOS)
+    small = draw_boxes(small, list(boxes), size)
     out = BytesIO()
     small.save(out, "JPEG", quality=QUALITY)
     encoded = base64.b64encode(out.getvalue()).decode("ascii")
     return Thumbnail(f"data:image/jpeg;base64,{encoded}", *small.size)
 
 
-def _opened(image: Any, side: int) -> PIL.Image.Image:
-    """An image in grey of its own, not much larger than is needed."""
+def _opened(image: Any, side: int) -> tuple[PIL.Image.Image, tuple[int, int]]:
+    """An image in grey of its own, not much larger than is needed; and the size of the whole."""
     if isinstance(image, PIL.Image.Image):
-        return to_grey(image).copy()
+        return to_grey(image).copy(), image.size
     if not isinstance(image, Mapping):
-        return to_grey(_of_array(image)).copy()
+        array = _of_array(image)
+        return to_grey(array).copy(), array.size
     try:
-        return open_small(stored_file(image), side, DRAFT_MARGIN)
+        return open_fitted(stored_file(image), partial(smaller, short_side=side), DRAFT_MARGIN)
     except StoreError:
         raise
     except Exception as error:  # Pillow, zlib and zipfile each have errors of their own

@@ -38,6 +38,28 @@ def in_order(
             work.cancel()
 
 
+def shared(begin: Callable[[_T], Future[_R]], most: int) -> Callable[[_T], Future[_R]]:
+    """Let the work on an item be done once where the same item comes again soon.
+
+    Args:
+        begin: Starts the work on one item.
+        most: Items whose work is remembered: those that came last. Their results stay in memory.
+
+    Returns:
+        A function like `begin`.
+    """
+    begun: dict[_T, Future[_R]] = {}
+
+    def begin_once(item: _T) -> Future[_R]:
+        work = begun.pop(item, None) or begin(item)
+        begun[item] = work
+        if len(begun) > most:
+            del begun[next(iter(begun))]
+        return work
+
+    return begin_once
+
+
 def one_ahead(items: Iterable[_T]) -> Generator[_T, None, None]:
     """Make the next item in a thread while the one before it is used. No item may be None."""
     source = iter(items)

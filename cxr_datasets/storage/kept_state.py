@@ -5,6 +5,7 @@ It stands in a file of 16 bytes, and whoever changes it holds its lock.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import time
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from cxr_datasets.storage import own
+from cxr_datasets.wording import OwnWords
 
 try:
     import fcntl
@@ -24,6 +26,10 @@ LONGEST_WAIT = 10.0
 
 _STEP = 0.002
 _FORM = struct.Struct("<qd")
+
+
+class LockHeld(OwnWords, OSError):
+    """Another process holds the lock all the time, as one that was stopped by Ctrl-Z does."""
 
 
 @dataclass
@@ -79,7 +85,9 @@ def _lock(descriptor: int) -> None:
             return
         except BlockingIOError:
             if time.monotonic() > end:
-                raise
+                raise LockHeld(
+                    errno.EAGAIN, "another process does not let go of its lock"
+                ) from None
             time.sleep(_STEP)
         except OSError:  # a disk without locks: the total may be wrong until the next count
             return

@@ -7,6 +7,7 @@ same key as the dataset itself; `sealed` says how it is kept whole, and `own` wh
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -258,23 +259,26 @@ def read_rows(path: str, blocks: Sequence[int], wanted: Iterable[np.ndarray]) ->
     starts = [0, *ends.tolist()]
     with opened(path) as reader:
         schema = reader.schema.remove_metadata()
+        # Of a block its columns are found, not read: once, for each gives rows again and again.
+        columns_of = functools.cache(lambda place: reader.get_batch(blocks[place]).columns)
         for rows in wanted:
             places = np.searchsorted(ends, rows, side="right").tolist()
-            # Of a block its columns are found, not read.
-            batches = {place: reader.get_batch(blocks[place]) for place in set(places)}
             single = [
-                batches[place].slice(row - starts[place], 1)
+                (columns_of(place), row - starts[place])
                 for place, row in zip(places, rows.tolist(), strict=True)
             ]
             yield _joined(single, schema)
 
 
-def _joined(batches: list[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
-    """One table of many small batches: eight times as fast as `combine_chunks`."""
-    if not batches:
+def _joined(rows: list[tuple[list[pa.Array], int]], schema: pa.Schema) -> pa.Table:
+    """One table of single rows of many blocks: eight times as fast as `combine_chunks`."""
+    if not rows:
         return schema.empty_table()
-    columns = zip(*(batch.columns for batch in batches), strict=True)
-    return pa.Table.from_arrays([pa.concat_arrays(column) for column in columns], schema=schema)
+    joined = [
+        pa.concat_arrays([columns[number].slice(row, 1) for columns, row in rows])
+        for number in range(len(schema))
+    ]
+    return pa.Table.from_arrays(joined, schema=schema)
 
 
 def _one_table(batches: list[pa.RecordBatch]) -> pa.Table:

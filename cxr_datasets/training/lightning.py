@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cxr_datasets.errors import StateError
+from cxr_datasets.errors import ResumeError
 from cxr_datasets.training.sampler import ElasticBatchSampler
 
 
@@ -42,21 +42,21 @@ def load_lightning_state(
         state: What `lightning_state` gave.
 
     Raises:
-        StateError: The state is of another dataset or order; or Lightning would leave out batches:
+        ResumeError: The state is of another dataset or order; or Lightning would leave out batches:
             the run had ended in the middle of an epoch, or the batch size is another one there.
     """
     sampler.load_state_dict(state)
     done = sampler.steps_done
     epochs = trainer.fit_loop.epoch_progress.current
     if done and epochs.processed != sampler.epoch:
-        raise StateError(
+        raise ResumeError(
             f"The checkpoint was saved when `fit` had ended after {done} of {len(sampler)} batches "
             f"of epoch {sampler.epoch}. Lightning counts that epoch as done and would leave the "
             "rest out. Resume from a checkpoint that was saved while it trained, by "
             "`ModelCheckpoint(every_n_train_steps=...)`; or let `max_steps` end with an epoch."
         )
     if sampler.recut and trainer.reload_dataloaders_every_n_epochs != 1:
-        raise StateError(
+        raise ResumeError(
             f"The checkpoint was saved after {done} batches of another size in epoch "
             f"{sampler.epoch}. Lightning would take as many batches of each later epoch as of this "
             "one. Resume with the batch size it had; or give "

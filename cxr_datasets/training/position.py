@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cxr_datasets.errors import StateError
+from cxr_datasets.errors import ResumeError
 from cxr_datasets.training.batches import Part
 
 _VERSION = 1
@@ -87,7 +87,7 @@ def from_state(state: Mapping[str, Any]) -> tuple[Source, Position]:
     """Read what `to_state` wrote.
 
     Raises:
-        StateError: It is nothing of the kind.
+        ResumeError: It is nothing of the kind.
     """
     try:
         version, seed, epoch, parts = (
@@ -100,7 +100,7 @@ def from_state(state: Mapping[str, Any]) -> tuple[Source, Position]:
         source = Source(int(seed), _number(state["rows"]), ids, by, bool(state["weighted"]))
         return source, Position(_number(epoch), tuple(before), last.batch_size, last.batches)
     except (KeyError, TypeError, ValueError, IndexError, OverflowError):
-        raise StateError(
+        raise ResumeError(
             "This is no state of an ElasticBatchSampler. Expected what its `state_dict` gave, of "
             f"version {_VERSION}; the state of a whole loader goes into the loader's own "
             "`load_state_dict`."
@@ -118,24 +118,24 @@ def check_same(found: Source, here: Source) -> None:
     """Check that a state is of the dataset and the order at hand.
 
     Raises:
-        StateError: It is of another one.
+        ResumeError: It is of another one.
     """
     for what, other, ours in (
         ("by", found.by, here.by),
         ("weights", _given(found.weighted), _given(here.weighted)),
     ):
         if other != ours:
-            raise StateError(
+            raise ResumeError(
                 f"The state was saved with {what}={other!r}, and the sampler has {what}={ours!r}. "
                 "Make the sampler as it was made then: only then is the rest of the epoch known."
             )
     if found.rows != here.rows:
-        raise StateError(
+        raise ResumeError(
             f"The state is of a dataset with {found.rows} rows, and this one has {here.rows}. "
             "Load the split with the options it had then."
         )
     if None not in (found.ids, here.ids) and found.ids != here.ids:
-        raise StateError(
+        raise ResumeError(
             f"The state is of a dataset with other ids, or in another order, though it has "
             f"{here.rows} rows too. Load the split with the options it had then, and sort, filter "
             "and shuffle it as then."

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
-from cxr_datasets.errors import OptionError, StateError
+from cxr_datasets.errors import OptionError, ResumeError
 from cxr_datasets.training.apart import Apart
 from cxr_datasets.training.arguments import checked, one_of, rows_of, whole
 from cxr_datasets.training.batches import Batches, Order, Plain, Weighted
@@ -178,12 +178,12 @@ class ElasticBatchSampler:
         If it is the epoch that comes anyway, nothing changes: a loaded state stays.
 
         Raises:
-            StateError: A state of another epoch was loaded, and would be lost.
+            ResumeError: A state of another epoch was loaded, and would be lost.
         """
         if whole("epoch", epoch, 0) == self._begin.epoch:
             return
         if self._loaded:
-            raise StateError(
+            raise ResumeError(
                 f"set_epoch({epoch}) would lose the state that was loaded, which is of epoch "
                 f"{self._begin.epoch}, after {self._begin.steps} batches. Let the loop or the "
                 f"trainer begin with epoch {self._begin.epoch}; a loader that accelerate prepared "
@@ -247,7 +247,7 @@ class ElasticBatchSampler:
             state: What `state_dict` gave.
 
         Raises:
-            StateError: The state is of another dataset or order, or is no state.
+            ResumeError: The state is of another dataset or order, or is no state.
         """
         source, position = from_state(state)
         check_same(source, self._source())

@@ -12,7 +12,7 @@ from cxr_datasets.builder.release import not_this_dataset, open_source
 from cxr_datasets.errors import OptionError, StoreError, TableError
 from cxr_datasets.storage.addresses import WEB, check_open, cut, protocol
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import EMPTY, Source
 from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg.mimic_iv.columns import OPTION
 from mimic_cxr_jpg.mimic_iv.link import MimicIv
@@ -32,6 +32,7 @@ _FOLDERS = {
 """Table -> the folders that it may be in, its own one first."""
 
 _INSIDE = {folder for folders in _FOLDERS.values() for folder in folders if folder}
+_SUFFIXES = (".gz", "")
 _REQUIRED = ("patients", "admissions")
 _PROJECTS = ("", "mimiciv/", "files/mimiciv/", "physionet.org/files/mimiciv/")
 _ED_PLACES = (
@@ -44,8 +45,20 @@ their archives unpack."""
 _logger = get_logger(__name__)
 
 
+def checked_address(address: str | os.PathLike[str]) -> str:
+    """Check what was given as the option.
+
+    Raises:
+        OptionError: It is no address, is empty, or holds a secret.
+    """
+    check_open(OPTION, address)
+    if not os.fspath(address):
+        raise OptionError(f"{OPTION} is empty. Give the folder that holds hosp/ and icu/.")
+    return os.fspath(address)
+
+
 def open_mimic_iv(
-    address: str | os.PathLike[str],
+    address: str,
     options: StorageOptions | None = None,
     connections: int | None = None,
 ) -> MimicIv:
@@ -57,15 +70,11 @@ def open_mimic_iv(
         connections: Most requests at once to a remote store.
 
     Raises:
-        OptionError: The address is empty, or holds a secret.
         ReleaseError: There is no such folder, or it is no copy of MIMIC-IV.
         StoreError: A remote store refuses a table.
         TableError: A table is not there.
     """
-    check_open(OPTION, address)
-    if not os.fspath(address):
-        raise OptionError(f"{OPTION} is empty. Give the folder that holds hosp/ and icu/.")
-    given = open_source(os.fspath(address), DATASET, HOMEPAGE, options, connections, OPTION)
+    given = open_source(address, DATASET, HOMEPAGE, options, connections, OPTION)
     source = _recognised(given)
     files = _found(source, _FOLDERS)
     for table in _REQUIRED:
@@ -124,24 +133,34 @@ def _hint(source: Source) -> str:
 
 
 def _found(source: Source, tables: Iterable[str]) -> dict[str, File]:
-    """Find tables: first under their usual name, as over a network each look takes time."""
+    """Find tables: first under their usual name, as over a network each look takes time.
+
+    An empty file is an unfinished download and counts only where there is no other.
+    """
     tables = list(tables)
     found = _there(source, [(table, _usual(table)) for table in tables])
-    lacking = [table for table in tables if table not in found]
-    others = [
-        (table, posixpath.join(folder, f"{table}.csv{suffix}"))
-        for table in lacking for folder in _FOLDERS[table] for suffix in (".gz", "")
-    ]  # fmt: skip
-    return found | _there(source, others)
+    lacking = [table for table in tables if table not in found or found[table][1] == EMPTY]
+    found |= _there(source, [(table, path) for table in lacking for path in _paths(table)])
+    return {table: File(source, path) for table, (path, _) in found.items()}
 
 
-def _there(source: Source, files: list[tuple[str, str]]) -> dict[str, File]:
-    """Table -> the first of its files that is there and not empty."""
+def _there(source: Source, files: list[tuple[str, str]]) -> dict[str, tuple[str, int]]:
+    """Table -> the first of its files that is there, best one that is not empty; and its size."""
     sizes = source.few_sizes([path for _, path in files])
-    there = [File(source, path) if size else None
-             for (_, path), size in zip(files, sizes, strict=True)]  # fmt: skip
-    named = zip((table for table, _ in files), there, strict=True)
-    return dict(reversed([(table, file) for table, file in named if file]))
+    there = [
+        (table, (path, size))
+        for (table, path), size in zip(files, sizes, strict=True)
+        if size is not None
+    ]
+    there.sort(key=lambda found: found[1][1] == EMPTY)
+    return dict(reversed(there))
+
+
+def _paths(table: str) -> list[str]:
+    folders = _FOLDERS[table]
+    return [
+        posixpath.join(folder, f"{table}.csv{suffix}") for folder in folders for suffix in _SUFFIXES
+    ]
 
 
 def _usual(table: str) -> str:
@@ -166,7 +185,8 @@ def _say_without_stays(source: Source, files: dict[str, File]) -> None:
 
 def _add_ed(source: Source, files: dict[str, File]) -> str:
     """Look for MIMIC-IV-ED beside; say why a web server refuses it, empty if it does not."""
-    for path in _ED_PLACES:
+    # In a store each look takes time: there only where the newest release is on PhysioNet.
+    for path in _ED_PLACES[:1] if source.is_remote else _ED_PLACES:
         files.update(_found(source.folder(path), ["edstays"]))
         if "edstays" in files:
             return ""

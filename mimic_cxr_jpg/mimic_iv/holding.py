@@ -56,7 +56,7 @@ def _ordered(intervals: Intervals) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         The rows in this order, and for each of them one number that grows with patient and start.
     """
-    begun = (intervals.subjects << _MINUTE_BITS) + intervals.start
+    begun = (intervals.subjects << _MINUTE_BITS) + np.maximum(intervals.start, 0)
     order = np.argsort(begun, kind="stable")
     ordered = begun[order]
     if np.any(ordered[1:] == ordered[:-1]):

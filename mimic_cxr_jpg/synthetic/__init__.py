@@ -9,7 +9,7 @@ What is true to release 2.1.0, or 2.0.0:
 - every `ViewPosition`, and blank ones; study times without their leading zeros and with the noise
   of a float; studies of one to four images;
 - patients with several studies: two of the same date and time, one before another without a report,
-  one without a frontal image; and a study whose images differ in their times;
+  one without a frontal image; with 20 patients or more a study whose images differ in their times;
 - rows in another order in each table; no patient in two splits;
 - train studies without a row of labels, and CheXpert rows without a label;
 - the radiologists' labels: of a part of the test studies, without `subject_id`, in an order of

@@ -8,6 +8,10 @@ from mimic_cxr_jpg.synthetic.studies import Study
 
 _FRONTAL = ("PA", "AP", "AP AXIAL", "AP LLD", "AP RLD", "PA LLD", "PA RLD")
 _SECONDS_LATER = 95
+ENOUGH_PATIENTS = 20
+"""Patients from which on a study has images that differ in their times. Each load of such a release
+says so in one line, which small ones for tests are spared."""
+
 _DAY = 86_400
 
 
@@ -16,7 +20,8 @@ def arrange_times(studies: Sequence[Study]) -> None:
 
     Afterwards, as far as there are enough studies: two of one patient have the same date and time;
     a study without a report, and one without a frontal image, come before another of their patient;
-    and the images of one study differ in their times, the first of them being later.
+    and of `ENOUGH_PATIENTS` the images of one study differ in their times, the first of them being
+    later.
     """
     patients: dict[int, list[Study]] = {}
     for study in studies:
@@ -28,7 +33,8 @@ def arrange_times(studies: Sequence[Study]) -> None:
         second.date, second.time = first.date, first.time
     moved = _put_before(several, lambda study: study.report is None, but_not=())
     _put_before(several, _has_no_frontal_image, but_not=moved)
-    _spread_images(study for own in several if own is not tied for study in own)
+    if len(patients) >= ENOUGH_PATIENTS:
+        _spread_images(study for own in several if own is not tied for study in own)
 
 
 def _moment(study: Study) -> tuple[int, float, int]:

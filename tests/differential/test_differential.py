@@ -20,6 +20,7 @@ import pytest
 from cxr_datasets.errors import MissingImagesError
 from cxr_datasets.labels import label_text
 from tests.differential import (
+    cohorts,
     indiana_mutations,
     indiana_reader,
     mimic_iv_reader,
@@ -187,6 +188,9 @@ def compare(
     options = {"data_dir": str(root), **material.options}
     if rng.random() < 0.3:
         options["embed"] = True
+    if rng.random() < 0.5:
+        images, more = cohorts.drawn(package, images, material.options, root.parent, rng)
+        options |= more
     options["labels_text"] = rng.random() < 0.5
     if options["labels_text"]:
         images = [{**image, "labels_text": labels_in(image, package)} for image in images]

@@ -23,9 +23,13 @@ ALONE = {
     "both": r"^\d+ images; columns: image, image_id, study_id, subject_id, view, report, ",
     "classifier": r"^epoch 1: loss 0\.\d+\nepoch 2: loss 0\.\d+\n(?:epoch .*\n)*"
     r"test: AUROC 0\.\d\d, the mean of [1-9]\d? labels$",
+    "cohort": r"^all of the release: \d+ images, \d+ studies, \d+ patients\n"
+    r"split_file=\d+ studies, digest \w{16}: .+\nviews=\['frontal'\]: .+\nrequire=findings: .+\n"
+    r"require=labels: .+\n[1-9]\d* patients were held out once, \d are 1 %$",
     "labels": r"^\d+ studies; \d\d% of the cells are null$",
+    "layers": r"^\d+ images, [3-9]\d* with boxes and masks$",
     "look": r"^train: \d+ frontal images\nvalidation: \d+ frontal images\ntest: \d+ frontal",
-    "priors": r"^\d+ frontal images: \d+ of a first study, [12] of unknown order\n[1-9]\d* with a ",
+    "priors": r"^\d+ frontal images: \d+ of a first study, \d+ of unknown order\n[1-9]\d* with a ",
     "patients": r"^\d+ studies; sex and age of \d+; in an admission: \d+$",
     "report_generation": "",
     "resume": r"^3 batches before the stop, \d+ after it; every row once, in order$",

@@ -150,8 +150,14 @@ function inFull(meta, sample) {
     picture(meta, image, `${meta.views[image.view]} image`),
     el("figcaption", {}, el("strong", {}, meta.views[image.view]), ` \u00b7 ${meta.splits[image.split]}`,
       el("br"), el("span", { class: "muted" }, image.id))));
+  const earlier = sample.earlier.map((image) => el("figure", { class: "earlier" },
+    picture(meta, image, `Earlier ${meta.views[image.view]} image`),
+    el("figcaption", {}, el("strong", {}, `${image.days} days before`),
+      el("br"), el("span", { class: "muted" }, image.id))));
   return el("div", { class: "study-body" },
-    meta.hasImages ? el("section", { class: "images", "aria-label": "Images" }, ...images) : null,
+    meta.hasImages
+      ? el("section", { class: "images", "aria-label": "Images" }, ...images, ...earlier)
+      : null,
     el("section", { "aria-labelledby": "study-labels" },
       el("h3", { id: "study-labels" }, "Labels"), allStates(meta, sample)),
     el("section", { class: "texts", "aria-labelledby": "study-texts" },

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
+import pandas as pd
 import pytest
 from datasets import load_dataset, load_dataset_builder
 
-import indiana_cxr
-import mimic_cxr_jpg
+import indiana_cxr  # noqa: F401
+import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.testing import datasets_under
 
@@ -116,7 +118,10 @@ def test_ids_of_a_file_and_of_a_list_are_one_dataset(
     studies = sorted({row["study_id"] for row in everything})[:4]
     file = tmp_path / "ids.csv"
     file.write_text("Study_ID,note\n" + "".join(f"{id},x\n" for id in reversed(studies)))
-    lists: list[Any] = [studies, tuple(map(str, studies)), file, str(file), {"study_id": studies}]
+    lists: list[Any] = [
+        studies, tuple(map(str, studies)), file, str(file), {"study_id": studies},
+        np.array(studies), pd.DataFrame({"study_id": studies}), pd.Series(studies),
+    ]  # fmt: skip
     builders = [
         load_dataset_builder(package, data_dir=str(release), cache_dir=shared, ids=one)
         for one in lists
@@ -397,6 +402,63 @@ def test_a_column_of_an_image_can_be_required(mimic_release: Path, shared: str) 
     assert len(found) < len(load())
 
 
+@pytest.mark.parametrize("name", ["prior_study_ids", "prior_findings", "days_to_next"])
+def test_rows_without_an_earlier_study_are_left_out(
+    mimic_release: Path, shared: str, name: str
+) -> None:
+    def load(**options: Any) -> Rows:
+        return rows_of(load_dataset(
+            "mimic_cxr_jpg", "reports", data_dir=str(mimic_release), cache_dir=shared, priors=2,
+            **options,
+        ))  # fmt: skip
+
+    def has(value: Any) -> bool:
+        return (
+            any(one is not None for one in value) if isinstance(value, list) else value is not None
+        )
+
+    everything, found = load(), load(require=[name])
+    assert found == [row for row in everything if has(row[name])]
+    assert 0 < len(found) < len(everything)
+
+
+def test_earlier_studies_are_those_of_the_release_whatever_rules_leave_out(
+    mimic_release: Path, shared: str
+) -> None:
+    def load(**options: Any) -> dict[str, Any]:
+        rows = rows_of(load_dataset(
+            "mimic_cxr_jpg", "reports", data_dir=str(mimic_release), cache_dir=shared, priors=2,
+            **options,
+        ))  # fmt: skip
+        return {row["study_id"]: row["prior_study_ids"] for row in rows}
+
+    everything = load()
+    ids = sorted(everything)[::2]
+    found = load(ids=ids, split_by="patient", seed=1, require=["findings"])
+    assert found == {id: everything[id] for id in found}
+    assert any(set(before) - set(found) for before in found.values())
+
+
+def test_rows_without_a_row_of_a_layer_or_a_value_in_it_are_left_out(
+    load: Callable[..., Rows], everything: Rows, tmp_path: Path
+) -> None:
+    images = [row["image_id"] for row in everything[::2]]
+    table = tmp_path / "mine.csv"
+    cells = [f"{id},{'' if place % 3 else 'good'}" for place, id in enumerate(images)]
+    table.write_text("image_id,grade\n" + "\n".join(cells))
+    layers = {"mine": str(table)}
+    found = load(layers=layers, require=["mine"])
+    assert [row["image_id"] for row in found] == images
+    found = load(layers=layers, require=["mine_grade"])
+    assert [(row["image_id"], row["mine_grade"]) for row in found] == [
+        (id, "good") for id in images[::3]
+    ]
+    in_studies = load("studies", layers=layers, require=["mine_grade"])
+    assert {id for row in in_studies for id in row["image_ids"]} == set(images[::3])
+    with pytest.raises(OptionError, match=r"require='mine_note' is not known.*'mine_grade'"):
+        load(layers=layers, require=["mine_note"])
+
+
 # All of them together, counted.
 
 
@@ -520,12 +582,3 @@ def test_what_no_row_has_is_an_error_that_names_the_rule(indiana_release: Path, 
             split_file={"train": ["999999_IM-0001-0001"]})  # fmt: skip
     refused("fraction=0.5 is of the patients of train, and no row is in train", fraction=0.5,
             split_by="patient", fractions=(0, 0.5, 0.5))  # fmt: skip
-
-
-def test_a_name_of_another_dataset_is_not_shown_as_known(mimic_release: Path, cache: str) -> None:
-    with pytest.raises(OptionError, match=r"Choose from: None, 'patient'\."):
-        load_dataset(
-            "mimic_cxr_jpg", data_dir=str(mimic_release), cache_dir=cache, split_by="r2gen"
-        )
-    assert mimic_cxr_jpg
-    assert indiana_cxr

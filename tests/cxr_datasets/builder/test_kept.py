@@ -193,6 +193,7 @@ def test_what_was_used_least_lately_goes_first(load: Any, server: PhysioNet, fol
     assert size(folder) <= room + 1000
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more than there are cores
 def test_four_workers_at_once_keep_to_the_limit(load: Any, folder: Path) -> None:
     data = pytest.importorskip("torch").utils.data
     read(load(), 0)

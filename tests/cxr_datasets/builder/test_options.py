@@ -215,8 +215,12 @@ def test_an_unknown_option_lists_the_known_ones(
 def test_options_of_the_other_dataset_are_unknown(
     indiana_release: Path, mimic_release: Path, cache: str
 ) -> None:
-    refused("indiana_cxr", indiana_release, cache, "'reports'", "'split_by'", reports="x.zip")
-    refused("mimic_cxr_jpg", mimic_release, cache, "'split_by'", "'reports'", split_by="hash")
+    refused("indiana_cxr", indiana_release, cache, "'reports'", "'mesh_rules'", reports="x.zip")
+    refused("mimic_cxr_jpg", mimic_release, cache, "'mesh_rules'", "'reports'", mesh_rules="x")
+
+
+def test_a_value_of_the_other_dataset_is_unknown(mimic_release: Path, cache: str) -> None:
+    refused("mimic_cxr_jpg", mimic_release, cache, "'hash'", "None, 'patient'.", split_by="hash")
 
 
 @pytest.mark.parametrize("config", ["image", "Images", "default", "all"])

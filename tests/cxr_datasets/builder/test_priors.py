@@ -189,8 +189,9 @@ def test_studies_of_one_date_and_time_are_ordered_by_id_and_flagged(load: Load) 
         assert all(flag == (one in {first["study_id"], second["study_id"]}) for one, flag in pairs)
 
 
-def test_the_earliest_image_tells_when_a_study_was_made(load: Load) -> None:
-    images = [row for split in load().values() for row in stored(split).to_pylist()]
+def test_the_earliest_image_tells_when_a_study_was_made(load: Load, mimic_release: Path) -> None:
+    splits = load(root=mimic_release)
+    images = [row for split in splits.values() for row in stored(split).to_pylist()]
     times: dict[int, set[str]] = {}
     for row in images:
         times.setdefault(row["study_id"], set()).add(f"{row['study_date']}T{row['study_time']}")
@@ -233,16 +234,33 @@ def test_a_study_without_a_time_has_no_place_and_one_line_counts_such_studies(
 # --- what may not change them ---------------------------------------------------------------------
 
 
+CHOICES: dict[str, Row] = {
+    "views": {"views": ["lateral"]},
+    "ids": {"ids": "half of the studies"},
+    "require": {"require": ["findings"]},
+    "fraction": {"fraction": 0.5},
+    "split_by": {"split_by": "patient"},
+}
+"""Options that choose rows, or put them into other splits."""
+
+
+@pytest.mark.parametrize("choice", CHOICES)
 @pytest.mark.parametrize("config", CONFIGS)
-def test_a_choice_of_views_changes_no_earlier_study(config: str, load: Load) -> None:
-    for split, rows in load(config, views=["lateral"]).items():
-        whole = stored(load(config)[split])
-        right = {row["study_id"]: row for row in whole.to_pylist()}
-        for row in stored(rows).to_pylist():
-            of_row = right[row["study_id"]]
-            assert {name: row[name] for name in NEW & set(row)} == {
-                name: of_row[name] for name in NEW & set(row)
-            }
+def test_no_choice_of_rows_changes_an_earlier_study(
+    config: str, choice: str, load: Load, truth: list[Row]
+) -> None:
+    options = dict(CHOICES[choice])
+    if "ids" in options:
+        options["ids"] = sorted({row["study_id"] for row in truth})[::2]
+    whole = [row for split in load(config).values() for row in stored(split).to_pylist()]
+    right = {row["study_id"]: row for row in whole}
+    rows = [row for split in load(config, **options).values() for row in stored(split).to_pylist()]
+    assert 0 < len(rows) < len(whole) or choice == "split_by"
+    for row in rows:
+        of_row = right[row["study_id"]]
+        assert {name: row[name] for name in NEW & set(row)} == {
+            name: of_row[name] for name in NEW & set(row)
+        }
 
 
 def test_other_columns_stay_as_they_are_and_without_the_option_there_are_no_more(
@@ -397,7 +415,17 @@ def test_a_stream_of_earlier_images_alone_reads_these_alone(
     assert [list(map(bool, images)) for images in found] == [
         list(map(bool, images)) for images in paths
     ]
-    assert read["images"] == [path for row in paths for path in row if path]
+    # Each of them once, though several rows have it.
+    assert read["images"] == list(dict.fromkeys(path for row in paths for path in row if path))
+
+
+def test_an_image_that_rows_nearby_share_is_read_once(
+    load: Load, truth: list[Row], read: dict[str, list[Any]]
+) -> None:
+    rows = of_config(truth, "images")["test"]
+    list(load(split="test", streaming=True, embed=True))
+    needed = {path for row in rows for path in (row["image"], *row["prior_images"]) if path}
+    assert sorted(read["images"]) == sorted(needed)
 
 
 def test_each_text_of_a_block_is_read_once_whoever_needs_it(

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from cxr_datasets.cohorts.lists import read_ids, read_splits
-from cxr_datasets.errors import CxrError, OptionError, TableError
+from cxr_datasets.errors import OptionError, TableError
 from mimic_cxr_jpg.ids import ID_FORMS
 
 A, B, C = (f"{letter * 8}-0a1b2c3d-0a1b2c3d-0a1b2c3d-0a1b2c3d" for letter in "abc")
@@ -93,6 +93,13 @@ def test_studies_are_read_from_json_and_from_python(tmp_path: Path, form: str) -
 )  # fmt: skip
 def test_any_list_of_python_is_taken(value: Any) -> None:
     assert ids(value) == ("study_id", STUDIES)
+
+
+def test_a_data_frame_is_taken_as_its_file_is(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"note": "x", "study_id": STUDIES, "split": list(SPLITS)})
+    frame.to_csv(tmp_path / "frame.csv")
+    assert ids(frame) == ids(str(tmp_path / "frame.csv")) == ("study_id", STUDIES)
+    assert splits(frame) == splits(str(tmp_path / "frame.csv"))
 
 
 def test_one_id_is_a_list_of_one() -> None:
@@ -224,7 +231,7 @@ def test_wrong_files_are_refused(tmp_path: Path, case: str) -> None:
 def test_a_file_that_is_not_there_or_closed_is_told(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"ids=.*none\.csv does not exist. .*as a list"):
         read_ids(str(tmp_path / "none.csv"), ID_FORMS)
-    with pytest.raises(CxrError):
+    with pytest.raises(OptionError, match=r"is a folder. Give the path of a file"):
         read_ids(str(tmp_path), ID_FORMS)
 
 

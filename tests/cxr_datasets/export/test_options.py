@@ -31,6 +31,8 @@ def test_every_option_says_what_it_does() -> None:
 def test_the_options_of_a_dataset_are_its_own_and_the_shared_ones() -> None:
     names = dataset_options(OtherConfig)
     assert names == [
+        "ids", "split_file", "allow_shared_patients", "split_by", "fractions", "folds", "fold",
+        "fraction", "seed", "require",
         "views", "images", "missing", "damaged", "image_size", "image_format", "connections",
         "site",
     ]  # fmt: skip

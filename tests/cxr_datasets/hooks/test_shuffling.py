@@ -28,7 +28,7 @@ from packaging.version import Version
 
 import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
-from cxr_datasets.errors import ResumeError
+from cxr_datasets.errors import OptionError, ResumeError
 from cxr_datasets.hooks import shuffling
 from cxr_datasets.testing import copy_release
 
@@ -89,6 +89,16 @@ def test_each_row_comes_once_in_an_order_of_the_seed(
 
 def test_the_buffer_has_no_part_in_it(rows: IterableDataset) -> None:
     assert ids(rows.shuffle(1, None, 1)) == ids(rows.shuffle(seed=1, buffer_size=10_000))
+
+
+@pytest.mark.parametrize("seed", [-1, 2.5, "one"])
+def test_a_seed_that_is_none_is_refused(rows: IterableDataset, seed: Any) -> None:
+    for shuffle in (lambda: rows.shuffle(seed), lambda: rows.shuffle(seed=seed)):
+        with pytest.raises(OptionError, match=rf"seed={seed!r} is no seed.*whole number from 0 on"):
+            shuffle()
+    with pytest.raises((ValueError, TypeError)) as caught:  # another's stream: as datasets has it
+        Dataset.from_dict({"row": [1]}).to_iterable_dataset().shuffle(seed=seed)
+    assert not isinstance(caught.value, OptionError)
 
 
 def test_an_order_stays_the_same_for_ever(rows: IterableDataset, index: list[str]) -> None:

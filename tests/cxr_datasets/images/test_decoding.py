@@ -13,16 +13,10 @@ import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.errors import ImageError, OptionError
 from cxr_datasets.images import decode, decode_batch
 from cxr_datasets.testing import copy_release
+from tests.helpers import load
 
 SIZE = 32
 PLAIN = datasets.Image(decode=False)
-
-
-def load(release: Path, cache: Path, config: str, **options: Any) -> datasets.Dataset:
-    return datasets.load_dataset(
-        "mimic_cxr_jpg", config, data_dir=str(release), cache_dir=str(cache), split="train",
-        **options,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from typing import Any
 import datasets
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -25,6 +26,7 @@ from cxr_datasets.columns import CORE, LABELS, SECTIONS, VIEWS
 from cxr_datasets.errors import CxrError, ExportError, OptionError, TableError
 from cxr_datasets.export import export
 from cxr_datasets.preview import Stats, stats
+from mimic_cxr_jpg.release import MimicRelease
 from tests.fakes.physionet import PASSWORD, USER, PhysioNet
 
 SOURCES = ("labels", "labels_negbio", "labels_radiologist")
@@ -272,9 +274,18 @@ def test_built_rows_of_each_config_give_the_figures_of_the_release(
 
 
 def test_labels_read_from_the_reports_are_counted_as_one_more_source(
-    small_release: Path, cache: str
+    small_release: Path, cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    given: list[int] = []
+    add_texts = MimicRelease.add_texts
+
+    def counting(self: MimicRelease, rows: pa.Table) -> pa.Table:
+        given.append(rows.num_rows)
+        return add_texts(self, rows)
+
+    monkeypatch.setattr(MimicRelease, "add_texts", counting)
     asked = stats(small_release, cache_dir=cache, options={"labels_text": True})
+    assert sum(given) == asked.splits["images"].iloc[-1]  # once, and the lengths are of all
     assert list(asked.labels["source"].unique()) == [*SOURCES, "labels_text"]
     rows = load("mimic_cxr_jpg", small_release, cache, "reports", labels_text=True)
     same(asked, stats(rows), "labels", "agreement")

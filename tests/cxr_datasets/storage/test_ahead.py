@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 import pytest
 
-from cxr_datasets.storage.ahead import after, in_order
+from cxr_datasets.storage.ahead import after, in_order, shared
 
 
 class Content:
@@ -35,6 +35,20 @@ def test_results_come_in_order_and_few_are_begun_ahead() -> None:
     assert next(works).result() == 0
     assert begun == [0, 1, 2]
     assert [work.result() for work in works] == [10 * item for item in range(1, 10)]
+
+
+def test_work_on_an_item_that_comes_again_soon_is_done_once() -> None:
+    begun: list[str] = []
+
+    def begin(item: str) -> Future[str]:
+        begun.append(item)
+        work: Future[str] = Future()
+        work.set_result(item.upper())
+        return work
+
+    works = in_order(shared(begin, 2), "aabacdba", 1)
+    assert [work.result() for work in works] == list("AABACDBA")
+    assert begun == ["a", "b", "c", "d", "b", "a"]  # of more than two the one that came first goes
 
 
 def test_work_that_nobody_takes_is_cancelled() -> None:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import datasets
 import pytest
 
 import mimic_cxr_jpg  # noqa: F401
-
-
-def load(release: Path, cache: Path, config: str = "images", **options: Any) -> datasets.Dataset:
-    return datasets.load_dataset(
-        "mimic_cxr_jpg", config, data_dir=str(release), cache_dir=str(cache),
-        **{"split": "train", **options},
-    )  # fmt: skip
+from tests.helpers import load
 
 
 @pytest.fixture(scope="package")

@@ -16,7 +16,7 @@ from cxr_datasets.columns import LABELS, VIEWS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.labels import COMPETITION_5, U_ONES, label_matrix, to_targets
 from cxr_datasets.training import ImageTransform, collate_studies
-from tests.cxr_datasets.training.conftest import load
+from tests.helpers import load
 
 torch = pytest.importorskip("torch")
 

@@ -18,8 +18,7 @@ from cxr_datasets.errors import ImageError, OptionError
 from cxr_datasets.labels import label_matrix
 from cxr_datasets.testing import copy_release, rewrite
 from cxr_datasets.training import IMAGENET_MEAN, IMAGENET_STD, ImageTransform, PixelRows
-from tests.cxr_datasets.training.conftest import load
-from tests.helpers import run_python
+from tests.helpers import load, run_python
 
 CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 SIZE = 48

@@ -12,8 +12,8 @@ import pytest
 from cxr_datasets.errors import ImageError, StoreError
 from cxr_datasets.images import decode_batch
 from cxr_datasets.training import ImageTransform
-from tests.cxr_datasets.training.conftest import load
 from tests.fakes.physionet import PASSWORD, USER, PhysioNet, Status
+from tests.helpers import load
 
 FOLDER = "files/mimic-cxr-jpg/2.1.0"
 BYTES = ImageTransform(48, scale="uint8")

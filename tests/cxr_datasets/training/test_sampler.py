@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from cxr_datasets.errors import CxrError, OptionError, StateError
+from cxr_datasets.errors import CxrError, OptionError, ResumeError
 from cxr_datasets.labels import sample_weights, to_targets
 from cxr_datasets.training import ElasticBatchSampler
 from tests.cxr_datasets.training.worlds import global_batches, invented
@@ -330,7 +330,7 @@ def test_set_epoch_keeps_a_loaded_state_and_never_loses_it() -> None:
     first(sampler, 4)
     other = ElasticBatchSampler(range(40), 4)
     other.load_state_dict(sampler.state_dict())
-    with pytest.raises(StateError, match=r"epoch 3, after 4 batches.*loader\.set_epoch\(3\)"):
+    with pytest.raises(ResumeError, match=r"epoch 3, after 4 batches.*loader\.set_epoch\(3\)"):
         other.set_epoch(0)
     other.set_epoch(3)
     assert list(other) == whole[4:]
@@ -360,7 +360,7 @@ def test_a_state_of_another_dataset_or_order_is_refused(other: str) -> None:
     dataset, options, said = OTHERS[other]
     state = ElasticBatchSampler(PATIENTS, 4).state_dict()
     sampler = ElasticBatchSampler(dataset, 4, **options)
-    with pytest.raises(StateError, match=said):
+    with pytest.raises(ResumeError, match=said):
         sampler.load_state_dict(state)
     assert sampler.state_dict()["epoch"] == 0  # nothing was taken over
 
@@ -394,7 +394,7 @@ GOOD = ElasticBatchSampler(range(9), 4).state_dict()
     ],
 )
 def test_what_is_no_state_is_refused(state: Any) -> None:
-    with pytest.raises(StateError, match="no state of an ElasticBatchSampler"):
+    with pytest.raises(ResumeError, match="no state of an ElasticBatchSampler"):
         ElasticBatchSampler(range(9), 4).load_state_dict(state)
 
 
@@ -494,7 +494,7 @@ def test_its_repr_says_where_it_stands_and_holds_no_address() -> None:
 def test_infinite_numbers_in_a_state_are_no_state() -> None:
     sampler = ElasticBatchSampler(PATIENTS, 4)
     for name in ("seed", "epoch"):
-        with pytest.raises(StateError, match="no state of an ElasticBatchSampler"):
+        with pytest.raises(ResumeError, match="no state of an ElasticBatchSampler"):
             sampler.load_state_dict({**sampler.state_dict(), name: float("inf")})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -177,8 +177,13 @@ def test_lightning_is_told_not_to_put_its_own_sampler_in() -> None:
 # --- transformers ---------------------------------------------------------------------------------
 
 
-def hugging_face_run(folder: Path, steps: int, resume: bool = False) -> tuple[Any, list[list[int]]]:
-    """A tiny training that saves itself at each step, and ends after some."""
+def hugging_face_run(
+    folder: Path, steps: int, resume: bool = False, save: str = "steps"
+) -> tuple[Any, list[list[int]]]:
+    """A tiny training that saves itself at each step or epoch, and ends after some steps.
+
+    One that saves itself at each epoch is killed there: else it would save itself once more.
+    """
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("accelerate")
     from tests.cxr_datasets.training.with_transformers import ElasticTrainer
@@ -198,15 +203,18 @@ def hugging_face_run(folder: Path, steps: int, resume: bool = False) -> tuple[An
     class Stop(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             control.should_training_stop = state.global_step == steps
+            if control.should_training_stop and save == "epoch":
+                raise Killed
 
     arguments = transformers.TrainingArguments(
-        output_dir=str(folder), num_train_epochs=3, save_steps=1, save_strategy="steps",
+        output_dir=str(folder), num_train_epochs=3, save_steps=1, save_strategy=save,
         per_device_train_batch_size=SIZE, seed=0, learning_rate=0.01, report_to=[], use_cpu=True,
         disable_tqdm=True, save_total_limit=1,
     )  # fmt: skip
     model = Model()
     trainer = ElasticTrainer(model, arguments, train_dataset=ROWS, callbacks=[Stop()])
-    trainer.train(resume_from_checkpoint=resume)
+    with suppress(Killed):
+        trainer.train(resume_from_checkpoint=resume)
     return model, seen
 
 
@@ -219,6 +227,17 @@ def test_the_hugging_face_trainer_goes_on_in_the_middle_of_an_epoch(tmp_path: Pa
         model, after = hugging_face_run(tmp_path / str(killed), 15, resume=True)
         assert before + after == whole
         assert torch.equal(model.layer.weight, undisturbed.layer.weight)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_hugging_face_trainer_that_saves_each_epoch_goes_on_with_the_next_one(
+    tmp_path: Path,
+) -> None:
+    _, before = hugging_face_run(tmp_path, STEPS + 2, save="epoch")
+    assert [folder.name for folder in tmp_path.iterdir()] == [f"checkpoint-{STEPS}"]
+    _, after = hugging_face_run(tmp_path, 2 * STEPS + 3, resume=True, save="epoch")
+    assert before == sampler_of(2)[: STEPS + 2]
+    assert after == sampler_of(3)[STEPS : 2 * STEPS + 3]
 
 
 # --- two ranks ------------------------------------------------------------------------------------

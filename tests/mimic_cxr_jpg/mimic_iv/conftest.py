@@ -102,5 +102,5 @@ def linked_columns(root: Path, *moments: str | None, subject: int = SUBJECT) -> 
         "study_date": pa.array([day or None for day, _ in parted], pa.string()),
         "study_time": pa.array([clock or None for _, clock in parted], pa.string()),
     })  # fmt: skip
-    found = open_mimic_iv(root)
+    found = open_mimic_iv(str(root))
     return found.add(images, found.begin())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from cxr_datasets.cli import main
 from cxr_datasets.errors import CxrError, OptionError, ReleaseError, StoreError, TableError
+from cxr_datasets.export import export
 from cxr_datasets.testing import edit_table, load_rows, rewrite
 from tests.fakes.physionet import PASSWORD, USER, PhysioNet
 from tests.mimic_cxr_jpg.bad_input.conftest import refused
@@ -205,6 +207,20 @@ def test_a_damaged_table_is_named(linked: Linked, records: Path, cache: str) -> 
     )  # fmt: skip
 
 
+def test_an_empty_table_is_an_unfinished_download_and_gives_way_to_an_unpacked_one(
+    linked: Linked, records: Path, expected: object, cache: str
+) -> None:
+    unpacked_table = records / "hosp" / "admissions.csv"
+    unpacked_table.write_bytes(gzip.decompress((records / ADMISSIONS).read_bytes()))
+    rewrite(records / ADMISSIONS, b"")
+    assert rows(linked, records, cache) == expected
+    unpacked_table.unlink()
+    refuse(
+        linked, str(Path(cache, "other")), TableError, str(records / ADMISSIONS), "is empty",
+        mimic_iv=str(records),
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("place", ["", ADMISSIONS])
 def test_what_this_user_may_not_read_is_named(
     linked: Linked, records: Path, cache: str, place: str
@@ -302,6 +318,18 @@ def test_mimic_iv_ed_is_found_beside_on_physionet(
     options = {"agents": ("cxr-datasets/",), "tests_cookies": True, "encrypted": True}
     with PhysioNet(folders, **options) as server:
         assert rows(linked, server.address("files/mimiciv/3.1"), cache) == expected
+
+
+def test_a_path_does_as_well_as_a_text_in_an_export_too(
+    linked: Linked, expected: object, cache: str, tmp_path: Path
+) -> None:
+    found = load_rows("mimic_cxr_jpg", linked.release, cache, "reports", mimic_iv=linked.records)
+    assert found == expected
+    export(
+        "mimic-cxr-jpg", linked.release, tmp_path / "out", config="reports", progress=False,
+        mimic_iv=linked.records,
+    )  # fmt: skip
+    assert list((tmp_path / "out" / "reports").glob("*.parquet"))
 
 
 def test_a_build_of_two_processes_has_the_same_columns(

@@ -38,6 +38,15 @@ def test_two_processes_build_the_same_rows(remote: Remote) -> None:
     assert rows_of(remote.load(num_proc=2)) == rows_of(remote.local())
 
 
+@pytest.mark.parametrize("config", CONFIGS)
+def test_earlier_studies_of_remote_rows_are_the_local_ones(
+    remote_mimic: Remote, config: str
+) -> None:
+    expected = rows_of(remote_mimic.local(config, priors=2))
+    assert rows_of(remote_mimic.load(config, priors=2, streaming=True)) == expected
+    assert bool(remote_mimic.asked(".jpg")) == (config != "reports")
+
+
 def test_shards_of_a_stream_give_the_same_rows(remote: Remote) -> None:
     stream = remote.stream()
     shards = [stream.shard(stream.num_shards, number) for number in range(stream.num_shards)]
