@@ -10,38 +10,34 @@ its own, so neither uses them: files are reached through `Source`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
-from functools import partial
 from typing import Any, ClassVar
 
 import datasets
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from cxr_datasets.builder import missing, priors
+from cxr_datasets.builder import missing
 from cxr_datasets.builder.access import Access
 from cxr_datasets.builder.cohort import Cohort, read_cohort
 from cxr_datasets.builder.cohort_options import LISTS
 from cxr_datasets.builder.config import CxrConfig, option_help
 from cxr_datasets.builder.features import Column, config_features
 from cxr_datasets.builder.forms import ImageForms
-from cxr_datasets.builder.index_check import check_complete, check_index
+from cxr_datasets.builder.index_check import check_complete
+from cxr_datasets.builder.indexed import IndexedBuilder
 from cxr_datasets.builder.kept import keeping, usual_folder
 from cxr_datasets.builder.layered import add_layers, layer_columns, open_layers
 from cxr_datasets.builder.outputs import check_cache
-from cxr_datasets.builder.overrides import DatasetsBuilder, digest
+from cxr_datasets.builder.overrides import digest
 from cxr_datasets.builder.pixels import Looks, Pace, Pixels
-from cxr_datasets.builder.places import ImagePlace, Sampler, find_place, open_images, spread
+from cxr_datasets.builder.places import ImagePlace, find_place, open_images
 from cxr_datasets.builder.published import Published
 from cxr_datasets.builder.publisher import Publisher
 from cxr_datasets.builder.release import Release
-from cxr_datasets.builder.rows import split_rows
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.builder.task_names import TaskNames
-from cxr_datasets.builder.text_labels import add_text_labels, chosen, of_the_release
-from cxr_datasets.cohorts.rules import ALL, Step, apply_rules, step_of, steps_from
-from cxr_datasets.columns import CONFIGS, plural
+from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.column import image_array
 from cxr_datasets.layers import ReadyLayer
@@ -56,7 +52,7 @@ _ROWS_PER_TABLE = 4_096
 """Blocks are put together up to this size: larger tables cost less per row to write."""
 
 
-class CxrBuilder(DatasetsBuilder):
+class CxrBuilder(IndexedBuilder):
     """Base class of the datasets' builders.
 
     A subclass sets the class attributes and `open_release`, and no more.
@@ -93,10 +89,8 @@ class CxrBuilder(DatasetsBuilder):
             option says `error`; only if none of a sample is there, that is an error at once.
     """
 
-    COLUMNS: ClassVar[tuple[Column, ...]] = ()
     SOURCES: ClassVar[Mapping[str, str]] = {}
     RAW_VIEWS: ClassVar[tuple[str, ...]] = ()
-    RAW_VIEW_COLUMN: ClassVar[str | None] = None
     MEAN_IMAGE_BYTES: ClassVar[int] = 1_500_000
     IMAGE_SUFFIX: ClassVar[str] = ".jpg"
     IMAGE_FORMS: ClassVar[ImageForms | None] = None
@@ -110,10 +104,7 @@ class CxrBuilder(DatasetsBuilder):
 
     def __init__(self, cache_dir: str | None = None, **kwargs: Any):
         check_cache(cache_dir)
-        self._splits: dict[str, pa.Table] | None = None
-        self._studies: pa.Table | None = None
-        self._steps: list[Step] = []
-        self._index_folder = index_file.folder_in(
+        index_folder = index_file.folder_in(
             cache_dir, self.script() if self.is_credentialed() else None
         )
         self._datasets_cache = usual_folder(cache_dir)
@@ -123,15 +114,13 @@ class CxrBuilder(DatasetsBuilder):
         self.goes_on = False
         self.layers = Layers()
         self.sizes_are_told = False
-        super().__init__(cache_dir=cache_dir, **kwargs)
+        super().__init__(index_folder, cache_dir, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is sent to a worker: no index, no long list of ids, no forms that are not there."""
+        """What is sent to a worker: no long list of ids, no forms that are not there."""
         place = replace(self.place, forms=ImageForms.of_suffix(self.IMAGE_SUFFIX))
         config = self.config.without_lists()
         large: dict[str, Any] = {
-            "_splits": None,
-            "_studies": None,
             "left_out": {},
             "cohort": Cohort(config, None, None),
         }
@@ -200,24 +189,6 @@ class CxrBuilder(DatasetsBuilder):
         images = None if config.name == "reports" else config.images
         return open_images(images, self.release.source, forms)
 
-    def _look_ahead(self, config: CxrConfig) -> None:
-        """Look for every image file: after a download went on, an old cache must not answer."""
-        rows = self._wanted_images(config)
-        self.place = find_place(self.place, partial(spread, combined(rows["path"])))
-        found = missing.keep_present(rows, self.place, config)
-        if self._studies is not None:
-            are_null = config.missing != "error"
-            self._studies, key = priors.look_for_priors(
-                self._studies, rows, found.images, self.place, are_null
-            )
-            found = replace(found, key=digest([found.key, key]))
-        self.found, self.left_out = found.key, found.left_out
-        if found.images.num_rows < rows.num_rows:
-            self._count("missing='skip'", found.images, rows)
-        self._index_key = digest([self._index_key, *self.place.key, found.key])
-        if not self._has_index(config):
-            self._splits = self._split_rows(found.images, config)
-
     def features(self) -> datasets.Features:
         """The features of the config."""
         return config_features(self.config.name, self.own_columns)
@@ -226,92 +197,6 @@ class CxrBuilder(DatasetsBuilder):
     def own_columns(self) -> tuple[Column, ...]:
         """The dataset's own columns that rows have with these options, in order."""
         return (*self.columns_without_layers(self.config), *layer_columns(self.layers))
-
-    def columns_without_layers(self, config: CxrConfig) -> tuple[Column, ...]:
-        """The dataset's own columns that rows of a config have beside those of layers."""
-        return chosen(self.COLUMNS, config)
-
-    def wanted_images(self) -> pa.Table:
-        """Read the tables and keep the images that the options ask for; no file is looked for.
-
-        Returns:
-            Rows of the index in the release's own order, those in no split among them, unless
-            the options say how to split; see `Release.index`.
-
-        Raises:
-            CxrError: The release's tables are broken.
-            OptionError: No image is left.
-        """
-        return self._wanted_images(self.config, in_a_split=False)
-
-    def check_any(self, tally: Tally) -> None:
-        """Require that one image at least is there and whole, if any was looked for.
-
-        Raises:
-            CxrError: None is.
-        """
-        tally.check_any(self.place, self._sampler(self.config))
-
-    def write_index(self) -> tuple[str, dict[str, index_file.SplitBlocks]]:
-        """Read the tables and write the index file, unless it is in the cache.
-
-        Returns:
-            Its path, and the blocks of each split in it.
-
-        Raises:
-            CxrError: The release's tables are broken, or images are not there.
-        """
-        path = self._index_path(self.config)
-        if self._has_index(self.config):
-            self.release.prepare(self._index_folder)
-            self._probe(lambda name: index_file.read_column(path, name))
-        else:
-            splits, self._splits = self._splits, None
-            if splits is None:
-                splits = self._split_rows(self._wanted_images(self.config), self.config)
-            self._probe(lambda name: pa.concat_tables(splits.values()).column(name))
-            if self._studies is not None:
-                studies, self._studies = self._studies, None
-                index_file.write_tables(self._studies_path(self.config), studies.schema, [studies])
-            index_file.write_index(path, splits, [step.as_dict() for step in self._steps])
-        self.release.keep()
-        return path, index_file.read_splits(path)
-
-    def has_index(self) -> bool:
-        """Whether all that `write_index` writes is in the cache."""
-        return self._has_index(self.config)
-
-    def index_rows(self) -> dict[str, pa.Table]:
-        """Read the tables, for those who need neither texts nor images.
-
-        Returns:
-            Split -> its rows as the index has them. No image file is looked for, and no index file
-            is written; one that is in the cache is read.
-
-        Raises:
-            CxrError: The release's tables are broken.
-        """
-        path = self._index_path(self.config)
-        if self._has_index(self.config):
-            self.release.prepare(self._index_folder)
-            return index_file.read_tables(path)
-        if self._splits is None:
-            self._splits = self._split_rows(self._wanted_images(self.config), self.config)
-        return self._splits
-
-    def steps(self) -> list[Step]:
-        """Say which rules left how many rows out, in order; none where all rows are there.
-
-        What files that are absent or damaged leave out is told only if they are looked for before
-        any is read.
-
-        Raises:
-            CxrError: The release's tables are broken.
-        """
-        if self._has_index(self.config):
-            return steps_from(index_file.read_notes(self._index_path(self.config)))
-        self.index_rows()
-        return self._steps
 
     def stored_images(self, rows: pa.Table) -> pa.StructArray:
         """Give the images of rows of the index, stored as addresses; none is looked for or read.
@@ -354,27 +239,6 @@ class CxrBuilder(DatasetsBuilder):
         """Add the texts and images to rows of an index file, as `read_rows` does."""
         return (rows for _, rows in self.complete_rows(tables, columns, tally))
 
-    def with_texts(self, rows: pa.Table, columns: Collection[str] | None = None) -> pa.Table:
-        """Add to rows of the index what is read from reports: texts, and labels made of them.
-
-        Where rows have earlier studies, all that is told of these is added but their images.
-
-        Args:
-            rows: The rows.
-            columns: As for `complete_rows`.
-        """
-        return self._with_texts(self.config, rows, columns)
-
-    def _with_texts(
-        self, config: CxrConfig, rows: pa.Table, columns: Collection[str] | None
-    ) -> pa.Table:
-        add_texts = self.release.add_texts
-        if priors.most_priors(config):
-            rows = priors.add_texts(rows, self._all_studies(), config, add_texts, columns)
-        else:
-            rows = add_texts(rows)
-        return add_text_labels(rows, self.columns_without_layers(config), columns)
-
     def with_layers(self, rows: pa.Table, columns: Collection[str] | None = None) -> pa.Table:
         """Add the columns of layers to rows of the index that have their images.
 
@@ -412,84 +276,6 @@ class CxrBuilder(DatasetsBuilder):
                 check_complete(self.release, rows, schema)
                 rows = self.place.with_told_paths(rows)
                 yield number, rows.select(schema.names).cast(schema)
-
-    def _index_path(self, config: CxrConfig) -> str:
-        name = f"{self.name}-{config.name}-{self._index_key}-{config.version}-{self.hash}.arrow"
-        return f"{self._index_folder}/{name}"
-
-    def _studies_path(self, config: CxrConfig) -> str:
-        """The file of all studies in the order of time, beside the index."""
-        return f"{self._index_path(config).removesuffix('.arrow')}-studies.arrow"
-
-    def _has_index(self, config: CxrConfig) -> bool:
-        paths = [self._index_path(config)]
-        if priors.most_priors(config):
-            paths.append(self._studies_path(config))
-        return all(map(index_file.has_index, paths))
-
-    def _all_studies(self) -> pa.Table:
-        if self._studies is None:
-            self._studies = index_file.read_table(self._studies_path(self.config))
-        return self._studies
-
-    def _sampler(self, config: CxrConfig) -> Sampler:
-        """Give a function that takes a sample of the images' paths.
-
-        On a second start it takes them from the index file, without reading the tables.
-        """
-        column = "path" if config.name == "images" else plural("path")
-        path = self._index_path(config)
-        if self._has_index(config):
-            sampled = partial(index_file.spread_rows, path, column)
-        else:
-            self._splits = self._split_rows(self._wanted_images(config), config)
-            sampled = partial(spread, pa.concat_tables(self._splits.values()).column(column))
-        if config.name == "images":
-            return sampled
-        return lambda count: pc.list_element(sampled(count), 0)
-
-    def _split_rows(self, images: pa.Table, config: CxrConfig) -> dict[str, pa.Table]:
-        """Arrange the rows of each split as the index file is to hold them."""
-        return split_rows(images, config, self._image_columns())
-
-    def _wanted_images(self, config: CxrConfig, in_a_split: bool = True) -> pa.Table:
-        index = self.release.index(self._index_folder)
-        check_index(self.release, index, of_the_release(self.COLUMNS))
-        if priors.most_priors(config):
-            features = config_features("images", self.COLUMNS)
-            index, self._studies = priors.with_history(
-                index, self.release, features, self.RAW_VIEW_COLUMN
-            )
-        index = self.layers.add_places(index)
-        rules = self.cohort.rules(
-            self.RAW_VIEW_COLUMN, self.columns_without_layers(config),
-            partial(self._with_texts, config), self.layers, in_a_split,
-        )  # fmt: skip
-        images, self._steps = apply_rules(index, rules)
-        return images
-
-    def _count(self, rule: str, images: pa.Table, before: pa.Table) -> None:
-        """Note what was left out beyond the rules."""
-        steps = self._steps or [step_of(ALL, before, before.num_rows)]
-        self._steps = [*steps, step_of(rule, images, before.num_rows)]
-
-    def _image_columns(self) -> tuple[str, ...]:
-        own = (column.name for column in self.COLUMNS if column.per == "image")
-        return ("image_id", "view", "path", "present", *own, *self.layers.image_columns())
-
-    def _probe(self, column: Callable[[str], pa.ChunkedArray]) -> None:
-        """Look at a sample of the image files, if an absent one is to be an error.
-
-        Args:
-            column: Gives a column of the index file by its name.
-        """
-        if self.config.name == "reports" or self.config.missing != "error":
-            return
-        if self.config.name == "images":
-            paths = column("path")
-        else:
-            paths = pc.list_flatten(column(plural("path")))
-        missing.probe(self.place, combined(paths), self.goes_on)
 
     def _with_images(
         self, tables: Iterable[pa.Table], looks: Looks, tally: Tally | None, are_small: bool
