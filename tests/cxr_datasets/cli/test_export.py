@@ -95,7 +95,7 @@ def test_options_of_one_dataset_reach_it(
         (["--image-size", "big"], "invalid int value"),
         (["--config", "image"], "invalid choice"),
         (["--num-proc", "2", "--dask", "tcp://a:1"], "not allowed with"),
-        (["--split-by", "hash"], "unrecognized arguments: --split-by"),
+        (["--mesh-rules", "corrected"], "unrecognized arguments: --mesh-rules"),
         (["--token", "abc"], "unrecognized arguments"),
     ],
 )

@@ -33,8 +33,8 @@ def test_the_options_of_a_dataset_are_its_own_and_the_shared_ones() -> None:
     assert names == [
         "ids", "split_file", "allow_shared_patients", "split_by", "fractions", "folds", "fold",
         "fraction", "seed", "require",
-        "views", "images", "missing", "damaged", "image_size", "image_format", "connections",
-        "site",
+        "views", "images", "missing", "damaged", "image_size", "image_format", "layers",
+        "connections", "cache", "cache_folder", "site",
     ]  # fmt: skip
 
 
