@@ -30,6 +30,7 @@ _UTF8_MARK = b"\xef\xbb\xbf"
 _PIECE = 2**20
 _COMMENT = "#"
 _DELIMITERS = (",", "\t", ";")
+_END = "end of the list"
 
 _LONGEST_ID = 512
 """Characters of a text in JSON that may be an id or a path; longer ones are reports, and not kept.
@@ -132,10 +133,24 @@ _EXPECTED = (
 )
 
 
+class _TwiceError(Exception):
+    """An object in JSON has a name twice."""
+
+
 def _of_json(shown: str, text: str) -> Columns:
     try:
         value = json.loads(text, object_pairs_hook=_kept)
+    except _TwiceError:
+        raise TableError(
+            f"{shown} has an object with one name twice, as an id or a split, and it cannot be "
+            "told which counts. Remove all but the right one."
+        ) from None
     except (ValueError, RecursionError) as error:
+        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+            raise TableError(
+                f"{shown} has several values of JSON one after the other, as JSON Lines have. "
+                "Expected one: put them into a list, as `jq -s .` does."
+            ) from None
         raise TableError(
             f"{shown} begins as JSON does and is none ({type(error).__name__}): it was cut off or "
             "changed. Fetch or write it again."
@@ -151,7 +166,13 @@ def _of_json(shown: str, text: str) -> Columns:
 
 
 def _kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object without its long texts: a file of reports fits into memory without them."""
+    """An object without its long texts: a file of reports fits into memory without them.
+
+    Raises:
+        _TwiceError: It has a name twice: one of the values would be lost.
+    """
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise _TwiceError
     return {
         name: value
         for name, value in pairs
@@ -199,14 +220,24 @@ def _of_csv(
             )
     if not named:
         names = wanted = [f"column {place}" for place in range(1, len(names) + 1)]
+    # A quote that is never closed would take all lines behind it: it would take this one too.
+    end = delimiter.join([_END] * len(names))
     try:
-        rows = _parse(text, delimiter, names, wanted, skip=named)
+        rows = _parse(
+            f"{text.removesuffix(chr(10))}\n{end}\n", delimiter, names, wanted, skip=named
+        )
     except pa.ArrowInvalid as error:
         raise TableError(
             f"{shown} cannot be read as CSV: {wording.said(error)}. Correct the row, or write the "
             "file again."
         ) from None
-    return Columns({name: rows[name].combine_chunks() for name in wanted}, named)
+    columns = {name: rows[name].combine_chunks() for name in wanted}
+    if any(column[-1].as_py() != _END for column in columns.values()):
+        raise TableError(
+            f"{shown} has a quote that is opened and not closed. Close it, or write the file again."
+        )
+    return Columns({name: column.slice(0, len(column) - 1) for name, column in columns.items()},
+                   named)  # fmt: skip
 
 
 def _parse(

@@ -45,7 +45,7 @@ class ExportSummary:
     def _told_entries(self) -> str:
         if not self.without_entry:
             return ""
-        return f", {self.without_entry:,} more rows have no text to write, and so no entry"
+        return f", {self.without_entry:,} more rows have no text to write, or no image, so no entry"
 
 
 def summary_of(

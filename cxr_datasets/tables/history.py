@@ -94,7 +94,7 @@ def earlier(places: pa.Array, studies: pa.Table, most: int) -> Earlier:
     here = places.to_numpy()
     # A study without a number is neither after another nor before it.
     before = pc.fill_null(combined(studies["number"]).take(places), 1).to_numpy() - 1
-    counts = np.minimum(before, most)
+    counts = np.minimum(before, min(most, studies.num_rows))  # `most` may be beyond an int64
     offsets = np.concatenate([[0], np.cumsum(counts)])
     steps = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts) + 1
     found = pa.array(np.repeat(here, counts) - steps, pa.int64())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cxr_datasets.builder.builder import CxrBuilder
@@ -57,8 +58,9 @@ def form_of(options: ExportOptions, builder: CxrBuilder) -> Form:
 def _made(name: str, options: ExportOptions, builder: CxrBuilder) -> Form:
     if name == PARQUET:
         return Form()
-    clean = options.clean and _several(options.clean)
-    texts = Texts(_several(options.target or _TARGETS.get(name, PREFER)), clean or None)
+    clean = options.clean and _several("clean", options.clean)
+    target = _several("target", options.target or _TARGETS.get(name, PREFER))
+    texts = Texts(target, clean or None)
     if name == WEBDATASET:
         return WebDataset(texts)
     written = options.write_images
@@ -74,5 +76,11 @@ def form_of_manifest(header: dict[str, Any]) -> type[Form]:
     return {PARQUET: Form, WEBDATASET: WebDataset, **_TASKS}[name]
 
 
-def _several(names: Any) -> tuple[str, ...]:
-    return (names,) if isinstance(names, str) else tuple(names)
+def _several(option: str, names: Any) -> tuple[str, ...]:
+    if isinstance(names, str):
+        return (names,)
+    is_list = isinstance(names, Iterable) and not isinstance(names, Mapping)
+    several = tuple(names) if is_list else ()
+    if not is_list or not all(isinstance(name, str) for name in several):
+        raise OptionError(f"{option}={names!r} is no list of names. Give names, as texts.")
+    return several

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 
+from cxr_datasets.columns import SPLITS
 from cxr_datasets.export.card import finished_splits
 from cxr_datasets.export.files import Files
 from cxr_datasets.export.folder import Folder
@@ -59,7 +60,12 @@ def _documents(folder: Files, manifest: Manifest) -> Iterator[tuple[str, Iterato
     splits = finished_splits(manifest)
     if not issubclass(kind, Task) or not splits:
         return
-    parts = {split: _entries(folder, manifest, split) for split in splits}
+    rowless = set(SPLITS) - set(manifest.header["files"]) if kind.names_every_split else set()
+    parts = {
+        split: _entries(folder, manifest, split) if split in splits else iter(())
+        for split in SPLITS
+        if split in splits or split in rowless
+    }
     for name, pieces in kind.documents(parts).items():
         yield f"{manifest.config}/{name}", pieces
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,24 +48,15 @@ class Llava(Task):
     def check(self, builder: CxrBuilder) -> None:
         """See `Form.check`."""
         super().check(builder)
-        known = [*sections_of(builder), "view", "target", PRIOR]
-        try:
-            fields = [field for _, field, _, _ in string.Formatter().parse(self.template or "")]
-        except ValueError:
-            raise OptionError(
-                f"template={self.template!r} has braces that do not fit. A name of a column "
-                "stands in one pair; a brace itself is written twice."
-            ) from None
-        for field in fields:
-            if field is not None and field not in known:
-                raise OptionError.unknown("a field of template", field, known)
+        if self.template is not None:
+            _check_template(self.template, [*sections_of(builder), "view", "target", PRIOR])
 
     def entry(
         self, row: Mapping[str, Any], text: str, paths: list[str], split: str, builder: CxrBuilder
     ) -> dict[str, Any]:
         """See `Task.entry`."""
         by_image = "image_id" in row
-        paths = [*paths, *row.get(PRIOR_PATHS, ())]
+        paths = [*paths, *(path for path in row.get(PRIOR_PATHS, ()) if path is not None)]
         image = {} if not paths else {"image": paths[0] if by_image and len(paths) == 1 else paths}
         return {
             "id": row["image_id"] if by_image else str(row["study_id"]),
@@ -84,7 +75,7 @@ class Llava(Task):
         told = {name: "" if value is None else value for name, value in row.items()}
         views = row.get("view") or ", ".join(row.get("views") or ())
         said = {**told, "view": views, "target": self.texts.section_of(row), PRIOR: prior}
-        return " ".join(template.format_map(said).split(" ")).strip()
+        return _filled(template, said)
 
     def _prior(self, row: Mapping[str, Any]) -> str:
         plural = {"findings": "prior_findings", "impression": "prior_impressions"}
@@ -101,3 +92,43 @@ class Llava(Task):
             f"llava_{SPLITS.get(split, split)}.jsonl": (entry + b"\n" for entry in entries)
             for split, entries in parts.items()
         }
+
+
+def _check_template(template: object, known: Sequence[str]) -> None:
+    if not isinstance(template, str):
+        raise OptionError(
+            f"template={template!r} is no text. Give what the human says, such as {TEMPLATE!r}."
+        )
+    if IMAGE in template:
+        raise OptionError(
+            f"template={template!r} has {IMAGE}, which stands before each question for each of its "
+            "images. Leave it out of the template."
+        )
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError:
+        raise OptionError(
+            f"template={template!r} has braces that do not fit. A name of a column stands in one "
+            "pair; a brace itself is written twice."
+        ) from None
+    for _, field, form, conversion in parts:
+        if field is not None and field not in known:
+            raise OptionError.unknown("a field of template", field, known)
+        if form or conversion:
+            raise OptionError(
+                f"template={template!r} has more than the name {field!r} in its braces. Write "
+                f"{{{field}}}."
+            )
+
+
+def _filled(template: str, said: Mapping[str, str]) -> str:
+    """Fill a template. Of an empty field one space goes too where two would meet."""
+    text, is_gone = "", False
+    for literal, field, _, _ in string.Formatter().parse(template):
+        is_after_space = not text or text[-1].isspace()
+        text += literal.removeprefix(" ") if is_gone and is_after_space else literal
+        value = "" if field is None else said[field]
+        # A brace that is written twice is a piece without a field.
+        is_gone = field is not None and not value
+        text += value
+    return text.strip()

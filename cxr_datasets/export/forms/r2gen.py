@@ -31,6 +31,7 @@ class R2Gen(Task):
     name = R2GEN
     told = "R2Gen"
     about = "`annotation.json`"
+    names_every_split = True
 
     def paths(self, row: Mapping[str, Any], builder: CxrBuilder) -> list[str]:
         """See `Task.paths`: without the folder that these files take for granted.

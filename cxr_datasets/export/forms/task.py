@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from cxr_datasets.builder.builder import CxrBuilder
+from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.columns import PIXELS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.export.folder import Folder
@@ -75,6 +76,7 @@ class Task(Form):
     suffix = PART
     about = ""
     configs: ClassVar[tuple[str, ...]] = ("images", "studies")
+    names_every_split: ClassVar[bool] = False  # in its documents, where rows are in no such split
 
     @property
     def holds_images(self) -> bool:  # type: ignore[override]
@@ -98,6 +100,8 @@ class Task(Form):
                 "image_size makes new images, and write_images=False writes none. Leave out one "
                 "of them."
             )
+        if not self.written and config.name != "reports":
+            _check_unread(config)
         self.texts.check(builder)
 
     def columns(self, builder: CxrBuilder) -> Collection[str] | None:
@@ -190,7 +194,7 @@ class Task(Form):
                 images = _called(paths, own)
                 paths = list(images)
                 before = _called(_prior_paths(row), earlier)
-                row[PRIOR_PATHS] = list(before)
+                row[PRIOR_PATHS] = _or_null(before, earlier)
                 images |= before
             if paths or builder.config.name == "reports":
                 yield self.entry(row, text, paths, split, builder), images
@@ -202,6 +206,20 @@ class Task(Form):
         """
         paths = listed(row, "path")
         return below_image_folder(paths, builder) if self.written else paths
+
+
+def _check_unread(config: CxrConfig) -> None:
+    """Refuse what has no effect on entries that name files of the copy, none of which is read."""
+    if config.missing == "null":
+        raise OptionError(
+            "missing='null' needs write_images=True: entries would name the absent files of your "
+            "copy. Give both, or missing='skip', which leaves absent images out."
+        )
+    if config.damaged != "error":
+        raise OptionError(
+            f"damaged={config.damaged!r} needs write_images=True: without it no image is read, and "
+            "entries would name damaged files of your copy. Give both, or leave it out."
+        )
 
 
 def _put(folder: Folder, file: PlannedFile, path: str, content: bytes) -> tuple[str, int, str]:
@@ -231,6 +249,12 @@ def _leave_out(row: dict[str, Any], there: list[bool], builder: CxrBuilder) -> N
     for name in ("image_id", "view", builder.TASK_NAMES.view_words):
         if name and plural(name) in row:
             row[plural(name)] = list(compress(row[plural(name)], there))
+
+
+def _or_null(paths: Iterable[str], contents: Iterable[bytes | None]) -> list[str | None]:
+    """Give the paths of the contents that are there, in their order, and None for the others."""
+    there = iter(paths)
+    return [None if content is None else next(there) for content in contents]
 
 
 def _prior_paths(row: Mapping[str, Any]) -> list[str]:

@@ -213,8 +213,16 @@ FILES: dict[str, tuple[Any, str]] = {
     "rows of other lengths": ("study_id,x\n50000001,2\n50000002\n", "cannot be read as CSV"),
     "an empty cell": ("study_id,x\n50000001,2\n,3\n", "entry 2 has no id"),
     "mixed kinds": ("study_id,x\n50000001,2\n10000001,3\n", "entry 2 is 10000001, an id of a pa"),
+    "a quote left open": (
+        'study_id,x\n50000001,"the heart\n50000002,\n50000003,c\n', "a quote that is opened",
+    ),
+    "one key twice": (
+        '{"50000001": {"split": "train"}, "50000001": {"split": "test"}}', "one name twice",
+    ),
+    "one split twice": ('{"train": [50000001], "train": [50000002]}', "one name twice"),
+    "JSON Lines": ('{"study_id": 50000001}\n{"study_id": 50000002}\n', "as JSON Lines have"),
     "only other names": ("a,id of it\n1,2\n", "has no ids"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", FILES)

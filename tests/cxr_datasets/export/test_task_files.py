@@ -19,6 +19,7 @@ import mimic_cxr_jpg.synthetic
 from cxr_datasets.cli import main
 from cxr_datasets.errors import CxrError, ExportError, OptionError
 from cxr_datasets.export import export, verify
+from cxr_datasets.export.forms import llava
 from cxr_datasets.labels import clean_text, target_text
 from cxr_datasets.testing import files_under
 from tests.cxr_datasets.export.conftest import contents, finished, states
@@ -171,6 +172,27 @@ def test_r2gens_file_has_an_entry_for_each_image_with_findings_and_paths_below_f
     assert sum(map(len, whole.values())) < sum(map(len, images.values()))  # some have no findings
 
 
+@pytest.mark.parametrize("missing", ["validation", "test"])
+def test_r2gens_file_has_an_empty_list_of_a_split_without_rows(
+    missing: str, mimic: Path, cache: str, studies: Rows, tmp_path: Path
+) -> None:
+    others = {split: rows for split, rows in studies.items() if split != missing}
+    ids = [row["study_id"] for rows in others.values() for row in rows]
+    out = tmp_path / "out"
+    make = lambda **more: export("mimic-cxr-jpg", mimic, out, form="r2gen", ids=ids,  # noqa: E731
+                                 progress=False, cache_dir=cache, **more)  # fmt: skip
+    make(split="train")
+    # A split that has rows and is not finished has no list: it would be taken for an empty one.
+    assert list(strict((out / "images" / "annotation.json").read_text())) == [
+        split for split in ("train", "val", "test") if split in ("train", VAL.get(missing, missing))
+    ]
+    make()
+    found = strict((out / "images" / "annotation.json").read_text())
+    assert list(found) == ["train", "val", "test"]
+    assert found[VAL.get(missing, missing)] == []
+    verify(out, progress=False)
+
+
 def test_images_that_are_made_smaller_are_written_and_named_by_study_as_in_r2gens_other_file(
     indiana: Path, cache: str, folder: Path
 ) -> None:
@@ -208,6 +230,23 @@ def test_conversations_ask_for_the_section_that_answers_and_their_images_open(
             section = "findings" if row["findings"] else "impression"
             assert one["asked"] == f"Write the {section} of this chest radiograph."
             assert one["paths"] == [row["path"].removeprefix("files/")]
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("{indication} {comparison} Views: {view}.", "Views: PA."),
+        ("Of {indication} {comparison} now.", "Of now."),
+        ("Of {indication}, {view}  {comparison} now.", "Of , PA  now."),
+        ("{view}{comparison} {{now}}", "PA {now}"),
+        ("{prior} {view} {prior}", "two  spaces\n stay PA two  spaces\n stay"),
+    ],
+)
+def test_an_empty_section_leaves_no_second_space_and_texts_stay_as_they_are(
+    template: str, told: str
+) -> None:
+    said = {"indication": "", "comparison": "", "view": "PA", "prior": "two  spaces\n stay"}
+    assert llava._filled(template, said) == told
 
 
 def test_a_template_and_recipes_make_conversations_without_images_in_config_reports(
@@ -320,7 +359,7 @@ def test_stopped_in_any_part_it_goes_on_and_ends_with_the_same_bytes(
     done = again()
     assert done.written == len(finished(whole)) - len(before)
     assert done.without_entry > 0
-    assert f"{done.without_entry} more rows have no text to write" in str(done)
+    assert f"{done.without_entry} more rows have no text to write, or no image" in str(done)
     assert states(out, before) == kept
     assert contents(out) == contents(whole)
 
@@ -422,6 +461,16 @@ def test_without_images_to_write_none_is_read(
         ({"form": "r2gen", "template": "{view}"}, "template is no option of form 'r2gen'"),
         ({"form": "llava", "template": "{age}"}, "a field of template='age'"),
         ({"form": "llava", "template": "{"}, "braces that do not fit"),
+        ({"form": "llava", "template": "{view:d}"}, "more than the name 'view' in its braces"),
+        ({"form": "llava", "template": "{view:>{target}}"}, "more than the name 'view'"),
+        ({"form": "llava", "template": "{findings!q}"}, "more than the name 'findings'"),
+        ({"form": "llava", "template": "<image> {view}"}, "Leave it out of the template"),
+        ({"form": "llava", "template": 5}, "template=5 is no text"),
+        ({"form": "llava", "target": 5}, "target=5 is no list of names"),
+        ({"form": "llava", "target": {"findings": 1}}, "target=.* is no list of names"),
+        ({"form": "webdataset", "clean": 5}, "clean=5 is no list of names"),
+        ({"form": "r2gen", "missing": "null"}, "missing='null' needs write_images=True"),
+        ({"form": "llava", "missing": "skip", "damaged": "skip"}, "damaged='skip' needs write_im"),
         ({"form": "llava", "target": ["finding"]}, "target='finding'.*'findings'"),
         ({"form": "llava", "clean": ["soap"]}, "recipe='soap'"),
         ({"form": "llava", "image_size": 32, "write_images": False}, "image_size makes new images"),
@@ -483,3 +532,28 @@ def test_the_painted_image_is_in_the_file_that_the_entry_names(
         (path,) = one["paths"]
         ours = np.asarray(PIL.Image.open(out / "images" / "files" / path))
         assert np.array_equal(ours, np.asarray(PIL.Image.open(mimic / "files" / path)))
+
+
+def test_paths_of_earlier_images_are_as_many_as_earlier_studies(
+    mimic: Path, cache: str, tmp_path: Path
+) -> None:
+    rows = rows_of("mimic_cxr_jpg", "studies", mimic, cache, priors=3)
+    views = {row["study_id"]: row["prior_views"] for some in rows.values() for row in some}
+    release = shutil.copytree(mimic, tmp_path / "mimic")
+    for image in sorted(release.rglob("*.jpg"))[::3]:
+        image.unlink()
+    out = tmp_path / "out"
+    export("mimic-cxr-jpg", release, out, config="studies", form="r2gen", image_size=16, priors=3,
+           missing="null", progress=False, cache_dir=str(tmp_path / "cache"))  # fmt: skip
+    entries = [e for some in strict((out / "studies" / "annotation.json").read_text()).values()
+               for e in some]  # fmt: skip
+    absent = 0
+    for entry in entries:
+        both = zip(entry["prior_study_ids"], entry["prior_image_path"], strict=True)
+        for (study, path), view in zip(both, views[entry["study_id"]], strict=True):
+            if path is None:
+                absent += view is not None
+            else:
+                assert path == f"priors/{study}.jpg"
+                assert (out / "studies" / "files" / path).is_file()
+    assert absent

@@ -64,7 +64,7 @@ def test_the_order_is_by_patient_time_and_id(seed: int) -> None:
         assert row["days_to_next"] == days
 
 
-@pytest.mark.parametrize("most", [1, 3, 100])
+@pytest.mark.parametrize("most", [1, 3, 100, 2**70])
 @pytest.mark.parametrize("seed", range(4))
 def test_earlier_studies_are_the_newest_before_it(seed: int, most: int) -> None:
     studies = drawn(seed)
