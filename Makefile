@@ -41,14 +41,14 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 	test_odd_tables.py test_real_mesh.py test_splits.py test_text_labels.py) \
 	$(addprefix cxr_datasets/,cli cohorts copies preview synthetic tables test_audit.py test_digests.py test_names.py \
 	test_permutation.py test_redaction.py test_wheel.py test_wording.py labels/text labels/test_cleaning.py \
-	training/test_augments.py training/test_trainers.py training/test_worlds.py \
+	training/test_augments.py training/test_lent.py training/test_trainers.py training/test_worlds.py \
 	builder/test_absent.py builder/test_forms.py builder/test_index_check.py builder/test_missing.py \
 	builder/test_places.py layers/test_masks.py images/test_image_size.py images/test_limits.py images/test_modes.py \
 	images/test_opening.py images/test_resize.py images/test_square.py images/test_whole.py push/test_push.py \
 	$(addprefix export/,test_agreement.py test_card.py test_closed.py test_cluster.py test_cohort.py test_damaged.py test_encryption.py \
 	test_full_disk.py test_links.py test_local.py test_lock.py test_memory.py test_missing.py \
 	test_other_stores.py test_parents.py test_power_cut.py test_problems.py test_proof.py test_refusals.py \
-	test_resume.py test_s3.py test_slurm.py test_stores.py) \
+	test_resume.py test_s3.py test_slurm.py test_stores.py test_task_files.py test_webdataset.py) \
 	$(addprefix storage/,stores test_addresses.py test_ahead.py test_durable.py test_kept_files.py test_leftovers.py \
 	test_limits.py test_local_faults.py test_odd_addresses.py test_own.py test_pages.py test_retry.py \
 	test_secret_options.py test_sessions.py test_source.py \
@@ -61,7 +61,9 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 # that few fixtures of a file are made twice.
 TEST_PROCESSES := 4
 PACKAGES := cxr_datasets indiana_cxr mimic_cxr_jpg
-BENCHMARKS := $(sort $(filter-out $(patsubst %,benchmarks/%.py,harness release rival),$(wildcard benchmarks/*.py)))
+PEERS := litdata obstore tifffile zstd webdataset braceexpand \
+	mosaicml-streaming brotli catalogue cramjam python-snappy xxhash
+BENCHMARKS := $(sort $(filter-out $(patsubst %,benchmarks/%.py,harness peers release rival),$(wildcard benchmarks/*.py)))
 
 .PHONY: help demo test test-all audit coverage environments lint docs gallery bench clean
 
@@ -113,9 +115,15 @@ PYTEST = $(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 test: $(READY)
 	$(PYTEST) $(if $(DATASETS),$(if $(ALL),,$(WITH_NEWEST_ONLY))) $(ARGS)
 
+# As `make test DATASETS=3.6.0`, so that make can run several at once.
+test-%:
+	$(MAKE) test DATASETS=$*
+
 # A Python that is not there is named and left out. Write into CHANGELOG.md when this has passed.
 # The first run compares thousands of releases with what a slow reader makes of them, and damages
-# thousands of files.
+# thousands of files. All of them take every combination of a test's parameters; see
+# tests/combinations.py.
+test-all: export CXR_COMBINATIONS = all
 test-all: audit
 	CXR_DIFFERENTIAL=1500 CXR_FUZZ=250 $(MAKE) test
 	$(MAKE) test DATASETS=3.6.0 ALL=1
@@ -158,7 +166,9 @@ bench: $(if $(BENCHMARKS),$(READY))
 ifeq ($(BENCHMARKS),)
 	@echo "There are no benchmarks yet: benchmarks/ holds none."
 else
-	$(PY) -m pip $(INSTALL) --editable ".[bench]"
+	$(PY) -m pip $(INSTALL) scikit-image
+	@# Without what else they ask for, such as older versions of numpy and transformers.
+	$(PY) -m pip $(INSTALL) --no-deps $(PEERS)
 	@# One that lacks a library says so, and the others go on.
 	@for benchmark in $(BENCHMARKS); do $(PY) "$$benchmark"; done
 endif

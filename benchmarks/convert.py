@@ -15,7 +15,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -109,11 +108,9 @@ def in_processes(
 
 def write_mds(out: str, some: list[str], content: Content) -> None:
     """MosaicML's format."""
-    # Its module has the name of a benchmark that lies beside this file.
-    sys.path[:] = [place for place in sys.path if Path(place).resolve() != Path(__file__).parent]
-    from streaming import MDSWriter
+    from peers import mosaic
 
-    with MDSWriter(columns={"image": "bytes", "id": "str"}, out=out) as writer:
+    with mosaic().MDSWriter(columns={"image": "bytes", "id": "str"}, out=out) as writer:
         for path in some:
             writer.write({"image": content(path), "id": Path(path).stem})
 

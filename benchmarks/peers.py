@@ -8,7 +8,6 @@ them.
 from __future__ import annotations
 
 import importlib.machinery
-import os
 import sys
 import types
 from collections.abc import Callable, Iterable
@@ -104,7 +103,7 @@ def webdataset_loader(folder: Path, give: Give, **options: Any) -> Any:
 
 def write_mds(items: Iterable[Item], out: Path) -> None:
     """Shards of MosaicML."""
-    streaming = _streaming()
+    streaming = mosaic()
     columns = {"image": "bytes", "labels": "bytes"}
     with streaming.MDSWriter(out=str(out), columns=columns) as writer:
         for item in items:
@@ -113,7 +112,7 @@ def write_mds(items: Iterable[Item], out: Path) -> None:
 
 def mds_loader(folder: Path, give: Give, **options: Any) -> Any:
     """Its dataset in a `DataLoader` of torch, as its documentation has it."""
-    streaming = _streaming()
+    streaming = mosaic()
     streaming.base.util.clean_stale_shared_memory()
 
     class Rows(streaming.StreamingDataset):
@@ -127,12 +126,14 @@ def mds_loader(folder: Path, give: Give, **options: Any) -> Any:
 def raw_litdata(address: str, cache: str, **options: Any) -> Any:
     """LitData's dataset of single files that are not converted."""
     import litdata
+    from litdata.streaming import downloader
 
-    os.environ["LITDATA_LOG_LEVEL"] = "ERROR"
+    # Its client refuses servers without TLS, such as one on loopback, and has no option for them.
+    downloader._OBSTORE_CLIENT_OPTIONS["allow_http"] = True
     return litdata.StreamingRawDataset(address, cache_dir=cache, **options)
 
 
-def _streaming() -> Any:
+def mosaic() -> Any:
     """MosaicML's package `streaming`, which has the name of a benchmark that stands beside this.
 
     It imports torchvision for datasets that are not used here; so that is stood in for if need be.

@@ -17,13 +17,14 @@ from cxr_datasets.builder import (
     Column,
     CxrBuilder,
     CxrConfig,
+    TaskNames,
     text_labels_column,
     text_labels_option,
 )
 from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
 from indiana_cxr.ids import ID_FORMS
-from indiana_cxr.layouts import IMAGE_FORMS, PNG_SUFFIX
+from indiana_cxr.layouts import IMAGE_FORMS, PNG_SUFFIX, name_of_study
 from indiana_cxr.mesh import DEFAULT_RULES
 from indiana_cxr.mesh_rules import MESH_RULES
 from indiana_cxr.published import PUBLISHED
@@ -89,6 +90,7 @@ class IndianaCxr(CxrBuilder):
     ID_FORMS = ID_FORMS
     PUBLISHED = PUBLISHED
     PUBLISHER = PUBLISHER
+    TASK_NAMES = TaskNames(study=name_of_study)
     ACCESS = Access(
         about="No account is needed, and no agreement: the collection is public. Its licence "
         f"allows neither commercial use nor sharing changed versions. Get it from {HOMEPAGE}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cxr_datasets.builder.forms import SUFFIXES, ImageForms
 
 IMAGE_FOLDER = "images/images_normalized/"
@@ -40,3 +42,13 @@ IMAGE_FORMS = ImageForms(
         ),
     },
 )
+
+
+def name_of_study(uid: int, image_ids: Sequence[str]) -> str:
+    """Give the name that R2Gen's list has for a study, such as `CXR1_IM-0001`.
+
+    Args:
+        uid: Its uid; an id of an image begins with it.
+        image_ids: The ids of its images, such as `1_IM-0001-4001`; without any, `CXR1`.
+    """
+    return f"CXR{image_ids[0].rpartition('-')[0] if image_ids else uid}"

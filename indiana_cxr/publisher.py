@@ -18,5 +18,4 @@ PUBLISHER = Publisher(
     homepage=HOMEPAGE,
     archive="archive.zip",
     refusals={401: _TOKEN, 403: _TOKEN},
-    id_columns={"uid": "study_id", "filename": "image_id"},
 )

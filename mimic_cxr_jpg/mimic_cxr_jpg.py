@@ -14,6 +14,7 @@ from cxr_datasets.builder import (
     Column,
     CxrBuilder,
     CxrConfig,
+    TaskNames,
     check_priors,
     label_feature,
     prior_columns,
@@ -110,6 +111,7 @@ class MimicCxrJpg(CxrBuilder):
     PUBLISHED = PUBLISHED
     ACCESS = ACCESS
     PUBLISHER = PUBLISHER
+    TASK_NAMES = TaskNames(image_folder="files/", view_words="view_code")
     LAYERS = LAYERS
     SIZE_COLUMNS = ("width", "height")
     RAW_VIEWS = tuple(VIEW_POSITIONS)

@@ -35,5 +35,4 @@ PUBLISHER = Publisher(
         ),
     },
     reports=_REPORTS,
-    id_columns={"dicom_id": "image_id"},
 )

@@ -64,12 +64,6 @@ def study_times(images: pa.Table) -> pa.Array:
     return found.times.take(found.study)
 
 
-def study_days(images: pa.Table) -> pa.Array:
-    """Give each image the day of its study, as `moments_of` finds it, also without a time."""
-    found = moments_of(images)
-    return found.days.take(found.study)
-
-
 def _days(dates: pa.Array) -> pa.Array:
     """Read days, as days since 1970 in int32; null for what is none."""
     encoded = dates.dictionary_encode()  # there are far more images than days

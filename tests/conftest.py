@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.combinations import left_out
 from tests.fakes.certificate import trust
 from tests.helpers import made_once
 
@@ -74,3 +75,14 @@ def processes_for_few_rows(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(overrides, "_ROWS_WORTH_PROCESSES", 0)
         yield
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out combinations of parameters; see `combinations`."""
+    if os.environ.get("CXR_COMBINATIONS") == "all":
+        return
+    # pytest has the values of a case only in one name of its own, from which it makes the id.
+    values = {item.nodeid: item.callspec._idlist for item in items if hasattr(item, "callspec")}
+    names = left_out(values)
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in names])
+    items[:] = [item for item in items if item.nodeid not in names]

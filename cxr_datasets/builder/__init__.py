@@ -11,6 +11,7 @@ from cxr_datasets.builder.published import Copy, Counts, Published, PublishedTab
 from cxr_datasets.builder.publisher import Companion, Publisher
 from cxr_datasets.builder.relations import Cells, Listed, Nested, Same
 from cxr_datasets.builder.release import Release, not_this_dataset, open_source
+from cxr_datasets.builder.task_names import TaskNames
 from cxr_datasets.builder.text_labels import text_labels_column, text_labels_option
 from cxr_datasets.tables.id_forms import IdForm
 
@@ -35,6 +36,7 @@ __all__ = [
     "Release",
     "Same",
     "Step",
+    "TaskNames",
     "Texts",
     "check_priors",
     "label_feature",

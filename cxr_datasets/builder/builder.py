@@ -38,6 +38,7 @@ from cxr_datasets.builder.publisher import Publisher
 from cxr_datasets.builder.release import Release
 from cxr_datasets.builder.rows import split_rows
 from cxr_datasets.builder.tally import Tally
+from cxr_datasets.builder.task_names import TaskNames
 from cxr_datasets.builder.text_labels import add_text_labels, chosen, of_the_release
 from cxr_datasets.cohorts.rules import ALL, Step, apply_rules, step_of, steps_from
 from cxr_datasets.columns import CONFIGS, plural
@@ -77,6 +78,7 @@ class CxrBuilder(DatasetsBuilder):
             and no folder is recognised as one.
         ACCESS: How people come to be allowed to read it, for `cxr access`; None: it does not say.
         PUBLISHER: Where `cxr download` fetches the release from; None: from a copy only (`--from`).
+        TASK_NAMES: How the files that other programs train by call its studies and images.
         LAYERS: The layers of other people whose forms are known: name -> form.
         SIZE_COLUMNS: Its columns of width and height of the release's own files, if it has them.
         layers: The layers that the option `layers` names.
@@ -102,6 +104,7 @@ class CxrBuilder(DatasetsBuilder):
     ACCESS: ClassVar[Access | None] = None
     PUBLISHED: ClassVar[Published | None] = None
     PUBLISHER: ClassVar[Publisher | None] = None
+    TASK_NAMES: ClassVar[TaskNames] = TaskNames()
     LAYERS: ClassVar[Mapping[str, ReadyLayer]] = {}
     SIZE_COLUMNS: ClassVar[tuple[str, str] | None] = None
 
@@ -320,7 +323,11 @@ class CxrBuilder(DatasetsBuilder):
         return image_array(self.place.source.addresses(files))
 
     def read_rows(
-        self, index: str, blocks: list[int], tally: Tally | None = None
+        self,
+        index: str,
+        blocks: list[int],
+        tally: Tally | None = None,
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.Table]:
         """Read blocks of an index file, with the texts and images of their rows.
 
@@ -328,6 +335,7 @@ class CxrBuilder(DatasetsBuilder):
             index: The index file.
             blocks: Numbers of its blocks.
             tally: Counts the images of the rows that are given.
+            columns: As for `complete_rows`.
 
         Yields:
             Tables of the dataset's features. The images of each fit into memory together.
@@ -335,13 +343,16 @@ class CxrBuilder(DatasetsBuilder):
         Raises:
             CxrError: A report or an image cannot be read.
         """
-        return self.complete(index_file.read_blocks(index, blocks, _ROWS_PER_TABLE), tally)
+        return self.complete(index_file.read_blocks(index, blocks, _ROWS_PER_TABLE), tally, columns)
 
     def complete(
-        self, tables: Iterable[pa.Table], tally: Tally | None = None
+        self,
+        tables: Iterable[pa.Table],
+        tally: Tally | None = None,
+        columns: Collection[str] | None = None,
     ) -> Iterator[pa.Table]:
         """Add the texts and images to rows of an index file, as `read_rows` does."""
-        return (rows for _, rows in self.complete_rows(tables, tally=tally))
+        return (rows for _, rows in self.complete_rows(tables, columns, tally))
 
     def with_texts(self, rows: pa.Table, columns: Collection[str] | None = None) -> pa.Table:
         """Add to rows of the index what is read from reports: texts, and labels made of them.

@@ -27,7 +27,8 @@ from cxr_datasets.cohorts.rules import Rule
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.layers.joined import Layers, columns_of, place_of
-from cxr_datasets.layers.stored import BOX, StoredLayer
+from cxr_datasets.layers.reading import BOX
+from cxr_datasets.layers.stored import StoredLayer
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.tables.id_forms import IdForm
 from cxr_datasets.tables.keys import combined, numbered

@@ -39,9 +39,6 @@ from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.index import SplitBlocks
 
-_PLACES = ("data_dir", "images", "reports", "ids", "split_file")
-"""Options that may be addresses, to which the storage options belong."""
-
 _ROWS_WORTH_PROCESSES = 10_000
 """Rows without pixels that one process writes as fast as several: a tenth of a second's work."""
 

@@ -45,8 +45,6 @@ class Publisher:
         reports: The texts of the reports, where they are another project.
         archive: Name of the file that has all of the release in one, where the fetcher brings
             such a one; None: it does not.
-        id_columns: Columns of ids in the publisher's tables -> our name of the column, for lists
-            of ids that users made from them.
     """
 
     name: str
@@ -58,4 +56,3 @@ class Publisher:
     refusals: Mapping[int, str] = field(default_factory=dict)
     reports: Companion | None = None
     archive: str | None = None
-    id_columns: Mapping[str, str] = field(default_factory=dict)

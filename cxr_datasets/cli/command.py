@@ -21,7 +21,7 @@ _VERBS = {
     "synthesize": "write a small invented release",
     "access": "list the steps to be allowed to read a dataset",
     "download": "get a copy of a release, or a part of one",
-    "export": "write a dataset to Parquet",
+    "export": "write a dataset to Parquet, to tar shards, or to the files of other programs",
     "verify": "say what a place holds, and whether it is whole",
     "stats": "count what a copy or an export holds",
     "preview": "write a page that shows a dataset",

@@ -12,7 +12,8 @@ from cxr_datasets.columns import CONFIGS
 from cxr_datasets.packages import builder_class
 
 _DESCRIPTION = (
-    "Write a dataset to Parquet files that hold its images and load anywhere without this project. "
+    "Write a dataset to Parquet files that hold its images and load anywhere without this project; "
+    "with --as, to tar shards, or to the files that other programs train and score by. "
     "If it is stopped, in whatever way, the same command goes on and ends with the same bytes."
 )
 

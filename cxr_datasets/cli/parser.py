@@ -114,7 +114,8 @@ def add_option(group: Any, option: Field[Any], hint: Any) -> None:
 
     Args:
         group: Parser, or group of arguments in one.
-        option: The field. Its metadata holds `help`, and may hold `metavar`.
+        option: The field. Its metadata holds `help`, and may hold `metavar`, and a `word` for the
+            command line, if the name can be none there.
         hint: Its type: a string, integer, float or bool, a list of one of these, a mapping, which
             is read from a file, or a dictionary, of which each word gives one entry and whose name
             is then in the singular; or None.
@@ -136,11 +137,11 @@ def add_option(group: Any, option: Field[Any], hint: Any) -> None:
         said["type"] = kind
     if "metavar" in option.metadata:
         said["metavar"] = option.metadata["metavar"]
-    flag = f"--{option.name.replace('_', '-')}"
+    flag = f"--{option.metadata.get('word', option.name).replace('_', '-')}"
     if typing.get_origin(kind) is dict:
-        flag, said["action"], said["dest"] = flag.removesuffix("s"), Entry, option.name
+        flag, said["action"] = flag.removesuffix("s"), Entry
         text = f"{text} {_SEVERAL_TIMES}"
-    group.add_argument(flag, help=text.replace("%", "%%"), **said)
+    group.add_argument(flag, dest=option.name, help=text.replace("%", "%%"), **said)
 
 
 def read_options(name: str, file: str) -> dict[str, Any]:

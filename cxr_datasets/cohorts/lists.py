@@ -85,6 +85,25 @@ def read_ids(value: Any, forms: Forms, options: StorageOptions | None = None) ->
     return _once(place, form, ids, None, fault)
 
 
+def read_any_ids(address: str, forms: Forms, options: StorageOptions | None = None) -> list[str]:
+    """Read a file of ids that may be of several kinds; the tables of the release tell them.
+
+    Args:
+        address: The file.
+        forms: The forms of the dataset's ids, the finest first.
+        options: Storage options.
+
+    Returns:
+        The ids as they are written, in order, without nulls.
+
+    Raises:
+        CxrError: As `read_ids`.
+    """
+    place, columns, fault = _columns("ids", address, forms, options)
+    _, values, _ = _column_of_ids(place, columns, forms, fault)
+    return combined(values).cast(pa.string()).drop_null().to_pylist()
+
+
 def read_splits(value: Any, forms: Forms, options: StorageOptions | None = None) -> IdList:
     """Read the option `split_file`: ids, each with its split.
 
@@ -124,7 +143,16 @@ def _columns(
 def _ids_in(
     place: str, columns: Columns, forms: Forms, fault: type[CxrError]
 ) -> tuple[IdForm, pa.Array]:
-    """Find the column of ids: of several that of the finest."""
+    """Read the column of ids, which are all of one kind."""
+    form, values, ids = _column_of_ids(place, columns, forms, fault)
+    _check_each(place, form, values, ids, forms, fault)
+    return form, ids
+
+
+def _column_of_ids(
+    place: str, columns: Columns, forms: Forms, fault: type[CxrError]
+) -> tuple[IdForm, pa.Array, pa.Array]:
+    """Find the column of ids, of several that of the finest; give it and what is read of it."""
     found: list[tuple[IdForm, pa.Array, pa.Array]] = []
     for name, values in columns.columns.items():
         form = form_named(name, forms) if columns.named else None
@@ -139,9 +167,7 @@ def _ids_in(
         found = [one for one in found if one[2].null_count == 0] or found
     if not found:
         raise fault(f"{place} has no ids. {_expected(columns, forms)}")
-    form, values, ids = min(found, key=lambda one: forms.index(one[0]))
-    _check_each(place, form, values, ids, forms, fault)
-    return form, ids
+    return min(found, key=lambda one: forms.index(one[0]))
 
 
 def _expected(columns: Columns, forms: Forms) -> str:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from cxr_datasets.audit import Entry, logged
-from cxr_datasets.builder import CxrBuilder, Published, Publisher
+from cxr_datasets.builder import CxrBuilder, Published
 from cxr_datasets.builder.config import check_views
 from cxr_datasets.copies.archive import fetch_archive
 from cxr_datasets.copies.checksums import sha256_of
@@ -27,6 +27,7 @@ from cxr_datasets.copies.ways import fetchers_of, known_publisher
 from cxr_datasets.copies.yourself import command_for
 from cxr_datasets.errors import OptionError
 from cxr_datasets.packages import builder_class, known_datasets
+from cxr_datasets.tables.id_forms import IdForm
 
 
 def download(
@@ -152,11 +153,11 @@ def _wanted(
     """
     kind = builder_class(dataset)
     name = next(known for known in known_datasets() if known == dataset.replace("_", "-"))
-    published, publisher = _declared(kind, name)
+    published = _declared(kind, name)
     selection = Selection(
         split=check_split(split),
         views=None if views is None else tuple(check_views(views, kind.RAW_VIEWS)),
-        ids=None if ids is None else _ids(ids, publisher.id_columns if publisher else {}),
+        ids=None if ids is None else _ids(ids, kind.ID_FORMS),
         limit=_positive("limit", limit),
     )
     return Wanted(name, kind, _version(release, published), selection, images, reports)
@@ -182,13 +183,13 @@ def _archive(wanted: Wanted, source: str | os.PathLike[str] | None, keep_zip: bo
     return publisher.archive
 
 
-def _declared(kind: type[CxrBuilder], name: str) -> tuple[Published, Publisher | None]:
+def _declared(kind: type[CxrBuilder], name: str) -> Published:
     if kind.PUBLISHED is None:
         raise OptionError(
             f"dataset={name!r} declares no tables of a release (PUBLISHED), so there is nothing to "
             "fetch it by."
         )
-    return kind.PUBLISHED, kind.PUBLISHER
+    return kind.PUBLISHED
 
 
 def _version(release: str | None, published: Published) -> str:
@@ -199,10 +200,10 @@ def _version(release: str | None, published: Published) -> str:
 
 
 def _ids(
-    ids: str | os.PathLike[str] | Iterable[str | int], columns: Mapping[str, str]
+    ids: str | os.PathLike[str] | Iterable[str | int], forms: tuple[IdForm, ...]
 ) -> tuple[str, ...]:
     if isinstance(ids, (str, os.PathLike)):
-        return read_ids(ids, columns)
+        return read_ids(ids, forms)
     given = tuple(dict.fromkeys(map(str, ids)))
     if not given:
         raise OptionError("ids is empty. Leave it out for all.")

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv
 
-from cxr_datasets import wording
+from cxr_datasets.cohorts.lists import read_any_ids
 from cxr_datasets.columns import SPLITS
 from cxr_datasets.errors import OptionError
+from cxr_datasets.tables.id_forms import IdForm
 from cxr_datasets.wording import get_logger
 
 _IDS = ("image_id", "study_id", "subject_id")
-_BETWEEN = re.compile(r"[\s,;\"']+")
 _NUMBER = re.compile(r"[A-Za-z]?(\d{1,18})")
 """An id of a study or a patient, as it is or as folders are called by it (`s50414267`)."""
 
@@ -114,72 +109,20 @@ def _with_ids(rows: pa.Table, images: pa.Table, ids: Sequence[str]) -> pa.Chunke
     return kept
 
 
-# --- files of ids ---------------------------------------------------------------------------------
-
-
-def read_ids(file: str | os.PathLike[str], columns: Mapping[str, str]) -> tuple[str, ...]:
-    """Read ids of images, studies or patients from a file of a user's own.
+def read_ids(file: str | os.PathLike[str], forms: tuple[IdForm, ...]) -> tuple[str, ...]:
+    """Read ids of images, studies or patients from a file of a user's own, as option `ids` does.
 
     Args:
-        file: A list with an id a line; or a CSV, of whose columns those count that are named as an
-            id is; or JSON, a list of ids or of objects with such names.
-        columns: Other names that such columns may have -> ours.
+        file: A list with an id a line, a CSV or JSON.
+        forms: The forms of the dataset's ids.
 
     Returns:
-        The ids, in order, without repetition.
+        The ids, in order, without repetition. They may be of several kinds.
 
     Raises:
-        OptionError: It cannot be read, or holds none.
+        CxrError: It cannot be read, or holds none.
     """
-    names = (*_IDS, *columns)
-    try:
-        text = Path(file).expanduser().read_text(encoding="utf-8-sig")
-        ids = dict.fromkeys(filter(None, map(_plain, _ids_in(text, names))))
-    except (OSError, ValueError, RecursionError) as error:
-        raise OptionError(f"ids={file} cannot be read: {wording.said(error)}.") from None
-    if not ids:
-        raise OptionError(
-            f"ids={file} holds no id. Give a list with an id a line, or a CSV or JSON with "
-            f"{' or '.join(names)}."
-        )
-    return tuple(ids)
-
-
-def _ids_in(text: str, names: Collection[str]) -> Iterator[str]:
-    if text.lstrip()[:1] in ("[", "{"):
-        yield from _ids_in_json(json.loads(text), names)
-        return
-    header = _BETWEEN.split(text.strip().partition("\n")[0].strip())
-    found = [name for name in header if name in names]
-    if found and "," in text:
-        table = csv.read_csv(
-            io.BytesIO(text.encode()),
-            convert_options=csv.ConvertOptions(
-                include_columns=found, column_types=dict.fromkeys(found, pa.string())
-            ),
-        )
-        # The narrowest id of a row tells what is meant: an image rather than its patient.
-        narrowest = min(found, key=_width)
-        yield from filter(None, table[narrowest].to_pylist())
-        return
-    yield from (word for word in _BETWEEN.split(text) if word not in names)
-
-
-def _width(name: str) -> int:
-    """How much an id stands for: an image 0, a study 1, a patient 2."""
-    return _IDS.index(name) if name in _IDS else 0
-
-
-def _ids_in_json(value: Any, names: Collection[str]) -> Iterator[str]:
-    if isinstance(value, (list, tuple)):
-        for each in value:
-            yield from _ids_in_json(each, names)
-    elif isinstance(value, dict):
-        found = [name for name in value if name in names]
-        for name in [min(found, key=_width)] if found else value:
-            yield from _ids_in_json(value[name], names)
-    elif isinstance(value, (str, int)) and not isinstance(value, bool):
-        yield str(value)
+    return tuple(dict.fromkeys(map(_plain, read_any_ids(os.fspath(file), forms))))
 
 
 def _plain(word: str) -> str:

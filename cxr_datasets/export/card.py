@@ -22,6 +22,8 @@ from cxr_datasets.builder.layered import describe_layers
 from cxr_datasets.columns import CONFIGS, plural
 from cxr_datasets.errors import PackageError
 from cxr_datasets.export.cohort import cohort_section
+from cxr_datasets.export.forms import PARQUET, Form, form_of_manifest
+from cxr_datasets.export.forms.task import IMAGE_FOLDER, Task
 from cxr_datasets.export.identity import PRESENT, package_name
 from cxr_datasets.export.layers import layers_section
 from cxr_datasets.export.manifest import Manifest
@@ -145,9 +147,20 @@ def _head(manifests: Sequence[Manifest], own: Mapping[str, Any]) -> dict[str, An
     rows = sum(line.rows for split in finished_splits(manifests[0])
                for line in manifests[0].lines_of(split))  # fmt: skip
     head["size_categories"] = [_SIZE_NAMES[sum(rows >= size for size in _SIZES)]]
-    head["configs"] = [_config(manifest, manifest is manifests[0]) for manifest in manifests]
-    head["dataset_info"] = [_info(manifest) for manifest in manifests]
+    tables = _tables(manifests)
+    if tables:
+        head["configs"] = [_config(manifest, manifest is tables[0]) for manifest in tables]
+        head["dataset_info"] = [_info(manifest) for manifest in tables]
     return head
+
+
+def _tables(manifests: Sequence[Manifest]) -> list[Manifest]:
+    """Those whose files the viewer of the Hub and `load_dataset` read as this card says."""
+    return [manifest for manifest in manifests if _form(manifest).name == PARQUET]
+
+
+def _form(manifest: Manifest) -> type[Form]:
+    return form_of_manifest(manifest.header)
 
 
 def _config(manifest: Manifest, default: bool) -> dict[str, Any]:
@@ -185,21 +198,13 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
     first = manifests[0].header
     said = first["description"]
     dataset = first["identity"]["dataset"]
+    forms = dict.fromkeys(_form(manifest).told for manifest in manifests)
     text = [
-        f"# {name}, as Parquet",
+        f"# {name}, as {' and '.join(forms)}",
         "",
         f"A copy of {name} ([{said['homepage']}]({said['homepage']})), written by `cxr export "
-        f"{dataset}` of [cxr-datasets](https://pypi.org/project/cxr-datasets/). The files hold the "
-        "images; nothing else is needed to load them:",
-        "",
-        "```python",
-        "from datasets import load_dataset",
-        "",
-        *(
-            f'{manifest.config} = load_dataset("path/to/this/folder", "{manifest.config}")'
-            for manifest in manifests
-        ),
-        "```",
+        f"{dataset}` of [cxr-datasets](https://pypi.org/project/cxr-datasets/). "
+        f"{_loading(manifests)}",
         "",
         "The terms of the original apply to this copy: see below.",
         "",
@@ -244,11 +249,45 @@ def _provenance(manifests: Sequence[Manifest], name: str) -> list[str]:
     return [*text, ""]
 
 
+def _loading(manifests: Sequence[Manifest]) -> str:
+    """Say how the files are loaded, or whose they are."""
+    calls = [
+        f'{manifest.config} = load_dataset("path/to/this/folder", "{manifest.config}")'
+        for manifest in _tables(manifests)
+    ]
+    told = [
+        "\n".join([
+            "The files hold the images; nothing else is needed to load them:", "",
+            "```python", "from datasets import load_dataset", "", *calls, "```",
+        ])
+    ] if calls else []  # fmt: skip
+    told += [_told(manifest) for manifest in manifests if _form(manifest).name != PARQUET]
+    return "\n\n".join(told)
+
+
+def _told(manifest: Manifest) -> str:
+    """Say what the files of a config are that are not Parquet."""
+    form, config = _form(manifest), manifest.config
+    if not issubclass(form, Task):
+        return (
+            f"In `{config}/` are tar shards as the package {form.name} reads them: the images of "
+            "a row, `json` with its other columns, and `txt` with its text."
+        )
+    text = f"`{config}/` holds {form.about}, as {form.told} has it. "
+    if config == "reports":
+        return text + "No images are named."
+    if manifest.header["identity"]["options"]["write_images"]:
+        return text + f"Paths of images begin in `{config}/{IMAGE_FOLDER}/`."
+    return text + "Paths of images are those in the release. The images are not here."
+
+
 def _columns(manifests: Sequence[Manifest]) -> list[str]:
     """Say what every column holds, under each name that it has."""
     named: dict[str, list[str]] = {}  # column of config `images` -> where it is
     told: dict[str, str] = {}
     for manifest in manifests:
+        if issubclass(_form(manifest), Task):
+            continue
         said = manifest.header["description"]
         told |= said.get("columns", {})  # older exports did not note them
         here = {feature["name"] for feature in said["features"]}

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cxr_datasets.export.card import exported_package, finished_splits, own_card
+from cxr_datasets.export.forms import PARQUET, Form, form_of_manifest
+from cxr_datasets.export.forms.task import PART
 from cxr_datasets.export.layers import cited_layers
 from cxr_datasets.export.manifest import Manifest
 
@@ -55,6 +57,9 @@ _CONTEXT: dict[str, Any] = {
     "transform": "cr:transform",
 }
 
+_MEDIA = {".parquet": "application/x-parquet", ".tar": "application/x-tar", PART: "text/plain"}
+"""End of a file's name -> its media type. A part of a task is lines of JSON, two values a line."""
+
 _TYPES = {"string": "sc:Text", "image": "sc:ImageObject", "bool": "sc:Boolean"}
 
 
@@ -74,7 +79,8 @@ def write_croissant(manifests: Sequence[Manifest]) -> str:
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": manifests[0].header["identity"]["dataset"],
-        "description": f"{own['pretty_name']} as Parquet files.{cited_layers(manifests)}",
+        "description": f"{own['pretty_name']} as {_told_forms(manifests)} files."
+        f"{cited_layers(manifests)}",
         "license": own.get("license_link") or _spdx(own["license"]),
         "url": said["homepage"],
         "citeAs": said["citation"],
@@ -85,9 +91,17 @@ def write_croissant(manifests: Sequence[Manifest]) -> str:
         "distribution": [_files(manifest, split) for manifest in manifests
                          for split in finished_splits(manifest)],
         "recordSet": [_records(manifest, split) for manifest in manifests
-                      for split in finished_splits(manifest)],
+                      for split in finished_splits(manifest) if _form(manifest).name == PARQUET],
     }  # fmt: skip
     return json.dumps(described, indent=2, ensure_ascii=False) + "\n"
+
+
+def _form(manifest: Manifest) -> type[Form]:
+    return form_of_manifest(manifest.header)
+
+
+def _told_forms(manifests: Sequence[Manifest]) -> str:
+    return " and ".join(dict.fromkeys(_form(manifest).told for manifest in manifests))
 
 
 def _year(citation: str) -> str:
@@ -108,8 +122,8 @@ def _files(manifest: Manifest, split: str) -> dict[str, Any]:
         "@id": f"{manifest.config}-{split}-files",
         "name": f"{manifest.config}-{split}-files",
         "description": f"{len(lines)} files, {sum(line.bytes for line in lines)} bytes.",
-        "encodingFormat": "application/x-parquet",
-        "includes": f"{manifest.config}/{split}-*.parquet",
+        "encodingFormat": _MEDIA[_form(manifest).suffix],
+        "includes": f"{manifest.config}/{split}-*{_form(manifest).suffix}",
     }
 
 

@@ -16,7 +16,6 @@ from cxr_datasets.builder.tally import Tally
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.manifest import finished_files
 from cxr_datasets.export.options import ExportOptions
-from cxr_datasets.export.parquet import bytes_as_file
 from cxr_datasets.export.plan import PlannedFile
 from cxr_datasets.export.prepare import Prepared
 from cxr_datasets.export.tasks import image_ids
@@ -168,22 +167,23 @@ def _tried(prepared: Prepared, files: Sequence[PlannedFile]) -> _Sample:
     if not files:
         return _Sample()
     reader, threads = prepared.reader, _threads(prepared.options)
-    info, tally = reader.builder.info, Tally(goes_on=True)
+    builder, bytes_as = reader.builder, prepared.form.bytes_of
+    tally = Tally(goes_on=True)
     blocks = [block for file in files for block in range(file.first, file.end)]
     chosen = _spread(reader.index, blocks, _SAMPLE[prepared.config])
     counts: list[int] = []
     first = reader.complete([chosen.slice(0, 1)], threads, Tally(goes_on=True))
-    one = bytes_as_file(info, _until_late(first, counts))  # by itself, as the first image is slow
+    one = bytes_as(builder, _until_late(first, counts))  # by itself, as the first image is slow
     alone = max(1, sum(counts))
     counts.clear()
     begun = time.monotonic()
-    size = bytes_as_file(info, _until_late(reader.complete([chosen], threads, tally), counts))
+    size = bytes_as(builder, _until_late(reader.complete([chosen], threads, tally), counts))
     seconds = time.monotonic() - begun
     reader.builder.check_any(tally)
     images = sum(counts)
     each = (size - one) / (images - alone) if images > alone else 0.0
     # A file of one row has all that a file has beside its rows.
-    of_a_file = max(bytes_as_file(info, []), one - round(each * alone))
+    of_a_file = max(bytes_as(builder, []), one - round(each * alone))
     return _Sample(images, seconds, max(0.0, each), of_a_file, tally)
 
 

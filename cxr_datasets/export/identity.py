@@ -38,7 +38,12 @@ def versions() -> dict[str, str]:
     return {"cxr-datasets": __version__, "pyarrow": version("pyarrow"), "pillow": version("pillow")}
 
 
-def identity(dataset: str, builder: CxrBuilder, rows_per_file: int | None) -> dict[str, Any]:
+def identity(
+    dataset: str,
+    builder: CxrBuilder,
+    rows_per_file: int | None,
+    written_as: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Collect what decides the bytes of the files, as the manifest holds it.
 
     It names no place on this machine and no address, only names, sizes and times of files.
@@ -47,6 +52,7 @@ def identity(dataset: str, builder: CxrBuilder, rows_per_file: int | None) -> di
         dataset: Name of the dataset.
         builder: Its builder, with the options.
         rows_per_file: Most rows in a file; None: the sizes decide.
+        written_as: Options of the form of the files; none for Parquet.
     """
     options = {name: without_place(value) for name, value in builder.config.key().items()}
     del options["embed"]  # an export always holds the images
@@ -69,7 +75,7 @@ def identity(dataset: str, builder: CxrBuilder, rows_per_file: int | None) -> di
     found = {
         "dataset": dataset,
         "config": builder.config.name,
-        "options": {**options, "rows_per_file": rows_per_file},
+        "options": {**options, "rows_per_file": rows_per_file, **(written_as or {})},
         "release": release,
         "versions": {**versions(), "code": builder.hash, "format": str(FORMAT)},
     }

@@ -33,6 +33,7 @@ class Line:
         damaged: Images of it that are damaged.
         earlier: Images of earlier studies that were looked for.
         earlier_null: Of these, those that are not there or damaged.
+        without_entry: Rows that have no entry in a task file: no text to write, or no image.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Line:
     damaged: int = 0
     earlier: int = 0
     earlier_null: int = 0
+    without_entry: int = 0
 
 
 def adopted(folder: Folder, name: str, size: int, key: str) -> Line | None:

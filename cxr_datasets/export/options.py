@@ -24,6 +24,50 @@ class ExportOptions:
     Each field says in its metadata what it does, for the command line and the docs.
     """
 
+    form: str = field(
+        default="parquet",
+        metadata={
+            "word": "as",
+            "metavar": "FORM",
+            "help": "What is written: parquet; webdataset, tar shards; r2gen, an annotation.json; "
+            "llava, conversations as JSON lines; rexrank, a JSON file a split to score reports "
+            "by. Default: parquet.",
+        },
+    )
+    target: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Sections of the report, of which the first that a row has is the text to "
+            "write; not for parquet. Default: findings, and for webdataset and llava then "
+            "impression. Rows without one have no entry, or no text in a shard.",
+            "metavar": "SECTION",
+        },
+    )
+    clean: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "Recipes of clean_text by which that text is cleaned, in this order, such as "
+            "white_space; not for parquet. Default: texts stay as they are.",
+            "metavar": "RECIPE",
+        },
+    )
+    template: str | None = field(
+        default=None,
+        metadata={
+            "help": "What the human of llava says, with names of columns in braces, such as "
+            "'{indication} Write the {target}.'; {prior} is the text of the newest earlier study. "
+            "Default: a sentence that asks for the target.",
+            "metavar": "TEXT",
+        },
+    )
+    write_images: bool | None = field(
+        default=None,
+        metadata={
+            "help": "For r2gen, llava and rexrank: whether the images are written too, each into "
+            "a file of its own. If not, paths are those of the files in your copy. Default: only "
+            "with image_size."
+        },
+    )
     num_proc: int | None = field(
         default=None,
         metadata={

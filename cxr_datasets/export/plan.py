@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +19,9 @@ from cxr_datasets.columns import plural
 from cxr_datasets.images.resize import JPEG
 from cxr_datasets.tables.index import SplitBlocks
 from cxr_datasets.tables.sealed import opened
+
+if TYPE_CHECKING:
+    from cxr_datasets.export.forms import Form
 
 FILE_BYTES = 400_000_000
 """Size that a file should have: nearly all then stay under the 500 MB that the Hub advises."""
@@ -38,7 +42,7 @@ TEXT_BYTES = 1_000
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """One Parquet file of an export, before it is written.
+    """One file of an export, before it is written.
 
     Attributes:
         name: Its place in the folder, such as `images/train-00017-of-00256.parquet`.
@@ -63,6 +67,7 @@ def plan_files(
     index: str,
     splits: Mapping[str, SplitBlocks],
     builder: CxrBuilder,
+    form: Form,
     rows_per_file: int | None = None,
 ) -> list[PlannedFile]:
     """Decide which rows go into which file.
@@ -76,6 +81,7 @@ def plan_files(
         index: The index file.
         splits: Its splits.
         builder: Its builder, with the options.
+        form: The form of the files.
         rows_per_file: Most rows in a file, as far as whole blocks allow. None: the sizes decide.
 
     Returns:
@@ -87,7 +93,7 @@ def plan_files(
     for split, part in splits.items():
         images = sum(sum(counts[number][1:]) for number in part.blocks)
         if rows_per_file is None:
-            size = _usual_bytes(part.rows, images, builder)
+            size = _usual_bytes(part.rows, images, builder, form)
             for_workers = min(FILES_OF_SMALL_SPLITS, part.rows // ROWS_OF_SMALL_SPLITS)
             files = max(for_workers, -(-size // FILE_BYTES))
         else:
@@ -97,7 +103,7 @@ def plan_files(
             blocks = counts[first:end]
             planned.append(
                 PlannedFile(
-                    name=f"{config}/{split}-{number:05d}-of-{files:05d}.parquet",
+                    name=f"{config}/{split}-{number:05d}-of-{files:05d}{form.suffix}",
                     split=split,
                     first=first,
                     end=end,
@@ -109,14 +115,16 @@ def plan_files(
     return planned
 
 
-def usual_bytes(files: Iterable[PlannedFile], builder: CxrBuilder) -> int:
+def usual_bytes(files: Iterable[PlannedFile], builder: CxrBuilder, form: Form) -> int:
     """Estimate how many bytes these files will take on disk."""
-    return sum(_usual_bytes(file.rows, file.images + file.earlier, builder) for file in files)
+    return sum(_usual_bytes(file.rows, file.images + file.earlier, builder, form) for file in files)
 
 
-def _usual_bytes(rows: int, images: int, builder: CxrBuilder) -> int:
+def _usual_bytes(rows: int, images: int, builder: CxrBuilder, form: Form) -> int:
     text = rows * TEXT_BYTES
-    return text if builder.config.name == "reports" else text + images * _image_bytes(builder)
+    if builder.config.name == "reports" or not form.holds_images:
+        return text
+    return text + images * _image_bytes(builder)
 
 
 def _image_bytes(builder: CxrBuilder) -> int:

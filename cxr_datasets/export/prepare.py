@@ -13,6 +13,7 @@ from cxr_datasets.columns import CONFIGS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.export import card, workers
 from cxr_datasets.export.folder import Folder
+from cxr_datasets.export.forms import Form, form_of
 from cxr_datasets.export.identity import identity, package_name, versions
 from cxr_datasets.export.options import ExportOptions, sort_options
 from cxr_datasets.export.plan import PlannedFile, plan_files
@@ -33,6 +34,7 @@ class Prepared:
         chosen: Those of the splits that were asked for.
         header: Header of its manifest.
         options: How it is written.
+        form: The form of its files.
     """
 
     config: str
@@ -42,6 +44,7 @@ class Prepared:
     chosen: list[PlannedFile]
     header: dict[str, Any]
     options: ExportOptions
+    form: Form
 
 
 def prepare(
@@ -75,18 +78,20 @@ def prepare(
     }  # fmt: skip
     builder = kind(**arguments, storage_options=own.storage_options)
     builder.goes_on = True
+    form = form_of(own, builder)
     index, splits = builder.write_index()
     wanted = _wanted_splits(split, splits)
-    planned = plan_files(index, splits, builder, own.rows_per_file)
-    reader = Reader(builder, index, arguments)
+    planned = plan_files(index, splits, builder, form, own.rows_per_file)
+    reader = Reader(builder, index, arguments, form.columns(builder))
     return Prepared(
         config=config,
         folder=folder,
         reader=reader,
         planned=planned,
         chosen=[file for file in planned if file.split in wanted],
-        header=_header(dataset, reader, planned, own.rows_per_file),
+        header=_header(dataset, reader, planned, own.rows_per_file, form),
         options=own,
+        form=form,
     )
 
 
@@ -99,7 +104,11 @@ def _wanted_splits(split: str | Sequence[str] | None, splits: Iterable[str]) -> 
 
 
 def _header(
-    dataset: str, reader: Reader, planned: Sequence[PlannedFile], rows_per_file: int | None
+    dataset: str,
+    reader: Reader,
+    planned: Sequence[PlannedFile],
+    rows_per_file: int | None,
+    form: Form,
 ) -> dict[str, Any]:
     builder = reader.builder
     name = dataset.replace("_", "-")
@@ -110,7 +119,7 @@ def _header(
     for file in planned:
         files.setdefault(file.split, []).append(file.name)
     header: dict[str, Any] = {
-        "identity": identity(name, builder, rows_per_file),
+        "identity": identity(name, builder, rows_per_file, form.identity()),
         "description": card.description(builder, software),
         "files": files,
     }

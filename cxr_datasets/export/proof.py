@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export.files import Files
 from cxr_datasets.export.folder import PRIVATE, Folder
+from cxr_datasets.export.forms import Form, form_of_manifest
+from cxr_datasets.export.forms.documents import wrong_documents, wrong_images
 from cxr_datasets.export.line import Line
 from cxr_datasets.export.manifest import Manifest, read_manifests
 from cxr_datasets.export.progress import bar_of_bytes
@@ -25,8 +27,6 @@ from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.wording import get_logger, said
 
 _logger = get_logger(__name__)
-
-_DATA = ".parquet"
 
 _LOCAL_THREADS = min(8, os.cpu_count() or 1)
 _LOCAL_PIECE = 1 << 20
@@ -145,6 +145,10 @@ def prove(folder: Files, progress: bool) -> Proof:
     lines = [line for manifest in manifests for line in manifest.lines.values()]
     wrong = wrong_files(folder, lines, progress)
     wrong |= _wrong_rows(folder, [line for line in lines if line.name not in wrong])
+    wrong |= wrong_images(folder, [line for line in lines if line.name not in wrong])
+    if not wrong:  # else the documents cannot be told
+        for manifest in manifests:
+            wrong |= wrong_documents(folder, manifest)
     planned = {name for manifest in manifests for name in _planned(manifest)}
     beyond = [name for manifest in manifests for name in files_beyond(folder, manifest)]
     wrong |= {name: "is not noted as finished" for name in beyond if name in planned}
@@ -192,14 +196,15 @@ def wrong_files(folder: Files, lines: Sequence[Line], progress: bool = False) ->
 
 
 def files_beyond(folder: Files, manifest: Manifest) -> list[str]:
-    """List the Parquet files in a config's place that are not noted as finished, sorted.
+    """List the files in a config's place that are not noted as finished, sorted.
 
-    Whoever loads the export takes a file there for one of its own.
+    Whoever loads the export takes a file there for one of its own, if it is called as they are.
     """
+    suffix = form_of_manifest(manifest.header).suffix
     return sorted(
         f"{manifest.config}/{name}"
         for name, _ in folder.entries(manifest.config)
-        if name.endswith(_DATA) and f"{manifest.config}/{name}" not in manifest.lines
+        if name.endswith(suffix) and f"{manifest.config}/{name}" not in manifest.lines
     )
 
 
@@ -207,10 +212,11 @@ def tell_foreign(folder: Folder, manifest: Manifest) -> None:
     """Say in one line which files would be loaded with an export that are not of it."""
     planned = _planned(manifest)
     foreign = [name for name in files_beyond(folder, manifest) if name not in planned]
+    form = form_of_manifest(manifest.header).told
     if foreign:
         _logger.warning(
-            "%d Parquet files in %s are not of this export, such as %s: whoever loads it would "
-            "load them too. Remove them.", len(foreign), folder, foreign[0],
+            "%d %s files in %s are not of this export, such as %s: whoever loads it would load "
+            "them too. Remove them.", len(foreign), form, folder, foreign[0],
         )  # fmt: skip
 
 
@@ -230,6 +236,7 @@ def drop_wrong(
     """
     lines = [manifest.lines[name] for name in names if name in manifest.lines]
     wrong = wrong_files(folder, lines, progress)
+    wrong |= wrong_images(folder, [line for line in lines if line.name not in wrong])
     if not wrong:
         return
     name, what = next(iter(wrong.items()))
@@ -292,7 +299,8 @@ class _Reading:
 
 
 def _wrong_rows(folder: Files, lines: Sequence[Line]) -> dict[str, str]:
-    """Find the files whose footer tells another number of rows than was noted."""
+    """Find the Parquet files whose footer tells another number of rows than was noted."""
+    lines = [line for line in lines if line.name.endswith(Form.suffix)]
     with ThreadPoolExecutor(_REMOTE_THREADS) as pool:
         found = list(pool.map(lambda line: rows_of(folder, line.name), lines))
     return {

@@ -15,6 +15,7 @@ from cxr_datasets.errors import CxrError
 from cxr_datasets.export import agreement, card, croissant, workers
 from cxr_datasets.export.estimate import ExportEstimate, estimate, free_bytes
 from cxr_datasets.export.folder import Folder
+from cxr_datasets.export.forms.documents import write_documents
 from cxr_datasets.export.identity import identity_key
 from cxr_datasets.export.line import Line
 from cxr_datasets.export.lock import locked
@@ -132,7 +133,7 @@ def _export(prepared: Prepared, entry: Entry) -> ExportSummary:
         if own.verify:
             drop_wrong(folder, manifest, [file.name for file in chosen], own.progress)
         left = [file for file in chosen if file.name not in manifest.lines]
-        _warn_if_there_is_no_room(folder, usual_bytes(left, builder))
+        _warn_if_there_is_no_room(folder, usual_bytes(left, builder, prepared.form))
         try:
             unwritten = _write(_tasks(prepared, left), folder, manifest, chosen, own)
             manifest.save(folder)  # in order, whatever the order in which files were finished
@@ -149,7 +150,7 @@ def _export(prepared: Prepared, entry: Entry) -> ExportSummary:
 def _tasks(prepared: Prepared, left: Sequence[PlannedFile]) -> list[Task]:
     reader, key = prepared.reader, identity_key(prepared.header["identity"])
     here = agreement.software(reader.package)
-    return [Task(reader, prepared.folder, file, key, here) for file in left]
+    return [Task(reader, prepared.folder, file, key, here, prepared.form) for file in left]
 
 
 def _note(
@@ -266,11 +267,12 @@ def _count_images(
 
 
 def _describe(folder: Folder, config: str) -> None:
-    """Write what stands beside the files: the card, the Croissant, the list of images left out."""
+    """Write what stands beside the files: documents, card, Croissant, list of images left out."""
     manifests = card.finished(read_manifests(folder))
     (manifest,) = (manifest for manifest in manifests if manifest.config == config)
     skipped = card.skipped_images(manifest)
     if skipped is not None:
         folder.write(card.skipped_name(config), "".join(f"{id}\n" for id in skipped).encode())
+    write_documents(folder, manifest)
     folder.write(croissant.CROISSANT, croissant.write_croissant(manifests).encode())
     folder.write(card.CARD, card.write_card(manifests).encode())

@@ -22,6 +22,8 @@ class ExportSummary:
         files: Number of their files.
         written: Number of files that this run wrote.
         skipped: Number of images left out, with `missing="skip"` or `damaged="skip"`.
+        without_entry: Number of rows that have no entry in a task file: without a text to write, or
+            without an image where these are written.
     """
 
     out: str
@@ -31,12 +33,19 @@ class ExportSummary:
     files: int
     written: int
     skipped: int
+    without_entry: int = 0
 
     def __str__(self) -> str:
         return (
             f"{self.out}: {self.config}, {self.rows:,} rows, {self.bytes:,} bytes in "
             f"{self.files:,} files ({self.written:,} written now), {self.skipped:,} images skipped"
+            f"{self._told_entries()}"
         )
+
+    def _told_entries(self) -> str:
+        if not self.without_entry:
+            return ""
+        return f", {self.without_entry:,} more rows have no text to write, and so no entry"
 
 
 def summary_of(
@@ -55,4 +64,5 @@ def summary_of(
         written=written,
         skipped=sum(len(line.skipped) for line in lines)
         + sum(len(before.get(split, ())) for split in splits),
+        without_entry=sum(line.without_entry for line in lines),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,9 +19,9 @@ from cxr_datasets.columns import plural
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export.agreement import require_same, software
 from cxr_datasets.export.folder import Folder
+from cxr_datasets.export.forms import Form
 from cxr_datasets.export.identity import package_name
 from cxr_datasets.export.line import Line
-from cxr_datasets.export.parquet import write_file
 from cxr_datasets.export.plan import PlannedFile
 from cxr_datasets.export.problems import Unwritten
 from cxr_datasets.storage.credentials import StorageOptions
@@ -55,11 +55,13 @@ class Reader:
         builder: The dataset's builder.
         index: Its index file. A machine without this file makes its own.
         arguments: Arguments the builder was made with, without credentials.
+        columns: Columns that are looked at; None: all.
     """
 
     builder: CxrBuilder
     index: str
     arguments: dict[str, Any]
+    columns: Collection[str] | None = None
 
     @property
     def package(self) -> str:
@@ -81,14 +83,15 @@ class Reader:
         """
         self._find_index()
         self.builder.pace = _pace(threads, self.builder.config)
-        yield from self.builder.read_rows(self.index, list(range(first, end)), tally)
+        blocks = list(range(first, end))
+        yield from self.builder.read_rows(self.index, blocks, tally, self.columns)
 
     def complete(
         self, tables: Iterable[pa.Table], threads: int | None, tally: Tally
     ) -> Iterator[pa.Table]:
         """Add the texts and images to rows of the index, as `rows` does on this machine."""
         self.builder.pace = _pace(threads, self.builder.config)
-        yield from self.builder.complete(tables, tally)
+        yield from self.builder.complete(tables, tally, self.columns)
 
     def image_ids(self, first: int, end: int) -> pa.Array:
         """List the ids of the images in some blocks of the index."""
@@ -122,6 +125,7 @@ class Task:
         file: The file to write.
         key: Key of the export that the file belongs to.
         software: Versions and code where the export began, as `agreement.software` tells them.
+        form: Writes it.
     """
 
     reader: Reader
@@ -129,6 +133,7 @@ class Task:
     file: PlannedFile
     key: str
     software: dict[str, str]
+    form: Form
 
     @property
     def options(self) -> tuple[StorageOptions, StorageOptions]:
@@ -190,7 +195,7 @@ class Task:
             left_out = listed.filter(pc.invert(pc.is_in(listed, value_set=there)))
             return {"skipped": left_out.to_pylist(), **counted}
 
-        return write_file(self.folder, file.name, builder.info, tables(), self.key, counts)
+        return self.form.write(self.folder, file, builder, tables(), self.key, counts)
 
 
 class _ProblemsError(Exception):

@@ -142,6 +142,29 @@ HOOKS = (
             ),
         )
     ),
+    *(
+        Hook(
+            target=f"datasets.iterable_dataset.{name}",
+            what=f"{what} Streams of all builders.",
+            why="datasets imports torch for its first stream, where it is installed: more than a "
+            "second, and longer than to read the tables of a release.",
+            since="0.1.0",
+            noticed_by=f"{_TESTS}/test_torch_later.py"
+            "::test_a_stream_made_before_torch_is_imported_is_one_of_torchs_afterwards",
+        )
+        for name, what in (
+            ("IterableDataset.__init__", "Notes a stream that is made before torch is imported."),
+            ("IterableDataset.__setstate__", "The same, for one that is unpickled."),
+            (
+                "_maybe_add_torch_iterable_dataset_parent_class",
+                "Waits until somebody imports torch, and then makes the class one of torch's.",
+            ),
+            (
+                "_maybe_share_with_torch_persistent_workers",
+                "Waits until then, too, and shares the number of the epoch with workers that stay.",
+            ),
+        )
+    ),
     Hook(
         target="datasets.formatting.polars_formatter.PolarsFeaturesDecoder.decode_row",
         what="Decodes the images of a frame, those of other datasets too. All other columns stay "

@@ -115,6 +115,10 @@ _NAMES = {
         *_WRITERS_OF_STREAMS,
     ),
     "hooks/visibility.py": ("datasets.config:HF_ENDPOINT",),
+    "hooks/torch_later.py": (
+        "datasets.config:TORCH_AVAILABLE",
+        "datasets.iterable_dataset:IterableDataset._epoch",
+    ),
     "hooks/streaming.py": (
         "datasets.iterable_dataset:ArrowExamplesIterable.__init__(generate_tables_fn)",
         "datasets.iterable_dataset:ArrowExamplesIterable.__init__(kwargs)",

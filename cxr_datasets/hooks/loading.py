@@ -25,6 +25,7 @@ from cxr_datasets.hooks.replacing import replace_once
 from cxr_datasets.hooks.selection import teach_select_columns
 from cxr_datasets.hooks.sending import teach_push_to_look
 from cxr_datasets.hooks.shuffling import teach_shuffle
+from cxr_datasets.hooks.torch_later import leave_torch_for_later
 from cxr_datasets.packages import code_files, package_folder
 
 _HUB_NAME = r"[A-Za-z0-9][\w.-]*/[\w.-]+/?"
@@ -46,6 +47,7 @@ def register(package: str) -> None:
     teach_agreements_to_stay()
     teach_push_to_look()
     refuse_postscript()
+    leave_torch_for_later()
     # `datasets.inspect` (get_dataset_config_names and others) holds a reference of its own.
     for module in (datasets.load, datasets.inspect):
         replace_once(module, "dataset_module_factory", _answering_first)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets.images.coordinates import clipped, moved, square_parts, whole_of
 from cxr_datasets.layers.layer import ORIGINAL, square_of
-from cxr_datasets.layers.stored import BOX
+from cxr_datasets.layers.reading import BOX
 
 STATE = f"{BOX}_state"
 """Name of the column beside a box that says what became of it."""

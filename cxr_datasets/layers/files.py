@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,13 +20,24 @@ from cxr_datasets.storage.addresses import cut, is_archive
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.pages import page_kind
 from cxr_datasets.storage.source import Source, open_place
-from cxr_datasets.tables.reading import OpenedText, opened_text, unreadable
+from cxr_datasets.tables.reading import (
+    OpenedText,
+    is_of_another_type,
+    opened_text,
+    unreadable,
+)
 from cxr_datasets.tables.table import DAMAGED
 
 _JSON = (".json", ".jsonl", ".ndjson")
 _PARQUET = b"PAR1"
 _PARQUET_ENDS = (".parquet", ".pq")
-_TAB, _COMMA = "\t", ","
+
+LARGE = 256 * limits.MIB
+"""Bytes from which on a CSV file is read part by part; of a packed one, packed."""
+
+
+class OtherTypesError(Exception):
+    """A cell of a large CSV file is not of the type that its first cells have."""
 
 
 class LayerFile:
@@ -43,6 +56,12 @@ class LayerFile:
     def address(self) -> str:
         """The address, as it may stand in a message."""
         return self.source.shown(self.path)
+
+    def names(self) -> list[str]:
+        """Names of the columns, of a CSV file."""
+        most = limits.MOST_LINES_OF_LAYER
+        with opened_text(self.source, self.path, most, limits.LARGEST_LAYER) as text:
+            return [name for name in _checked_header(self, text)[1] if name]
 
 
 def find_file(
@@ -139,42 +158,100 @@ def _read_parquet(file: LayerFile, is_wanted: Callable[[str], bool]) -> pa.Table
 
 def _read_csv(file: LayerFile, is_wanted: Callable[[str], bool]) -> pa.Table:
     rows = _parsed_csv(file, is_wanted, {})
-    texts = [field.name for field in rows.schema if pa.types.is_temporal(field.type)]
+    texts = _temporal(rows.schema)
     if texts:  # as the file has them: what is shifted by a century is no date to count with
-        rows = _parsed_csv(file, is_wanted, dict.fromkeys(texts, pa.string()))
+        rows = _parsed_csv(file, is_wanted, texts)
     return rows
+
+
+def is_large(file: LayerFile) -> bool:
+    """Whether a layer is a CSV file that is better not read into memory as a whole."""
+    name = file.path.lower().removesuffix(".gz")
+    return bool(name) and not name.endswith((*_PARQUET_ENDS, *_JSON)) and (
+        (file.source.size(file.path) or 0) >= LARGE
+    )  # fmt: skip
+
+
+def read_blocks(file: LayerFile, is_wanted: Callable[[str], bool]) -> Iterator[pa.Table]:
+    """Read a CSV file part by part, as `read_file` reads the whole.
+
+    Yields:
+        Some of its rows, in order; all of one schema.
+
+    Raises:
+        OtherTypesError: A cell is not of the type that the first ones have.
+        TableError: It is broken.
+    """
+    try:
+        with _opened_csv(file, is_wanted, {}, arrow_csv.open_csv) as reader:
+            texts = _temporal(reader.schema)
+        with _opened_csv(file, is_wanted, texts, arrow_csv.open_csv) as reader:
+            for batch in reader:
+                yield _without_nans(pa.Table.from_batches([batch]), file)
+    except pa.ArrowInvalid as error:
+        if is_of_another_type(error):
+            raise OtherTypesError from None
+        raise unreadable(file.address, (), (), error) from None
+    except (OSError, EOFError) as error:
+        raise unreadable(file.address, (), (), error) from None
 
 
 def _parsed_csv(
     file: LayerFile, is_wanted: Callable[[str], bool], types: dict[str, pa.DataType]
 ) -> pa.Table:
-    header: list[str] = []
     try:
-        most = limits.MOST_LINES_OF_LAYER
-        with opened_text(file.source, file.path, most, limits.LARGEST_LAYER) as text:
-            delimiter = _TAB if text.first_line.count(b"\t") else _COMMA
-            header = _checked_header(file, text, delimiter)
-            rows = arrow_csv.read_csv(
-                text.stream,
-                # With threads of its own pyarrow can wait for ever where a file ends in an error.
-                read_options=arrow_csv.ReadOptions(
-                    block_size=limits.LONGEST_LINE, use_threads=False
-                ),
-                parse_options=arrow_csv.ParseOptions(newlines_in_values=True, delimiter=delimiter),
-                convert_options=arrow_csv.ConvertOptions(
-                    # A column without a name is the index that pandas wrote.
-                    include_columns=[name for name in header if name and is_wanted(name)],
-                    column_types=types,
-                    null_values=[""],
-                    strings_can_be_null=True,
-                ),
-            )
+        with _opened_csv(file, is_wanted, types, arrow_csv.read_csv) as rows:
+            return _without_nans(rows, file)
     except (pa.ArrowInvalid, OSError, EOFError) as error:
-        raise unreadable(file.address, header, (), error) from None  # its text quotes the file
+        raise unreadable(file.address, (), (), error) from None  # its text quotes the file
+
+
+@contextmanager
+def _opened_csv(
+    file: LayerFile, is_wanted: Callable[[str], bool], types: dict[str, pa.DataType], read: Any
+) -> Iterator[Any]:
+    """Read a CSV file by a function of pyarrow, which gives all of it or a reader."""
+    most = limits.MOST_LINES_OF_LAYER
+    with opened_text(file.source, file.path, most, limits.LARGEST_LAYER) as text:
+        delimiter, header = _checked_header(file, text)
+        yield read(
+            text.stream,
+            # With threads of its own pyarrow can wait for ever where a file ends in an error.
+            read_options=arrow_csv.ReadOptions(block_size=limits.LONGEST_LINE, use_threads=False),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True, delimiter=delimiter),
+            convert_options=arrow_csv.ConvertOptions(
+                # A column without a name is the index that pandas wrote.
+                include_columns=[name for name in header if name and is_wanted(name)],
+                column_types=types,
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+
+
+def _temporal(schema: pa.Schema) -> dict[str, pa.DataType]:
+    """Columns of dates and times, which are read as texts."""
+    return {field.name: pa.string() for field in schema if pa.types.is_temporal(field.type)}
+
+
+def _without_nans(rows: pa.Table, file: LayerFile) -> pa.Table:
+    """The rows with null in place of NaN.
+
+    Raises:
+        TableError: A text is not UTF-8, of which pyarrow makes bytes.
+    """
+    for field in rows.schema:
+        if pa.types.is_binary(field.type):
+            raise TableError(
+                f"{file.address}: a column holds text that is not UTF-8, number "
+                f"{rows.column_names.index(field.name) + 1} of those that are read. Save the table "
+                "as UTF-8."
+            )
     return pa.table({field.name: without_nan(rows[field.name]) for field in rows.schema})
 
 
-def _checked_header(file: LayerFile, text: OpenedText, delimiter: str) -> list[str]:
+def _checked_header(file: LayerFile, text: OpenedText) -> tuple[str, list[str]]:
+    """The character between cells, and the names of the columns."""
     limits.check_limit(len(text.first_line), limits.LONGEST_FIRST_LINE)
     page = page_kind(text.start)
     if page is not None:
@@ -182,6 +259,9 @@ def _checked_header(file: LayerFile, text: OpenedText, delimiter: str) -> list[s
             f"{file.address} is a page of {page} in place of a table. A server sends one to those "
             "who are not logged in: fetch the file again, or name it .json if it is one."
         )
+    line = text.first_line
+    # A name may hold a semicolon or a comma, but hardly ever a TAB.
+    delimiter = "\t" if b"\t" in line else ";" if b";" in line and b"," not in line else ","
     header = text.names(delimiter)
     twice = [name for name, count in Counter(header).items() if count > 1 and name]
     if twice:
@@ -189,7 +269,7 @@ def _checked_header(file: LayerFile, text: OpenedText, delimiter: str) -> list[s
             f"{file.address}: column number {header.index(twice[0]) + 1} has the name of another "
             "one behind it. Remove all but the right one."
         )
-    return header
+    return delimiter, header
 
 
 def without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:

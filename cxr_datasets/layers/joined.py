@@ -13,14 +13,13 @@ import pyarrow.compute as pc
 from cxr_datasets.columns import plural
 from cxr_datasets.errors import OptionError, TableError
 from cxr_datasets.layers.boxes import BOX_TYPE, STATE, Sizes, box_columns, with_boxes
-from cxr_datasets.layers.stored import BOX, StoredLayer
+from cxr_datasets.layers.reading import BOX, kinds_told
+from cxr_datasets.layers.stored import StoredLayer
 from cxr_datasets.tables.id_forms import TOLD
 from cxr_datasets.tables.keys import combined, find_keys
 from cxr_datasets.wording import get_logger
 
 IMAGE_ID = "image_id"
-
-_PLURALS = {"image_id": "images", "study_id": "studies", "subject_id": "patients"}
 
 _logger = get_logger(__name__)
 
@@ -215,14 +214,14 @@ def _values(layer: StoredLayer, rows: pa.Table, config: str, sizes: _Once) -> It
 
 def _tell(layer: StoredLayer, ids: pa.Array, places: pa.Array) -> None:
     """Say in one line how many of both sides find no other."""
-    kind, kinds = TOLD[layer.column], _PLURALS[layer.column]
+    kind, kinds = TOLD[layer.column], kinds_told(layer.column)
     different = pc.unique(ids)
     lacking = len(pc.unique(ids.filter(places.is_null())))
     if lacking == len(different):
         raise TableError(
-            f"layers[{layer.name!r}]: none of the {layer.keys} ids of {layer.address} is one of a "
-            f"{kind} of this release, such as {ids[0].as_py()}. Give the table that was made for "
-            "this release, or name its column of ids by key=."
+            f"layers[{layer.name!r}]: none of the {layer.keys} ids of {layer.address} is one "
+            f"of the {kinds} of this release, such as {ids[0].as_py()}. Give the table that was "
+            "made for this release, or name its column of ids by key=."
         )
     used = np.zeros(layer.keys, bool)
     used[places.drop_null().to_numpy()] = True
@@ -236,6 +235,6 @@ def _tell(layer: StoredLayer, ids: pa.Array, places: pa.Array) -> None:
             f"are of no {kind} of the release: ignored"
         )
     if layer.unkeyed:
-        told.append(f"{layer.unkeyed} more rows have no id of a {kind}: ignored")
+        told.append(f"{layer.unkeyed} more rows have no ids of {kinds}: ignored")
     if told:
         _logger.warning("layer %s, %s: %s", layer.name, layer.address, "; ".join(told))

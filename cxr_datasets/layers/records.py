@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,7 @@ SPLIT = "split"
 _GZIP = b"\x1f\x8b"
 _ENDS = (".json", ".json.gz")
 _DEEPEST = 4
-"""Folders within folders that are looked into for JSON files."""
+"""Folders that may be around everything."""
 
 _EXPECTED = (
     "expected a list of objects, lists of them by split, objects by id, COCO with images and "
@@ -60,7 +60,7 @@ def read_members(
     Raises:
         TableError: There is none, or one is broken.
     """
-    paths = list(_json_files(source, "", _DEEPEST))
+    paths = _json_files(source)
     if not paths:
         raise TableError(
             f"{source.shown()} holds no JSON file: expected the table of a layer, or a zip or "
@@ -72,13 +72,16 @@ def read_members(
     return _as_table(source.shown(), rows, is_wanted)
 
 
-def _json_files(source: Source, folder: str, deeper: int) -> Iterator[str]:
-    for name in source.names(folder):
-        path = f"{folder}/{name}" if folder else name
-        if name.lower().endswith(_ENDS):
-            yield path
-        elif deeper and "." not in name and source.is_folder(path):
-            yield from _json_files(source, path, deeper - 1)
+def _json_files(source: Source) -> list[str]:
+    """The JSON files in a zip or folder; some have a folder or two around everything."""
+    folder = ""
+    for _ in range(_DEEPEST):
+        names = source.names(folder)
+        files = [f"{folder}{name}" for name in names if name.lower().endswith(_ENDS)]
+        if files or len(names) != 1 or not source.is_folder(f"{folder}{names[0]}"):
+            return files
+        folder = f"{folder}{names[0]}/"
+    return []
 
 
 def _rows_of_file(address: str, read: Callable[[], bytes], of_records: str | None) -> list[Row]:

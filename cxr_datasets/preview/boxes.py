@@ -10,7 +10,7 @@ import PIL.ImageDraw
 
 from cxr_datasets.columns import plural
 from cxr_datasets.layers.boxes import STATE
-from cxr_datasets.layers.stored import BOX
+from cxr_datasets.layers.reading import BOX
 
 Box = tuple[str, list[float]]
 """What is in it, in a word or two; and left, top, right, bottom in pixels of its image."""

@@ -98,6 +98,12 @@ def files_of(source: Source, config: str) -> tuple[dict[str, list[str]], tuple[s
         ExportError: There is none.
     """
     noted = _noted(source, config)
+    names = [name for some in noted[0].values() for name in some] if noted else []
+    if names and not any(name.endswith(".parquet") for name in names):
+        raise ExportError(
+            f"{source.shown(config)} is no export as Parquet, which alone can be shown. Show the "
+            "copy of the release."
+        )
     planned, finished = noted if noted else _listed(source, config)
     files = {split: [one for one in planned[split] if one in finished]
              for split in SPLITS if split in planned}  # fmt: skip

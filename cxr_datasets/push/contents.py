@@ -15,6 +15,7 @@ from huggingface_hub import DatasetCard
 from cxr_datasets.errors import HubError
 from cxr_datasets.export import card, croissant
 from cxr_datasets.export.folder import PRIVATE, Folder
+from cxr_datasets.export.forms import PARQUET, form_of_manifest
 from cxr_datasets.export.manifest import (
     DamagedManifest,
     Manifest,
@@ -181,6 +182,12 @@ def _read_manifests(out: Folder) -> list[Manifest]:
             f"{out} holds no export: expected {card.CARD}, Parquet files, and in {PRIVATE}/ what "
             "`cxr export` notes of them. Give the folder that it wrote, with all that is in it."
         )
+    for manifest in manifests:
+        if (form := form_of_manifest(manifest.header)).name != PARQUET:
+            raise HubError(
+                f"{out} holds config {manifest.config} as {form.name}; only Parquet can be sent. "
+                "Export without --as into another folder, and send that."
+            )
     return manifests
 
 

@@ -217,6 +217,11 @@ def _parsed(file: OpenedText, columns: Mapping[str, pa.DataType]) -> pa.Table | 
         raise
 
 
+def is_of_another_type(error: pa.ArrowInvalid) -> bool:
+    """Whether pyarrow refuses a cell that is not of its column's type."""
+    return _CELL.search(str(error)) is not None
+
+
 def _check_header(address: str, file: OpenedText, columns: Mapping[str, pa.DataType]) -> None:
     check_limit(len(file.first_line), limits.LONGEST_FIRST_LINE)
     header = file.header

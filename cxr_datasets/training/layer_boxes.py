@@ -10,7 +10,7 @@ import numpy as np
 from cxr_datasets.columns import plural
 from cxr_datasets.images.coordinates import clipped, moved
 from cxr_datasets.layers.boxes import CLIPPED, OUTSIDE, SLACK, STATE, UNKNOWN
-from cxr_datasets.layers.stored import BOX
+from cxr_datasets.layers.reading import BOX
 
 Batch = dict[str, Any]
 

@@ -103,7 +103,8 @@ def lent(shape: tuple[int, ...], dtype: Any) -> Any:
             _pieces.remove(free[0])
         if len(_pieces) >= MOST_PIECES:
             return None
-        with suppress(OSError):  # a system that does not allow it, or has no more files to open
+        # A system that does not allow it or has no more files to open; a torch that names it anew.
+        with suppress(OSError, AttributeError):
             fitting = _Piece(size)
             _pieces.append(fitting)
     return None if fitting is None else fitting.tensor(shape, kind)

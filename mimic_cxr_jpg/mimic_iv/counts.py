@@ -23,7 +23,7 @@ def say_found(
     known: pa.Array,
     patients: str,
     unusable: Mapping[str, int],
-    ed_refusal: str,
+    without_ed: str | None,
 ) -> None:
     """Say how many studies have what, and how many rows could hold none.
 
@@ -33,7 +33,7 @@ def say_found(
         known: Whether that patient has a row in `patients`.
         patients: Where the table `patients` is.
         unusable: Table -> its rows without a start and an end after it.
-        ed_refusal: Why a server refuses MIMIC-IV-ED; empty if none does.
+        without_ed: Why MIMIC-IV-ED is not there, in words, or empty; None: it is there.
     """
     if not _count(known):
         _logger.warning(
@@ -43,8 +43,8 @@ def say_found(
         )  # fmt: skip
         return
     told = [*_unknown(columns, subjects, known, patients), *_held(columns)]
-    if not _is_there(columns["ed_stay_hits"]):
-        refusal = f" ({ed_refusal})" if ed_refusal else ""
+    if without_ed is not None:
+        refusal = f" ({without_ed})" if without_ed else ""
         told.append(f"ed_stay_id is null, as no edstays.csv.gz was found{refusal}")
     told += [
         f"{rows} rows of {address} hold none, as they do not end, or end before they begin"
@@ -76,13 +76,9 @@ def _held(columns: Mapping[str, pa.Array]) -> Iterator[str]:
     )
     for name, what in _STAYS.items():
         hits = columns[name]
-        if _is_there(hits):
+        if hits.null_count < len(hits):
             several = _count(pc.greater(hits, 1))
             yield f"{_count(pc.greater(hits, 0))} are in {what}, {several} in several"
-
-
-def _is_there(hits: pa.Array) -> bool:
-    return hits.null_count < len(hits)
 
 
 def _count(marked: pa.Array) -> int:

@@ -84,7 +84,8 @@ class MimicIv:
         columns = _of_the_patient(people, row, days)
         of_the_stays, unusable = _of_the_stays(read, subjects, times, row.is_valid())
         columns |= of_the_stays
-        say_found(columns, subjects, row.is_valid(), people.address, unusable, self.ed_refusal)
+        without_ed = None if "edstays" in read else self.ed_refusal
+        say_found(columns, subjects, row.is_valid(), people.address, unusable, without_ed)
         for name, column in columns.items():
             images = images.append_column(name, column.take(study))
         return images

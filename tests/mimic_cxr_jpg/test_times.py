@@ -7,7 +7,7 @@ from datetime import date, datetime
 import pyarrow as pa
 import pytest
 
-from mimic_cxr_jpg.times import study_days, study_times
+from mimic_cxr_jpg.times import moments_of, study_times
 
 
 def images(*rows: tuple[int, str | None, str | None]) -> pa.Table:
@@ -29,9 +29,11 @@ def test_a_study_has_the_earliest_time_of_its_images_to_the_millisecond() -> Non
     second = datetime(2180, 5, 6, 8, 5, 56, 874_000)
     assert study_times(rows).to_pylist() == [second, datetime(2150, 1, 1), second, second]
     assert study_times(rows).type == pa.timestamp("ms")
-    assert study_days(rows).to_pylist() == [
-        date(2180, 5, 6), date(2150, 1, 1), date(2180, 5, 6), date(2180, 5, 6)
-    ]  # fmt: skip
+    found = moments_of(rows)
+    assert found.study.to_pylist() == [0, 1, 0, 0]
+    assert found.first.to_pylist() == [0, 1]
+    assert found.days.to_pylist() == [date(2180, 5, 6), date(2150, 1, 1)]
+    assert found.times.to_pylist() == [second, datetime(2150, 1, 1)]
 
 
 @pytest.mark.parametrize(
@@ -48,9 +50,9 @@ def test_what_is_blank_or_no_time_does_not_count(day: str | None, clock: str | N
 def test_a_day_is_known_without_a_time() -> None:
     rows = images((1, "2180-05-06", None), (2, None, None))
     assert study_times(rows).to_pylist() == [None, None]
-    assert study_days(rows).to_pylist() == [date(2180, 5, 6), None]
+    assert moments_of(rows).days.to_pylist() == [date(2180, 5, 6), None]
 
 
 def test_no_image_gives_no_time() -> None:
     empty = images((1, "2180-05-06", None)).slice(0, 0)
-    assert study_times(empty).to_pylist() == study_days(empty).to_pylist() == []
+    assert study_times(empty).to_pylist() == moments_of(empty).days.to_pylist() == []

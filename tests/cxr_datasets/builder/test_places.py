@@ -20,6 +20,7 @@ import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.errors import MissingImagesError, OptionError
 from cxr_datasets.export import export
+from cxr_datasets.export.forms import Form
 from cxr_datasets.export.plan import plan_files, usual_bytes
 from cxr_datasets.packages import builder_class
 from cxr_datasets.testing import arrow_files, copy_release, files_under, rewrite
@@ -307,7 +308,7 @@ def test_an_export_plans_its_files_by_the_size_of_these_images(
     def planned(**options: Any) -> int:
         builder = builder_class(package)(data_dir=str(release), cache_dir=cache, **options)
         index, splits = builder.write_index()
-        return usual_bytes(plan_files(index, splits, builder), builder)
+        return usual_bytes(plan_files(index, splits, builder, Form()), builder, Form())
 
     sizes = [file.stat().st_size for file in elsewhere.rglob("*") if file.is_file()]
     found = planned(images=str(elsewhere))

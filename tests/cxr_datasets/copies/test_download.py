@@ -118,8 +118,9 @@ def test_the_limit_takes_the_first_in_the_releases_own_order(
         lambda ids: json.dumps([{"study_id": 50, "dicom_id": image} for image in ids]),
         lambda ids: "dicom_id,study_id,note\n" + "".join(f"{one},50000000,7\n" for one in ids),
         lambda ids: "\n".join(f"files/p10/p1/s5/{image}.jpg" for image in ids),
+        lambda ids: json.dumps({"train": [{"id": image, "report": "Invented."} for image in ids]}),
     ],
-    ids=["list", "json", "json of objects", "csv", "paths"],
+    ids=["list", "json", "json of objects", "csv", "paths", "annotation.json"],
 )
 def test_ids_of_images_are_read_from_a_file(
     written: Callable[[list[str]], str], small_release: Path, tmp_path: Path
@@ -291,7 +292,7 @@ def test_faults_are_told_and_end_with_1(
         ({"connections": -1}, OptionError, "positive"),
         ({"ids": []}, OptionError, "empty"),
         ({"ids": ["1"]}, OptionError, "first '1'"),
-        ({"ids": "no such file"}, OptionError, "No such file"),
+        ({"ids": "no such file"}, OptionError, "does not exist"),
         ({"source": "no such folder"}, ReleaseError, "absent"),
         ({"out": "s3://bucket/place"}, OptionError, "cxr export"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cxr_datasets.export import plan
+from cxr_datasets.export.forms import Form
 from cxr_datasets.export.plan import FILE_BYTES, PlannedFile, plan_files, usual_bytes
 from cxr_datasets.packages import builder_class
 
@@ -21,8 +22,10 @@ def planned(small_release: Path, export_cache: str, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(kind, "MEAN_IMAGE_BYTES", mean)
         builder = kind(data_dir=str(small_release), cache_dir=export_cache, **options)
         index, splits = builder.write_index()
-        files = plan_files(index, splits, builder, rows)
-        return [file for file in files if file.split == "train"], usual_bytes(files, builder)
+        files = plan_files(index, splits, builder, Form(), rows)
+        return [file for file in files if file.split == "train"], usual_bytes(
+            files, builder, Form()
+        )
 
     return made
 

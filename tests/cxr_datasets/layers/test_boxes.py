@@ -125,8 +125,10 @@ def table_of(marked: Path, folder: Path, space: str = "corners") -> tuple[Path, 
     return path, {"boxes": header[:4], **form}
 
 
-@pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("size", [None, 64])
+@pytest.mark.parametrize(
+    ("space", "size"),
+    [("sizes", None), ("a padded square", None), *((name, 64) for name in SPACES)],
+)
 def test_a_box_is_where_its_mark_is(
     load: Any, marked: Path, tmp_path: Path, space: str, size: int | None
 ) -> None:
@@ -152,8 +154,9 @@ def test_in_studies_and_streams_boxes_are_those_of_each_image(
 
 
 @pytest.mark.parametrize("square", SQUARES)
-@pytest.mark.parametrize("config", ["images", "studies"])
-@pytest.mark.parametrize("several", [True, False])
+@pytest.mark.parametrize(
+    ("config", "several"), [("images", True), ("images", False), ("studies", True)]
+)
 def test_boxes_follow_their_image_into_the_square_of_a_transform(
     load: Any, marked: Path, tmp_path: Path, square: str, config: str, several: bool
 ) -> None:
@@ -180,6 +183,17 @@ def test_boxes_follow_their_image_into_the_square_of_a_transform(
             assert back[2] - back[0] >= 20 or state == "clipped"
     assert "whole" in states
     assert ("clipped" in states) == (square == "crop")
+
+
+def test_boxes_of_studies_with_one_row_a_key_follow_too(
+    load: Any, marked: Path, tmp_path: Path
+) -> None:
+    table, form = table_of(marked, tmp_path)
+    row = ImageTransform(size=96, square="pad", scale="uint8").on(
+        load(table, "studies", several=False, **form)
+    )[0]
+    for pixels, box in zip(row["pixel_values"], row["m_boxs"], strict=True):
+        assert np.abs(bright(pixels) - box).max() <= BLUR
 
 
 ROW_NAMES = ("pixel_values", "valid_box", "seen_box", "ms", "m_boxs", "m_box_states")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,7 @@ def test_unmatched_keys_of_both_sides_are_told_in_one_line(
     assert line == (
         f"layer half, {table}: {studies - 1} of {studies} studies have no row in it: null; "
         "2 of its 3 ids (3 of 4 rows) are of no study of the release: ignored; "
-        "2 more rows have no id of a study: ignored"
+        "2 more rows have no ids of studies: ignored"
     )
 
 
@@ -268,13 +269,14 @@ def test_a_column_that_exists_is_an_error(load: Load, images: list[Ids], tmp_pat
 WRONG_TABLES: dict[str, tuple[str, str]] = {
     "no ids": ("a,b\n1,2\n", "has no column that is called as ids are: expected one of image_id, "
                              "dicom_id"),
-    "other ids": ("dicom_id,b\n7,2\n", "holds no id of a image, such as 0a1b2c3d"),
+    "other ids": ("dicom_id,b\n7,2\n", "holds no ids of images, such as 0a1b2c3d"),
     "ids of others": ("study_id,b\n59999999,2\n", "none of the 1 ids"),
     "only ids": ("study_id\n59999999\n", "no column beside its ids"),
     "twice": ("study_id,b,b\n59999999,2,3\n", "column number 2 has the name of another"),
     "ragged": ("study_id,b\n59999999,2\n59999999\n", "CSV parse error: "),
     "no rows": ("study_id,b\n", "has no rows"),
     "a page": ("<!DOCTYPE html><html></html>", "is a page of HTML"),
+    "not UTF-8": ("study_id,b\n59999999,caf\udce9\n", "holds text that is not UTF-8, number 2"),
     "blank": ("study_id,b\n,1\n", "found blanks only"),
 }  # fmt: skip
 
@@ -283,11 +285,61 @@ WRONG_TABLES: dict[str, tuple[str, str]] = {
 def test_a_wrong_table_is_named_with_what_is_wrong(load: Load, tmp_path: Path, fault: str) -> None:
     content, said = WRONG_TABLES[fault]
     table = tmp_path / "table.csv"
-    table.write_text(content)
+    table.write_text(content, encoding="utf-8", errors="surrogateescape")
     with pytest.raises((TableError, OptionError)) as raised:
         load({"t": str(table)})
     assert str(table) in str(raised.value)
     assert said in str(raised.value)
+
+
+FORMATS: dict[str, tuple[str, Any]] = {
+    "semicolons": ("t.csv", "dicom_id;n\n{0};1\n{1};2\n"),
+    "TABs": ("t.txt", "dicom_id\tn\n{0}\t1\n{1}\t2\n"),
+    "a mark of UTF-8, CRLF": ("t.csv", "\ufeffdicom_id,n\r\n{0},1\r\n{1},2\r\n"),
+    "an index of pandas": ("t.csv", ",dicom_id,n\n0,{0},1\n1,{1},2\n"),
+    "JSON": ("t.json", [{"dicom_id": "{0}", "n": 1}, {"dicom_id": "{1}", "n": 2}]),
+    "JSON by split": ("t.json", {"a": [{"dicom_id": "{0}", "n": 1}],
+                                 "b": [{"dicom_id": "{1}", "n": 2}]}),
+    "JSON by id": ("t.json", {"x/{0}.jpg": {"n": 1}, "x/{1}.jpg": {"n": 2}}),
+    "one line": ("t.jsonl", {"dicom_id": "{0}", "n": 1}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_tables_come_in_many_formats(
+    load: Load, images: list[Ids], tmp_path: Path, form: str
+) -> None:
+    name, content = FORMATS[form]
+    text = content if isinstance(content, str) else json.dumps(content)
+    for number in (0, 1):
+        text = text.replace(f"{{{number}}}", images[number].image)
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    layer = Layer(str(tmp_path / name), key="key" if form == "JSON by id" else None)
+    rows = load({"t": layer}).select_columns(["image_id", "t_n"])
+    found = {row["image_id"]: row["t_n"] for row in rows if row["t_n"] is not None}
+    expected = {images[0].image: 1, images[1].image: 2}
+    assert found == ({images[0].image: 1} if form == "one line" else expected)
+
+
+def test_a_folder_or_zip_of_json_files_is_one_layer(
+    load: Load, images: list[Ids], tmp_path: Path
+) -> None:
+    for number, one in enumerate(images[:3]):
+        file = tmp_path / "graphs" / "graphs" / f"{one.image}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        parts = [{"part": f"p{part}"} for part in range(number)]
+        file.write_text(json.dumps({"image_id": one.image, "parts": parts, "who": 5, "x": [1]}))
+    archive = shutil.make_archive(str(tmp_path / "zipped"), "zip", tmp_path / "graphs")
+    for address in (archive, str(tmp_path / "graphs")):
+        rows = load({"g": Layer(address, records="parts")}).select_columns(["image_id", "g"])
+        found = {row["image_id"]: row["g"] for row in rows if row["g"]}
+        assert found == {
+            one.image: [{"who": 5, "part": f"p{part}"} for part in range(number)]
+            for number, one in enumerate(images[:3]) if number
+        }  # fmt: skip
+    (tmp_path / "graphs" / "other").mkdir()
+    with pytest.raises(TableError, match="holds no JSON file"):
+        load({"g": Layer(str(tmp_path / "graphs"), records="parts")})
 
 
 def test_a_key_that_repeats_is_refused_where_one_row_was_promised(

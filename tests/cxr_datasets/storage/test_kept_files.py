@@ -13,7 +13,8 @@ import pytest
 
 from cxr_datasets.storage import kept_files, kept_state
 from cxr_datasets.storage.kept_files import KeptFiles
-from cxr_datasets.storage.kept_folder import private_folder
+from cxr_datasets.storage.kept_folder import begin_place, private_folder
+from cxr_datasets.storage.source import Stamp
 from tests.power_cut import PowerCuts
 
 HEAD = 40
@@ -244,3 +245,52 @@ def test_a_process_that_stopped_with_the_lock_keeps_nobody_waiting_for_ever(
         assert files.read(name_of(1)) == content_of(1)
     assert "for now: another process does not let go of its lock" in caplog.text
     assert files.read(name_of(2)) is None
+
+
+# --- what is kept of which place ------------------------------------------------------------------
+
+ADDRESS = "s3://bucket/mimic"
+SEEN = {"a.jpg": Stamp("a.jpg", 10, "first"), "b.jpg": Stamp("b.jpg", 20, "first")}
+
+
+def test_processes_that_start_together_keep_the_images_of_a_place_once(tmp_path: Path) -> None:
+    files = kept(tmp_path)
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if not child:
+            try:
+                name = begin_place(files, ADDRESS, SEEN)
+                (tmp_path / f"name-{number}").write_text(name)
+            finally:
+                os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    assert len({(tmp_path / f"name-{number}").read_text() for number in range(4)}) == 1
+
+
+def test_each_file_that_was_looked_at_counts_and_others_do_not(tmp_path: Path) -> None:
+    files = kept(tmp_path)
+    first = begin_place(files, ADDRESS, SEEN)
+    other = {"c.jpg": Stamp("c.jpg", 30, "first")}
+    assert begin_place(files, ADDRESS, other) == first  # by other options
+    assert begin_place(files, "s3://bucket/other", SEEN) != first
+    files.keep(f"{first}/{'1' * 32}", content_of(1))
+    for changed in ({"a.jpg": Stamp("a.jpg", 11, "first")}, {"c.jpg": Stamp("c.jpg", 30, "new")}):
+        before = begin_place(files, ADDRESS, {**SEEN, **other})
+        assert begin_place(files, ADDRESS, {**SEEN, **other, **changed}) != before
+    assert files.read(f"{first}/{'1' * 32}") is None
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"folder": "../../x", "address": "", "stamps": {}}']
+)
+def test_a_damaged_record_of_a_place_begins_it_anew(tmp_path: Path, content: str) -> None:
+    files = kept(tmp_path)
+    first = begin_place(files, ADDRESS, SEEN)
+    (record,) = Path(files.folder, "places").iterdir()
+    record.write_text(content)
+    second = begin_place(files, ADDRESS, SEEN)
+    assert second != first
+    assert begin_place(files, ADDRESS, SEEN) == second

@@ -172,3 +172,31 @@ def test_a_table_in_another_form_is_an_error_that_says_which(
 def test_a_number_that_its_type_cannot_hold_is_an_error(value: str, tmp_path: Path) -> None:
     with pytest.raises(TableError, match=rf"'size' .* int32 \(found '{value}' in row 1"):
         read(tmp_path, TABLE.replace(",126,", f",{value},"))
+
+
+MOMENTS = "id,at\n1,2180-05-06 22:23:00\n2,{}\n"
+
+
+def moments(tmp_path: Path, cell: str) -> list[str | None]:
+    columns = {"id": pa.int64(), "at": pa.timestamp("s")}
+    table = read_table(open_place(write(tmp_path, MOMENTS.format(cell))), "t.csv", columns)
+    return [None if at is None else str(at) for at in table["at"].to_pylist()]
+
+
+@pytest.mark.parametrize("cell", ["", "NaT", "nan", "<NA>"])
+def test_a_moment_that_is_not_there_is_null_however_it_was_saved(cell: str, tmp_path: Path) -> None:
+    assert moments(tmp_path, cell) == ["2180-05-06 22:23:00", None]
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [("5/6/2180 22:23", "a date in another form"), ("2180-02-31 10:00:00", "row 2"),
+     ("soon", "such as 2180-05-06 22:23:00"), ("123", "such as 2180-05-06 22:23:00")],
+)  # fmt: skip
+def test_what_is_no_moment_is_an_error_that_names_its_cell(
+    cell: str, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TableError, match="column 'at'") as caught:
+        moments(tmp_path, cell)
+    assert told in str(caught.value)
+    assert "soon" not in str(caught.value)

@@ -300,7 +300,11 @@ def test_a_refused_mimic_iv_ed_is_told_and_its_columns_are_null(
     shutil.move(records / "ed", ed / "2.2" / "ed")
     folders = {"files/mimiciv/3.1": records, "files/mimic-iv-ed/2.2": ed / "2.2"}
     signed = {"files/mimiciv/3.1": [USER], "files/mimic-iv-ed/2.2": []}
-    options = {"agents": ("cxr-datasets/",), "tests_cookies": True, "encrypted": True}
+    options: dict[str, Any] = {
+        "agents": ("cxr-datasets/",),
+        "tests_cookies": True,
+        "encrypted": True,
+    }
     with PhysioNet(folders, signed=signed, **options) as server:
         found = rows(linked, server.address("files/mimiciv/3.1"), cache)
     assert {row["ed_stay_id"] for row in found} == {row["ed_stay_hits"] for row in found} == {None}
@@ -315,7 +319,11 @@ def test_mimic_iv_ed_is_found_beside_on_physionet(
     ed = records.parent.parent / "mimic-iv-ed"
     shutil.move(records / "ed", ed / "2.2" / "ed")
     folders = {"files/mimiciv/3.1": records, "files/mimic-iv-ed/2.2": ed / "2.2"}
-    options = {"agents": ("cxr-datasets/",), "tests_cookies": True, "encrypted": True}
+    options: dict[str, Any] = {
+        "agents": ("cxr-datasets/",),
+        "tests_cookies": True,
+        "encrypted": True,
+    }
     with PhysioNet(folders, **options) as server:
         assert rows(linked, server.address("files/mimiciv/3.1"), cache) == expected
 

@@ -1,0 +1,39 @@
+"""Cases that `make test` leaves out have only values that others have too."""
+
+from __future__ import annotations
+
+from itertools import product
+from random import Random
+
+import pytest
+
+from tests.combinations import cover, left_out
+
+
+def test_each_value_of_each_parameter_comes_once_at_least_in_few_cases() -> None:
+    cases = {f"test[{a}-{b}-{c}]": (a, b, c) for a, b, c in product("uvwxyz", range(4), "pq")}
+    chosen = cover(cases)
+    assert {cases[name][0] for name in chosen} == set("uvwxyz")
+    assert {cases[name][1] for name in chosen} == set(range(4))
+    assert {cases[name][2] for name in chosen} == set("pq")
+    assert len(chosen) == 6
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_some_combinations_only_are_covered_too(seed: int) -> None:
+    rng = Random(seed)
+    every = list(product("abc", "abc", range(5)))
+    cases = {str(case): case for case in rng.sample(every, rng.randint(1, len(every)))}
+    chosen = cover(cases)
+    for place in range(3):
+        there = {case[place] for case in cases.values()}
+        assert {cases[name][place] for name in chosen} == there
+    assert chosen == cover(cases)
+
+
+def test_a_test_of_one_parameter_keeps_all_its_cases_and_each_test_counts_for_itself() -> None:
+    one = {f"a.py::test_one[{value}]": (value,) for value in range(9)}
+    two = {f"a.py::test_two[{a}-{b}]": (a, b) for a, b in product("xy", "xy")}
+    gone = left_out(one | two)
+    assert len(gone) == 2
+    assert gone < two.keys()
