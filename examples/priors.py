@@ -38,7 +38,7 @@ print(f"{len(images)} frontal images: {sum(first)} of a first study, {sum(tied)}
 print(f"{len(pairs)} with a frontal image of the study before")
 
 told = [n for n in pairs if facts[n]["impression"] and facts[n]["prior_impressions"][0]]
-figure, axes = plt.subplots(SHOWN, 2, figsize=(9, 4.6 * SHOWN), layout="constrained")
+figure, axes = plt.subplots(SHOWN, 2, figsize=(7, 3.7 * SHOWN), layout="constrained")
 for (before, now), number in zip(axes, (told or pairs)[:SHOWN], strict=False):
     row = images[number]
     (days,), (text,) = row["prior_days"], row["prior_impressions"]
