@@ -48,6 +48,6 @@ for (before, now), number in zip(axes, (told or pairs)[:SHOWN], strict=False):
     ):
         axis.imshow(image, cmap="gray", vmin=0, vmax=255)
         axis.set_title(when, color=COLOURS[0])
-        axis.set_xlabel(fill(re.sub(r"\s+", " ", words or "no impression")[:180], 52))
+        axis.set_xlabel(fill(re.sub(r"\s+", " ", words or "no impression")[:180], 44), fontsize=8)
         axis.set(xticks=[], yticks=[])
 save(figure, args.out / "priors.png")
