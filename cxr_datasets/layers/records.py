@@ -60,7 +60,7 @@ def read_members(
     Raises:
         TableError: There is none, or one is broken.
     """
-    paths = _json_files(source)
+    paths = json_files(source)
     if not paths:
         raise TableError(
             f"{source.shown()} holds no JSON file: expected the table of a layer, or a zip or "
@@ -72,7 +72,7 @@ def read_members(
     return _as_table(source.shown(), rows, is_wanted)
 
 
-def _json_files(source: Source) -> list[str]:
+def json_files(source: Source) -> list[str]:
     """The JSON files in a zip or folder; some have a folder or two around everything."""
     folder = ""
     for _ in range(_DEEPEST):

@@ -227,6 +227,17 @@ def test_a_changed_table_or_form_gives_new_rows_and_the_same_ones_the_old_cache(
     assert values()[0] == [22]
 
 
+def test_a_file_of_a_folder_that_changed_in_its_place_gives_new_rows(
+    load: Load, images: list[Ids], tmp_path: Path
+) -> None:
+    file = tmp_path / "graphs" / "a.json"
+    file.parent.mkdir()
+    for grade in (1, 2):
+        file.write_text(json.dumps({"dicom_id": images[0].image, "grade": grade}))
+        rows = load({"g": str(file.parent)}).select_columns(["image_id", "g_grade"])
+        assert [row["g_grade"] for row in rows if row["image_id"] == images[0].image] == [grade]
+
+
 @pytest.mark.parametrize(
     ("layers", "said"),
     [
