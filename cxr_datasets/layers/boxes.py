@@ -11,10 +11,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets.images.coordinates import clipped, moved, square_parts, whole_of
 from cxr_datasets.layers.layer import ORIGINAL, square_of
-from cxr_datasets.layers.reading import BOX
-
-STATE = f"{BOX}_state"
-"""Name of the column beside a box that says what became of it."""
+from cxr_datasets.layers.reading import BOX, STATE
 
 WHOLE, CLIPPED, OUTSIDE, EMPTY, UNKNOWN = "whole", "clipped", "outside", "empty", "unknown"
 STATES = (WHOLE, CLIPPED, OUTSIDE, EMPTY, UNKNOWN)
@@ -52,7 +49,8 @@ def box_columns(stored: pa.Array, space: Any, sizes: Sizes) -> tuple[pa.Array, p
     """Make the two columns of boxes.
 
     Args:
-        stored: n boxes as `stored` has them: `COORDINATES`, or null.
+        stored: n boxes as `stored` has them: NaN where there is none, infinite where nobody can
+            tell where it is, or null.
         space: See `Layer.space`.
         sizes: Those of the image of each box.
 
@@ -61,8 +59,8 @@ def box_columns(stored: pa.Array, space: Any, sizes: Sizes) -> tuple[pa.Array, p
         no box.
     """
     given = _given(stored)
-    there = _are_known(given)
-    boxes = _placed(given, space, sizes)
+    there = ~np.isnan(given).any(axis=1)
+    boxes = _placed(np.where(np.isinf(given), np.nan, given), space, sizes)
     known = _are_known(boxes)
     filled = np.where(known[:, None], boxes, 0)
     edges = np.where(np.isfinite(sizes.handed_out), sizes.handed_out, 0)

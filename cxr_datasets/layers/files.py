@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,12 +15,13 @@ import pyarrow.parquet as pq
 from pyarrow import csv as arrow_csv
 
 from cxr_datasets import limits
+from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import OptionError, StoreError, TableError
 from cxr_datasets.layers import records
 from cxr_datasets.storage.addresses import cut, is_archive
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.pages import page_kind
-from cxr_datasets.storage.source import Source, open_place
+from cxr_datasets.storage.source import Source, Stamp, open_place
 from cxr_datasets.tables.reading import (
     OpenedText,
     is_of_another_type,
@@ -56,6 +58,19 @@ class LayerFile:
     def address(self) -> str:
         """The address, as it may stand in a message."""
         return self.source.shown(self.path)
+
+    def stamp(self) -> Stamp:
+        """What changes when the table does.
+
+        Of a folder in a store the names of its files alone, as each look takes time there.
+        """
+        source = self.source
+        if self.path or is_archive(source.root):
+            return source.stamp(self.path)
+        paths = records.json_files(source)
+        stamps = [] if source.is_remote else source.stamps(paths)
+        told = json.dumps([paths, stamps]).encode()
+        return Stamp("", sum(stamp.size for stamp in stamps), short_digest(told))
 
     def names(self) -> list[str]:
         """Names of the columns, of a CSV file."""

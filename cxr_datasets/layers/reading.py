@@ -23,6 +23,9 @@ from cxr_datasets.tables.id_forms import (
 BOX = "box"
 """Name of what becomes of the four columns of a box."""
 
+STATE = f"{BOX}_state"
+"""Name of the column beside a box that says what became of it."""
+
 
 _KINDS = {"image_id": "images", "study_id": "studies", "subject_id": "patients"}
 
@@ -68,8 +71,13 @@ class Reading:
         return TableError(f"{self.file.address}: column {column!r} {what}")
 
 
-def check_columns(reading: Reading, found: Sequence[str]) -> None:
+def check_columns(reading: Reading, found: Sequence[str], all_names: Iterable[str]) -> None:
     """Require that the columns are there that the layer names.
+
+    Args:
+        reading: The layer.
+        found: Those that are kept.
+        all_names: Those that the table has.
 
     Raises:
         OptionError: One is not.
@@ -82,10 +90,11 @@ def check_columns(reading: Reading, found: Sequence[str]) -> None:
         if name not in found:
             raise OptionError(
                 f"{reading.told} names a column {name!r}, which {reading.file.address} does not "
-                f"have. It has: {_listed(found)}."
+                f"have. It has: {_listed(all_names)}."
             )
-    if layer.boxes and BOX in set(found) - set(layer.boxes):
-        raise reading.wrong(BOX, "has the name that boxes get here. Leave it out by columns=.")
+    for name in (BOX, STATE):
+        if layer.boxes and name in set(found) - set(layer.boxes):
+            raise reading.wrong(name, "has the name that boxes get here. Leave it out by columns=.")
 
 
 def _listed(names: Iterable[str]) -> str:

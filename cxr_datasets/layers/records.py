@@ -60,7 +60,7 @@ def read_members(
     Raises:
         TableError: There is none, or one is broken.
     """
-    paths = _json_files(source)
+    paths = json_files(source)
     if not paths:
         raise TableError(
             f"{source.shown()} holds no JSON file: expected the table of a layer, or a zip or "
@@ -72,7 +72,7 @@ def read_members(
     return _as_table(source.shown(), rows, is_wanted)
 
 
-def _json_files(source: Source) -> list[str]:
+def json_files(source: Source) -> list[str]:
     """The JSON files in a zip or folder; some have a folder or two around everything."""
     folder = ""
     for _ in range(_DEEPEST):
@@ -135,7 +135,8 @@ def _loaded(content: bytes) -> Any:
     first, end = decoder.raw_decode(text, start)
     if not text[end:].strip():
         return first
-    return [decoder.decode(line) for line in text.splitlines() if line.strip()]
+    # Not splitlines: a text may hold U+2028 and others that end a line elsewhere, but not in JSON.
+    return [decoder.decode(line) for line in text.split("\n") if line.strip()]
 
 
 def _rows_of(loaded: Any, of_records: str | None) -> list[Row] | None:
@@ -213,6 +214,12 @@ def _as_table(address: str, rows: list[Row], is_wanted: Callable[[str], bool]) -
     for name in filter(is_wanted, names):
         try:
             columns[name] = pa.array([row.get(name) for row in rows])
+        except UnicodeError:
+            raise TableError(
+                f"{address}: a column holds half a character, number {len(columns) + 1} of those "
+                "that are read: a text was cut in the middle of one. Leave it out by columns=, or "
+                "mend it."
+            ) from None
         except (pa.ArrowException, TypeError, OverflowError):
             raise TableError(
                 f"{address}: values of {name[:40]!r} are of different types in different rows, "

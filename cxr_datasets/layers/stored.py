@@ -113,7 +113,7 @@ def store(
     """
     told = f"layers[{named.name!r}]"
     file = find_file(told, named.layer.address, options, connections)
-    stamp = file.source.stamp(file.path)
+    stamp = file.stamp()
     key = [stamp, file.source.address(file.path), named.layer.decides(), list(map(repr, forms))]
     digest = short_digest(json.dumps(key, sort_keys=True, default=str).encode())
     path = f"{folder}/layer-{digest}-{code}.arrow"

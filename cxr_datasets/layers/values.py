@@ -35,16 +35,22 @@ def values_of(reading: Reading, table: pa.Table, key: str) -> pa.Table:
 
 
 def _box(reading: Reading, table: pa.Table) -> pa.FixedSizeListArray:
-    """Left, top, right and bottom of each row; fractions where the space is of two columns."""
+    """Left, top, right and bottom of each row; fractions where the space is of two columns.
+
+    Returns:
+        NaN where there is no box; infinite where there is one, but nobody can tell where.
+    """
     layer = reading.layer
     box = np.stack([_numbers(reading, name, table) for name in layer.boxes or ()], axis=1)
     if layer.form_of_boxes == SIZES:
         box[:, 2:] += box[:, :2]
+    is_there = ~np.isnan(box).any(axis=1)
     if isinstance(layer.space, tuple):
         sizes = np.stack([_numbers(reading, name, table) for name in layer.space], axis=1)
         sizes[sizes <= 0] = np.nan
         box /= np.concatenate([sizes, sizes], axis=1)
-    box[~np.isfinite(box).all(axis=1)] = np.nan
+    box[~np.isfinite(box).all(axis=1)] = np.inf
+    box[~is_there] = np.nan
     return pa.FixedSizeListArray.from_arrays(pa.array(box.ravel()), 4)
 
 

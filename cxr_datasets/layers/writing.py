@@ -47,8 +47,14 @@ def write_layer(path: str, reading: Reading) -> None:
                 return
         except OtherTypesError:  # a later cell is of another type than the first ones
             pass
-    table = read_file(reading.file, reading.layer.records, reading.is_wanted)
-    check_columns(reading, table.column_names)
+    names: list[str] = []
+
+    def is_wanted(name: str) -> bool:
+        names.append(name)
+        return reading.is_wanted(name)
+
+    table = read_file(reading.file, reading.layer.records, is_wanted)
+    check_columns(reading, table.column_names, dict.fromkeys(names))
     key, form = key_of(reading, table.column_names, lambda name: table[name])
     ids = ids_of(reading, key, form, combined(table[key]))
     table, kept = table.filter(ids.is_valid()), ids.drop_null()
@@ -66,7 +72,7 @@ def write_layer(path: str, reading: Reading) -> None:
 def _write_parts(path: str, reading: Reading) -> bool:
     """Write a large table part by part, if it has one row a key; say whether it was written."""
     names = reading.file.names()
-    check_columns(reading, names)
+    check_columns(reading, list(filter(reading.is_wanted, names)), names)
 
     @cache
     def column(name: str) -> pa.ChunkedArray:

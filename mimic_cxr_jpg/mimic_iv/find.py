@@ -122,7 +122,7 @@ def _hint(source: Source) -> str:
             "This is MIMIC-III, whose ids are of other patients. Pass a copy of MIMIC-IV; to get "
             f"one, see {HOMEPAGE}."
         )
-    if {"ed", "edstays.csv.gz", "edstays.csv"} & names:
+    if {"ed", "edstays.csv.gz", "edstays.csv"} & names and not {"hosp", "icu"} & names:
         return (
             "This is MIMIC-IV-ED. Pass a copy of MIMIC-IV, and put the folder ed/ beside its hosp/."
         )

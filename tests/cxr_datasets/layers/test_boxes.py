@@ -276,6 +276,26 @@ def test_boxes_beyond_the_image_are_cut_or_null_and_told(
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("several", [True, False])
+def test_a_box_that_nobody_can_place_is_unknown_and_not_as_if_there_were_none(
+    load: Any, marked: Path, tmp_path: Path, several: bool
+) -> None:
+    sizes = [(0, 9), (-4, 4), ("", 10), (9, 9), (9, 9), (9, 9)]
+    lefts = [1, 1, 1, "inf", "", 3]
+    images = images_of(marked)[: len(sizes)]
+    table = write_csv(tmp_path / "t.csv", ["dicom_id", "x1", "y1", "x2", "y2", "wide", "high"],
+                      [(one.image, left, 1, 5, 6, *size)
+                       for one, left, size in zip(images, lefts, sizes, strict=True)])  # fmt: skip
+    rows = load(table, boxes=["x1", "y1", "x2", "y2"], space=["wide", "high"], several=several)
+    columns = ["image_id", *(["m"] if several else ["m_box", "m_box_state"])]
+    found = {row.pop("image_id"): row for row in rows.select_columns(columns)}
+    states = [
+        found[one.image]["m"][0]["box_state"] if several else found[one.image]["m_box_state"]
+        for one in images
+    ]
+    assert states == ["unknown", "unknown", "unknown", "unknown", None, "whole"]
+
+
 def test_an_image_without_a_file_has_a_box_only_where_the_tables_tell_its_size(
     marked: Path, indiana_release: Path, cache_of_marked: str, tmp_path: Path
 ) -> None:
@@ -316,6 +336,11 @@ def test_boxes_need_numbers_and_ids_of_images(load: Any, marked: Path, tmp_path:
     study = write_csv(tmp_path / "s.csv", ["study_id", *form["boxes"]], [(one.study, 1, 1, 2, 3)])
     with pytest.raises(OptionError, match="a box lies in one image"):
         load(study, **form)
+    for several, name in ((None, "box"), (None, "box_state"), (True, "box_state")):
+        other = write_csv(tmp_path / "o.csv", ["dicom_id", *form["boxes"], name],
+                          [(one.image, 1, 1, 2, 3, 4)])  # fmt: skip
+        with pytest.raises(TableError, match=f"column '{name}' has the name that boxes get"):
+            load(other, **form, several=several)
     lacking = write_csv(tmp_path / "l.csv", ["dicom_id", "x1"], [(one.image, 1)])
     with pytest.raises(OptionError, match="names a column 'y1'"):
         load(lacking, **form)

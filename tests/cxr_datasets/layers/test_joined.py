@@ -227,6 +227,17 @@ def test_a_changed_table_or_form_gives_new_rows_and_the_same_ones_the_old_cache(
     assert values()[0] == [22]
 
 
+def test_a_file_of_a_folder_that_changed_in_its_place_gives_new_rows(
+    load: Load, images: list[Ids], tmp_path: Path
+) -> None:
+    file = tmp_path / "graphs" / "a.json"
+    file.parent.mkdir()
+    for grade in (1, 2):
+        file.write_text(json.dumps({"dicom_id": images[0].image, "grade": grade}))
+        rows = load({"g": str(file.parent)}).select_columns(["image_id", "g_grade"])
+        assert [row["g_grade"] for row in rows if row["image_id"] == images[0].image] == [grade]
+
+
 @pytest.mark.parametrize(
     ("layers", "said"),
     [
@@ -292,6 +303,17 @@ def test_a_wrong_table_is_named_with_what_is_wrong(load: Load, tmp_path: Path, f
     assert said in str(raised.value)
 
 
+def test_half_a_character_in_json_is_an_error_that_names_the_column(
+    load: Load, images: list[Ids], tmp_path: Path
+) -> None:
+    table = write_json_lines(tmp_path / "t.jsonl", [{"dicom_id": images[0].image, "w": "\ud800"}])
+    with pytest.raises(TableError, match=r"t\.jsonl: a column holds half a character, number 2"):
+        load({"t": str(table)})
+    kept = [{"dicom_id": images[0].image, "w": "\ud800", "n": 1}]
+    write_json_lines(table, kept)
+    assert "t_n" in load({"t": Layer(str(table), columns=("n",))}).column_names
+
+
 FORMATS: dict[str, tuple[str, Any]] = {
     "semicolons": ("t.csv", "dicom_id;n\n{0};1\n{1};2\n"),
     "TABs": ("t.txt", "dicom_id\tn\n{0}\t1\n{1}\t2\n"),
@@ -302,6 +324,10 @@ FORMATS: dict[str, tuple[str, Any]] = {
                                  "b": [{"dicom_id": "{1}", "n": 2}]}),
     "JSON by id": ("t.json", {"x/{0}.jpg": {"n": 1}, "x/{1}.jpg": {"n": 2}}),
     "one line": ("t.jsonl", {"dicom_id": "{0}", "n": 1}),
+    "texts with ends of lines that JSON has not": (
+        "t.jsonl", '{"dicom_id": "{0}", "w": "a\u2028b\x85c", "n": 1}\n'
+                   '{"dicom_id": "{1}", "w": "\x1cd", "n": 2}\n'.replace("\x1c", "\\u001c"),
+    ),
 }  # fmt: skip
 
 
@@ -364,7 +390,8 @@ def test_another_column_of_ids_and_fewer_columns_are_chosen_by_the_form(
         rows = load({"t": layer}).remove_columns("image")
         assert [n for n in rows.column_names if n.startswith("t_")] == ["t_b"]
         assert [row["image_id"] for row in rows if row["t_b"] == 2] == [one.image]
-    with pytest.raises(OptionError, match=r"names a column 'c', which .* does not have"):
+    expected = r"names a column 'c', .* does not have. It has: 'where', 'study_id', 'a', 'b'\."
+    with pytest.raises(OptionError, match=expected):
         load({"t": Layer(str(table), key="where", columns=("c",))})
 
 

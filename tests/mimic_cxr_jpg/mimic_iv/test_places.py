@@ -112,6 +112,7 @@ def refuse(linked: Linked, cache: str, error: type[CxrError], *parts: str, **opt
     [
         (("PATIENTS.csv.gz", "ADMISSIONS.csv.gz"), ("This is MIMIC-III", "PATIENTS.csv.gz")),
         (("ed/edstays.csv.gz",), ("This is MIMIC-IV-ED", "beside its hosp/")),
+        (("ed/edstays.csv.gz", "hosp/admissions.csv.gz"), ("Pass the folder that holds hosp/",)),
         (("notes.txt",), ("notes.txt", "https://physionet.org/content/mimiciv/")),
     ],
 )
