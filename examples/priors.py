@@ -8,8 +8,7 @@ chosen by it before an image is opened; what to do with a study that has none, o
 not known.
 """
 
-import re
-from textwrap import fill
+from textwrap import fill, shorten
 
 import matplotlib.pyplot as plt
 from datasets import load_dataset
@@ -48,6 +47,6 @@ for (before, now), number in zip(axes, (told or pairs)[:SHOWN], strict=False):
     ):
         axis.imshow(image, cmap="gray", vmin=0, vmax=255)
         axis.set_title(when, color=COLOURS[0])
-        axis.set_xlabel(fill(re.sub(r"\s+", " ", words or "no impression")[:180], 52))
+        axis.set_xlabel(fill(shorten(words or "no impression", 180, placeholder=" ..."), 52))
         axis.set(xticks=[], yticks=[])
 save(figure, args.out / "priors.png")
