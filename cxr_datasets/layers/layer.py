@@ -182,8 +182,8 @@ def named_layers(given: Any, ready: Mapping[str, ReadyLayer]) -> tuple[NamedLaye
         return ()
     if not isinstance(given, Mapping):
         raise OptionError(
-            f"layers is of type {type(given).__name__}, and is no dictionary. Give name -> address, such as "
-            'layers={"boxes": "/data/boxes.csv"}.'
+            f"layers is of type {type(given).__name__}, and is no dictionary. Give name -> "
+            'address, such as layers={"boxes": "/data/boxes.csv"}.'
         )
     return tuple(_named(name, value, ready) for name, value in given.items())
 

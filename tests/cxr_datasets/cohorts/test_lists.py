@@ -187,7 +187,10 @@ REFUSED = {
     "nothing": ([], "found an empty one"),
     "no list": (object(), "found a value of type object"),
     "other columns": ({"uid": [1], "x": [2]}, "Expected a column image_id, study_id, subject_id"),
-    "texts": (["the heart is large"], "ids holds nothing that is written as an id. Expected the id of an image like"),
+    "texts": (
+        ["the heart is large"],
+        "nothing that is written as an id. Expected the id of an image like",
+    ),
 }
 
 
