@@ -33,19 +33,24 @@ class OptionError(CxrError, ValueError):
     """An option has a name or a value that does not exist."""
 
     @classmethod
-    def unknown(cls, option: str, value: object, allowed: Iterable[object]) -> OptionError:
+    def unknown(
+        cls, option: str, value: object, allowed: Iterable[object], more: str = ""
+    ) -> OptionError:
         """Build the error for a value that is not among the allowed ones.
 
         Args:
             option: Name of the option, such as `missing`.
             value: What was given.
             allowed: Every value that would have been right.
+            more: A sentence to end with.
         """
         right = list(allowed)
         choices = ", ".join(map(repr, right))
         near = get_close_matches(str(value), [str(choice) for choice in right], 1, _NEAR)
         meant = f" Did you mean {near[0]!r}?" if near and len(right) > _FEW else ""
-        return cls(f"{option}={value!r} is not known. Choose from: {choices}.{meant}")
+        return cls(
+            f"{option}={value!r} is not known. Choose from: {choices}.{meant} {more}".rstrip()
+        )
 
 
 class PackageError(CxrError):

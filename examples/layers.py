@@ -44,9 +44,8 @@ figure, axes = plt.subplots(1, SHOWN, figsize=(4 * SHOWN, 4.6), layout="constrai
 for axis, number in zip(axes, both, strict=False):
     row = images[number]
     axis.imshow(row["image"], cmap="gray", vmin=0, vmax=255)
-    width, height = row["image"].size
-    size = row["chexmask_Height"], row["chexmask_Width"]
-    heart = decode_rle(row["chexmask_Heart"], *size)  # in pixels of the release's own file
+    width, height = row["image"].size  # the mask is in pixels of the release's own file
+    heart = decode_rle(row["chexmask_Heart"], row["chexmask_Height"], row["chexmask_Width"])
     axis.contour(heart, [0.5], colors=[COLOURS[1]], extent=(-0.5, width - 0.5, -0.5, height - 0.5))
     names = defaultdict(list)  # two phrases may have one box
     for box in row["ms_cxr"]:
@@ -54,8 +53,8 @@ for axis, number in zip(axes, both, strict=False):
             names[tuple(box["box"])].append(box["category_name"])
     for box, findings in names.items():
         left, top, right, bottom = np.array(box) - 0.5  # pixels are centred on integers
-        shape = Rectangle((left, top), right - left, bottom - top, fill=False, color=COLOURS[0])
-        axis.add_patch(shape)
+        sides = right - left, bottom - top
+        axis.add_patch(Rectangle((left, top), *sides, fill=False, color=COLOURS[0]))
         axis.text(left, top, "\n".join(findings), color=COLOURS[0], va="bottom")
     axis.set(xticks=[], yticks=[])
 save(figure, args.out / "layers.png")
