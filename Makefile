@@ -41,7 +41,7 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 	test_odd_tables.py test_real_mesh.py test_splits.py test_text_labels.py) \
 	$(addprefix cxr_datasets/,cli cohorts copies preview synthetic tables test_audit.py test_digests.py test_names.py \
 	test_permutation.py test_redaction.py test_wheel.py test_wording.py labels/text labels/test_cleaning.py \
-	training/test_augments.py training/test_lent.py training/test_trainers.py training/test_worlds.py \
+	training/test_augments.py training/test_trainers.py training/test_worlds.py \
 	builder/test_absent.py builder/test_forms.py builder/test_index_check.py builder/test_missing.py \
 	builder/test_places.py layers/test_masks.py images/test_image_size.py images/test_limits.py images/test_modes.py \
 	images/test_opening.py images/test_resize.py images/test_square.py images/test_whole.py push/test_push.py \

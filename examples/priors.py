@@ -37,16 +37,17 @@ print(f"{len(images)} frontal images: {sum(first)} of a first study, {sum(tied)}
 print(f"{len(pairs)} with a frontal image of the study before")
 
 told = [n for n in pairs if facts[n]["impression"] and facts[n]["prior_impressions"][0]]
-figure, axes = plt.subplots(SHOWN, 2, figsize=(9, 4.6 * SHOWN), layout="constrained")
+figure, axes = plt.subplots(SHOWN, 2, figsize=(7, 3.7 * SHOWN), layout="constrained")
 for (before, now), number in zip(axes, (told or pairs)[:SHOWN], strict=False):
     row = images[number]
-    (days,), (text,) = row["prior_days"], row["prior_impressions"]
+    (days,), (before_it,) = row["prior_days"], row["prior_impressions"]
     for axis, image, when, words in (
-        (before, row["prior_images"][0], f"{days:.1f} days before", text),
+        (before, row["prior_images"][0], f"{days:.1f} days before", before_it),
         (now, row["image"], f"study {row['study_number']}", row["impression"]),
     ):
         axis.imshow(image, cmap="gray", vmin=0, vmax=255)
         axis.set_title(when, color=COLOURS[0])
-        axis.set_xlabel(fill(shorten(words or "no impression", 180, placeholder=" ..."), 52))
+        text = shorten(words or "no impression", 180, placeholder=" ...")
+        axis.set_xlabel(fill(text, 44), fontsize=8)
         axis.set(xticks=[], yticks=[])
 save(figure, args.out / "priors.png")

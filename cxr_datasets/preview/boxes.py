@@ -49,10 +49,8 @@ def boxes_of_row(row: Mapping[str, Any], images: int, of_studies: bool) -> list[
 
 def _listed(rows: Any) -> Iterator[Box]:
     """The boxes in a list of structs; none of any other value."""
-    if not isinstance(rows, list) or not rows or not isinstance(rows[0], Mapping):
-        return
-    for row in rows:
-        if {BOX, STATE} <= set(row) and row[BOX]:
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, Mapping) and {BOX, STATE} <= set(row) and row[BOX]:
             texts = (value for name, value in row.items() if name != STATE)
             short = (text for text in texts if isinstance(text, str) and 0 < len(text) <= _LONGEST)
             yield next(short, ""), row[BOX]

@@ -15,7 +15,6 @@ from cxr_datasets.labels import Targets, label_matrix, to_targets
 from cxr_datasets.training.shared import (
     empty,
     expect_collation,
-    handed_over,
     stacked,
     tensor,
 )
@@ -117,7 +116,7 @@ class _Collate:
                 batch |= _targets(self.targets(_as_labels(values)))
             else:
                 batch[name] = _stacked(values)
-        return handed_over(batch)
+        return batch
 
     def _of_images(self, columns: Mapping[str, list[Any]]) -> dict[str, Any]:
         """What belongs to each image of a study: in order, cut and padded."""
