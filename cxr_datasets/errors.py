@@ -7,8 +7,15 @@ what to do next. They are raised before anything is written.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 from cxr_datasets.wording import safe
+
+_FEW = 6
+"""So many names are seen at a glance; of more, the one that was meant is told."""
+
+_NEAR = 0.75
+"""How like two names are, from 0 to 1, of which one may be a slip for the other."""
 
 
 class CxrError(Exception):
@@ -26,16 +33,24 @@ class OptionError(CxrError, ValueError):
     """An option has a name or a value that does not exist."""
 
     @classmethod
-    def unknown(cls, option: str, value: object, allowed: Iterable[object]) -> OptionError:
+    def unknown(
+        cls, option: str, value: object, allowed: Iterable[object], more: str = ""
+    ) -> OptionError:
         """Build the error for a value that is not among the allowed ones.
 
         Args:
             option: Name of the option, such as `missing`.
             value: What was given.
             allowed: Every value that would have been right.
+            more: A sentence to end with.
         """
-        choices = ", ".join(repr(choice) for choice in allowed)
-        return cls(f"{option}={value!r} is not known. Choose from: {choices}.")
+        right = list(allowed)
+        choices = ", ".join(map(repr, right))
+        near = get_close_matches(str(value), [str(choice) for choice in right], 1, _NEAR)
+        meant = f" Did you mean {near[0]!r}?" if near and len(right) > _FEW else ""
+        return cls(
+            f"{option}={value!r} is not known. Choose from: {choices}.{meant} {more}".rstrip()
+        )
 
 
 class PackageError(CxrError):

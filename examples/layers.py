@@ -7,6 +7,7 @@ You learn: `layers=`, which joins tables by the ids in them; that boxes come in 
 image you get, so that they can be drawn as they are; `decode_rle`, for a mask.
 """
 
+from collections import defaultdict
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -43,14 +44,17 @@ figure, axes = plt.subplots(1, SHOWN, figsize=(4 * SHOWN, 4.6), layout="constrai
 for axis, number in zip(axes, both, strict=False):
     row = images[number]
     axis.imshow(row["image"], cmap="gray", vmin=0, vmax=255)
-    width, height = row["image"].size
-    size = row["chexmask_Height"], row["chexmask_Width"]
-    heart = decode_rle(row["chexmask_Heart"], *size)  # in pixels of the release's own file
+    width, height = row["image"].size  # the mask is in pixels of the release's own file
+    heart = decode_rle(row["chexmask_Heart"], row["chexmask_Height"], row["chexmask_Width"])
     axis.contour(heart, [0.5], colors=[COLOURS[1]], extent=(-0.5, width - 0.5, -0.5, height - 0.5))
+    names = defaultdict(list)  # two phrases may have one box
     for box in row["ms_cxr"]:
-        left, top, right, bottom = np.array(box["box"]) - 0.5  # pixels are centred on integers
-        shape = Rectangle((left, top), right - left, bottom - top, fill=False, color=COLOURS[0])
-        axis.add_patch(shape)
-        axis.text(left, top, box["category_name"], color=COLOURS[0], va="bottom")
+        if box["box"]:  # null where nothing of it is in the image
+            names[tuple(box["box"])].append(box["category_name"])
+    for box, findings in names.items():
+        left, top, right, bottom = np.array(box) - 0.5  # pixels are centred on integers
+        sides = right - left, bottom - top
+        axis.add_patch(Rectangle((left, top), *sides, fill=False, color=COLOURS[0]))
+        axis.text(left, top, "\n".join(findings), color=COLOURS[0], va="bottom")
     axis.set(xticks=[], yticks=[])
 save(figure, args.out / "layers.png")

@@ -44,8 +44,7 @@ if __name__ == "__main__":
     counts.plot.bar(ax=left, rot=0, xlabel="age at the study", ylabel="studies")
     by_group["mean"].unstack().plot.bar(ax=right, rot=0, xlabel="age at the study", legend=False)
     right.set_ylabel(f"{LABEL}: share of those told")
-    bars = [bar for some in right.containers for bar in some]
-    sizes = by_group["size"].unstack().T.to_numpy().ravel()
-    for bar, size in zip(bars, sizes, strict=True):
-        right.annotate(f"{size}", (bar.get_x() + 0.02, 0.01), fontsize=7, color="black")
+    # Above each bar, of how many studies it is the share: a bar of height 0 may be of none at all.
+    for bars, sizes in zip(right.containers, by_group["size"].unstack().T.to_numpy(), strict=True):
+        right.bar_label(bars, labels=[f"of {size}" for size in sizes], fontsize=7, padding=2)
     save(figure, args.out / "patients.png")

@@ -8,8 +8,7 @@ chosen by it before an image is opened; what to do with a study that has none, o
 not known.
 """
 
-import re
-from textwrap import fill
+from textwrap import fill, shorten
 
 import matplotlib.pyplot as plt
 from datasets import load_dataset
@@ -41,13 +40,14 @@ told = [n for n in pairs if facts[n]["impression"] and facts[n]["prior_impressio
 figure, axes = plt.subplots(SHOWN, 2, figsize=(7, 3.7 * SHOWN), layout="constrained")
 for (before, now), number in zip(axes, (told or pairs)[:SHOWN], strict=False):
     row = images[number]
-    (days,), (text,) = row["prior_days"], row["prior_impressions"]
+    (days,), (before_it,) = row["prior_days"], row["prior_impressions"]
     for axis, image, when, words in (
-        (before, row["prior_images"][0], f"{days:.1f} days before", text),
+        (before, row["prior_images"][0], f"{days:.1f} days before", before_it),
         (now, row["image"], f"study {row['study_number']}", row["impression"]),
     ):
         axis.imshow(image, cmap="gray", vmin=0, vmax=255)
         axis.set_title(when, color=COLOURS[0])
-        axis.set_xlabel(fill(re.sub(r"\s+", " ", words or "no impression")[:180], 44), fontsize=8)
+        text = shorten(words or "no impression", 180, placeholder=" ...")
+        axis.set_xlabel(fill(text, 44), fontsize=8)
         axis.set(xticks=[], yticks=[])
 save(figure, args.out / "priors.png")

@@ -283,7 +283,8 @@ def _needed(name: str, own: tuple[Column, ...], layers: Layers) -> tuple[str, st
     if column in structs and label in features[column]:
         return column, label
     of_layers = (column.name for column in layers.columns())
-    raise OptionError.unknown("require", name, (*columns, *of_layers, *LABELS))
+    more = "A column that an option adds is known only with that option."
+    raise OptionError.unknown("require", name, (*columns, *of_layers, *LABELS), more)
 
 
 def _with_layer(layer: StoredLayer, name: str, images: pa.Table) -> pa.Table:

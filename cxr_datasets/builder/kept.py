@@ -81,6 +81,22 @@ def keeping(place: ImagePlace, config: CxrConfig, usual: str) -> ImagePlace:
     return replace(place, source=kept(source, files, check_whole))
 
 
+def tell_of_bytes(config: CxrConfig, is_remote: bool, embeds: bool) -> None:
+    """Say in one line if a build stores the bytes of all images that are kept beside it, too.
+
+    Args:
+        config: The options.
+        is_remote: Whether the images are in a store.
+        embeds: Whether the built dataset holds their bytes.
+    """
+    if config.cache is not None and config.name != "reports" and is_remote and embeds:
+        _logger.warning(
+            "cache= is of no use to this build, which fetches all images once and stores their "
+            "bytes itself. Leave it out; or load with embed=False, without image_size, so that "
+            "images are fetched when they are read"
+        )
+
+
 def usual_folder(cache_dir: str | None = None) -> str:
     """The cache of `datasets`, beside which images are kept where no folder is given."""
     return str(Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser().absolute())

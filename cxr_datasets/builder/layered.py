@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -247,7 +246,7 @@ def _size(source: Source, path: str, held: Any) -> tuple[float, float]:
     """
     try:
         whole = (lambda: held) if held is not None else partial(source.read, path, _LARGEST)
-        start = held if held is not None else _start(source, path)
+        start = held if held is not None else source.start(path, _START, _LARGEST)
     except NOT_THERE:
         return np.nan, np.nan
     # Some formats tell their size at their end.
@@ -260,10 +259,3 @@ def _size(source: Source, path: str, held: Any) -> tuple[float, float]:
         except Exception:  # of Pillow and zlib; whoever reads the image says which
             continue
     return np.nan, np.nan
-
-
-def _start(source: Source, path: str) -> Any:
-    if not source.is_remote:
-        return source.mapped(path, _LARGEST)[:_START]
-    with closing(source.pieces(path, 0, _START, _START)) as pieces:  # type: ignore[type-var]
-        return next(pieces, (0, b""))[1]

@@ -20,7 +20,7 @@ from datasets.exceptions import DatasetGenerationError
 from datasets.filesystems import is_remote_filesystem
 
 from cxr_datasets._version import __version__
-from cxr_datasets.builder import cached, closed, streamed
+from cxr_datasets.builder import cached, closed, kept, streamed
 from cxr_datasets.builder.config import CxrConfig, place_options
 from cxr_datasets.builder.outputs import check_output
 from cxr_datasets.builder.sums import write_sums
@@ -195,6 +195,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         """As in `datasets`; in the end count the images that are absent or damaged."""
         cached.clear_leftovers(self)
         closed.begin_writing(self)
+        kept.tell_of_bytes(self.config, self.place.source.is_remote, self.embeds_images())
         with tallies() as self._tallies:
             super()._download_and_prepare(*args, **kwargs)
             tally = self._tallies.together()

@@ -79,7 +79,8 @@ def add_named_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         dest="options",
         help="Option of the dataset, such as views=frontal, as `cxr export DATASET --help` lists "
-        "them. May be given several times.",
+        'them; several values as a JSON list: \'views=["PA", "AP"]\'. May be given several times, '
+        "for other options.",
     )
     parser.add_argument(
         "--layer",
@@ -106,10 +107,23 @@ def given(options: argparse.Namespace) -> dict[str, Any]:
         if words.get(name) is not None:
             words[name] = read_options(name, words[name])
     if "options" in words:
-        words["options"] = dict(map(_named, words["options"]))
+        words["options"] = _named_once(words["options"])
         layers = words.pop("layers", None)
         words["options"] |= {"layers": layers} if layers else {}
     return words
+
+
+def _named_once(words: list[str]) -> dict[str, Any]:
+    """Read words of `--option`, none of which may replace another."""
+    found: dict[str, Any] = {}
+    for name, value in map(_named, words):
+        if name in found:
+            raise OptionError(
+                f"--option {name} is given twice. Give several values as a JSON list: "
+                f'--option \'{name}=["one", "two"]\'.'
+            )
+        found[name] = value
+    return found
 
 
 def _named(word: str) -> tuple[str, Any]:

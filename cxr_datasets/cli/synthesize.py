@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from inspect import Parameter, signature
+import re
+from collections.abc import Callable
+from inspect import Parameter, getdoc, signature
 
 from cxr_datasets.cli.common import given
 from cxr_datasets.cli.parser import Parser, add_datasets
+from cxr_datasets.wording import safe
 
 _DESCRIPTION = (
     "Write a small, wholly invented release of a dataset: its real layout, tables and quirks, "
     "nobody's data. The same options give the same bytes."
 )
+_ARGUMENT = re.compile(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
 
 
 def add_arguments(parser: Parser) -> None:
@@ -29,15 +33,31 @@ def _add_options(dataset: str, command: Parser) -> None:
     from cxr_datasets.synthetic import release_writer
 
     command.add_argument("out", metavar="OUT", help="Folder to make; must be empty or not exist.")
-    for option in signature(release_writer(dataset)).parameters.values():
+    writer = release_writer(dataset)
+    about = _about(writer)
+    for option in signature(writer).parameters.values():
         if option.kind is Parameter.KEYWORD_ONLY:
             command.add_argument(
                 f"--{option.name.replace('_', '-')}",
                 type=type(option.default),
                 default=option.default,
-                help=f"Default: {option.default}.",
+                help=f"{about.get(option.name, '')} Default: {_shown(option.default)}.".strip(),
             )
     command.set_defaults(run=_run, command=command)
+
+
+def _about(writer: Callable[..., object]) -> dict[str, str]:
+    """What the docstring of a function says of each argument, in one line, for argparse."""
+    section = (getdoc(writer) or "").partition("Args:\n")[2].partition("\n\n")[0]
+    found = dict(_ARGUMENT.findall(section))
+    return {
+        name: safe(" ".join(text.split())).replace("`", "").replace("%", "%%")
+        for name, text in found.items()
+    }
+
+
+def _shown(default: object) -> object:
+    return "none" if default == "" else default
 
 
 def _run(options: argparse.Namespace) -> object:

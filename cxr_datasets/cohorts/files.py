@@ -21,7 +21,7 @@ from cxr_datasets.errors import OptionError, TableError
 from cxr_datasets.limits import TooLargeError, joined
 from cxr_datasets.storage.addresses import check_open
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.pages import page_kind
+from cxr_datasets.storage.pages import is_workbook, page_kind
 from cxr_datasets.storage.source import open_place
 from cxr_datasets.tables.id_forms import IdForm
 
@@ -113,6 +113,11 @@ def _parsed(shown: str, content: bytes, forms: tuple[IdForm, ...]) -> Columns:
         raise TableError(
             f"{shown} is a page in place of a list of ids. A server sends one to those who are not "
             "logged in: log in, look at the address in a browser, and fetch the file again."
+        )
+    if is_workbook(content):
+        raise TableError(
+            f"{shown} is a spreadsheet's own file, or another archive, and no text. Save the list "
+            "as CSV, and give that file."
         )
     try:
         text = content.decode()

@@ -166,7 +166,7 @@ def _column_of_ids(
     if not columns.named:
         found = [one for one in found if one[2].null_count == 0] or found
     if not found:
-        raise fault(f"{place} has no ids. {_expected(columns, forms)}")
+        raise fault(f"{place} holds nothing that is written as an id. {_expected(columns, forms)}")
     return min(found, key=lambda one: forms.index(one[0]))
 
 

@@ -20,7 +20,7 @@ from cxr_datasets.errors import OptionError, StoreError, TableError
 from cxr_datasets.layers import records
 from cxr_datasets.storage.addresses import cut, is_archive
 from cxr_datasets.storage.credentials import StorageOptions
-from cxr_datasets.storage.pages import page_kind
+from cxr_datasets.storage.pages import is_workbook, page_kind
 from cxr_datasets.storage.source import Source, Stamp, open_place
 from cxr_datasets.tables.reading import (
     OpenedText,
@@ -273,6 +273,11 @@ def _checked_header(file: LayerFile, text: OpenedText) -> tuple[str, list[str]]:
         raise TableError(
             f"{file.address} is a page of {page} in place of a table. A server sends one to those "
             "who are not logged in: fetch the file again, or name it .json if it is one."
+        )
+    if is_workbook(text.start):
+        raise TableError(
+            f"{file.address} is a spreadsheet's own file, or another archive, and no text. Save "
+            "the table as CSV, and give that file."
         )
     line = text.first_line
     # A name may hold a semicolon or a comma, but hardly ever a TAB.

@@ -182,8 +182,8 @@ def named_layers(given: Any, ready: Mapping[str, ReadyLayer]) -> tuple[NamedLaye
         return ()
     if not isinstance(given, Mapping):
         raise OptionError(
-            f"layers={type(given).__name__} is no dictionary. Give name -> address, such as "
-            'layers={"boxes": "/data/boxes.csv"}.'
+            f"layers is of type {type(given).__name__}, and is no dictionary. Give name -> "
+            'address, such as layers={"boxes": "/data/boxes.csv"}.'
         )
     return tuple(_named(name, value, ready) for name, value in given.items())
 
@@ -213,7 +213,8 @@ def _named(name: Any, value: Any, ready: Mapping[str, ReadyLayer]) -> NamedLayer
     if not isinstance(value, Mapping):
         raise OptionError(
             f"layers[{name!r}] is of type {type(value).__name__}. Give the address of a table, a "
-            "Layer, or a dictionary of its fields."
+            "Layer, or a dictionary of its fields; write a table that is in memory to a file, such "
+            "as by .to_parquet() of pandas."
         )
     options = dict(value)
     like = options.pop(_LIKE, None)

@@ -20,6 +20,7 @@ must be no longer: answers that report an error are short."""
 
 _BLANK = b" \t\r\n\f\xef\xbb\xbf"  # and the byte order mark of UTF-8
 _FIRST = tuple(bytes([byte]) for byte in b"<{[" + _BLANK)
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods; .xls
 _HTML = (b"<!doctype html", b"<html", b"<head", b"<body", b"<title", b"<script", b"<meta")
 
 
@@ -55,6 +56,15 @@ def page_kind(content: bytes) -> str | None:
     if start.startswith((b"{", b"[")) and len(content) <= A_PAGE and _is_json(content):
         return "JSON"
     return None
+
+
+def is_workbook(content: bytes) -> bool:
+    """Tell whether a file that is to be text is one of a spreadsheet, or another zip archive.
+
+    Args:
+        content: The file, or its first bytes.
+    """
+    return content.startswith(_WORKBOOKS)
 
 
 def refuse_page(content: bytes, place: str) -> None:

@@ -11,6 +11,7 @@ from typing import ClassVar, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
+import pyarrow as pa
 
 from cxr_datasets import limits
 from cxr_datasets.errors import StoreError
@@ -238,6 +239,12 @@ class Remote(Source):
         """See `Source.each`."""
         begin = partial(self.begin_read, limit=limit)
         return (read.result for read in in_order(begin, paths, _READS_AHEAD))
+
+    def start(self, path: str, size: int, limit: Limit = limits.LARGEST_ANSWER) -> pa.Buffer:
+        """See `Source.start`."""
+        if addresses.is_chain(self._inside):
+            return pa.py_buffer(self.read(path, limit))
+        return pa.py_buffer(self.requests.start(self._place(path), size, limit).result())
 
     def pieces(self, path: str, start: int, size: int, piece: int) -> Iterator[tuple[int, bytes]]:
         """See `Source.pieces`. Several are under way at once."""

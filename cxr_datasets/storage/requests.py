@@ -129,6 +129,25 @@ class Requests:
         read = partial(self._limited, limit=limit)
         return self._submit(read, place, check=check, start=start, end=end)
 
+    def start(self, place: str, size: int, limit: Limit) -> Future[bytes]:
+        """Begin to read the first bytes of a file, or all of a shorter one. Errors as for `read`.
+
+        Args:
+            place: The file.
+            size: How many bytes are wanted.
+            limit: How many may come: a server that cannot send a part sends the whole file.
+        """
+
+        async def read(place: str) -> bytes:
+            try:
+                return await self._limited(place, 0, size, limit)
+            except Exception as error:
+                if _is_beyond_its_end(error):
+                    return b""
+                raise
+
+        return self._submit(read, place, check=lambda content: refuse_page(content, place))
+
     async def _limited(self, place: str, start: int | None, end: int | None, limit: Limit) -> bytes:
         """Read a file, or some of its bytes, of which the limit is not passed."""
         if not self.files.async_impl:
@@ -140,8 +159,7 @@ class Requests:
         try:
             content = await self.files._cat_file(place, start=start, end=end)
         except Exception as error:
-            if is_cut and 416 in (status(error), status(error.__cause__ or error)):
-                # A file without a byte has no part.
+            if is_cut and _is_beyond_its_end(error):
                 return b""
             raise
         check_limit(len(content), limit)
@@ -264,3 +282,8 @@ class Requests:
 
 def _call(method: str, files: fsspec.AbstractFileSystem, place: str, **arguments: Any) -> Any:
     return getattr(files, method)(place, **arguments)
+
+
+def _is_beyond_its_end(error: Exception) -> bool:
+    """Whether a server says that a file has no such part, as one without a byte has none."""
+    return 416 in (status(error), status(error.__cause__ or error))

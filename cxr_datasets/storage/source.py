@@ -318,6 +318,20 @@ class Source(ABC):
         """
         return pa.BufferReader(self.read(path, limit))
 
+    def start(self, path: str, size: int, limit: Limit = limits.LARGEST_ANSWER) -> pa.Buffer:
+        """The first bytes of a file, or all of a shorter one.
+
+        Args:
+            path: The file.
+            size: How many bytes are wanted. A store that cannot send a part may give more.
+            limit: How many bytes may come.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            StoreError: A remote store refuses it, or failed again and again.
+        """
+        return self.mapped(path, limit)[:size]
+
     def mapped(self, path: str = "", limit: Limit = limits.LARGEST_ANSWER) -> pa.Buffer:
         """All bytes of a large file. A local file is mapped, not copied.
 

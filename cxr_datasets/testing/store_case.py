@@ -205,6 +205,7 @@ class StoreCase:
             partial(source.read, "absent"),
             partial(source.arrow_file, "absent"),
             partial(source.mapped, "absent"),
+            partial(source.start, "absent", 8),
             lambda: list(source.pieces("absent", 0, 8, 4)),
             source.begin("absent", pool, lambda read: read()).result,
             one,
@@ -229,6 +230,16 @@ class StoreCase:
         begun = [source.begin(path, pool, found) for path in paths]
         assert [work.result() for work in begun] == expected
         assert [found(read) for read in source.each(paths)] == expected
+
+    @pytest.mark.parametrize("size", [5, 1_000_000])
+    def test_the_start_of_a_file_is_read_or_all_of_a_shorter_one(
+        self, size: int, source: Source
+    ) -> None:
+        """Some stores send more than was asked for, but none of them less."""
+        for path, content in FILES.items():
+            start = source.start(path, size).to_pybytes()
+            assert content.startswith(start)
+            assert len(start) >= min(size, len(content))
 
     @pytest.mark.parametrize("start", [0, 3, 12])
     def test_pieces_make_up_the_rest_of_a_file(self, start: int, source: Source) -> None:

@@ -70,10 +70,11 @@ def write_release(
         reports: `zip` or `tar.gz` for `mimic-cxr-reports.zip` or `.tar.gz` in the root, `tree` for
             text files in the patients' folders among the images, or `none`.
         scale: Share of the real image size, 1/64 to 1; at 1 an image has about 1.3 MB.
-        mimic_iv: Folder for MIMIC-IV of the same patients, empty or not there yet; `""`: none. The
-            release is the same with it and without.
-        layers: `all` for a folder `layers` of invented annotations, in the forms of those whose
-            form the dataset knows (see `mimic_cxr_jpg.synthetic.layers`), or `none`.
+        mimic_iv: Folder for MIMIC-IV of the same patients, empty or not there yet; without one none
+            is written. The release is the same with it and without.
+        layers: `all` for a folder `layers` in the root, with invented annotations in the forms that
+            the dataset knows: MS-CXR, Chest ImaGenome, CXR-LT, LLaVA-Rad, CheXmask, R2Gen; or
+            `none`.
 
     Returns:
         The release's root.

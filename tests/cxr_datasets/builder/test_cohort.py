@@ -579,6 +579,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"require": [1]}, "is not a list of names"),
     ({"require": {"findings": 1}}, "is not a list of names"),
     ({"require": ["finding"]}, "require='finding' is not known. Choose from: 'image_id'"),
+    ({"require": ["finding"]}, "Did you mean 'findings'?"),
+    ({"require": ["prior_days"]}, "A column that an option adds is known only with that option"),
     ({"require": ["labels.Edemas"]}, "require='labels.Edemas' is not known"),
     ({"require": ["image"]}, "require='image' is not known"),
 ]

@@ -476,3 +476,14 @@ def test_for_a_local_copy_one_line_says_that_nothing_is_kept(
     assert read(split, 0).any()
     assert caplog.text.count("cache= keeps nothing") == 1
     assert not (tmp_path / "datasets" / "cxr_images").exists()
+
+
+def test_a_build_that_stores_the_bytes_itself_says_that_the_cache_is_of_no_use(
+    load: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(embed=None, views=["PA"])
+    assert caplog.text.count("cache= is of no use to this build") == 1
+    caplog.clear()
+    load(views=["PA"])
+    load("reports", embed=None)
+    assert "of no use" not in caplog.text

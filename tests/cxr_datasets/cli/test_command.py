@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -167,6 +168,19 @@ def test_help_says_what_there_is(
     assert caught.value.code == 0
     printed = capsys.readouterr().out
     assert all(word in printed for word in words)
+
+
+@pytest.mark.parametrize("dataset", ["mimic-cxr-jpg", "indiana-cxr"])
+def test_help_of_an_invented_release_says_what_each_option_is_for(
+    dataset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["synthesize", dataset, "--help"])
+    options = capsys.readouterr().out.partition("options:")[2]
+    about = re.findall(r"--\S+ [A-Z_]+\s+(.*(?:\n {8}.*)*)", options)
+    assert len(about) == len(re.findall("^  --", options, re.MULTILINE)) > 3
+    assert all(re.search(r"\w{4}.*\. Default: \S+\.$", " ".join(each.split())) for each in about)
+    assert not any(each.startswith("Default") for each in about)
 
 
 def test_the_installed_command_is_this_one(tmp_path: Path) -> None:

@@ -187,7 +187,10 @@ REFUSED = {
     "nothing": ([], "found an empty one"),
     "no list": (object(), "found a value of type object"),
     "other columns": ({"uid": [1], "x": [2]}, "Expected a column image_id, study_id, subject_id"),
-    "texts": (["the heart is large"], "ids has no ids. Expected the id of an image like"),
+    "texts": (
+        ["the heart is large"],
+        "nothing that is written as an id. Expected the id of an image like",
+    ),
 }
 
 
@@ -203,8 +206,9 @@ def test_wrong_lists_of_python_are_refused(case: str) -> None:
 FILES: dict[str, tuple[Any, str]] = {
     "empty": ("", "lists no id"),
     "comments only": ("# nothing\n\n", "lists no id"),
-    "no ids": ("the heart is large\n", "has no ids"),
+    "no ids": ("the heart is large\n", "holds nothing that is written as an id"),
     "a page": ("<!doctype html><html><body>Log in</body></html>", "is a page"),
+    "a workbook": (b"PK\x03\x04\x14\0", "Save the list as CSV"),
     "no text": (b"\xff\xfe\x00s", "is no text in UTF-8"),
     "JSON that was cut": ('{"train": [1, 2', "begins as JSON does and is none"),
     "JSON of another form": ('{"a": {"b": 1}, "c": 2}', "is JSON of another form"),
@@ -221,7 +225,7 @@ FILES: dict[str, tuple[Any, str]] = {
     ),
     "one split twice": ('{"train": [50000001], "train": [50000002]}', "one name twice"),
     "JSON Lines": ('{"study_id": 50000001}\n{"study_id": 50000002}\n', "as JSON Lines have"),
-    "only other names": ("a,id of it\n1,2\n", "has no ids"),
+    "only other names": ("a,id of it\n1,2\n", "holds nothing that is written as an id"),
 }  # fmt: skip
 
 

@@ -58,6 +58,14 @@ def test_a_layer_on_the_server_of_the_release_is_read_with_its_login_and_once(
     assert not [request for request in since if "notes.csv" in str(request)]
 
 
+def test_boxes_are_placed_on_remote_images_of_few_bytes_that_rows_do_not_hold(
+    server: PhysioNet, cache: str
+) -> None:
+    layers = {"b": {"address": server.address(f"{LAYERS}/boxes.csv"), "boxes": list("xywh")}}
+    rows = load(server, cache, layers, embed=False)
+    assert set(map(tuple, rows["b_box"])) == {(5, 6, 12, 14)}
+
+
 def test_a_layer_that_is_not_there_or_closed_is_refused_in_words(
     server: PhysioNet, cache: str, release: Path
 ) -> None:

@@ -694,6 +694,7 @@ def test_the_command_takes_options_of_the_dataset(
     ("words", "code"),
     [
         (["--split", "tset"], 2), (["--option", "views"], 2), (["--reports", "few"], 2),
+        (["--option", "require=findings", "--option", "require=labels"], 2),
         (["--option", "vews=frontal"], 2), (["--pixels", "-1"], 2),
         (["--dataset", "no-such-cxr"], 2),
     ],
