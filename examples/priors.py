@@ -40,9 +40,9 @@ told = [n for n in pairs if facts[n]["impression"] and facts[n]["prior_impressio
 figure, axes = plt.subplots(SHOWN, 2, figsize=(7, 3.7 * SHOWN), layout="constrained")
 for (before, now), number in zip(axes, (told or pairs)[:SHOWN], strict=False):
     row = images[number]
-    (days,), (before_it,) = row["prior_days"], row["prior_impressions"]
+    (days,), (earlier,) = row["prior_days"], row["prior_impressions"]
     for axis, image, when, words in (
-        (before, row["prior_images"][0], f"{days:.1f} days before", before_it),
+        (before, row["prior_images"][0], f"{days:.1f} days before", earlier),
         (now, row["image"], f"study {row['study_number']}", row["impression"]),
     ):
         axis.imshow(image, cmap="gray", vmin=0, vmax=255)
