@@ -133,7 +133,7 @@ class OpenedText:
 
 @contextmanager
 def opened_text(
-    source: Source, path: str, most_lines: Limit, largest: Limit = limits.LARGEST_TABLE
+    source: Source, path: str, most_lines: Limit, largest: Limit | None = None
 ) -> Iterator[OpenedText]:
     """Open a CSV file, gzipped or not.
 
@@ -141,11 +141,12 @@ def opened_text(
         source: Where the file is.
         path: Its path within the source.
         most_lines: How many lines it may have.
-        largest: How many bytes it may have, as it is stored and unpacked.
+        largest: How many bytes it may have, as it is stored and unpacked; None: as any table.
 
     Raises:
         TooLargeError: It has more; or later, while it is read.
     """
+    largest = limits.LARGEST_TABLE if largest is None else largest
     with source.arrow_file(path, largest) as file:
         start, stream = file.read(limits.LONGEST_FIRST_LINE + 1), file
         file.seek(0)

@@ -15,6 +15,8 @@ PACKAGES = ("cxr_datasets", "indiana_cxr", "mimic_cxr_jpg")
 PROVE = {
     "cxr_datasets/copies/archive.py": "the tables in an archive, as they were published",
     "cxr_datasets/audit.py": "a list of ids, to an auditor",
+    "cxr_datasets/export/forms/documents.py": "a task file, which others may have changed",
+    "cxr_datasets/export/forms/task.py": "an image beside a task file, while it is written",
     "cxr_datasets/export/line.py": "a file of an export that another run wrote",
     "cxr_datasets/export/manifest.py": "the list of an export's files, to an auditor",
     "cxr_datasets/export/proof.py": "a file of an export",

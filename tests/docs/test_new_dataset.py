@@ -78,5 +78,5 @@ def test_what_it_names_of_the_shipped_code_is_there() -> None:
     for name in re.findall(r"`synthetic\.(?!py`)(\w+)`", text):
         assert name in cxr_datasets.synthetic.__all__
     assert {field.name for field in fields(cxr_datasets.builder.Column)} == {
-        "name", "feature", "per", "about", "is_section", "labelled",
+        "name", "feature", "per", "about", "is_section", "labelled", "option", "needs_images",
     }  # fmt: skip

@@ -366,7 +366,7 @@ def test_a_split_that_no_study_is_in_is_an_error(release: Path, cache: str) -> N
 
     edit_table(release / PROJECTIONS, drop_listed)
     assert len(read_table(release / PROJECTIONS)) > 0
-    refused(release, cache, OptionError, "'split_by': 'r2gen'", split_by="r2gen")
+    refused(release, cache, OptionError, "split_by=r2gen leaves no image", split_by="r2gen")
 
 
 # Texts of patients.

@@ -37,6 +37,7 @@ def test_export_and_verify_print_one_json_object_of_what_they_found(
     assert told == {
         "out": str(tmp_path / "out"), "config": "reports", "rows": 60,
         "bytes": file.stat().st_size, "files": 1, "written": 1, "skipped": 0,
+        "without_entry": 0,
     }  # fmt: skip
     assert main(["verify", str(tmp_path / "out"), "--no-progress", "--json"]) == 0
     told = only_object(capsys.readouterr())
