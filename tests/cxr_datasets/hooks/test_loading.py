@@ -528,4 +528,5 @@ def test_a_wrong_option_lists_every_right_one(package: str, cache: str) -> None:
     assert {"connections", "missing", "image_size", "views"} < set(right)
     with pytest.raises(OptionError) as caught:
         load_dataset(package, data_dir="any", cache_dir=cache, conections=3)
-    assert str(caught.value).endswith(f"Choose from: {', '.join(map(repr, right))}.")
+    listed = ", ".join(map(repr, right))
+    assert str(caught.value).endswith(f"Choose from: {listed}. Did you mean 'connections'?")
