@@ -58,4 +58,4 @@ PIXELS = ("image", "images", PRIOR_IMAGES)
 
 def plural(name: str) -> str:
     """Name in config `studies` of a column that has one value for each image."""
-    return f"{name}s"
+    return f"{name}es" if name.endswith("x") else f"{name}s"
