@@ -64,8 +64,7 @@ class IdList:
 
 def named(form: IdForm, count: int) -> str:
     """What so many ids name: `image` or `images`, `study` or `studies`, `patient` or `patients`."""
-    plural = f"{form.told[:-1]}ies" if form.told.endswith("y") else f"{form.told}s"
-    return form.told if count == 1 else plural
+    return form.told if count == 1 else form.many
 
 
 def read_ids(value: Any, forms: Forms, options: StorageOptions | None = None) -> IdList:

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from cxr_datasets.columns import plural
 from cxr_datasets.errors import OptionError, TableError
 from cxr_datasets.layers.boxes import BOX_TYPE, STATE, Sizes, box_columns, with_boxes
-from cxr_datasets.layers.reading import BOX, kinds_told
+from cxr_datasets.layers.reading import BOX
 from cxr_datasets.layers.stored import StoredLayer
-from cxr_datasets.tables.id_forms import TOLD
+from cxr_datasets.tables.id_forms import MANY, TOLD
 from cxr_datasets.tables.keys import combined, find_keys
 from cxr_datasets.wording import get_logger
 
@@ -214,7 +214,7 @@ def _values(layer: StoredLayer, rows: pa.Table, config: str, sizes: _Once) -> It
 
 def _tell(layer: StoredLayer, ids: pa.Array, places: pa.Array) -> None:
     """Say in one line how many of both sides find no other."""
-    kind, kinds = TOLD[layer.column], kinds_told(layer.column)
+    kind, kinds = TOLD[layer.column], MANY[layer.column]
     different = pc.unique(ids)
     lacking = len(pc.unique(ids.filter(places.is_null())))
     if lacking == len(different):

@@ -11,6 +11,7 @@ from typing import Any
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.square import SQUARES
 from cxr_datasets.storage.addresses import check_open
+from cxr_datasets.tables.id_forms import TOLD
 
 ORIGINAL = "original"
 FRACTION = "fraction"
@@ -18,7 +19,7 @@ FRACTION = "fraction"
 CORNERS = "corners"
 SIZES = "sizes"
 
-ID_COLUMNS = ("image_id", "study_id", "subject_id")
+ID_COLUMNS = tuple(TOLD)
 """Our columns by which a layer can be joined, the finest first."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

@@ -27,14 +27,6 @@ STATE = f"{BOX}_state"
 """Name of the column beside a box that says what became of it."""
 
 
-_KINDS = {"image_id": "images", "study_id": "studies", "subject_id": "patients"}
-
-
-def kinds_told(column: str) -> str:
-    """What the ids of one of our columns name, in the plural."""
-    return _KINDS[column]
-
-
 @dataclass(frozen=True)
 class Reading:
     """A layer that is being read.
@@ -129,8 +121,7 @@ def ids_of(reading: Reading, key: str, form: IdForm, values: pa.Array) -> pa.Arr
         odd = odd_value(values, ids, reading.forms)
         found_there = f"{odd[1]} in row {odd[0] + 1}" if odd else "blanks only"
         raise reading.wrong(
-            key, f"holds no ids of {kinds_told(form.column)}, such as {form.example}; found "
-            f"{found_there}. "
+            key, f"holds no ids of {form.many}, such as {form.example}; found {found_there}. "
             "Name the right column by key=, or say by by= whose ids it has.",
         )  # fmt: skip
     return ids

@@ -20,6 +20,9 @@ from cxr_datasets.tables.keys import combined
 TOLD = {"image_id": "image", "study_id": "study", "subject_id": "patient"}
 """Column of ids -> what one of them names; the finest first."""
 
+MANY = {"image_id": "images", "study_id": "studies", "subject_id": "patients"}
+"""Column of ids -> what several of them name."""
+
 _BEFORE, _AFTER = r"(?:.*[/\\])?", r"(?:\.[A-Za-z]+|\.0+)*[/\\]?"
 """What may stand before an id, a path, and behind it: suffixes, `.0` of a number, a slash."""
 
@@ -52,6 +55,11 @@ class IdForm:
     def told(self) -> str:
         """What an id of this kind names: `image`, `study` or `patient`."""
         return TOLD[self.column]
+
+    @property
+    def many(self) -> str:
+        """What several of them name: `images`, `studies` or `patients`."""
+        return MANY[self.column]
 
     @property
     def one(self) -> str:
