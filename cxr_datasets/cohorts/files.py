@@ -6,8 +6,7 @@ import csv
 import io
 import json
 import posixpath
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,16 +17,15 @@ from pyarrow import csv as arrow_csv
 from cxr_datasets import limits, wording
 from cxr_datasets.cohorts.values import Columns, columns_of, is_known_name
 from cxr_datasets.errors import OptionError, TableError
-from cxr_datasets.limits import TooLargeError, joined
+from cxr_datasets.limits import TooLargeError
 from cxr_datasets.storage.addresses import check_open
 from cxr_datasets.storage.credentials import StorageOptions
+from cxr_datasets.storage.gzipped import unpacked
 from cxr_datasets.storage.pages import is_workbook, page_kind
 from cxr_datasets.storage.source import open_place
 from cxr_datasets.tables.id_forms import IdForm
 
-_GZIP = b"\x1f\x8b"
 _UTF8_MARK = b"\xef\xbb\xbf"
-_PIECE = 2**20
 _COMMENT = "#"
 _DELIMITERS = (",", "\t", ";")
 _END = "end of the list"
@@ -71,7 +69,7 @@ def read_listing(
     folder, name = here.folder(".."), posixpath.basename(here.root)
     shown = folder.shown(name)
     try:
-        content = _unpacked(folder.read(name, limits.LARGEST_LIST))
+        content = unpacked(folder.read(name, limits.LARGEST_LIST), limits.LARGEST_LIST)
     except FileNotFoundError:
         what = "is a folder" if here.is_folder() else "does not exist"
         raise OptionError(
@@ -82,30 +80,12 @@ def read_listing(
         raise OptionError(
             f"{option}={shown} may not be read: permission denied. Check the file's permissions."
         ) from None
-    except (TooLargeError, zlib.error, EOFError) as error:
+    except (TooLargeError, EOFError) as error:
         raise TableError(
             f"{shown} {wording.said(error) if isinstance(error, TooLargeError) else 'is cut off'}. "
             "Expected a list of ids: fetch or write the file again."
         ) from None
     return Listing(shown, _parsed(shown, content.removeprefix(_UTF8_MARK), forms))
-
-
-def _unpacked(content: bytes) -> bytes:
-    if not content.startswith(_GZIP):
-        return content
-    return joined(_pieces(content), limits.LARGEST_LIST)
-
-
-def _pieces(content: bytes) -> Iterator[bytes]:
-    while content:  # one compressed stream may follow another
-        unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        yield unpacking.decompress(content, _PIECE)
-        while not unpacking.eof:
-            piece = unpacking.decompress(unpacking.unconsumed_tail, _PIECE)
-            if not piece and not unpacking.eof and not unpacking.unconsumed_tail:
-                raise EOFError
-            yield piece
-        content = unpacking.unused_data.lstrip(b"\0")
 
 
 def _parsed(shown: str, content: bytes, forms: tuple[IdForm, ...]) -> Columns:

@@ -11,6 +11,7 @@ from cxr_datasets import limits, wording
 from cxr_datasets.copies.checksums import sha256_of
 from cxr_datasets.images.whole import DamagedImage, check_whole
 from cxr_datasets.limits import TooLargeError
+from cxr_datasets.storage.gzipped import GZIP
 from cxr_datasets.storage.pages import page_kind
 
 _IMAGES = (".jpg", ".jpeg", ".png")
@@ -74,7 +75,7 @@ def _fault_by_marks(part: Path, path: str) -> str | None:
 def _fault_of_gzip(part: Path) -> str | None:
     """Read it to its end, where its own checksum is. Some servers unpack such files on the way."""
     with open(part, "rb") as file:
-        if file.read(2) != b"\x1f\x8b":
+        if file.read(2) != GZIP:
             return None
     try:
         with gzip.open(part) as unpacked:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from cxr_datasets import limits, wording
 from cxr_datasets.errors import TableError
-from cxr_datasets.limits import check_limit, too_large
+from cxr_datasets.storage.gzipped import unpacked
 from cxr_datasets.storage.source import Source
 
 Row = dict[str, Any]
@@ -23,7 +22,6 @@ KEY = "key"
 SPLIT = "split"
 """Column of the split, where a file holds lists of rows by split."""
 
-_GZIP = b"\x1f\x8b"
 _ENDS = (".json", ".json.gz")
 _DEEPEST = 4
 """Folders that may be around everything."""
@@ -86,10 +84,10 @@ def json_files(source: Source) -> list[str]:
 
 def _rows_of_file(address: str, read: Callable[[], bytes], of_records: str | None) -> list[Row]:
     try:
-        content = _unpacked(read())
+        content = unpacked(read(), limits.LARGEST_JSON)
         loaded = _loaded(content)
         rows = _rows_of(loaded, of_records)
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError) as error:
         said = wording.said(error)
         raise TableError(f"{address} cannot be read: {said}. Fetch it again.") from None
     except (ValueError, RecursionError):  # its text quotes the file
@@ -102,29 +100,6 @@ def _rows_of_file(address: str, read: Callable[[], bytes], of_records: str | Non
         missing = f" with a list {of_records!r}" if of_records else ""
         raise TableError(f"{address} holds {found} of another kind: {_EXPECTED}{missing}.")
     return rows
-
-
-def _unpacked(content: bytes) -> bytes:
-    if not content.startswith(_GZIP):
-        return content
-    parts, size = [], 0
-    decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    if len(content) > limits.LARGEST_JSON:
-        raise too_large(limits.LARGEST_JSON)
-    try:
-        while content:
-            parts.append(decoder.decompress(content, int(limits.LARGEST_JSON) - size + 1))
-            size += len(parts[-1])
-            check_limit(size, limits.LARGEST_JSON)
-            content = decoder.unconsumed_tail
-            if decoder.eof and decoder.unused_data:  # one compressed stream may follow another
-                content = decoder.unused_data
-                decoder = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    except zlib.error:
-        raise EOFError from None
-    if not decoder.eof:
-        raise EOFError
-    return b"".join(parts)
 
 
 def _loaded(content: bytes) -> Any:

@@ -18,13 +18,13 @@ from pyarrow import csv as arrow_csv
 from cxr_datasets import limits, wording
 from cxr_datasets.errors import TableError
 from cxr_datasets.limits import Limit, TooLargeError, check_limit, too_large
+from cxr_datasets.storage.gzipped import GZIP
 from cxr_datasets.storage.metered import Metered
 from cxr_datasets.storage.pages import page_kind
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.resaved import name_form, undo
 from cxr_datasets.tables.table import DAMAGED, Table
 
-_GZIP = b"\x1f\x8b"
 _UTF8_MARK = b"\xef\xbb\xbf"
 
 _PAGE = (
@@ -153,7 +153,7 @@ def opened_text(
         packings = 0
         # A server may pack once more what is packed. A single byte can be no table, and may be a
         # packed one that was cut.
-        while start[:2] == _GZIP or start == _GZIP[:1]:
+        while start[:2] == GZIP or start == GZIP[:1]:
             packings += 1
             check_limit(packings, limits.MOST_PACKINGS)
             packed = pa.PythonFile(Metered(stream, largest), "r") if packings > 1 else file
@@ -191,7 +191,7 @@ def _unpacked(start: bytes) -> bytes:
         except zlib.error:
             break
         is_over, start = unpacking.eof, unpacking.unused_data
-    is_known = is_over or len(text) == most or b"\n" in text or text.startswith(_GZIP)
+    is_known = is_over or len(text) == most or b"\n" in text or text.startswith(GZIP)
     return text if is_known else b""
 
 
