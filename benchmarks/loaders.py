@@ -1,14 +1,12 @@
 """How fast do images reach a training loop, against other loaders of the same images?
 
-Four questions. In all, the pixels of a batch and the 14 labels of its rows are handed over.
+Three questions. In all, the pixels of a batch and the 14 labels of its rows are handed over.
 
 - A copy: about 3,000 JPEGs of 512 pixels, made by `cxr export`, of which 448 x 448 in the middle
   are wanted; two workers, batches of 32, shuffled by each loader's own usual way. The plain dataset
   opens loose files. Ours reads the Arrow that `load_dataset` makes of the export, and streams
   the Parquet of it. litData, WebDataset and MDS read copies in their own forms.
 - Raw: full-size files to 512 x 512, two workers, against the plain dataset and litData's
-  `StreamingRawDataset`.
-- A server 30 ms away: the bytes of full-size files from S3 (moto), with eight connections, against
   `StreamingRawDataset`.
 - Whole rows: tiny files in one process, against a loader over a data frame.
 
@@ -20,17 +18,12 @@ first two questions differ less that way. Peers that are not installed are left 
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import datasets
@@ -56,7 +49,6 @@ EDGE = (SIZE - CUT) // 2
 PATIENTS = 900
 WORKERS, BATCH = 2, 32
 RAW_IMAGES = 192
-REMOTE_IMAGES, CONNECTIONS, LATENCY = 160, 8, 0.03
 ROWS = 4_000
 PART = 0.1
 WANTED = ["image", "labels"]
@@ -65,25 +57,6 @@ Loader = Callable[[], tuple[Any, int]]
 """Gives a loader and how many rows it has."""
 
 datasets.disable_progress_bars()
-
-
-class Files(Dataset):
-    """Opens files, as it is written by hand: the middle, from 0 to 1, and labels."""
-
-    def __init__(self, paths: list[str], labels: np.ndarray, cut: int):
-        self.paths = paths
-        self.labels = labels
-        self.cut = cut
-
-    def __len__(self) -> int:
-        """Number of files."""
-        return len(self.paths)
-
-    def __getitem__(self, number: int) -> dict[str, Any]:
-        """One image and its labels."""
-        image = PIL.Image.open(self.paths[number])
-        pixels = peers.middle(image, SIZE, self.cut)
-        return {"pixel_values": pixels, "labels": self.labels[number]}
 
 
 class Frame(Dataset):
@@ -190,7 +163,8 @@ def raw_paths() -> list[str]:
 def plain_copy() -> tuple[Any, int]:
     """Loose files."""
     place = made("loose")
-    files = Files(sorted(map(str, place.glob("*.jpg"))), np.load(place / "labels.npy"), CUT)
+    labels = np.load(place / "labels.npy")
+    files = peers.Files(sorted(map(str, place.glob("*.jpg"))), labels, SIZE, CUT)
     return _loader(files, shuffle=True), len(files)
 
 
@@ -218,7 +192,7 @@ def of_peer(form: str, loader: Callable[..., Any]) -> tuple[Any, int]:
 
 def raw_plain() -> tuple[Any, int]:
     """A plain dataset of full-size files."""
-    files = Files(raw_paths(), label_matrix(raw()), SIZE)
+    files = peers.Files(raw_paths(), label_matrix(raw()), SIZE, SIZE)
     return _loader(files, shuffle=True), len(files)
 
 
@@ -348,78 +322,6 @@ def clock() -> float:
     return time.perf_counter()
 
 
-# A server 30 ms away -----------------------------------------------------------------------------
-
-_SERVER = """
-import json, sys, time
-from pathlib import Path
-sys.path.insert(0, sys.argv[3])
-from tests.fakes.s3 import S3
-with S3() as s3:
-    s3.place("releases", "mimic", Path(sys.argv[1]))
-    user = s3.user("reader", read=["releases"])
-    answer = s3._answer
-    def late(environ, start):
-        time.sleep(float(sys.argv[2]))
-        return answer(environ, start)
-    s3._server.app = late
-    print(json.dumps({"url": s3.url, **user}), flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextmanager
-def served() -> Iterator[dict[str, str]]:
-    """Serve a small release of full-size files as S3, from another process."""
-    command = [sys.executable, "-c", _SERVER, str(real_size_release()), str(LATENCY)]
-    command.append(str(Path(__file__).parents[1]))
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
-        yield json.loads(server.stdout.readline())
-        server.stdin.close()
-
-
-def remote_ours() -> float:
-    """Ours: undecoded images of a stream."""
-    with served() as place, TemporaryDirectory() as cache:
-        access = {"key": place["key"], "secret": place["secret"], "endpoint_url": place["url"]}
-        rows = datasets.load_dataset(
-            "mimic_cxr_jpg", data_dir="s3://releases/mimic", split="train", streaming=True,
-            storage_options=access, connections=CONNECTIONS, cache_dir=cache,
-        ).cast_column("image", datasets.Image(decode=False)).select_columns(WANTED)  # fmt: skip
-        contents = (row["image"]["bytes"] for row in rows)
-        return _read_all(contents)
-
-
-def remote_litdata() -> float:
-    """LitData's raw streaming, in the order of its list of the files."""
-    with served() as place, TemporaryDirectory() as cache:
-        os.environ |= {  # which both of the libraries that it asks S3 with look at
-            "AWS_ACCESS_KEY_ID": place["key"],
-            "AWS_SECRET_ACCESS_KEY": place["secret"],
-            "AWS_ENDPOINT_URL": place["url"],
-            "AWS_REGION": "us-east-1",
-        }
-        rows = peers.raw_litdata(
-            "s3://releases/mimic/files/", cache, max_concurrent_downloads=CONNECTIONS
-        )
-        batches = DataLoader(rows, batch_size=BATCH, collate_fn=list)
-        return _read_all(one for batch in batches for one in batch)
-
-
-def _read_all(contents: Iterator[bytes]) -> float:
-    """Seconds a file, after the first batch: until then tables are read and connections made."""
-    assert len(list(islice(contents, BATCH))) == BATCH
-    started = time.perf_counter()
-    sizes = [len(content) for content in islice(contents, REMOTE_IMAGES)]
-    seconds = time.perf_counter() - started
-    assert len(sizes) == REMOTE_IMAGES
-    assert min(sizes) > 100_000
-    return seconds / REMOTE_IMAGES
-
-
 CONTENDERS: dict[str, Callable[[], float]] = {
     "copy: plain files": partial(epoch, plain_copy),
     "copy: ours, Arrow": partial(epoch, ours_of_arrow),
@@ -446,16 +348,8 @@ CONTENDERS |= {
 }
 RATIOS += [Ratio("raw: ours / plain files (rate)", "raw: plain files", "raw: ours", ">= 1.8")]
 if peers.is_there("litdata"):
-    CONTENDERS |= {
-        "raw: litData": partial(epoch, raw_litdata),
-        "30 ms away: ours": remote_ours,
-        "30 ms away: litData": remote_litdata,
-    }
-    RATIOS += [
-        Ratio("raw: ours / litData (rate)", "raw: litData", "raw: ours", ">= 1.5"),
-        Ratio("30 ms away: ours / litData (rate)", "30 ms away: litData", "30 ms away: ours",
-              ">= 1.0"),
-    ]  # fmt: skip
+    CONTENDERS["raw: litData"] = partial(epoch, raw_litdata)
+    RATIOS += [Ratio("raw: ours / litData (rate)", "raw: litData", "raw: ours", ">= 1.5")]
 CONTENDERS |= {
     "rows: data frame": partial(epoch, frame_rows),
     "rows: ImageTransform": partial(epoch, ours_rows),

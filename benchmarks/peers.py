@@ -1,4 +1,4 @@
-"""Copies in the forms of other loaders, and those loaders, for `loaders.py`.
+"""What ours is compared with: a loader written by hand, copies in other forms and their loaders.
 
 Each reads the same files and gives the same pixels: `opened` of the bytes, and 14 labels beside
 them.
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 Item = dict[str, bytes]
 """An image file and its 14 labels, both as bytes."""
@@ -32,6 +32,26 @@ SHARD_ITEMS = 256
 
 BUFFER = 1_000
 """Rows of a shuffle buffer, as many as `datasets` takes."""
+
+
+class Files(Dataset):
+    """Opens files, as it is written by hand: the middle, from 0 to 1, and labels."""
+
+    def __init__(self, paths: list[str], labels: np.ndarray, size: int, cut: int):
+        self.paths = paths
+        self.labels = labels
+        self.size = size
+        self.cut = cut
+
+    def __len__(self) -> int:
+        """Number of files."""
+        return len(self.paths)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        """One image and its labels."""
+        image = PIL.Image.open(self.paths[number])
+        pixels = middle(image, self.size, self.cut)
+        return {"pixel_values": pixels, "labels": self.labels[number]}
 
 
 def opened(item: Item, size: int, cut: int) -> dict[str, Any]:

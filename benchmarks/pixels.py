@@ -22,13 +22,13 @@ from typing import Any
 
 import datasets
 import numpy as np
-import PIL.Image
 
 try:
     import torch
-    from torch.utils.data import DataLoader, Dataset
+    from torch.utils.data import DataLoader
 except ImportError:
     raise SystemExit("pixels.py needs torch: install the build your machine wants") from None
+import peers
 from harness import Ratio, main
 from release import folder, real_size_release
 from streaming import served
@@ -45,31 +45,6 @@ WORKERS, BATCH = 2, 32
 EDGE = (SIZE - CUT) // 2
 
 datasets.disable_progress_bars()
-
-
-class Plain(Dataset):
-    """Opens files, as it is written by hand: a square of the middle, from 0 to 1, and labels."""
-
-    def __init__(self, paths: list[str], labels: np.ndarray, cut: int):
-        self.paths = paths
-        self.labels = labels
-        self.cut = cut
-
-    def __len__(self) -> int:
-        """Number of files."""
-        return len(self.paths)
-
-    def __getitem__(self, number: int) -> dict[str, Any]:
-        """One image and its labels."""
-        image: Any = PIL.Image.open(self.paths[number])
-        short = min(image.size)
-        if short != SIZE:
-            size = [max(SIZE, round(side * SIZE / short)) for side in image.size]
-            image = image.resize(size)
-        left, top = ((side - self.cut) // 2 for side in image.size)
-        image = image.crop((left, top, left + self.cut, top + self.cut))
-        pixels = torch.from_numpy(np.array(image))[None].float() / 255
-        return {"pixel_values": pixels, "labels": self.labels[number]}
 
 
 def middle(square: np.ndarray) -> np.ndarray:
@@ -157,7 +132,7 @@ def _small_release() -> Path:
 def raw_plain() -> float:
     """A plain `Dataset` of full-size files."""
     rows = _raw()
-    return _read(Plain(_loose(rows), label_matrix(rows), SIZE))
+    return _read(peers.Files(_loose(rows), label_matrix(rows), SIZE, SIZE))
 
 
 def raw_ours() -> float:
@@ -168,7 +143,7 @@ def raw_ours() -> float:
 def copy_plain() -> float:
     """A plain `Dataset` of small loose files."""
     rows = _copy()
-    return _read(Plain(_loose(rows), label_matrix(rows), CUT))
+    return _read(peers.Files(_loose(rows), label_matrix(rows), SIZE, CUT))
 
 
 def copy_ours() -> float:
