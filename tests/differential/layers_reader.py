@@ -112,7 +112,8 @@ def expected(
             found = [values_of(*each) for each in zip(row["image_ids"], row["size"], strict=True)]
             made.append(
                 {"its": found} if several else {
-                    f"it_{name}s": [one and one[0][name] for one in found] for name in names
+                    f"it_{name}{'es' if name == 'box' else 's'}": [one and one[0][name] for one in found]
+                    for name in names
                 }
             )  # fmt: skip
             continue

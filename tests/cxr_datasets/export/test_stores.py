@@ -108,6 +108,14 @@ def test_the_second_export_into_a_store_is_refused(
 def test_of_two_that_begin_at_once_one_goes_on(
     memory: Any, small_release: Path, export_cache: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Both have made their plan before either takes the lock, however busy the machine is.
+    together, take = threading.Barrier(2), lock._locked_by_object
+
+    def taken_together(folder: Folder) -> Any:
+        together.wait(60)
+        return take(folder)
+
+    monkeypatch.setattr(lock, "_locked_by_object", taken_together)
     monkeypatch.setattr(lock, "_SETTLING", 0.5)
     outcomes: list[object] = []
 
