@@ -102,6 +102,7 @@ def expected(
         rows = of_key.get(id)
         return rows and [_values(row, names, form, size, short) for row in rows]
 
+    plural = {name: f"{name}{'es' if name == 'box' else 's'}" for name in names}
     made = []
     for row in plain:
         of_images = form["by"] == "image_id"
@@ -112,7 +113,7 @@ def expected(
             found = [values_of(*each) for each in zip(row["image_ids"], row["size"], strict=True)]
             made.append(
                 {"its": found} if several else {
-                    f"it_{name}{'es' if name == 'box' else 's'}": [one and one[0][name] for one in found]
+                    f"it_{plural[name]}": [one and one[0][name] for one in found]
                     for name in names
                 }
             )  # fmt: skip
