@@ -15,7 +15,7 @@ from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.digests import short_digest
 from cxr_datasets.storage.addresses import last_part
 
-FORMAT = 4
+FORMAT = 5
 """Raise this when the same rows become other bytes: other row groups, encodings or names."""
 
 FORM = "form of the images"

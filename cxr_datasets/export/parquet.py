@@ -7,6 +7,8 @@ Measured with images of real size (benchmarks/export.py has the figures):
 - A row group ends before it grows larger than `GROUP_BYTES`. A reader holds one group in memory; it
   reads all of it for one image, unless it uses the page index. The Hub shows files with groups of
   up to 300 MB. Larger groups are not written faster.
+- A small file has several groups too: workers that stream it share out groups, and share them more
+  evenly the more there are.
 - A page ends after each image, and the page index says where it is, so that a reader that uses the
   index fetches one image and not the group.
 """
@@ -25,6 +27,7 @@ import pyarrow.parquet as pq
 from cxr_datasets.columns import PIXELS
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.line import NOTE, Line
+from cxr_datasets.export.plan import PlannedFile
 from cxr_datasets.export.sinks import Sink
 from cxr_datasets.hooks.agreements import noted
 from cxr_datasets.storage.ahead import one_ahead
@@ -35,6 +38,12 @@ GROUP_BYTES = 32_000_000
 GROUP_ROWS = 10_000
 """Most rows of a row group; rows without images are small."""
 
+GROUPS_OF_SMALL_FILES = 4
+"""Groups into which a file is cut that has rows enough, though its size asks for fewer."""
+
+ROWS_OF_SMALL_GROUPS = 16
+"""Rows that each of these groups has, but for the last."""
+
 CODEC = "zstd"
 
 _VALUES_A_BATCH = 1
@@ -43,7 +52,7 @@ _VALUES_A_BATCH = 1
 
 def write_file(
     folder: Folder,
-    name: str,
+    file: PlannedFile,
     info: datasets.DatasetInfo,
     tables: Iterable[pa.Table],
     key: str,
@@ -53,7 +62,7 @@ def write_file(
 
     Args:
         folder: The folder of the export.
-        name: The file's place in it.
+        file: The file, with its place in the folder.
         info: Features and licence of the rows.
         tables: The rows, in tables of a few dozen MB at most; taken one at a time.
         key: Key of the export that the file belongs to.
@@ -66,10 +75,10 @@ def write_file(
     Raises:
         ExportError: There is no room, or the store refuses the file.
     """
-    schema = portable_schema(info)
+    schema, name = portable_schema(info), file.name
     rows = memory = 0
     with folder.writing(name) as sink, _explained_writer(folder, name, sink, schema) as writer:
-        for group in row_groups(one_ahead(tables)):
+        for group in row_groups(one_ahead(tables), _most_rows(file.rows)):
             with folder.explaining(name, "written"):
                 writer.write_table(group.cast(schema), row_group_size=len(group))
             sink.advance()
@@ -105,11 +114,12 @@ def bytes_as_file(info: datasets.DatasetInfo, tables: Iterable[pa.Table]) -> int
     return nowhere.size()
 
 
-def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def row_groups(tables: Iterable[pa.Table], most: int = GROUP_ROWS) -> Iterator[pa.Table]:
     """Cut tables, or put them together, so that each becomes a row group.
 
     Args:
         tables: Rows, taken one table at a time.
+        most: Most rows of a group.
 
     Yields:
         The same rows in tables of about `GROUP_BYTES`; one row that is larger stands alone.
@@ -117,21 +127,36 @@ def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     held: list[pa.Table] = []
     rows = size = 0
     for piece in (piece for table in tables for piece in _pieces(table)):
-        held.append(piece)
-        rows, size = rows + len(piece), size + piece.nbytes
-        # Take the next piece to be as large as this one, rather than wait for it.
-        if size + piece.nbytes > GROUP_BYTES or rows + len(piece) > GROUP_ROWS:
-            yield pa.concat_tables(held)
-            held, rows, size = [], 0, 0
+        for start, end in _cut(len(piece), most - rows, most):
+            part = piece.slice(start, end - start)
+            held.append(part)
+            rows, size = rows + len(part), size + part.nbytes
+            # Take the next piece to be as large as this one, rather than wait for it.
+            if rows == most or size + part.nbytes > GROUP_BYTES:
+                yield pa.concat_tables(held)
+                held, rows, size = [], 0, 0
     if held:
         yield pa.concat_tables(held)
 
 
+def _most_rows(rows: int) -> int:
+    """Most rows of a group of a file with so many rows."""
+    of_small = max(ROWS_OF_SMALL_GROUPS, -(-rows // GROUPS_OF_SMALL_FILES))
+    return min(GROUP_ROWS, of_small)
+
+
 def _pieces(table: pa.Table) -> Iterator[pa.Table]:
-    parts = max(1, round(table.nbytes / GROUP_BYTES), -(-len(table) // GROUP_ROWS))
-    step = -(-len(table) // parts)
-    for start in range(0, len(table), max(1, step)):
+    """Cut a table that is larger than a group."""
+    parts = max(1, round(table.nbytes / GROUP_BYTES))
+    step = max(1, -(-len(table) // parts))
+    for start in range(0, len(table), step):
         yield table.slice(start, step)
+
+
+def _cut(rows: int, first: int, most: int) -> Iterator[tuple[int, int]]:
+    """Start and end of the parts of so many rows: the first of `first` rows, others of `most`."""
+    ends = [*range(first, rows, most), rows]
+    return zip([0, *ends], ends, strict=False)
 
 
 def portable_schema(info: datasets.DatasetInfo) -> pa.Schema:

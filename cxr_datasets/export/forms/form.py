@@ -78,7 +78,7 @@ class Form:
         Raises:
             ExportError: There is no room, or the store refuses the file.
         """
-        return parquet.write_file(folder, file.name, builder.info, tables, key, counts)
+        return parquet.write_file(folder, file, builder.info, tables, key, counts)
 
     def bytes_of(self, builder: CxrBuilder, tables: Iterable[pa.Table]) -> int:
         """Give the bytes that rows take in a file, without writing it."""

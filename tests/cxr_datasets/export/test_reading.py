@@ -197,3 +197,13 @@ def test_row_groups_hold_a_few_dozen_megabytes(
     assert len(sizes) > 3
     assert max(sizes) < 1.6 * few
     assert sum(sizes) / len(sizes) > few / 2
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_small_file_has_several_row_groups_of_equal_size(exported: Exported, config: str) -> None:
+    for file in (exported.out / config).glob("*.parquet"):
+        metadata = pq.read_metadata(file)
+        *equal, last = (metadata.row_group(n).num_rows for n in range(metadata.num_row_groups))
+        most = max(16, -(-metadata.num_rows // 4))
+        assert set(equal) <= {most}
+        assert 0 < last <= most
