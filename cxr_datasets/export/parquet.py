@@ -41,7 +41,7 @@ GROUP_ROWS = 10_000
 GROUPS_OF_SMALL_FILES = 4
 """Groups into which a file is cut that has rows enough, though its size asks for fewer."""
 
-ROWS_OF_SMALL_GROUPS = 16
+ROWS_OF_SMALL_GROUPS = 64
 """Rows that each of these groups has, but for the last."""
 
 CODEC = "zstd"

@@ -200,10 +200,28 @@ def test_row_groups_hold_a_few_dozen_megabytes(
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_a_small_file_has_several_row_groups_of_equal_size(exported: Exported, config: str) -> None:
-    for file in (exported.out / config).glob("*.parquet"):
+def test_a_small_file_has_several_row_groups_of_equal_size(
+    config: str, small_release: Path, export_cache: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from cxr_datasets.export import parquet
+
+    def groups(least: int) -> tuple[pa.Table, list[int]]:
+        monkeypatch.setattr(parquet, "ROWS_OF_SMALL_GROUPS", least)
+        out = tmp_path / str(least)
+        export("mimic-cxr-jpg", small_release, out, config=config, split="train", image_size=16,
+               progress=False, cache_dir=export_cache)  # fmt: skip
+        (file,) = (out / config).glob("*.parquet")
         metadata = pq.read_metadata(file)
-        *equal, last = (metadata.row_group(n).num_rows for n in range(metadata.num_row_groups))
-        most = max(16, -(-metadata.num_rows // 4))
-        assert set(equal) <= {most}
-        assert 0 < last <= most
+        counts = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
+        return pq.read_table(file), counts
+
+    whole, (rows,) = groups(64)  # too few rows to be shared out
+    same, (*equal, last) = groups(2)
+    assert same == whole
+    assert len(equal) == 3
+    assert set(equal) == {-(-rows // 4)}
+    assert last == rows - sum(equal)
+    _, (*equal, last) = groups(rows // 2)
+    assert set(equal) == {rows // 2}
+    assert last <= rows // 2

@@ -24,10 +24,14 @@ BATCH = 4
 
 @pytest.fixture(scope="module")
 def out(small_release: Path, built_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An export of small images."""
+    """An export of small images, whose file is cut as a larger one is."""
+    from cxr_datasets.export import parquet
+
     out = tmp_path_factory.mktemp("exported") / "mimic-32"
-    export("mimic-cxr-jpg", small_release, out, image_size=32, progress=False,
-           cache_dir=str(built_cache))  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet, "ROWS_OF_SMALL_GROUPS", 8)
+        export("mimic-cxr-jpg", small_release, out, image_size=32, progress=False,
+               cache_dir=str(built_cache))  # fmt: skip
     return out
 
 
