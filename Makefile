@@ -110,10 +110,12 @@ environments: .venv-3.6.0/.ready .venv-4.8.5/.ready
 demo: .venv-demo/.ready
 	@.venv-demo/bin/python -m cxr_datasets.preview
 
+OF_SOME := $(and $(DATASETS),$(if $(ALL),,yes))
 PYTEST = $(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
+# With another `datasets` one case of most tests; see tests/combinations.py.
 test: $(READY)
-	$(PYTEST) $(if $(DATASETS),$(if $(ALL),,$(WITH_NEWEST_ONLY))) $(ARGS)
+	$(if $(OF_SOME),CXR_COMBINATIONS=one) $(PYTEST) $(if $(OF_SOME),$(WITH_NEWEST_ONLY)) $(ARGS)
 
 # As `make test DATASETS=3.6.0`, so that make can run several at once.
 test-%:
@@ -121,8 +123,8 @@ test-%:
 
 # A Python that is not there is named and left out. Write into CHANGELOG.md when this has passed.
 # The first run compares thousands of releases with what a slow reader makes of them, and damages
-# thousands of files. All of them take every combination of a test's parameters; see
-# tests/combinations.py.
+# thousands of files. All of them take every combination of a test's parameters, and what is marked
+# `thorough`; see tests/combinations.py.
 test-all: export CXR_COMBINATIONS = all
 test-all: audit
 	CXR_DIFFERENTIAL=1500 CXR_FUZZ=250 $(MAKE) test
