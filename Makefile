@@ -71,9 +71,10 @@ help:
 	@echo "make demo    write invented releases of both datasets, load them, show what came out"
 	@echo "make test    run the tests; DATASETS=3.6.0 runs them with that version of datasets"
 	@echo "make test-all  all tests with each datasets, at the lower bounds, with each Python; an hour"
-	@echo "make audit   known weaknesses of what is installed, and kinds of mistakes that lead to new ones"
+	@echo "make audit   known weaknesses of what is installed"
 	@echo "make coverage  which lines the tests run"
-	@echo "make lint    check style, types, and that rooms import only rooms below them"
+	@echo "make lint    check style, types, kinds of mistakes that lead to weaknesses, and that rooms import only"
+	@echo "             rooms below them"
 	@echo "make docs    write the tables of the pages anew, build the site into site/"
 	@echo "make gallery draw the pictures of examples/ anew; takes minutes"
 	@echo "make bench   run the benchmarks"
@@ -141,11 +142,10 @@ test-all: audit
 		fi; \
 	done
 
-# Known weaknesses of what is installed, and the kinds of mistakes that lead to new ones. Where the
-# index of packages is a mirror that says nothing of weaknesses, pip-audit says that it asked in vain.
+# Known weaknesses of what is installed. Where the index of packages is a mirror that says nothing of
+# weaknesses, pip-audit says that it asked in vain.
 audit: $(READY)
 	$(PY) -m pip $(INSTALL) --editable ".[audit]"
-	$(PY) -m bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
 	$(PY) -m pip_audit --progress-spinner off --skip-editable
 
 coverage: $(READY)
@@ -156,6 +156,7 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+	$(PY) -m bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
 
 docs: $(READY)
 	$(PY) docs/generate.py

@@ -237,6 +237,7 @@ def test_workers_without_the_index_make_their_own(
     assert contents(tmp_path / "out") == contents(tmp_path / "alone")
 
 
+@pytest.mark.thorough
 def test_workers_that_see_another_release_are_refused(
     client: Client, small_release: Path, tmp_path: Path, unshared: Any
 ) -> None:
