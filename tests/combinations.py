@@ -3,7 +3,8 @@
 A test with several parameters, such as an option, a config and a dataset, has a case for each
 combination of their values. `make test` runs so many of them that each value of each parameter
 comes at least once, and with an older `datasets` (`CXR_COMBINATIONS=one`) one case of most tests.
-`make test-all` runs them all (`CXR_COMBINATIONS=all`), and what is marked `thorough` only then.
+`make test-all` runs them all with the newest one (`CXR_COMBINATIONS=all`); with others each value
+comes once (`CXR_COMBINATIONS=each`). What is marked `thorough` is run by it alone.
 """
 
 from __future__ import annotations

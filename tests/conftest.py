@@ -85,6 +85,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # pytest has the values of a case only in one name of its own, from which it makes the id.
     values = {item.nodeid: item.callspec._idlist for item in items if hasattr(item, "callspec")}
     names = left_out(values, one=wanted == "one")
-    names |= {item.nodeid for item in items if item.get_closest_marker("thorough")}
+    if wanted != "each":
+        names |= {item.nodeid for item in items if item.get_closest_marker("thorough")}
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in names])
     items[:] = [item for item in items if item.nodeid not in names]
