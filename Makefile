@@ -48,7 +48,7 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 	$(addprefix export/,test_agreement.py test_card.py test_closed.py test_cluster.py test_cohort.py test_damaged.py test_encryption.py \
 	test_full_disk.py test_links.py test_local.py test_lock.py test_memory.py test_missing.py \
 	test_other_stores.py test_parents.py test_power_cut.py test_problems.py test_proof.py test_refusals.py \
-	test_resume.py test_s3.py test_slurm.py test_stores.py test_task_files.py test_webdataset.py) \
+	test_resume.py test_row_groups.py test_s3.py test_slurm.py test_stores.py test_task_files.py test_webdataset.py) \
 	$(addprefix storage/,stores test_addresses.py test_ahead.py test_durable.py test_kept_files.py test_leftovers.py \
 	test_limits.py test_local_faults.py test_odd_addresses.py test_own.py test_pages.py test_retry.py \
 	test_secret_options.py test_sessions.py test_source.py \
