@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -36,7 +35,7 @@ try:
 except ImportError:
     raise SystemExit("loaders.py needs torch: install the build your machine wants") from None
 import peers
-from harness import Ratio, main
+from harness import Ratio, clock, main
 from release import folder, full_release, real_size_release
 
 import mimic_cxr_jpg  # noqa: F401  (registers the builder)
@@ -313,13 +312,6 @@ def single_of_frame() -> float:
     for number in order:
         frame[number]
     return (clock() - started) / ROWS
-
-
-def clock() -> float:
-    """Seconds; of this process and its finished children where processor time is wanted."""
-    if os.environ.get("CXR_BENCH_CLOCK") == "processor":
-        return sum(os.times()[:4])
-    return time.perf_counter()
 
 
 CONTENDERS: dict[str, Callable[[], float]] = {
