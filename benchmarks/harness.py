@@ -109,7 +109,9 @@ def _run_here(work: Callable[[], object]) -> None:
 def _run_in_process(name: str) -> Run:
     command = [sys.executable, sys.argv[0], "--run", name]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
+    # Libraries of some peers crash as their process ends, after its figures.
+    is_told = done.returncode < 0 and done.stdout.endswith("}\n")
+    if done.returncode and not is_told:
         raise RuntimeError(f"{name} failed:\n{done.stderr}")
     return Run(**json.loads(done.stdout.splitlines()[-1]))
 
