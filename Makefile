@@ -71,9 +71,10 @@ help:
 	@echo "make demo    write invented releases of both datasets, load them, show what came out"
 	@echo "make test    run the tests; DATASETS=3.6.0 runs them with that version of datasets"
 	@echo "make test-all  all tests with each datasets, at the lower bounds, with each Python; an hour"
-	@echo "make audit   known weaknesses of what is installed, and kinds of mistakes that lead to new ones"
+	@echo "make audit   known weaknesses of what is installed"
 	@echo "make coverage  which lines the tests run"
-	@echo "make lint    check style, types, and that rooms import only rooms below them"
+	@echo "make lint    check style, types, kinds of mistakes that lead to weaknesses, and that rooms import only"
+	@echo "             rooms below them"
 	@echo "make docs    write the tables of the pages anew, build the site into site/"
 	@echo "make gallery draw the pictures of examples/ anew; takes minutes"
 	@echo "make bench   run the benchmarks"
@@ -110,10 +111,12 @@ environments: .venv-3.6.0/.ready .venv-4.8.5/.ready
 demo: .venv-demo/.ready
 	@.venv-demo/bin/python -m cxr_datasets.preview
 
+OF_SOME := $(and $(DATASETS),$(if $(ALL),,yes))
 PYTEST = $(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
+# With another `datasets` one case of most tests; see tests/combinations.py.
 test: $(READY)
-	$(PYTEST) $(if $(DATASETS),$(if $(ALL),,$(WITH_NEWEST_ONLY))) $(ARGS)
+	$(if $(OF_SOME),CXR_COMBINATIONS=one) $(PYTEST) $(if $(OF_SOME),$(WITH_NEWEST_ONLY)) $(ARGS)
 
 # As `make test DATASETS=3.6.0`, so that make can run several at once.
 test-%:
@@ -121,11 +124,10 @@ test-%:
 
 # A Python that is not there is named and left out. Write into CHANGELOG.md when this has passed.
 # The first run compares thousands of releases with what a slow reader makes of them, and damages
-# thousands of files. All of them take every combination of a test's parameters; see
-# tests/combinations.py.
-test-all: export CXR_COMBINATIONS = all
+# thousands of files, and takes every combination of a test's parameters; see tests/combinations.py.
+test-all: export CXR_COMBINATIONS = each
 test-all: audit
-	CXR_DIFFERENTIAL=1500 CXR_FUZZ=250 $(MAKE) test
+	CXR_COMBINATIONS=all CXR_DIFFERENTIAL=1500 CXR_FUZZ=250 $(MAKE) test
 	$(MAKE) test DATASETS=3.6.0 ALL=1
 	$(MAKE) test DATASETS=4.8.5 ALL=1
 	$(MAKE) test LOWEST=1
@@ -139,11 +141,10 @@ test-all: audit
 		fi; \
 	done
 
-# Known weaknesses of what is installed, and the kinds of mistakes that lead to new ones. Where the
-# index of packages is a mirror that says nothing of weaknesses, pip-audit says that it asked in vain.
+# Known weaknesses of what is installed. Where the index of packages is a mirror that says nothing of
+# weaknesses, pip-audit says that it asked in vain.
 audit: $(READY)
 	$(PY) -m pip $(INSTALL) --editable ".[audit]"
-	$(PY) -m bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
 	$(PY) -m pip_audit --progress-spinner off --skip-editable
 
 coverage: $(READY)
@@ -154,6 +155,7 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+	$(PY) -m bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
 
 docs: $(READY)
 	$(PY) docs/generate.py

@@ -78,11 +78,14 @@ def processes_for_few_rows(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out combinations of parameters; see `combinations`."""
-    if os.environ.get("CXR_COMBINATIONS") == "all":
+    """Leave out cases that others stand for; see `combinations`."""
+    wanted = os.environ.get("CXR_COMBINATIONS")
+    if wanted == "all":
         return
     # pytest has the values of a case only in one name of its own, from which it makes the id.
     values = {item.nodeid: item.callspec._idlist for item in items if hasattr(item, "callspec")}
-    names = left_out(values)
+    names = left_out(values, one=wanted == "one")
+    if wanted != "each":
+        names |= {item.nodeid for item in items if item.get_closest_marker("thorough")}
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in names])
     items[:] = [item for item in items if item.nodeid not in names]

@@ -13,6 +13,7 @@ import datasets
 
 from cxr_datasets.cohorts.patients import exact
 from cxr_datasets.columns import SPLITS
+from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import OptionError
 from cxr_datasets.storage.addresses import check_open
 
@@ -198,13 +199,11 @@ class CohortOptions(datasets.BuilderConfig):
             )
 
     def _check_numbers_of_cohort(self) -> None:
-        if self.folds is not None and (not _is_integer(self.folds) or self.folds < 2):
+        if self.folds is not None and not is_whole(self.folds, least=2):
             raise OptionError(
                 f"folds={self.folds!r} is not a number of folds. Give an integer from 2 on."
             )
-        if self.fold is not None and (
-            not _is_integer(self.fold) or not 0 <= self.fold < (self.folds or 0)
-        ):
+        if self.fold is not None and not is_whole(self.fold, 0, (self.folds or 0) - 1):
             raise OptionError(
                 f"fold={self.fold!r} is none of {self.folds} folds. Give an integer from 0 to "
                 f"{(self.folds or 0) - 1}."
@@ -214,7 +213,7 @@ class CohortOptions(datasets.BuilderConfig):
                 f"fraction={self.fraction!r} is not a share of the patients. Give a number above "
                 "0 and at most 1, such as 0.01."
             )
-        if not _is_integer(self.seed) or self.seed < 0:
+        if not is_whole(self.seed, least=0):
             raise OptionError(f"seed={self.seed!r} is not a seed. Give an integer from 0 on.")
         if self.seed and self.split_by != BY_PATIENT and self.fraction is None:
             raise OptionError(
@@ -246,10 +245,6 @@ def _names(option: str, given: Any) -> list[str]:
             f"{option}=['findings']."
         )
     return list(dict.fromkeys(names))
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_share(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import BytesIO
@@ -250,12 +250,15 @@ def _size(source: Source, path: str, held: Any) -> tuple[float, float]:
     except NOT_THERE:
         return np.nan, np.nan
     # Some formats tell their size at their end.
-    for read in (lambda: start, whole):
-        try:
-            width, height = upright_size(BytesIO(read()))
-            return float(width), float(height)
-        except CxrError:
-            raise
-        except Exception:  # of Pillow and zlib; whoever reads the image says which
-            continue
-    return np.nan, np.nan
+    return _size_in(lambda: start) or _size_in(whole) or (np.nan, np.nan)
+
+
+def _size_in(read: Callable[[], Any]) -> tuple[float, float] | None:
+    """(width, height) of an image; None if it is none, or not enough of one."""
+    try:
+        width, height = upright_size(BytesIO(read()))
+    except CxrError:
+        raise
+    except Exception:  # of Pillow and zlib; whoever reads the image says which
+        return None
+    return float(width), float(height)

@@ -22,6 +22,7 @@ from cxr_datasets.builder.missing import are_present
 from cxr_datasets.builder.places import ImagePlace
 from cxr_datasets.builder.release import Release
 from cxr_datasets.columns import PRIOR_IMAGES, VIEWS
+from cxr_datasets.counts import is_whole
 from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.column import XrayImage
@@ -71,7 +72,7 @@ def check_priors(value: object) -> None:
     Raises:
         OptionError: It is no number of studies.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not is_whole(value, least=0):
         raise OptionError(
             f"priors={value!r} is not a number of earlier studies. Give how many each row is to "
             "have at most, such as 1, or 0 for none."

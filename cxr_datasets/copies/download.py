@@ -25,6 +25,7 @@ from cxr_datasets.copies.selection import Selection, check_split, read_ids
 from cxr_datasets.copies.wanted import Wanted
 from cxr_datasets.copies.ways import fetchers_of, known_publisher
 from cxr_datasets.copies.yourself import command_for
+from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import OptionError
 from cxr_datasets.packages import builder_class, known_datasets
 from cxr_datasets.tables.id_forms import IdForm
@@ -211,8 +212,7 @@ def _ids(
 
 
 def _positive(name: str, value: int | None) -> int | None:
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    if value is not None and not (is_number and value > 0):
+    if value is not None and not is_whole(value, least=1):
         raise OptionError(f"{name}={value!r} is not a number of them. Give a positive integer.")
     return value
 

@@ -10,6 +10,7 @@ from typing import Any
 import datasets
 
 from cxr_datasets.columns import LABELS, PRIOR_IMAGES, SECTIONS, VIEWS
+from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.preview.from_rows import Rows, columns_in, named_splits
 from cxr_datasets.preview.kinds import PIXELS, Kinds, kinds_of
@@ -65,7 +66,7 @@ def show(row_or_dataset: Any, *, n: int = IN_A_GALLERY) -> Shown:
         OptionError: It is neither a row nor a dataset, or `n` is no positive integer.
         CxrError: Rows cannot be read.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    if not is_whole(n, least=1):
         raise OptionError(f"n={n!r} is not a number of rows. Give a positive integer, such as 6.")
     if isinstance(row_or_dataset, Mapping) and not isinstance(row_or_dataset, dict):
         row_or_dataset = dict(row_or_dataset)  # such as a lazy row

@@ -20,10 +20,13 @@ from cxr_datasets.limits import Limit, check_limit
 from cxr_datasets.storage import own
 from cxr_datasets.storage.cache import in_cache, sum_of
 from cxr_datasets.storage.leftovers import SUFFIX
-from cxr_datasets.storage.source import Source
+from cxr_datasets.storage.source import Source, Stamp
 
 PIECE = 8 * 2**20
 """Bytes of one request, and so the most that is lost when a copy breaks off."""
+
+_AGAIN = b" fetched again"
+"""Follows the sum of a copy that came twice: the store has it so."""
 
 
 def fetched(
@@ -44,7 +47,8 @@ def fetched(
         folder: Local folder. It is made if it does not exist.
         agrees: Says whether a copy that was just made agrees with the checksums in it. If it does
             not, the way from the store may have changed it, and the file is copied once more.
-            What comes then is kept: the store has it so.
+            What comes then is kept: the store has it so. What is too slow to check at once is
+            checked where it is read; see `fetch_again`.
         limit: How many bytes it may have.
 
     Returns:
@@ -58,23 +62,43 @@ def fetched(
     """
     stamp = source.stamp(path)
     check_limit(stamp.size, limit)
-    place, version = _short((source.root, path)), _short(tuple(stamp))
-    copy = Path(folder) / f"{place}{version}-{posixpath.basename(path)}"
+    copy = _copy_in(folder, source, path, stamp)
     if _is_whole(copy):
         return copy
     with _locked(copy):
         if not _is_whole(copy):
-            unfinished = copy.with_name(f"{copy.name}{SUFFIX}")
+            unfinished = _unfinished(copy)
             _complete(source, path, stamp.size, unfinished)
-            if not agrees(unfinished):
+            came_again = not agrees(unfinished)
+            if came_again:
                 unfinished.unlink()
                 _complete(source, path, stamp.size, unfinished)
-            with in_cache(copy):
-                with open(_seal_of(copy), "w", opener=own.open_file) as file:
-                    file.write(_seal(unfinished))
-                os.replace(unfinished, copy)
-            _remove_other_versions(copy, place)
+            _finish(copy, came_again)
+            _remove_other_versions(copy, _place(source, path))
     return copy
+
+
+def fetch_again(source: Source, path: str, copy: Path) -> None:
+    """Copy a file once more: where its copy was read, it did not agree with the checksums in it.
+
+    A copy that came twice is left as it is, for the store has it so; and so is one of another
+    version than the store has now.
+
+    Args:
+        source: Where the file is.
+        path: Its path within the source.
+        copy: What `fetched` gave. Who has it open must open it again.
+
+    Raises:
+        CxrError: As `fetched`.
+    """
+    stamp = source.stamp(path)
+    if copy != _copy_in(str(copy.parent), source, path, stamp):
+        return
+    with _locked(copy):
+        if not _came_again(copy):
+            _complete(source, path, stamp.size, _unfinished(copy))
+            _finish(copy, came_again=True)
 
 
 def forget(copy: Path) -> None:
@@ -83,8 +107,30 @@ def forget(copy: Path) -> None:
         file.unlink(missing_ok=True)  # another process may have been faster
 
 
+def _copy_in(folder: str, source: Source, path: str, stamp: Stamp) -> Path:
+    name = f"{_place(source, path)}{_short(tuple(stamp))}-{posixpath.basename(path)}"
+    return Path(folder) / name
+
+
+def _place(source: Source, path: str) -> str:
+    return _short((source.root, path))
+
+
 def _short(key: object) -> str:
     return short_digest(repr(key).encode(), 8)
+
+
+def _unfinished(copy: Path) -> Path:
+    return copy.with_name(f"{copy.name}{SUFFIX}")
+
+
+def _finish(copy: Path, came_again: bool) -> None:
+    """Give an unfinished copy its name."""
+    unfinished = _unfinished(copy)
+    with in_cache(copy):
+        with open(_seal_of(copy), "wb", opener=own.open_file) as file:
+            file.write(_seal(unfinished) + _AGAIN * came_again)
+        os.replace(unfinished, copy)
 
 
 def _remove_other_versions(copy: Path, place: str) -> None:
@@ -122,9 +168,9 @@ def _seal_of(copy: Path) -> Path:
     return copy.with_name(f"{copy.name}.sum")
 
 
-def _seal(file: Path) -> str:
+def _seal(file: Path) -> bytes:
     content = np.memmap(file, np.uint8, "r") if file.stat().st_size else b""
-    return f"{len(content)} {sum_of(content)}"
+    return f"{len(content)} {sum_of(content)}".encode()
 
 
 def _is_whole(copy: Path) -> bool:
@@ -134,7 +180,12 @@ def _is_whole(copy: Path) -> bool:
             own.check_file(file)
             if not file.is_file():
                 return False
-        return _seal_of(copy).read_bytes() == _seal(copy).encode()
+        return _seal_of(copy).read_bytes().removesuffix(_AGAIN) == _seal(copy)
+
+
+def _came_again(copy: Path) -> bool:
+    with in_cache(copy):
+        return _seal_of(copy).read_bytes().endswith(_AGAIN)
 
 
 def _complete(source: Source, path: str, size: int, unfinished: Path) -> None:

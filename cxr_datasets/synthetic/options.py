@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import OptionError
 
 
@@ -15,7 +16,7 @@ def check_choice(option: str, value: object, allowed: Collection[object]) -> Non
 
 def check_count(option: str, value: int, *, low: int, high: int) -> None:
     """Raise `OptionError` unless `value` is a whole number in `low`..`high`, both included."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+    if not is_whole(value, low, high):
         raise OptionError(f"{option} must be a whole number from {low} to {high}, not {value!r}.")
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.errors import ReportsError
-from cxr_datasets.storage.download import fetched
+from cxr_datasets.storage.download import fetch_again, fetched
 from cxr_datasets.storage.source import Source, open_place
 from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg.reports.members import FILES, Links, Texts, find_texts
@@ -48,9 +48,14 @@ class ArchivedReports(ReportStore):
         self.held, self.held_path = open_place(copy.parent), copy.name
         return copy
 
+    def _hold_again(self) -> None:
+        """Copy a remote archive once more, as the copy turned out damaged; see `fetch_again`."""
+        with permitted(self.address):
+            fetch_again(self.source, self.path, Path(self.held.root) / self.held_path)
+
     @abstractmethod
     def _agrees(self, copy: Path) -> bool:
-        """Whether all of a copy agrees with the checksums in it."""
+        """Whether a copy agrees with the checksums in it, as far as that is soon seen."""
 
     @abstractmethod
     def _listing(self) -> tuple[pa.Array, Links]:

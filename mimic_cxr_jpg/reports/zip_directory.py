@@ -9,7 +9,6 @@ The format is described in PKWARE's APPNOTE, sections 4.3.7 to 4.3.16.
 
 from __future__ import annotations
 
-import re
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -214,10 +213,9 @@ def read_entries(directory: memoryview, count: int, before: int = 0) -> dict[str
         Columns `name`, `offset`, `stored`, `method`, `crc`, `flags` and `is_link`, a row a member;
         None if an entry is out of the ordinary.
     """
-    found = (match.start() for match in re.finditer(re.escape(_ENTRY_MARK), directory))
-    starts = np.fromiter(found, np.int64)
-    check_limit(len(starts), limits.MOST_MEMBERS)
     data = np.frombuffer(directory, np.uint8)
+    starts = _marks(data)
+    check_limit(len(starts), limits.MOST_MEMBERS)
     if _differ(len(starts), count) or len(starts) == 0 or starts[-1] + _ENTRY_SIZE > len(data):
         return None
     name_sizes, *more = (number(data, starts + at, 2) for at in (28, 30, 32))
@@ -240,6 +238,15 @@ def read_entries(directory: memoryview, count: int, before: int = 0) -> dict[str
         "flags": pa.array(number(data, starts + 8, 2)),
         "is_link": pa.array((data[starts + 5] == _UNIX) & (kinds == _LINK)),
     }
+
+
+def _marks(data: Bytes) -> Numbers:
+    """Find the places of all marks of an entry."""
+    first, *rest = _ENTRY_MARK
+    found = np.flatnonzero(data[: max(0, len(data) - len(rest))] == first)
+    for at, byte in enumerate(rest, start=1):
+        found = found[data[found + at] == byte]
+    return found
 
 
 def _differ(found: int, stated: int) -> bool:

@@ -21,7 +21,14 @@ from cxr_datasets import limits
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.limits import TooLargeError, check_limit, too_large
 from cxr_datasets.storage.zip_members import ENCRYPTED, method_name
-from mimic_cxr_jpg.reports.archived import ArchivedReports, Numbers, damaged
+from mimic_cxr_jpg.reports.archived import (
+    ArchivedReports,
+    Bytes,
+    Numbers,
+    damaged,
+    plain_names,
+    segments,
+)
 from mimic_cxr_jpg.reports.decoding import decoded
 from mimic_cxr_jpg.reports.members import Link, Links
 from mimic_cxr_jpg.reports.store import permitted, too_large_reports
@@ -38,8 +45,8 @@ _LOCAL = struct.Struct("<4s2xH6xL8x2H")
 _CHECKSUM_FOLLOWS = 1 << 3
 _MOST_INFLATED = 1_032
 """How many times as large as itself what is deflated can become."""
-_AT_ONCE = 4_096
-"""Members in memory at once while all are checked."""
+_MOST_TO_COMPARE = 2**31 - 1
+"""Bytes of the largest archive whose names are compared with those in its directory."""
 
 _LARGEST_EMPTY = 2
 """Bytes that no byte takes when it is compressed."""
@@ -56,6 +63,8 @@ class ZippedReports(ArchivedReports):
 
     _OPEN = ("_mapped", "_directory")
 
+    _directory: Directory
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in self._OPEN}
 
@@ -68,8 +77,17 @@ class ZippedReports(ArchivedReports):
         self._hold(cache)
 
     def _agrees(self, copy: Path) -> bool:
+        """See `ArchivedReports._agrees`. To decompress all takes longer than to begin with rows."""
         with pa.memory_map(str(copy)) as file:
-            return agrees(memoryview(file.read_buffer()), self.address)
+            archive = memoryview(file.read_buffer())
+            try:
+                directory = read_directory(archive, self.address)
+            except ReportsError:
+                return False
+            if not have_headers(archive, directory):
+                return False
+        self._directory = directory
+        return True
 
     @property
     def _archive(self) -> memoryview:
@@ -88,10 +106,10 @@ class ZippedReports(ArchivedReports):
     def _listing(self) -> tuple[pa.Array, Links]:
         if not hasattr(self, "_directory"):
             with permitted(self.address):
-                self._directory: Directory = read_directory(self._archive, self.address)
+                self._directory = read_directory(self._archive, self.address)
         names, places, _, is_link = self._directory
         links = np.flatnonzero(is_link)
-        targets = read_members(self._archive, places.take(pa.array(links)), self.address)
+        targets = self._contents(places.take(pa.array(links)))
         return names, {
             row: Link(target.decode("utf-8", "replace"))
             for row, target in zip(links.tolist(), targets, strict=True)
@@ -116,9 +134,20 @@ class ZippedReports(ArchivedReports):
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`."""
         present = places.is_valid()
-        contents = read_members(self._archive, places.filter(present), self.address)
+        contents = self._contents(places.filter(present))
         absent = pa.nulls(len(places), pa.string())
         return pc.replace_with_mask(absent, present, decoded(contents))
+
+    def _contents(self, places: pa.StructArray) -> list[bytes]:
+        """Decompress members; if one is damaged in a copy, have the archive copied once more."""
+        try:
+            return read_members(self._archive, places, self.address)
+        except ReportsError:
+            if not self.source.is_remote:
+                raise
+            self._hold_again()
+            del self._mapped
+            return read_members(self._archive, places, self.address)
 
 
 def encrypted(address: str) -> ReportsError:
@@ -169,20 +198,13 @@ def _inflate(
     archive: memoryview, offsets: Numbers, stored: Numbers, crcs: Numbers
 ) -> list[bytes] | None:
     """Decompress deflated members; None if one does not decompress or its checksum differs."""
-    data = np.frombuffer(archive, np.uint8)
-    if len(offsets) and offsets.max() + _LOCAL.size > len(data):
-        return None
-    starts = offsets + _LOCAL.size + number(data, offsets + 26, 2) + number(data, offsets + 28, 2)
-    ends = starts + stored
-    marked = number(data, offsets, 4) == int.from_bytes(_LOCAL_MARK, "little")
-    flags = number(data, offsets + 6, 2)
-    agree = (flags & _CHECKSUM_FOLLOWS != 0) | (number(data, offsets + 14, 4) == crcs)
-    if not (marked & agree & (ends <= len(data)) & (flags & ENCRYPTED == 0)).all():
+    spans = _spans(np.frombuffer(archive, np.uint8), offsets, stored, crcs)
+    if spans is None:
         return None
     contents: list[bytes] = []
     left = int(limits.LARGEST_REPORTS)
     try:
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        for start, end in zip(*(bound.tolist() for bound in spans), strict=True):
             content = inflated(archive[start:end])
             left -= len(content)
             if left < 0:
@@ -193,6 +215,21 @@ def _inflate(
     except TooLargeError:
         return None  # and then it is said which
     return contents if list(map(zlib.crc32, contents)) == crcs.tolist() else None
+
+
+def _spans(
+    data: Bytes, offsets: Numbers, stored: Numbers, crcs: Numbers
+) -> tuple[Numbers, Numbers] | None:
+    """Find where members begin and end; None if a header is not as the directory says."""
+    if len(offsets) and offsets.max() + _LOCAL.size > len(data):
+        return None
+    starts = offsets + _LOCAL.size + number(data, offsets + 26, 2) + number(data, offsets + 28, 2)
+    ends = starts + stored
+    marked = number(data, offsets, 4) == int.from_bytes(_LOCAL_MARK, "little")
+    flags = number(data, offsets + 6, 2)
+    agree = (flags & _CHECKSUM_FOLLOWS != 0) | (number(data, offsets + 14, 4) == crcs)
+    whole = marked & agree & (ends <= len(data)) & (flags & ENCRYPTED == 0)
+    return (starts, ends) if whole.all() else None
 
 
 def inflated(data: memoryview) -> bytes:
@@ -213,24 +250,26 @@ def inflated(data: memoryview) -> bytes:
     return content
 
 
-def agrees(archive: memoryview, address: str) -> bool:
-    """Whether each member of an archive that is read here agrees with its checksum.
+def have_headers(archive: memoryview, directory: Directory) -> bool:
+    """Whether each member that is read here has its header, and its name in it, where it should.
 
     Args:
         archive: The archive's bytes.
-        address: Where it is.
+        directory: What its directory says.
     """
-    try:
-        places = read_directory(archive, address).places
-        ours = pc.is_in(
-            pc.struct_field(places, "method"), pa.array([STORED, DEFLATED], pa.uint16())
-        )
-        places = places.filter(ours)
-        for first in range(0, len(places), _AT_ONCE):
-            read_members(archive, places.slice(first, _AT_ONCE), address)
-    except ReportsError:
+    data = np.frombuffer(archive, np.uint8)
+    method = pc.struct_field(directory.places, "method")
+    ours = pc.is_in(method, pa.array([STORED, DEFLATED], pa.uint16()))
+    places, names = (column.filter(ours) for column in (directory.places, directory.names))
+    offset, stored, _, crc = (column.to_numpy() for column in places.flatten())
+    if _spans(data, offset, stored, crc) is None:
         return False
-    return True
+    order = np.argsort(offset, kind="stable")
+    starts, sizes = offset[order] + _LOCAL.size, number(data, offset[order] + 26, 2)
+    if len(data) > _MOST_TO_COMPARE or (starts[1:] < (starts + sizes)[:-1]).any():
+        return True
+    found = plain_names(segments(data, starts, sizes))
+    return found is None or found.equals(names.take(pa.array(order)))
 
 
 def read_member(

@@ -68,6 +68,7 @@ def test_every_order_of_few_rows_is_as_likely() -> None:
     assert excess < 23 + 4 * np.sqrt(2 * 23)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("n", [1088, 377_088, LONGEST])
 @pytest.mark.parametrize("changed", ["seed", "epoch"])
 def test_neighbouring_keys_give_orders_that_are_not_alike(n: int, changed: str) -> None:

@@ -186,6 +186,7 @@ def test_a_push_of_it_asks_for_the_agreement_first(installed: Path, exported: Pa
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.thorough
 def test_the_demonstration_shows_it_without_being_told(installed: Path, tmp_path: Path) -> None:
     said = run(
         """

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 import datasets
+import numpy as np
 import pytest
 
+import mimic_cxr_jpg  # noqa: F401  (registers the builder)
 from cxr_datasets.builder.config import CxrConfig, check_views, option_help
 from cxr_datasets.columns import VIEWS
 from cxr_datasets.errors import CxrError, OptionError
@@ -78,3 +81,25 @@ def test_raw_names_of_another_dataset_are_unknown() -> None:
 def test_no_names_are_an_error_and_not_all_images(empty: object) -> None:
     with pytest.raises(OptionError, match="views is empty"):
         check_views(empty, RAW)  # type: ignore[arg-type]
+
+
+# numbers
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"image_size": 32}, {"connections": 2}, {"priors": 1}, {"split_by": "patient", "seed": 3},
+        {"split_by": "patient", "folds": 4, "fold": 2},
+    ],
+    ids=lambda numbers: " and ".join(numbers),
+)  # fmt: skip
+def test_numbers_of_numpy_are_those_of_python_in_the_cache_too(
+    numbers: dict[str, object], small_release: Path, cache: str
+) -> None:
+    def folder(kind: type) -> str:
+        given = {k: kind(v) if isinstance(v, int) else v for k, v in numbers.items()}
+        where = {"data_dir": str(small_release), "cache_dir": cache}
+        return datasets.load_dataset_builder("mimic_cxr_jpg", **where, **given).cache_dir
+
+    assert folder(np.int64) == folder(np.uint8) == folder(int)

@@ -497,7 +497,9 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize(
+    "signal", ["SIGINT", pytest.param("SIGTERM", marks=pytest.mark.thorough), "SIGKILL"]
+)
 def test_stopped_at_any_moment_nothing_runs_on_and_the_next_run_goes_on(
     signal: str, server: PhysioNet, mimic: Path, tmp_path: Path
 ) -> None:

@@ -162,6 +162,7 @@ def test_a_cluster_without_workers_or_with_paused_ones_is_told(
     assert files(out) == []
 
 
+@pytest.mark.thorough
 def test_workers_that_are_all_gone_are_waited_for_with_a_line(
     client: Client,
     large_release: Path,
@@ -198,6 +199,7 @@ def test_workers_that_are_all_gone_are_waited_for_with_a_line(
     assert contents(out) == contents(undisturbed)
 
 
+@pytest.mark.thorough
 def test_a_cluster_that_starts_workers_for_tasks_gets_one(
     cluster: LocalCluster, client: Client, small_release: Path, export_cache: str, tmp_path: Path
 ) -> None:

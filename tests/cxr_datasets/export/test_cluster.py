@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from distributed import Client, LocalCluster
 
@@ -25,13 +26,18 @@ from tests.cxr_datasets.export.conftest import SLOW, contents, finished
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
     """Two worker processes of some cluster, which know nothing of the test."""
-    with LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        processes=True,
-        memory_limit=0,
-        dashboard_address="127.0.0.1:0",
-    ) as cluster:
+    # Dask looks 15 s after a worker was lost whether one of its name is there, and else starts no
+    # more of that name. A later test may have killed the next one just then.
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}),
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=0,
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+    ):
         yield cluster
 
 
@@ -237,6 +243,7 @@ def test_workers_without_the_index_make_their_own(
     assert contents(tmp_path / "out") == contents(tmp_path / "alone")
 
 
+@pytest.mark.thorough
 def test_workers_that_see_another_release_are_refused(
     client: Client, small_release: Path, tmp_path: Path, unshared: Any
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_plain_scheduler_is_not_even_called(bucket: dict[str, Any], s3: S3) ->
     assert s3.requests == before
 
 
+@pytest.mark.thorough
 def test_a_plain_client_gets_nothing_and_a_workers_own_login_is_a_way_out(
     plain: LocalCluster, bucket: dict[str, Any], s3: S3, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -37,7 +37,7 @@ print(peak() - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system tells no peak")
-@pytest.mark.parametrize("config", ["images", "studies"])
+@pytest.mark.parametrize("config", [pytest.param("images", marks=pytest.mark.thorough), "studies"])
 def test_many_large_images_are_exported_in_little_memory(config: str, tmp_path: Path) -> None:
     release = write_release(tmp_path / "release", patients=40, scale=1 / 64)
     pixels = np.random.default_rng(0).integers(0, 256, (2000, 2000), np.uint8)

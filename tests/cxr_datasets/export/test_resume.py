@@ -85,7 +85,10 @@ def test_killed_it_goes_on_and_ends_with_the_same_bytes(
     assert contents(out) == contents(undisturbed)
 
 
-@pytest.mark.parametrize("processes", [(), ("--num-proc", "2")], ids=["one", "two"])
+@pytest.mark.parametrize(
+    "processes", [pytest.param((), marks=pytest.mark.thorough), ("--num-proc", "2")],
+    ids=["one", "two"],
+)  # fmt: skip
 def test_ctrl_c_stops_it_says_how_to_go_on_and_loses_nothing(
     processes: tuple[str, ...], slow_command: Command, undisturbed: Path, tmp_path: Path
 ) -> None:

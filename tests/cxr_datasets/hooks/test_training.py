@@ -183,7 +183,7 @@ def test_rows_that_a_shuffled_stream_skips_are_not_read(
 def test_images_of_a_shuffled_stream_are_fetched_side_by_side(
     stream: IterableDataset, server: PhysioNet
 ) -> None:
-    server.latency = 0.01
+    server.latency = 0.05
     ids(stream.shuffle(seed=1))
     assert server.max_concurrent >= 4
 

@@ -163,6 +163,7 @@ def test_grey_of_deep_images_is_the_same_in_strips() -> None:
     np.testing.assert_array_equal(decode({"bytes": out.getvalue(), "path": None}), expected)
 
 
+@pytest.mark.thorough
 def test_the_limits_are_generous_for_the_largest_detectors() -> None:
     assert limits.MOST_PIXELS > 3 * 4_280 * 3_520
     assert limits.LARGEST_IMAGE > 2 * 4_280 * 3_520

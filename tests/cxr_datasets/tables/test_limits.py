@@ -84,6 +84,7 @@ def test_an_unpacked_table_of_the_other_dataset_too(
     assert_told(found, "TableError", "indiana_reports.csv", "LARGEST_TABLE")
 
 
+@pytest.mark.thorough
 def test_the_limits_are_generous_for_the_largest_tables() -> None:
     """Sizes and counts as PhysioNet gives them for release 2.1.0."""
     assert limits.MOST_LINES > 5 * 377_111

@@ -184,7 +184,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.thorough)])
 def test_workers_of_a_data_loader_give_what_the_main_process_gives(
     start: str, studies: datasets.Dataset, one_thread: None
 ) -> None:

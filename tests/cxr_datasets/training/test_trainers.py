@@ -363,6 +363,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.thorough
 def test_ranks_that_are_killed_go_on_from_the_checkpoint_as_one(tmp_path: Path) -> None:
     done = run_python(KILLED_RANKS, cwd=tmp_path, pythonpath=ROOT, timeout=240)
     assert done.returncode == 0, done.stderr

@@ -67,7 +67,9 @@ class Truncate(Fault):
 
 @dataclass(frozen=True)
 class Flip(Fault):
-    """Changes a bit in the middle of the body, and says nothing of it."""
+    """Changes a bit after this share of the body, and says nothing of it."""
+
+    place: float = 0.5
 
     def can_meet(self, request: Request) -> bool:
         return request.method == "GET"

@@ -49,12 +49,12 @@ class Answer:
     length: int
     size: int | None = None
 
-    def flip(self) -> None:
-        """Change a bit in the middle."""
+    def flip(self, place: float) -> None:
+        """Change a bit after this share of the body."""
         with self.file:
             self.file.seek(self.start)
             body = bytearray(self.file.read(self.length))
-        body[len(body) // 2] ^= 4
+        body[int(place * len(body))] ^= 4
         self.file, self.start = io.BytesIO(bytes(body)), 0
 
     def all_headers(self) -> dict[str, str]:

@@ -143,7 +143,7 @@ class Site:
             answer.status, answer.start, answer.length = 200, 0, answer.size
             answer.size = None
         if isinstance(fault, Flip):
-            answer.flip()
+            answer.flip(fault.place)
         if isinstance(fault, Truncate):
             answer.length = min(fault.length, max(answer.length - 1, 0))
         return answer, fault

@@ -271,6 +271,7 @@ def test_a_table_of_sections_may_have_more_lines_than_other_tables(
     assert (found.error, found.rows > 0) == ("", True)
 
 
+@pytest.mark.thorough
 def test_the_limit_is_generous_for_the_table_of_the_whole_release() -> None:
     """With 10 lines a report in its findings and impression."""
     assert limits.MOST_LINES_OF_TEXTS > 3 * 227_827 * 10

@@ -71,6 +71,7 @@ def test_images_of_a_server_are_joined_to_tables_of_a_disk(
 def test_few_files_are_asked_for_and_at_once_and_no_folder_is_listed(
     package: str, options: dict[str, Any], images: PhysioNet
 ) -> None:
+    images.latency = 0.1  # time enough for several requests to be in service together
     datasets.load_dataset(package, streaming=True, **options)
     asked = images.requests
     assert {request.method for request in asked} == {"HEAD"}

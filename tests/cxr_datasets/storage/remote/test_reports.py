@@ -200,14 +200,68 @@ def test_a_copy_that_was_changed_in_the_cache_is_fetched_again(
     assert len(remote_mimic.asked(ZIP)) == 2
 
 
-@pytest.mark.parametrize("form", [as_zip, as_tar])
-def test_an_archive_that_the_way_changed_is_fetched_once_more(
-    remote_mimic: Remote, folder: Path, expected: object, form: Callable[[Path], str]
+def within(zipped: Path, study: object, what: str = "text") -> float:
+    """After which share of a zip archive some part of the entry of a study stands."""
+    content = zipped.read_bytes()
+    with zipfile.ZipFile(zipped) as archive:
+        member = next(one for one in archive.infolist() if f"s{study}.txt" in one.filename)
+        entry = content.rindex(member.filename.encode()) - 46
+    place = {
+        "text": member.header_offset + 30 + len(member.filename) + 20,
+        "header": member.header_offset + 14,
+        "name in its header": member.header_offset + 45,
+        "name in the directory": entry + 60,
+        "place in the directory": entry + 43,
+        "sum in the directory": entry + 17,
+    }[what]
+    return (place + 0.5) / len(content)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "text", "header", "name in its header", "name in the directory",
+        "place in the directory", "sum in the directory",
+    ],
+)  # fmt: skip
+def test_a_zip_that_the_way_changed_is_fetched_once_more(
+    remote_mimic: Remote, folder: Path, expected: dict[str, list[dict[str, object]]], what: str
 ) -> None:
-    file = form(folder)
+    study = expected["train"][5]["study_id"]
+    remote_mimic.server.fail(re.escape(ZIP), Flip(within(folder / ZIP, study, what)))
+    assert rows_of(remote_mimic.load("reports")) == expected
+    assert len(remote_mimic.asked(ZIP)) == 2
+
+
+def test_a_tar_that_the_way_changed_is_fetched_once_more(
+    remote_mimic: Remote, folder: Path, expected: object
+) -> None:
+    file = as_tar(folder)
     remote_mimic.server.fail(re.escape(file), Flip())
     assert rows_of(remote_mimic.load("reports")) == expected
     assert len(remote_mimic.asked(file)) == 2
+
+
+def test_processes_that_find_the_same_damage_fetch_the_zip_once_more_for_all(
+    remote_mimic: Remote, folder: Path, expected: dict[str, list[dict[str, object]]]
+) -> None:
+    study = expected["train"][5]["study_id"]
+    remote_mimic.server.fail(re.escape(ZIP), Flip(within(folder / ZIP, study)))
+    rows = remote_mimic.load("reports", num_proc=2)
+    assert rows_of(rows) == expected
+    assert len(remote_mimic.asked(ZIP)) == 2
+
+
+def test_a_stream_that_was_begun_reads_on_from_the_zip_that_came_once_more(
+    remote_mimic: Remote, folder: Path, expected: dict[str, list[dict[str, object]]]
+) -> None:
+    study = expected["train"][5]["study_id"]
+    remote_mimic.server.fail(re.escape(ZIP), Flip(within(folder / ZIP, study)))
+    first, second = (iter(remote_mimic.stream("reports")) for _ in range(2))
+    next(second)
+    assert list(first) == expected["train"]
+    assert len(list(second)) == len(expected["train"]) - 1
+    assert len(remote_mimic.asked(ZIP)) == 2
 
 
 @pytest.mark.parametrize("form", [as_zip, as_tar])
