@@ -49,7 +49,7 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 	test_full_disk.py test_links.py test_local.py test_lock.py test_memory.py test_missing.py \
 	test_other_stores.py test_parents.py test_power_cut.py test_problems.py test_proof.py test_refusals.py \
 	test_resume.py test_row_groups.py test_s3.py test_slurm.py test_stores.py test_task_files.py test_webdataset.py) \
-	$(addprefix storage/,stores test_addresses.py test_ahead.py test_durable.py test_kept_files.py test_leftovers.py \
+	$(addprefix storage/,stores test_addresses.py test_ahead.py test_bucket_reads.py test_durable.py test_kept_files.py test_leftovers.py \
 	test_limits.py test_local_faults.py test_odd_addresses.py test_own.py test_pages.py test_retry.py \
 	test_secret_options.py test_sessions.py test_source.py \
 	$(addprefix remote/,test_access.py test_faults.py test_images_elsewhere.py test_limits.py test_logins.py \
@@ -63,7 +63,7 @@ TEST_PROCESSES := 4
 PACKAGES := cxr_datasets indiana_cxr mimic_cxr_jpg
 PEERS := litdata obstore tifffile zstd webdataset braceexpand \
 	mosaicml-streaming brotli catalogue cramjam python-snappy xxhash
-BENCHMARKS := $(sort $(filter-out $(patsubst %,benchmarks/%.py,harness peers release rival),$(wildcard benchmarks/*.py)))
+BENCHMARKS := $(sort $(filter-out $(patsubst %,benchmarks/%.py,bucket harness peers release rival),$(wildcard benchmarks/*.py)))
 
 .PHONY: help demo test test-all audit coverage environments lint docs gallery bench clean
 

@@ -24,10 +24,8 @@ Peers that are not installed are left out:
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import os
 import subprocess
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -43,7 +41,7 @@ try:
 except ImportError:
     raise SystemExit("loaders.py needs torch: install the build your machine wants") from None
 import peers
-from harness import Ratio, main
+from harness import Ratio, clock, main
 from release import folder, full_release, real_size_release
 
 import mimic_cxr_jpg  # noqa: F401  (registers the builder)
@@ -331,20 +329,6 @@ def single_of_frame() -> float:
     for number in order:
         frame[number]
     return (clock() - started) / ROWS
-
-
-def clock() -> float:
-    """Seconds; of this process and its children where processor time is wanted."""
-    if os.environ.get("CXR_BENCH_CLOCK") == "processor":
-        running = multiprocessing.active_children()  # this also waits for those that have ended
-        return sum(os.times()[:4]) + sum(_used_by(child.pid) for child in running)
-    return time.perf_counter()
-
-
-def _used_by(process: int | None) -> float:
-    """Seconds of processor time of a running process."""
-    stat = Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].split()
-    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
 CONTENDERS: dict[str, Callable[[], float]] = {

@@ -45,6 +45,8 @@ class MimicRelease(Release):
         mimic_iv: MIMIC-IV, if its columns are asked for; else None.
     """
 
+    TEXTS = ("report", *REPORT_SECTIONS)
+
     mimic_iv: MimicIv | None = None
 
     def __init__(
@@ -98,7 +100,7 @@ class MimicRelease(Release):
         """Read the reports of some rows and parse their sections, once a study."""
         if self.reports is None:
             texts = pa.nulls(rows.num_rows, pa.string())
-            return _with_columns(rows, dict.fromkeys(("report", *REPORT_SECTIONS), texts))
+            return _with_columns(rows, dict.fromkeys(self.TEXTS, texts))
         study, first = numbered(combined(rows["study_id"]))
         places = combined(rows["report_at"]).take(first)
         return _with_columns(rows, self.reports.columns(places, study, self.section_rules))

@@ -260,7 +260,7 @@ class CxrBuilder(IndexedBuilder):
         Args:
             tables: Rows of the index file.
             columns: Columns that are looked at; None: all. Others that take time are null: images
-                are not read then, and no text is labelled.
+                and reports are not read then, and no text is labelled.
             tally: Counts the images of the rows that are given.
             are_small: Whether the images of a table fit into memory together; if not, it is cut.
 

@@ -179,12 +179,27 @@ class IndexedBuilder(DatasetsBuilder):
     def _with_texts(
         self, config: CxrConfig, rows: pa.Table, columns: Collection[str] | None
     ) -> pa.Table:
-        add_texts = self.release.add_texts
+        add_texts = (
+            self.release.add_texts if self._reads_texts(config, columns) else self._without_texts
+        )
         if priors.most_priors(config):
             rows = priors.add_texts(rows, self._all_studies(), config, add_texts, columns)
         else:
             rows = add_texts(rows)
         return add_text_labels(rows, self.columns_without_layers(config), columns)
+
+    def _reads_texts(self, config: CxrConfig, columns: Collection[str] | None) -> bool:
+        """Whether some columns are read from reports, or made of what is."""
+        if columns is None or not self.release.TEXTS:
+            return True
+        own = self.columns_without_layers(config)
+        texts = {*self.release.TEXTS, *priors.TEXTS, *(one.name for one in own if one.labelled)}
+        return not texts.isdisjoint(columns)
+
+    def _without_texts(self, rows: pa.Table) -> pa.Table:
+        for name in self.release.TEXTS:
+            rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.string()))
+        return rows
 
     def _index_path(self, config: CxrConfig) -> str:
         name = f"{self.name}-{config.name}-{self._index_key}-{config.version}-{self.hash}.arrow"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -26,9 +27,12 @@ class Release(ABC):
 
     Attributes:
         source: Where it is.
+        TEXTS: The columns that `add_texts` adds. Where none of them is looked at, as in a stream
+            whose `select_columns` leaves them out, it is not called and they are null.
     """
 
     source: Source
+    TEXTS: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def stamps(self) -> list[Stamp]:

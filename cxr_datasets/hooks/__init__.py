@@ -79,8 +79,8 @@ HOOKS = (
     Hook(
         target="datasets.iterable_dataset.SelectColumnsIterable.__init__",
         what="Tells a builder of ours which columns are looked at: without images it reads none, "
-        "without labels_text it labels no report, without columns of earlier studies it reads none "
-        "of these. Streams of other builders stay as they are.",
+        "without texts no report, without labels_text it labels none, without columns of "
+        "earlier studies it reads none of these. Streams of other builders stay as they are.",
         why="select_columns drops columns of complete rows, so each image would be fetched to be "
         "thrown away.",
         since="0.1.0",

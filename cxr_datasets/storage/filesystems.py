@@ -15,6 +15,7 @@ from fsspec.core import url_to_fs
 from fsspec.registry import known_implementations
 
 from cxr_datasets import limits, wording
+from cxr_datasets._version import __version__
 from cxr_datasets.errors import StoreError
 from cxr_datasets.limits import Limit, TooLargeError, check_limit, joined
 from cxr_datasets.storage.addresses import WEB, cut, is_remote, links, protocol, shown
@@ -27,9 +28,14 @@ from cxr_datasets.storage.zip_members import Guarded, check_readable, read_membe
 if TYPE_CHECKING:
     from cxr_datasets.storage.web import WebFiles
 
+S3 = ("s3", "s3a")
+
 CONNECTIONS = {"s3": 32, "s3a": 32, "gs": 32, "gcs": 32, "abfs": 32, "hf": 16}
 FEW_CONNECTIONS = 8
 """Most requests at once, by protocol, and for others. Some web servers block users beyond that."""
+
+AGENT = f"cxr-datasets/{__version__} (+https://pypi.org/project/cxr-datasets/)"
+"""Our name for servers. Some refuse programs that call themselves by another's name."""
 
 _PART = 2**20
 
@@ -49,7 +55,7 @@ def open_files(
     Args:
         address: A normalised address.
         options: Storage options for every protocol in it.
-        connections: Most requests at once to a web server.
+        connections: Most requests at once, to a web server or S3; None: the usual number.
         own: Whether to open a new connection where only one thread may use a connection.
 
     Returns:
@@ -73,7 +79,8 @@ def open_files(
         return _google_files(address, given)
     if name == "hf":
         return _hub_files(address, options)
-    given = _with_defaults(name, given)
+    if name in S3:
+        given = _of_s3(name, given, connections or CONNECTIONS[name])
     return url_to_fs(address, **given, skip_instance_cache=own and name in ONE_THREAD_EACH)
 
 
@@ -184,12 +191,15 @@ def _hub_files(address: str, options: StorageOptions) -> tuple[fsspec.AbstractFi
     return files, files._strip_protocol(address)
 
 
-def _with_defaults(name: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Add to the options of a protocol what serves us better than its own defaults."""
-    if name in ("s3", "s3a"):
-        known = signature(fsspec.get_filesystem_class(name).__init__).parameters
-        if "max_concurrency" in known:  # above 1, s3fs asks for each file's size first
-            return {"max_concurrency": 1, **given}
+def _of_s3(name: str, given: dict[str, Any], connections: int) -> dict[str, Any]:
+    """Add to the options of S3 what serves us better than its own defaults."""
+    # Of itself botocore opens ten connections, and lets further requests wait for one. And it puts
+    # its own name together anew for each request.
+    ours = {"max_pool_connections": connections, "user_agent": AGENT}
+    given = {**given, "config_kwargs": {**ours, **(given.get("config_kwargs") or {})}}
+    known = signature(fsspec.get_filesystem_class(name).__init__).parameters
+    if "max_concurrency" in known:  # above 1, s3fs asks for each file's size first
+        return {"max_concurrency": 1, **given}
     return given
 
 

@@ -20,6 +20,10 @@ _ABOUT_THE_FILE = frozenset(
 )
 """Headers that say which bytes are wanted, and nothing of the user."""
 
+_AT_ONCE = 2**20
+"""Bytes of an answer that may wait to be read; at twice as many the connection pauses. Of itself
+aiohttp takes 64 KiB, and stops and goes on a dozen times in an image."""
+
 
 def session_opener(
     home: str, agent: str, cookies: Mapping[str, str] | None = None
@@ -40,7 +44,7 @@ def session_opener(
         jar.update_cookies({**(cookies or {}), **(kwargs.pop("cookies", None) or {})}, origin)
         return aiohttp.ClientSession(
             cookie_jar=jar, request_class=request, requote_redirect_url=False,
-            **{"response_class": LimitedAnswer, **kwargs},
+            **{"response_class": LimitedAnswer, "read_bufsize": _AT_ONCE, **kwargs},
         )  # fmt: skip
 
     return opened

@@ -14,21 +14,18 @@ import aiohttp
 from fsspec.implementations.http import HTTPFileSystem
 
 from cxr_datasets import limits
-from cxr_datasets._version import __version__
 from cxr_datasets.errors import StoreError
 from cxr_datasets.limits import TooLargeError
 from cxr_datasets.storage.addresses import shown
 from cxr_datasets.storage.credentials import StorageOptions, tells_user
 from cxr_datasets.storage.faults import status
+from cxr_datasets.storage.filesystems import AGENT
 from cxr_datasets.storage.logins import Login, find_login, host_of, ways_to_log_in
 from cxr_datasets.storage.origins import session_opener
 from cxr_datasets.storage.pages import A_PAGE, PageError, refuse_page
 from cxr_datasets.storage.requests import answer_limit
 from cxr_datasets.storage.sessions import sessions
 from cxr_datasets.storage.sites import site_of
-
-AGENT = f"cxr-datasets/{__version__} (+https://pypi.org/project/cxr-datasets/)"
-"""Our name for servers. Some refuse programs that call themselves by another's name."""
 
 _KINDS_OF_PAGES = ("text/html", "application/xhtml+xml", "application/json")
 _SUFFIX = re.compile(r"\.\w*[a-zA-Z]\w*$")

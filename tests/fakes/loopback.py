@@ -30,6 +30,7 @@ class Loopback:
         connection: Class that serves one connection.
         port: Its port, the same after `stop` and `start`.
         defects: What failed in the server itself. The first is raised at the end of the `with`.
+        opened: How many connections were opened so far.
     """
 
     connection: ClassVar[type[Connection]]
@@ -38,6 +39,7 @@ class Loopback:
     def __init__(self) -> None:
         self.port = 0
         self.defects: list[BaseException] = []
+        self.opened = 0
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -111,6 +113,7 @@ class _Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self.connections.add(request)
+        self.owner.opened += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import shutil
+import zipfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import chain, islice
@@ -69,6 +71,10 @@ def ids(rows: Any) -> list[str]:
 
 def images_asked_for(server: PhysioNet) -> list[str]:
     return [request.path for request in server.requests if request.path.endswith(".jpg")]
+
+
+def reports_asked_for(server: PhysioNet) -> list[str]:
+    return [request.path for request in server.requests if request.path.endswith(".txt")]
 
 
 @needs_torch
@@ -225,6 +231,43 @@ def test_select_columns_with_the_image_still_reads_it(
     assert [row["image"]["bytes"] for row in rows] == [
         row["image"]["bytes"] for row in local.select(range(3))
     ]
+
+
+@pytest.fixture
+def with_texts(small_release: Path, tmp_path: Path) -> Iterator[PhysioNet]:
+    """A server of a release whose reports lie beside the images, each a file."""
+    folder = tmp_path / "release"
+    shutil.copytree(small_release, folder)
+    archive = folder / "mimic-cxr-reports.zip"
+    with zipfile.ZipFile(archive) as reports:
+        reports.extractall(folder)
+    archive.unlink()
+    with PhysioNet({FOLDER: folder}, agents=("cxr-datasets/",)) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("columns", "options"),
+    [
+        (["report"], {}),
+        (["impression"], {}),
+        (["labels_text"], {"labels_text": True}),
+        (["prior_findings"], {"priors": 1}),
+    ],
+    ids=lambda value: next(iter(value), "") if isinstance(value, list) else "",
+)
+def test_select_columns_without_texts_asks_for_no_report(
+    columns: list[str], options: dict[str, Any], with_texts: PhysioNet, cache: str
+) -> None:
+    stream = load(with_texts, cache, **options)
+    whole = undecoded(stream).remove_columns("image")
+    expected = [{name: row[name] for name in columns} for row in whole]
+    assert any(row[columns[0]] for row in expected)
+    with_texts.reset()
+    assert ids(stream.select_columns(["image_id", "labels"]))
+    assert not reports_asked_for(with_texts)
+    assert list(stream.select_columns(columns)) == expected
+    assert reports_asked_for(with_texts)
 
 
 def test_other_datasets_select_columns_as_before() -> None:
