@@ -36,6 +36,9 @@ DEAD_AFTER = 4 * HEARTBEAT
 _SETTLING = 1.0
 """Seconds after which two exports that began together see each other's lock."""
 
+_SLOW_STORE = 4
+"""How many times as long as a store takes to look and to write is waited for, if that is more."""
+
 _NAME = f"{PRIVATE}/lock"
 
 _LONGEST = 10_000
@@ -103,10 +106,10 @@ def _is_alone(folder: Folder, file: BinaryIO) -> bool:
 
 @contextmanager
 def _locked_by_object(folder: Folder) -> Iterator[None]:
-    token = secrets.token_hex(8)
+    token, began = secrets.token_hex(8), time.monotonic()
     _refuse_if_alive(folder, token)
     folder.write(_NAME, _signature(token))
-    time.sleep(_SETTLING)
+    time.sleep(max(_SETTLING, _SLOW_STORE * (time.monotonic() - began)))
     _refuse_if_alive(folder, token)
     stop = threading.Event()
     beating = threading.Thread(target=_beat, args=(folder, token, stop), daemon=True)
