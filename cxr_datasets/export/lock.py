@@ -157,12 +157,19 @@ def _time_of_store(folder: Folder) -> float | None:
 
     The clock of this machine may be wrong by hours, and so may that of the owner of a lock.
     """
-    name = f"{UNFINISHED_FOLDER}/clock.{secrets.token_hex(8)}"
-    folder.write(name, b"?")
-    try:
-        return folder.changed(name)
-    finally:
-        folder.remove(name)
+    for is_last in (False, True):
+        name = f"{UNFINISHED_FOLDER}/clock.{secrets.token_hex(8)}"
+        try:
+            folder.write(name, b"?")
+            if (time_there := folder.changed(name)) is not None:
+                return time_there
+        except ExportError:
+            if is_last:
+                raise
+        finally:
+            folder.remove(name)
+        # Another export may just have removed all unfinished files, as each does once.
+    return None
 
 
 def _is_written_anew(folder: Folder, content: bytes) -> bool:

@@ -166,7 +166,8 @@ class StoreSink(Sink):
         """Give the file up: to close it would store what there is, under its name."""
         with suppress(Exception):
             self._file.discard()
-        self._file.closed = True
+        with suppress(AttributeError):  # some store nothing until they are told, and cannot be told
+            self._file.closed = True
 
     def flush(self) -> None:
         """Do nothing: the file is stored when it is complete."""

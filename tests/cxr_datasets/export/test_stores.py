@@ -243,3 +243,23 @@ def test_what_is_written_on_a_disk_has_a_name_only_when_it_is_whole(tmp_path: Pa
         sink.write(b"whole")
     assert (tmp_path / "images" / "a.parquet").read_bytes() == b"whole"
     assert files_under(tmp_path) == ["images/a.parquet"]
+
+
+def test_one_that_is_refused_while_the_other_tidies_up_is_told_of_it(
+    memory: Any, small_release: Path, export_cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each export removes once what killed ones left, and so the file that tells the time."""
+    left_lock(memory)
+    name, renamed = Folder._name, []
+
+    def tidied(self: Folder, place: str, final: str) -> None:
+        if "clock" in place and not renamed:
+            renamed.append(place)
+            self.remove_unfinished()
+        name(self, place, final)
+
+    monkeypatch.setattr(Folder, "_name", tidied)
+    with pytest.raises(ExportError, match="is being written to by process"):
+        write(small_release, "memory://bucket/out", export_cache)
+    assert renamed
+    assert list(stored(memory, "memory://bucket/out")) == [".cxr/lock"]
