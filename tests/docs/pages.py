@@ -7,7 +7,10 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
+
+from packaging.version import Version
 
 CHECKOUT = Path(__file__).parents[2]
 README = "README.md"
@@ -53,8 +56,16 @@ class Block:
         return f"{self.page}:{self.line}"
 
     @property
+    def needs(self) -> str:
+        """The oldest `datasets` that it runs with; empty if that is any."""
+        needs = "needs datasets "
+        return self.note.removeprefix(needs) if self.note.startswith(needs) else ""
+
+    @property
     def excuse(self) -> str:
         """Why it is not run; empty if it is."""
+        if self.needs and Version(version("datasets")) < Version(self.needs):
+            return self.note
         return self.note.removeprefix("not run: ") if self.note.startswith("not run: ") else ""
 
     @property

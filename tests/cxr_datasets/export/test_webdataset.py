@@ -13,6 +13,7 @@ import pytest
 
 import mimic_cxr_jpg.synthetic
 from cxr_datasets.cli import main
+from cxr_datasets.columns import VIEWS
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export import export, verify
 from cxr_datasets.export.forms.webdataset import WebDataset
@@ -55,11 +56,10 @@ def plain(rows: datasets.Dataset) -> list[dict[str, Any]]:
     rows = rows.remove_columns([name for name in ("image", "images") if name in rows.features])
     found = rows.to_list()
     for row in found:
-        for name in ("view", "views"):
-            if name in row:
-                feature = rows.features[name]
-                label = feature if name == "view" else feature.feature
-                row[name] = label.int2str(row[name])
+        if "view" in row:
+            row["view"] = VIEWS[row["view"]]
+        if "views" in row:
+            row["views"] = [VIEWS[view] for view in row["views"]]
     return found
 
 
