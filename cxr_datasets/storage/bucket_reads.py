@@ -8,6 +8,7 @@ certificates. Of the answer, only the status and the bytes are looked at.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import quote
 
@@ -44,6 +45,7 @@ class BucketReads:
         self._files = files
         self._starts: dict[str, str] = {}  # of the addresses of all objects of a bucket
         self._left: set[str] = set()  # buckets that are left to s3fs
+        self._opening = asyncio.Lock()
 
     async def read(self, place: str, start: int, end: int) -> bytes | None:
         """Read some bytes of an object.
@@ -86,8 +88,9 @@ class BucketReads:
             self._left.add(bucket)
 
     async def _answer(self, bucket: str, key: str, part: str) -> Any:
-        await self._files.set_session()
-        client = await self._files.get_s3(bucket)
+        async with self._opening:  # of itself, s3fs may open a session for each who asks at first
+            await self._files.set_session()
+            client = await self._files.get_s3(bucket)
         if bucket not in self._starts:
             self._starts[bucket] = await _start(client, bucket)
         headers = {"Range": part, "User-Agent": client.meta.config.user_agent}
