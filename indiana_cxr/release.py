@@ -13,7 +13,7 @@ from cxr_datasets.columns import SECTIONS, VIEWS
 from cxr_datasets.errors import TableError
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source, Stamp
-from cxr_datasets.tables.keys import combined, count_unused, find_rows
+from cxr_datasets.tables.keys import combined, count_unused, find_rows, null_where
 from cxr_datasets.tables.reading import read_table
 from cxr_datasets.tables.table import Table
 from cxr_datasets.wording import get_logger
@@ -109,7 +109,7 @@ def _in_pairs(index: pa.Table) -> pa.Table:
     """Keep two images of each study in its split, and put the images of a study in their order."""
     study = combined(index["study_id"])
     rank = places_by_name(study, combined(index["path"]))
-    split = pc.if_else(pc.less(rank, IMAGES_OF_PAIR), combined(index["split"]), None)
+    split = null_where(pc.greater_equal(rank, IMAGES_OF_PAIR), index["split"])
     for name, column in {"rank": rank, "split": split}.items():
         index = index.set_column(index.column_names.index(name), name, column)
     order = pa.table({"study": pc.index_in(study, value_set=pc.unique(study)), "rank": rank})
@@ -239,4 +239,4 @@ def join_sections(reports: Table) -> pa.Array:
         for section in SECTIONS
     ]
     whole = pc.utf8_ltrim(pc.binary_join_element_wise(*parts, ""), "\n")
-    return pc.if_else(pc.equal(whole, ""), None, whole)
+    return null_where(pc.equal(whole, ""), whole)

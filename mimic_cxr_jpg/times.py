@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxr_datasets.tables.keys import combined, numbered
+from cxr_datasets.tables.keys import combined, null_where, numbered
 
 _MS_PER_DAY = 86_400_000
 _CLOCK = r"\A([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,3})?\z"
@@ -71,7 +71,7 @@ def _days(dates: pa.Array) -> pa.Array:
     days = pc.strptime(text, format="%Y-%m-%d", unit="s", error_is_null=True)
     # strptime reads 31 February as 3 March, so write it and compare.
     same = pc.equal(pc.strftime(days, format="%Y-%m-%d"), text)
-    days = pc.cast(pc.if_else(same, days, None), pa.date32())
+    days = pc.cast(null_where(pc.invert(same), days), pa.date32())
     return pc.cast(days, pa.int32()).take(encoded.indices)
 
 
@@ -81,7 +81,7 @@ def _clocks(times: pa.Array) -> pa.Array:
         return _on_first_day(times)
     except pa.ArrowInvalid:  # the check of each text takes longer than to read it
         is_time = pc.match_substring_regex(times, _CLOCK)
-        return _on_first_day(pc.if_else(is_time, times, None))
+        return _on_first_day(null_where(pc.invert(is_time), times))
 
 
 def _on_first_day(times: pa.Array) -> pa.Array:

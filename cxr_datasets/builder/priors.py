@@ -27,7 +27,7 @@ from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import OptionError
 from cxr_datasets.images.column import XrayImage
 from cxr_datasets.tables import history
-from cxr_datasets.tables.keys import combined
+from cxr_datasets.tables.keys import combined, null_where
 from cxr_datasets.wording import get_logger
 
 PRIORS = "priors"
@@ -138,7 +138,7 @@ def with_history(
     best = history.best_of_study(study, combined(index["rank"]), _are_frontal(index), len(first))
     # The last study of a patient is earlier than none.
     is_earlier = combined(order["days_to_next"]).is_valid()
-    image = pc.if_else(is_earlier, best.take(wanted), pa.scalar(None, pa.int64()))
+    image = null_where(pc.invert(is_earlier), best.take(wanted))
     carried = [name for name in index.column_names if _is_for_texts(name, features)]
     studies = {name: combined(index[name]).take(first.take(wanted)) for name in carried}
     studies |= {name: order[name] for name in ("time", "number", "tied")}

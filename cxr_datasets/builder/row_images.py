@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets.builder import priors
 from cxr_datasets.columns import plural
-from cxr_datasets.tables.keys import combined
+from cxr_datasets.tables.keys import combined, null_where
 
 _T = TypeVar("_T")
 
@@ -97,7 +97,7 @@ class InOrder:
     def paths(self) -> pa.Array:
         """Paths in the release of those that exist, as far as that is known; else null."""
         found = [
-            part.paths if part.exists is None else pc.if_else(part.exists, part.paths, None)
+            part.paths if part.exists is None else null_where(pc.invert(part.exists), part.paths)
             for part in self._parts
         ]
         if len(found) == 1:

@@ -20,6 +20,7 @@ from pyarrow.fs import FileType
 from pyarrow.fs import LocalFileSystem as ArrowFiles
 
 from cxr_datasets.storage import own
+from cxr_datasets.tables.keys import null_where
 
 _LINE = r"^(?P<hex>[0-9a-f]{64}) (?P<size>[0-9]{1,15}) (?P<time>[0-9]{1,19}) (?P<path>\S+)$"
 _AT_ONCE = 4_096
@@ -85,7 +86,7 @@ class Checked:
             pc.equal(known["size"].take(row), pa.array(found.sizes)),
             pc.equal(known["time"].take(row), pa.array(found.times)),
         )
-        return pc.if_else(pc.fill_null(same, False), known["hex"].take(row), None)
+        return null_where(pc.invert(pc.fill_null(same, False)), known["hex"].take(row))
 
     def note(self, path: str, digest: str, stat: os.stat_result) -> None:
         """Note the sha256 of a file. If the note is lost, the file is read again: no more."""

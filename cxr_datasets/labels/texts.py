@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets.errors import OptionError
 from cxr_datasets.labels.names import names_of
+from cxr_datasets.tables.keys import null_where
 
 PREFER = ("findings", "impression")
 
@@ -116,4 +117,4 @@ def _filled(name: str, column: Any) -> pa.Array | pa.ChunkedArray:
             f"Column {name!r} holds other things than texts and nulls. Give names of sections as "
             "prefer; for one row, use target_text."
         ) from None
-    return pc.if_else(blank, None, texts)
+    return null_where(blank, texts)

@@ -22,6 +22,7 @@ from cxr_datasets.storage.addresses import cut, is_archive
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.pages import is_workbook, page_kind
 from cxr_datasets.storage.source import Source, Stamp, open_place
+from cxr_datasets.tables.keys import null_where
 from cxr_datasets.tables.reading import (
     OpenedText,
     is_of_another_type,
@@ -296,4 +297,4 @@ def without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Let NaN be null, as everywhere here."""
     if not pa.types.is_floating(column.type):
         return column
-    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    return pa.chunked_array([null_where(pc.is_nan(column), column)])

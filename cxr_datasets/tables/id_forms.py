@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets import wording
-from cxr_datasets.tables.keys import combined
+from cxr_datasets.tables.keys import combined, null_where
 
 TOLD = {"image_id": "image", "study_id": "study", "subject_id": "patient"}
 """Column of ids -> what one of them names; the finest first."""
@@ -180,14 +180,14 @@ def odd_value(
 def _texts(values: pa.Array) -> pa.Array:
     if pa.types.is_floating(values.type):
         whole = pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), 1e18))
-        values = pc.if_else(whole, values, None).cast(pa.int64())
+        values = null_where(pc.invert(whole), values).cast(pa.int64())
     if pa.types.is_null(values.type):
         return pa.nulls(len(values), pa.string())
     if pa.types.is_nested(values.type) or pa.types.is_boolean(values.type):
         return pa.nulls(len(values), pa.string())
     text = values.cast(pa.string())
     text = pc.utf8_trim_whitespace(text)
-    return pc.if_else(pc.equal(text, ""), None, text)
+    return null_where(pc.equal(text, ""), text)
 
 
 def _plain(name: str) -> str:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets import wording
 from cxr_datasets.errors import TableError
-from cxr_datasets.tables.keys import combined
+from cxr_datasets.tables.keys import combined, null_where
 from cxr_datasets.wording import get_logger
 
 _EMPTY_TEXTS = ("nan", "NaN", "<NA>")
@@ -168,7 +168,7 @@ def _without_empty_texts(name: str, column: pa.Array, undone: _Undone) -> pa.Arr
         if pc.index(column, pa.scalar(text)).as_py() >= 0:
             empty = pc.is_in(column, value_set=pa.array(_EMPTY_TEXTS))
             undone.add("say nan or the like", name, pc.sum(empty).as_py(), len(column))
-            return pc.if_else(empty, pa.scalar(None, pa.string()), column)
+            return null_where(empty, column)
     return column
 
 
@@ -179,7 +179,7 @@ def _without_nan(name: str, column: pa.Array, undone: _Undone) -> pa.Array:
     if not count:
         return column
     undone.add("say nan or the like", name, count, len(column))
-    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    return null_where(pc.is_nan(column), column)
 
 
 def _numbers(
@@ -195,7 +195,7 @@ def _numbers(
     given = pc.utf8_trim_whitespace(text)
     no_number = pc.is_in(given, value_set=pa.array(_EMPTY_NUMBERS))
     undone.add("say nan or the like", name, pc.sum(no_number).as_py() or 0, len(text))
-    numbers = pc.if_else(no_number, pa.scalar(None, pa.string()), given)
+    numbers = null_where(no_number, given)
     if pa.types.is_integer(kind):
         whole = pc.fill_null(pc.match_substring_regex(numbers, _WHOLE), False)
         undone.add("end in .0", name, pc.sum(whole).as_py() or 0, len(text))
@@ -217,7 +217,7 @@ def _times(address: str, name: str, text: pa.Array, kind: pa.DataType, undone: _
     given = pc.utf8_trim_whitespace(text)
     none = pc.is_in(given, value_set=pa.array(_EMPTY_NUMBERS))
     undone.add("say nan or the like", name, pc.sum(none).as_py() or 0, len(text))
-    given = pc.if_else(none, pa.scalar(None, pa.string()), given)
+    given = null_where(none, given)
     times = pc.strptime(given, format=_MOMENT, unit="s", error_is_null=True)
     # strptime reads 31 February as 3 March, so write it and compare.
     same = pc.equal(pc.strftime(times, format=_MOMENT), given)

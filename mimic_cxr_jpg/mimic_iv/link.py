@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.storage.source import Stamp
-from cxr_datasets.tables.keys import combined, find_keys
+from cxr_datasets.tables.keys import combined, find_keys, null_where
 from cxr_datasets.tables.table import Table
 from mimic_cxr_jpg.mimic_iv import tables
 from mimic_cxr_jpg.mimic_iv.counts import say_found
@@ -105,11 +105,11 @@ def _of_the_patient(patients: Table, row: pa.Array, days: pa.Array) -> dict[str,
     # As concepts/demographics/age.sql of MIT-LCP's mimic-code has it for admissions.
     years = pc.subtract(pc.cast(pc.year(days), pa.int32()), anchor_year)
     age = pc.add(anchor_age, years)
-    age = pc.if_else(pc.less(age, 0), None, age)
+    age = null_where(pc.less(age, 0), age)
     is_over = pc.greater(age, LAST_AGE)
     age = pc.if_else(is_over, pa.scalar(OVER_LAST_AGE, pa.int32()), age)
     is_floor = pc.and_kleene(pc.or_(is_over, pc.greater(anchor_age, LAST_AGE)), age.is_valid())
-    return {"sex": sex, "age": age, "age_is_floor": pc.if_else(age.is_valid(), is_floor, None)}
+    return {"sex": sex, "age": age, "age_is_floor": null_where(age.is_null(), is_floor)}
 
 
 def _of_the_stays(

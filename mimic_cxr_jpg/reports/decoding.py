@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cxr_datasets.tables.keys import null_where
+
 
 def decoded(contents: pa.Array | Sequence[bytes | None]) -> pa.Array:
     """Turn the bytes of reports into text.
@@ -14,7 +16,7 @@ def decoded(contents: pa.Array | Sequence[bytes | None]) -> pa.Array:
     A file without a byte, such as an unfinished download, is no report: null.
     """
     binary = contents if isinstance(contents, pa.Array) else pa.array(contents, pa.binary())
-    binary = pc.if_else(pc.equal(pc.binary_length(binary), 0), None, binary)
+    binary = null_where(pc.equal(pc.binary_length(binary), 0), binary)
     try:
         return binary.cast(pa.string())
     except pa.ArrowInvalid:

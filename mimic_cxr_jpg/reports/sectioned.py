@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables import index as index_file
-from cxr_datasets.tables.keys import combined, find_keys
+from cxr_datasets.tables.keys import combined, find_keys, null_where
 from cxr_datasets.tables.reading import read_table
 from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg.reports.parsing import REPORT_SECTIONS
@@ -136,4 +136,4 @@ def _plain(texts: pa.Array) -> pa.Array:
     for end in ("\r\n", "\r"):
         texts = pc.replace_substring(texts, end, "\n")
     texts = pc.utf8_trim_whitespace(texts)
-    return pc.if_else(pc.equal(texts, ""), None, texts)
+    return null_where(pc.equal(texts, ""), texts)

@@ -17,6 +17,7 @@ from cxr_datasets.tables.keys import (
     find_keys,
     find_rows,
     has_repeats,
+    null_where,
     number_ids,
     numbered,
     take_struct,
@@ -177,3 +178,26 @@ def test_two_ids_of_one_number_are_an_error_that_names_their_rows(
 def test_ids_that_are_numbers_already_are_refused() -> None:
     with pytest.raises(TableError, match=r"strings.*int32.*cast"):
         number_ids(pa.array([1, 2], pa.int32()))
+
+
+TEXTS = ["before", "and again", "Zebra.", "Apple.", None, " x ", "a text of some length"]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pa.array(TEXTS).slice(2),
+        pa.array([text and text.encode() for text in TEXTS]).slice(2),
+        pa.chunked_array([pa.array(TEXTS[2:4]), pa.array(TEXTS).slice(4)]),
+        pa.array(range(7)).slice(2),
+    ],
+    ids=["slice", "bytes", "chunks", "numbers"],
+)
+def test_values_become_null_where_a_mask_says_so_and_others_stay_as_they_are(texts: Any) -> None:
+    mask = [True, False, False, None, False]
+    expected = [
+        None if gone or gone is None else value
+        for gone, value in zip(mask, texts.to_pylist(), strict=True)
+    ]
+    assert null_where(pa.array(mask), texts).to_pylist() == expected
+    assert null_where(pa.array([None, *mask]).slice(1), texts).to_pylist() == expected
