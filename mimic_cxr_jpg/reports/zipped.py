@@ -146,7 +146,7 @@ class ZippedReports(ArchivedReports):
             if not self.source.is_remote:
                 raise
             self._hold_again()
-            del self._mapped
+            self.__dict__.pop("_mapped", None)  # another thread may have found the same
             return read_members(self._archive, places, self.address)
 
 
