@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import OptionError
-from cxr_datasets.tables.keys import null_where
+from cxr_datasets.tables.keys import combined, null_where
 from indiana_cxr.mesh_rules import IN_LUNG, MESH_RULES, RuleSet, Terms
 
 _Mask = npt.NDArray[np.bool_]
@@ -176,8 +176,7 @@ def _contains(strings: pa.StringArray, part: str) -> _Mask:
 
 
 def _split_at_semicolons(column: pa.Array | pa.ChunkedArray) -> pa.ListArray:
-    cells = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    cells = pc.utf8_trim(cells.cast(pa.string()), characters="; \t\r\n")
+    cells = pc.utf8_trim(combined(column).cast(pa.string()), characters="; \t\r\n")
     cells = null_where(pc.equal(cells, ""), cells)
     # Several separators in a row count as one, or an empty string would become a term.
     cells = pc.replace_substring_regex(cells, r"\s*;[\s;]*", ";")

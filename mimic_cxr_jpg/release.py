@@ -99,17 +99,13 @@ class MimicRelease(Release):
     def add_texts(self, rows: pa.Table) -> pa.Table:
         """Read the reports of some rows and parse their sections, once a study."""
         if self.reports is None:
-            texts = pa.nulls(rows.num_rows, pa.string())
-            return _with_columns(rows, dict.fromkeys(self.TEXTS, texts))
+            return self.without_texts(rows)
         study, first = numbered(combined(rows["study_id"]))
         places = combined(rows["report_at"]).take(first)
-        return _with_columns(rows, self.reports.columns(places, study, self.section_rules))
-
-
-def _with_columns(rows: pa.Table, columns: dict[str, pa.Array]) -> pa.Table:
-    for name, column in columns.items():
-        rows = rows.append_column(name, column)
-    return rows
+        texts = self.reports.columns(places, study, self.section_rules)
+        for name, column in texts.items():
+            rows = rows.append_column(name, column)
+        return rows
 
 
 def open_release(

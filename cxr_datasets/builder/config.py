@@ -165,10 +165,9 @@ class CxrConfig(CohortOptions):
                 f"connections={self.connections!r} is not a number of requests. Give a positive "
                 "integer, such as 8."
             )
-        for name in ("image_size", "connections", "folds", "fold", "seed", "priors"):
-            number = getattr(self, name, None)
-            if number is not None and is_whole(number):
-                setattr(self, name, int(number))  # NumPy's would not go into a key
+        for option in fields(self):
+            if is_whole(number := getattr(self, option.name)):
+                setattr(self, option.name, int(number))  # NumPy's would not go into a key
 
     def _check_resizing(self) -> None:
         if self.image_size is None and self.image_format != JPEG:

@@ -179,9 +179,8 @@ class IndexedBuilder(DatasetsBuilder):
     def _with_texts(
         self, config: CxrConfig, rows: pa.Table, columns: Collection[str] | None
     ) -> pa.Table:
-        add_texts = (
-            self.release.add_texts if self._reads_texts(config, columns) else self._without_texts
-        )
+        looked_at = self._reads_texts(config, columns)
+        add_texts = self.release.add_texts if looked_at else self.release.without_texts
         if priors.most_priors(config):
             rows = priors.add_texts(rows, self._all_studies(), config, add_texts, columns)
         else:
@@ -193,13 +192,12 @@ class IndexedBuilder(DatasetsBuilder):
         if columns is None or not self.release.TEXTS:
             return True
         own = self.columns_without_layers(config)
-        texts = {*self.release.TEXTS, *priors.TEXTS, *(one.name for one in own if one.labelled)}
+        texts = {
+            *self.release.TEXTS,
+            *priors.PRIOR_TEXTS,
+            *(one.name for one in own if one.labelled),
+        }
         return not texts.isdisjoint(columns)
-
-    def _without_texts(self, rows: pa.Table) -> pa.Table:
-        for name in self.release.TEXTS:
-            rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.string()))
-        return rows
 
     def _index_path(self, config: CxrConfig) -> str:
         name = f"{self.name}-{config.name}-{self._index_key}-{config.version}-{self.hash}.arrow"

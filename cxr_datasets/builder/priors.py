@@ -39,9 +39,9 @@ PLACE = "history_at"
 PATHS, IDS, PRESENT = "prior_paths", "prior_image_ids", "prior_present"
 """Lists that rows have on their way to the images, and not in the end."""
 
-TEXTS = {"prior_findings": "findings", "prior_impressions": "impression"}
+PRIOR_TEXTS = {"prior_findings": "findings", "prior_impressions": "impression"}
 _PATH, _ID, _VIEW, _THERE = "prior_path", "prior_image_id", "prior_view", "prior_there"
-_LISTS = ("prior_study_ids", "prior_days", "prior_tied", *TEXTS, "prior_views")
+_LISTS = ("prior_study_ids", "prior_days", "prior_tied", *PRIOR_TEXTS, "prior_views")
 _SOURCES = {
     "prior_study_ids": "study_id", "prior_tied": "tied", "prior_views": _VIEW,
     PATHS: _PATH, IDS: _ID, PRESENT: _THERE,
@@ -168,7 +168,7 @@ def _are_frontal(index: pa.Table) -> pa.Array:
 
 def _is_for_texts(name: str, features: Collection[str]) -> bool:
     """Whether a column may be needed to read the texts of a study, or is one that is shown."""
-    ids_and_texts = ("study_id", "subject_id", *TEXTS.values())
+    ids_and_texts = ("study_id", "subject_id", *PRIOR_TEXTS.values())
     return name in ids_and_texts or name not in (*features, "split", "rank")
 
 
@@ -240,9 +240,9 @@ def add_texts(
     names = {column.name for column in prior_columns()}
     wanted = names if columns is None else names & set(columns)
     before = history.earlier(combined(rows[PLACE]), studies, most_priors(config))
-    read_for = before.places if wanted & set(TEXTS) else before.places[:0]
+    read_for = before.places if wanted & set(PRIOR_TEXTS) else before.places[:0]
     rows, texts, which = _read_together(rows, studies, read_for.to_numpy(), read)
-    of_each = {name: texts[text].take(which) for name, text in TEXTS.items()}
+    of_each = {name: texts[text].take(which) for name, text in PRIOR_TEXTS.items()}
     for name in _LISTS:
         if name not in wanted:
             rows = rows.append_column(name, pa.nulls(rows.num_rows, _types()[name]))

@@ -82,6 +82,12 @@ class Release(ABC):
         """Add the columns of report text to rows of the index; unless overridden, it has them."""
         return rows
 
+    def without_texts(self, rows: pa.Table) -> pa.Table:
+        """Add the columns of report text as `add_texts` does, all null: no report is read."""
+        for name in self.TEXTS:
+            rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.string()))
+        return rows
+
 
 _PROBLEMS: dict[Problem, str] = {
     "closed": (

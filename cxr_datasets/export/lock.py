@@ -37,7 +37,7 @@ _SETTLING = 1.0
 """Seconds after which two exports that began together see each other's lock."""
 
 _SLOW_STORE = 4
-"""How many times as long as a store takes to look and to write is waited for, if that is more."""
+"""An export waits so many times as long as its look and its write took, if that is more."""
 
 _NAME = f"{PRIVATE}/lock"
 

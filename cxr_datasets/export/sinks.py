@@ -166,7 +166,7 @@ class StoreSink(Sink):
         """Give the file up: to close it would store what there is, under its name."""
         with suppress(Exception):
             self._file.discard()
-        with suppress(AttributeError):  # some store nothing until they are told, and cannot be told
+        with suppress(AttributeError):  # some, such as those in memory, cannot be marked
             self._file.closed = True
 
     def flush(self) -> None:

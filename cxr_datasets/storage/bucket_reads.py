@@ -43,9 +43,8 @@ class BucketReads:
             files: The file system, an `s3fs.S3FileSystem`.
         """
         self._files = files
-        self._starts: dict[str, str] = {}  # of the addresses of all objects of a bucket
         self._left: set[str] = set()  # buckets that are left to s3fs
-        self._clients: dict[str, Any] = {}
+        self._opened: dict[str, tuple[Any, str]] = {}
         self._opening = asyncio.Lock()
 
     async def read(self, place: str, start: int, end: int) -> bytes | None:
@@ -69,7 +68,7 @@ class BucketReads:
             answer = await self._answer(bucket, key, f"bytes={start}-{end - 1}")
             content: bytes = await answer.content
         except Exception as error:  # s3fs asks anew, and finds what is wrong
-            self._clients.pop(bucket, None)
+            self._opened.pop(bucket, None)
             self._leave(bucket, type(error).__name__, isinstance(error, _OTHER_INSIDES))
             return None
         if answer.status_code in _HAVE_BYTES:
@@ -90,22 +89,24 @@ class BucketReads:
             self._left.add(bucket)
 
     async def _answer(self, bucket: str, key: str, part: str) -> Any:
-        client = await self._client(bucket)
-        if bucket not in self._starts:
-            self._starts[bucket] = await _start(client, bucket)
+        client, start = await self._client(bucket)
         headers = {"Range": part, "User-Agent": client.meta.config.user_agent}
-        url = self._starts[bucket] + quote(key, safe="/~")
+        url = start + quote(key, safe="/~")
         request = AWSRequest("GET", url, headers, stream_output=True)
         await client._request_signer.sign("GetObject", request)
         return await client._endpoint.http_session.send(request.prepare())
 
-    async def _client(self, bucket: str) -> Any:
-        """The client of a bucket. Of itself, s3fs opens more until one of them has asked."""
+    async def _client(self, bucket: str) -> tuple[Any, str]:
+        """The client of a bucket, and what the address of each of its objects begins with.
+
+        It is opened once. Of itself, s3fs opens another for each who asks, until one was answered.
+        """
         async with self._opening:
-            if bucket not in self._clients:
+            if bucket not in self._opened:
                 await self._files.set_session()
-                self._clients[bucket] = await self._files.get_s3(bucket)
-            return self._clients[bucket]
+                client = await self._files.get_s3(bucket)
+                self._opened[bucket] = client, await _start(client, bucket)
+            return self._opened[bucket]
 
 
 async def _start(client: Any, bucket: str) -> str:

@@ -28,8 +28,15 @@ def combined(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 def null_where(mask: pa.ChunkedArray | pa.Array, values: pa.ChunkedArray | pa.Array) -> pa.Array:
     """Give values with null in the place of those that a mask marks.
 
-    Where the mask is null, so is the value. `pc.if_else` with a null is not used for this: before
-    pyarrow 22 it gives zero bytes for texts that are a slice of an array, or in chunks.
+    `pc.if_else` with a null is not used for this: in pyarrow 18 to 21, and perhaps later, it gives
+    zero bytes for texts that are a slice of an array or in chunks.
+
+    Args:
+        mask: n booleans. Where one is null, so is the value.
+        values: n numbers, texts or bytes.
+
+    Returns:
+        n values of the same type.
     """
     values = combined(values)
     return pc.replace_with_mask(values, combined(mask), pa.scalar(None, values.type))

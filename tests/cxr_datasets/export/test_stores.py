@@ -116,7 +116,7 @@ def test_of_two_that_begin_at_once_one_goes_on(
         return take(folder)
 
     monkeypatch.setattr(lock, "_locked_by_object", taken_together)
-    monkeypatch.setattr(lock, "_SETTLING", 3)  # and none takes as long to write it
+    monkeypatch.setattr(lock, "_SETTLING", 3)  # more than either needs to write its lock
     outcomes: list[object] = []
 
     def one() -> None:

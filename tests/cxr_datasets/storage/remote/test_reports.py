@@ -200,8 +200,12 @@ def test_a_copy_that_was_changed_in_the_cache_is_fetched_again(
     assert len(remote_mimic.asked(ZIP)) == 2
 
 
-def within(zipped: Path, study: object, what: str = "text") -> float:
-    """After which share of a zip archive some part of the entry of a study stands."""
+Rows = dict[str, list[dict[str, object]]]
+
+
+def spoil_on_the_way(remote: Remote, zipped: Path, rows: Rows, what: str = "text") -> None:
+    """Change a bit of a zip archive once on its way, in some part of the entry of a study."""
+    study = rows["train"][5]["study_id"]
     content = zipped.read_bytes()
     with zipfile.ZipFile(zipped) as archive:
         member = next(one for one in archive.infolist() if f"s{study}.txt" in one.filename)
@@ -214,7 +218,7 @@ def within(zipped: Path, study: object, what: str = "text") -> float:
         "place in the directory": entry + 43,
         "sum in the directory": entry + 17,
     }[what]
-    return (place + 0.5) / len(content)
+    remote.server.fail(re.escape(ZIP), Flip((place + 0.5) / len(content)))
 
 
 @pytest.mark.parametrize(
@@ -225,10 +229,9 @@ def within(zipped: Path, study: object, what: str = "text") -> float:
     ],
 )  # fmt: skip
 def test_a_zip_that_the_way_changed_is_fetched_once_more(
-    remote_mimic: Remote, folder: Path, expected: dict[str, list[dict[str, object]]], what: str
+    remote_mimic: Remote, folder: Path, expected: Rows, what: str
 ) -> None:
-    study = expected["train"][5]["study_id"]
-    remote_mimic.server.fail(re.escape(ZIP), Flip(within(folder / ZIP, study, what)))
+    spoil_on_the_way(remote_mimic, folder / ZIP, expected, what)
     assert rows_of(remote_mimic.load("reports")) == expected
     assert len(remote_mimic.asked(ZIP)) == 2
 
@@ -243,20 +246,18 @@ def test_a_tar_that_the_way_changed_is_fetched_once_more(
 
 
 def test_processes_that_find_the_same_damage_fetch_the_zip_once_more_for_all(
-    remote_mimic: Remote, folder: Path, expected: dict[str, list[dict[str, object]]]
+    remote_mimic: Remote, folder: Path, expected: Rows
 ) -> None:
-    study = expected["train"][5]["study_id"]
-    remote_mimic.server.fail(re.escape(ZIP), Flip(within(folder / ZIP, study)))
+    spoil_on_the_way(remote_mimic, folder / ZIP, expected)
     rows = remote_mimic.load("reports", num_proc=2)
     assert rows_of(rows) == expected
     assert len(remote_mimic.asked(ZIP)) == 2
 
 
 def test_a_stream_that_was_begun_reads_on_from_the_zip_that_came_once_more(
-    remote_mimic: Remote, folder: Path, expected: dict[str, list[dict[str, object]]]
+    remote_mimic: Remote, folder: Path, expected: Rows
 ) -> None:
-    study = expected["train"][5]["study_id"]
-    remote_mimic.server.fail(re.escape(ZIP), Flip(within(folder / ZIP, study)))
+    spoil_on_the_way(remote_mimic, folder / ZIP, expected)
     first, second = (iter(remote_mimic.stream("reports")) for _ in range(2))
     next(second)
     assert list(first) == expected["train"]
