@@ -42,10 +42,12 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 	$(addprefix cxr_datasets/,cli cohorts copies preview synthetic tables test_audit.py test_digests.py test_names.py \
 	test_permutation.py test_redaction.py test_wheel.py test_wording.py labels/text labels/test_cleaning.py \
 	training/test_augments.py training/test_trainers.py training/test_worlds.py \
-	builder/test_absent.py builder/test_forms.py builder/test_index_check.py builder/test_missing.py \
-	builder/test_places.py layers/test_masks.py images/test_image_size.py images/test_limits.py images/test_modes.py \
+	$(addprefix builder/,test_absent.py test_cohort.py test_damaged.py test_forms.py test_index_check.py \
+	test_kept.py test_missing.py test_places.py) \
+	layers/test_boxes.py layers/test_masks.py images/test_image_size.py images/test_limits.py images/test_modes.py \
 	images/test_opening.py images/test_resize.py images/test_square.py images/test_whole.py push/test_push.py \
-	$(addprefix export/,test_agreement.py test_card.py test_closed.py test_cluster.py test_cohort.py test_damaged.py test_encryption.py \
+	$(addprefix export/,test_agreement.py test_card.py test_closed.py test_cluster.py test_cohort.py \
+	test_damaged.py test_dry_run.py test_encryption.py \
 	test_full_disk.py test_links.py test_local.py test_lock.py test_memory.py test_missing.py \
 	test_other_stores.py test_parents.py test_power_cut.py test_problems.py test_proof.py test_refusals.py \
 	test_resume.py test_row_groups.py test_s3.py test_slurm.py test_stores.py test_task_files.py test_webdataset.py) \
@@ -65,7 +67,7 @@ PEERS := litdata obstore tifffile zstd webdataset braceexpand \
 	mosaicml-streaming brotli catalogue cramjam python-snappy xxhash
 BENCHMARKS := $(sort $(filter-out $(patsubst %,benchmarks/%.py,bucket harness peers release rival),$(wildcard benchmarks/*.py)))
 
-.PHONY: help demo test test-all audit coverage environments lint docs gallery bench clean
+.PHONY: help demo test test-all audit compiled costs coverage environments lint docs gallery bench clean
 
 help:
 	@echo "make demo    write invented releases of both datasets, load them, show what came out"
@@ -73,6 +75,7 @@ help:
 	@echo "make test-all  all tests with each datasets, at the lower bounds, with each Python; an hour"
 	@echo "make audit   known weaknesses of what is installed"
 	@echo "make coverage  which lines the tests run"
+	@echo "make costs   which tests take long"
 	@echo "make lint    check style, types, kinds of mistakes that lead to weaknesses, and that rooms import only"
 	@echo "             rooms below them"
 	@echo "make docs    write the tables of the pages anew, build the site into site/"
@@ -146,6 +149,15 @@ test-all: audit
 audit: $(READY)
 	$(PY) -m pip $(INSTALL) --editable ".[audit]"
 	$(PY) -m pip_audit --progress-spinner off --skip-editable
+
+# What the first environment imports for tests, compiled by one process: several would each compile
+# all of it at once.
+compiled: $(READY)
+	$(PY) -m pytest --collect-only --quiet >/dev/null
+
+# Names and seconds for tests/costly.txt.
+costs: $(READY)
+	CXR_COMBINATIONS=each $(PYTEST) -p tests.costs $(ARGS)
 
 coverage: $(READY)
 	$(PYTEST) --cov --cov-report=term:skip-covered $(ARGS)

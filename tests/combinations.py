@@ -2,21 +2,29 @@
 
 A test with several parameters, such as an option, a config and a dataset, has a case for each
 combination of their values. `make test` runs so many of them that each value of each parameter
-comes at least once, and with an older `datasets` (`CXR_COMBINATIONS=one`) one case of most tests.
-`make test-all` runs them all with the newest one (`CXR_COMBINATIONS=all`); with others each value
-comes once (`CXR_COMBINATIONS=each`). What is marked `thorough` is run by it alone.
+comes at least once. Of the tests that costly.txt names, whose cases take long, it runs one case;
+with an older `datasets` (`CXR_COMBINATIONS=one`) one case of most tests. That one case is another
+with each version.
+
+`make test-all` runs them all with the newest version (`CXR_COMBINATIONS=all`); with others each
+value comes once (`CXR_COMBINATIONS=each`). What is marked `thorough` is run by it alone.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from pathlib import Path
 
 WITH_EACH_VERSION = (
     "tests/cxr_datasets/hooks/", "tests/cxr_datasets/builder/test_formats.py",
     "tests/cxr_datasets/export/test_formats.py",
 )  # fmt: skip
 """Tests whose values are what versions of `datasets` may differ by."""
+
+COSTLY = Path(__file__).with_name("costly.txt")
+"""Names of tests whose cases take more than a third of a second of processor time each, without
+those whose cases are kinds of faults, or pages; `make costs` measures them."""
 
 
 def cover(cases: Mapping[str, Sequence[Hashable]]) -> set[str]:
@@ -41,7 +49,12 @@ def cover(cases: Mapping[str, Sequence[Hashable]]) -> set[str]:
     return chosen
 
 
-def left_out(cases: Mapping[str, Sequence[Hashable]], one: bool = False) -> set[str]:
+def left_out(
+    cases: Mapping[str, Sequence[Hashable]],
+    one: bool = False,
+    costly: Collection[str] = (),
+    version: int = 0,
+) -> set[str]:
     """Say which cases of many tests are left out.
 
     Args:
@@ -49,14 +62,16 @@ def left_out(cases: Mapping[str, Sequence[Hashable]], one: bool = False) -> set[
         one: Whether one case of each test is enough, as with older versions of `datasets`: what
             other cases say of this project the newest version shows. Cases in `WITH_EACH_VERSION`
             are what these versions may differ by.
+        costly: Tests of which one case is enough with any version.
+        version: A number, with which it changes what that one case is.
     """
     tests: dict[str, dict[str, Sequence[Hashable]]] = defaultdict(dict)
     for name, case in cases.items():
         tests[name.partition("[")[0]][name] = case
     gone: set[str] = set()
     for test, of_it in tests.items():
-        if one and not test.startswith(WITH_EACH_VERSION):
-            gone |= set(list(of_it)[1:])
+        if test in costly or (one and not test.startswith(WITH_EACH_VERSION)):
+            gone |= of_it.keys() - {list(of_it)[version % len(of_it)]}
         else:
             gone |= of_it.keys() - cover(of_it)
     return gone

@@ -10,11 +10,12 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from tests.combinations import left_out
+from tests.combinations import COSTLY, left_out
 from tests.fakes.certificate import trust
 from tests.helpers import made_once
 
@@ -84,7 +85,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     # pytest has the values of a case only in one name of its own, from which it makes the id.
     values = {item.nodeid: item.callspec._idlist for item in items if hasattr(item, "callspec")}
-    names = left_out(values, one=wanted == "one")
+    costly = set() if wanted == "each" else set(COSTLY.read_text("utf-8").split())
+    version = int(metadata.version("datasets").partition(".")[0])
+    names = left_out(values, wanted == "one", costly, version)
     if wanted != "each":
         names |= {item.nodeid for item in items if item.get_closest_marker("thorough")}
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in names])

@@ -33,7 +33,7 @@ from tests.differential.doors import Splits, built, exported, streamed
 from tests.differential.material import Material, mutated
 from tests.differential.reading import SPLITS, Row, content_of, rows_of_config
 
-RELEASES = int(os.environ.get("CXR_DIFFERENTIAL") or 30)
+RELEASES = int(os.environ.get("CXR_DIFFERENTIAL") or 16)
 
 MAKEFILE = Path(__file__).parents[2] / "Makefile"
 CONFIGS = ("images", "studies", "reports")

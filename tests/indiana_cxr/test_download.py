@@ -224,6 +224,7 @@ def test_a_server_that_is_gone_is_told(kaggle: Kaggle, tmp_path: Path) -> None:
         get(tmp_path / "out", limit=1)
 
 
+@pytest.mark.thorough
 def test_an_archive_that_is_none_is_told_for_every_image(
     kaggle: Kaggle, tiny_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

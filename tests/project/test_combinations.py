@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
+from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.combinations import cover, left_out
+from tests.combinations import COSTLY, cover, left_out
 
 
 def test_each_value_of_each_parameter_comes_once_at_least_in_few_cases() -> None:
@@ -45,3 +47,30 @@ def test_with_an_older_version_one_case_is_enough_but_where_versions_may_differ(
     gone = left_out(plain | hook, one=True)
     assert gone < plain.keys()
     assert len(gone) == len(plain) - 1
+
+
+def test_of_a_costly_test_one_case_is_enough_and_with_each_version_another() -> None:
+    cases = {f"tests/a.py::test_a[{value}]": (value,) for value in "xyz"}
+    cheap = {f"tests/a.py::test_b[{value}]": (value,) for value in "xyz"}
+    left = [
+        (cases | cheap).keys()
+        - left_out(cases | cheap, costly={"tests/a.py::test_a"}, version=version)
+        for version in (3, 4, 5)
+    ]
+    assert all(cheap.keys() < names for names in left)
+    assert [len(names) for names in left] == [4, 4, 4]
+    assert set().union(*left) == cases.keys() | cheap.keys()
+
+
+def test_every_costly_test_that_is_named_is_there() -> None:
+    named = COSTLY.read_text("utf-8").split()
+    assert named == sorted(set(named))
+    root = Path(__file__).parents[2]
+    # Some stand in a class that several files inherit from.
+    folders = (root / "tests", root / "cxr_datasets" / "testing")
+    texts = [file.read_text("utf-8") for folder in folders for file in folder.rglob("*.py")]
+    tests = set(re.findall(r"def (test_\w+)\(", "\n".join(texts)))
+    for name in named:
+        file, *_, test = name.split("::")
+        assert (root / file).is_file(), name
+        assert test in tests, name

@@ -232,6 +232,7 @@ def unshared(
     return arrange
 
 
+@pytest.mark.thorough
 def test_workers_without_the_index_make_their_own(
     client: Client, small_release: Path, export_cache: str, tmp_path: Path, unshared: Any
 ) -> None:

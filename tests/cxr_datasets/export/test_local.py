@@ -184,6 +184,7 @@ def test_a_system_that_starts_no_process_is_told(monkeypatch: pytest.MonkeyPatch
         next(results(Odd("writes")))
 
 
+@pytest.mark.thorough
 def test_a_script_without_a_guard_is_told_of_it(
     small_release: Path, export_cache: str, tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ def test_who_may_not_write_is_told_before_images_are_read(bucket: dict[str, Any]
     assert not any(".jpg" in asked.path for asked in s3.requests if asked.method == "GET")
 
 
+@pytest.mark.thorough
 def test_an_export_in_a_bucket_is_verified_and_mended(bucket: dict[str, Any], s3: S3) -> None:
     out = "s3://exports/mimic/out"
     summary = write(bucket, out)

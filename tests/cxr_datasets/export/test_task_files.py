@@ -364,6 +364,7 @@ def test_stopped_in_any_part_it_goes_on_and_ends_with_the_same_bytes(
     assert contents(out) == contents(whole)
 
 
+@pytest.mark.thorough
 def test_two_processes_write_the_same_bytes(
     written: Callable[..., Path], mimic: Path, cache: str, tmp_path: Path
 ) -> None:

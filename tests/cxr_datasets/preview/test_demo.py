@@ -163,6 +163,7 @@ def again(
     return run_demo(folder, cwd=tmp_path_factory.mktemp("outside"))
 
 
+@pytest.mark.thorough
 def test_a_second_run_replaces_the_first(
     run: subprocess.CompletedProcess[str], again: subprocess.CompletedProcess[str], folder: Path
 ) -> None:

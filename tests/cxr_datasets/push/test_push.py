@@ -94,6 +94,7 @@ def test_an_export_arrives_in_a_new_private_repository_and_is_loaded_back(
     assert data(repo) == exported(mimic_export)
 
 
+@pytest.mark.thorough
 def test_the_copy_loads_and_streams_without_this_project(
     hub: Hub, pusher: Pusher, mimic_export: Path
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_table_of_members_beyond_a_limit_is_told(
     assert_told(found, "StoreError", "archive.zip", limit)
 
 
+@pytest.mark.thorough
 def test_a_folder_with_such_an_archive_beside_it_is_no_release(
     child: Bounded, tmp_path: Path
 ) -> None:

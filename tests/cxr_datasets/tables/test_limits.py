@@ -75,6 +75,7 @@ def test_a_table_beyond_a_limit_is_told(
     assert_told(child.load("mimic_cxr_jpg", release), "TableError", SPLIT, limit)
 
 
+@pytest.mark.thorough
 def test_an_unpacked_table_of_the_other_dataset_too(
     child: Bounded, indiana_release: Path, tmp_path: Path
 ) -> None:

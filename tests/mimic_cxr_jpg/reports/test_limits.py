@@ -260,6 +260,7 @@ def test_a_table_of_sections_beyond_a_limit_is_told(
     assert_told(found, "TableError", "own.csv", limit)
 
 
+@pytest.mark.thorough
 def test_a_table_of_sections_may_have_more_lines_than_other_tables(
     child: Bounded, release: Path, texts: list[str], tmp_path: Path
 ) -> None:

@@ -171,6 +171,7 @@ def test_a_user_who_may_read_files_but_list_nothing_gets_all_rows(
     assert rows_of(remote.load(package, cache, streaming=True)) == expected
 
 
+@pytest.mark.thorough
 def test_a_pickle_read_elsewhere_says_that_the_options_did_not_come_along(
     remote: Release, cache: str, tmp_path: Path
 ) -> None:
