@@ -115,6 +115,14 @@ SAYINGS = [
     ("Mild vascular congestion without edema.", {ED: 0, NF: 1}),
     ("The heart is perhaps mildly enlarged.", {CM: -1}),
     ("Likely atelectasis at the right base.", {A: 1}),
+    # Borderline: in size is neither, but what is borderline enlarged is enlarged.
+    ("The heart is borderline in size.", {CM: -1}),
+    ("Borderline heart size.", {CM: -1}),
+    ("The mediastinal contours are borderline.", {ECM: -1}),
+    ("The heart is borderline enlarged.", {CM: 1}),
+    ("Borderline cardiomegaly.", {CM: 1}),
+    ("Borderline enlargement of the cardiac silhouette.", {CM: 1}),
+    ("Possible borderline cardiomegaly.", {CM: -1}),
     # Asked, or of another day.
     ("CT is advised to document resolution of the opacity.", {}),
     ("History of heart failure, no effusion.", {E: 0, NF: 1}),
