@@ -16,12 +16,14 @@ import os
 import random
 import sys
 import tarfile
+import textwrap
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import prose
 import pyarrow as pa
 from PIL import Image
 from pyarrow import csv
@@ -66,6 +68,14 @@ def full_release(part: float = 1.0) -> Path:
     return made(folder() / f"release-{part:g}", lambda root: _write_release(root, part))
 
 
+def release_of_prose(part: float = 1.0) -> Path:
+    """Root of the same release, but for its reports, which are those of prose.py; as zip alone."""
+    return made(
+        folder() / f"release-of-prose-{part:g}",
+        lambda root: _write_release(root, part, of_prose=True),
+    )
+
+
 def real_size_images() -> list[Path]:
     """Paths of 600 JPEGs of about 1.5 MB; made if they are not there."""
     root = made(folder() / "real-size-grained", _write_real_size_images)
@@ -96,7 +106,7 @@ def made(root: Path, write: object) -> Path:
     return root
 
 
-def _write_release(root: Path, part: float) -> None:
+def _write_release(root: Path, part: float, of_prose: bool = False) -> None:
     rng = np.random.default_rng(SEED)
     images = _draw_images(rng, part)
     _write_tables(root, images, rng)
@@ -109,7 +119,10 @@ def _write_release(root: Path, part: float) -> None:
             strict=True,
         )
     ]
-    _write_reports(root, sorted(names))
+    if of_prose:
+        _write_zip(root, _draw_prose(sorted(names)))
+    else:
+        _write_reports(root, sorted(names))
     _write_tiny_images(root, images)
 
 
@@ -191,9 +204,7 @@ def _draw_texts(names: list[str]) -> Iterator[tuple[str, bytes]]:
     """
     rng = random.Random(SEED)
     shapes, findings = list(SHAPES), sorted(FINDINGS)
-    letters = "etaoinshrdlucmfpgb"
-    words = ["".join(rng.choices(letters, k=rng.randint(2, 11))) for _ in range(6_000)]
-    weights = [1 / (rank + 10) for rank in range(len(words))]
+    words, weights = _filler(rng)
     stock = []
     for _ in range(4_000):
         labels = {name: rng.choice((1, 0, -1)) for name in rng.sample(findings, 4)}
@@ -203,6 +214,42 @@ def _draw_texts(names: list[str]) -> Iterator[tuple[str, bytes]]:
         more = max(0, int(REPORT_BYTES * rng.uniform(0.6, 1.4)) - len(text))
         prose = " ".join(rng.choices(words, weights, k=more // 7))
         yield name, (text + f" \n {prose}.\n").encode()
+
+
+def _filler(rng: random.Random) -> tuple[list[str], list[float]]:
+    """Words that mean nothing, and how often each is drawn."""
+    letters = "etaoinshrdlucmfpgb"
+    words = ["".join(rng.choices(letters, k=rng.randint(2, 11))) for _ in range(6_000)]
+    return words, [1 / (rank + 10) for rank in range(len(words))]
+
+
+def _draw_prose(names: list[str]) -> Iterator[tuple[str, bytes]]:
+    """Reports of prose.py, as long and set as those of `_draw_texts`; one in six has no impression.
+
+    What is said of the technique fills them up.
+    """
+    rng = random.Random(SEED)
+    words, weights = _filler(rng)
+    for name, told in zip(names, prose.write(len(names), SEED), strict=True):
+        sections = [("EXAMINATION", "Chest, ___ views."), ("INDICATION", "___F with ___.")]
+        sections += [("COMPARISON", f"___ at {rng.randint(1, 12)}:{rng.randint(10, 59)}.")]
+        more = int(REPORT_BYTES * rng.uniform(0.6, 1.4)) - sum(map(len, told)) - 150
+        technique = " ".join(rng.choices(words, weights, k=max(2, more // 7)))
+        sections += [("TECHNIQUE", technique), ("FINDINGS", told.findings)]
+        sections += [("IMPRESSION", told.impression)] if rng.random() < 5 / 6 else []
+        texts = [
+            textwrap.fill(f"{header}:  {text}", 76, initial_indent=" ", subsequent_indent=" ")
+            for header, text in sections
+        ]
+        yield name, ("FINAL REPORT\n" + "\n \n".join(texts) + "\n").encode()
+
+
+def _write_zip(root: Path, texts: Iterator[tuple[str, bytes]]) -> None:
+    (root / "zip").mkdir(exist_ok=True)
+    path = root / "zip/mimic-cxr-reports.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name, text in texts:
+            zipped.writestr(name, text)
 
 
 def _write_reports(root: Path, names: list[str]) -> None:

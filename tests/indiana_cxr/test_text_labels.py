@@ -62,16 +62,27 @@ def test_the_page_tells_what_is_measured_for_each_label(both):
                 score = f1(theirs[:, place], ours[:, place], value)
                 figure, number = cell.removesuffix(")").split(" (")
                 assert int(number.replace(",", "")) == count
-                assert float(figure) == pytest.approx(score, abs=0.00501)
+                assert float(figure) == pytest.approx(score, abs=0.000501)
             else:
                 assert cell == ""
+
+
+def test_no_label_that_is_positive_in_20_reports_is_found_badly(both):
+    theirs, ours = both
+    scores = {
+        label: f1(theirs[:, at], ours[:, at], 1)
+        for at, label in enumerate(LABELS)
+        if (theirs[:, at] == 1).sum() >= 20
+    }
+    assert len(scores) == 10
+    assert {label: score for label, score in scores.items() if score < 0.6} == {}
 
 
 def test_the_page_tells_what_is_measured_over_all_labels(both):
     theirs, ours = both
     positive = np.mean([f1(theirs[:, at], ours[:, at], 1) for at in range(len(LABELS))])
     measured = [positive, f1(theirs, ours, 0), f1(theirs, ours, -1)]
-    assert [float(cell) for cell in published()["all"]] == pytest.approx(measured, abs=0.00501)
-    assert positive >= 0.84
-    assert measured[1] >= 0.95
+    assert [float(cell) for cell in published()["all"]] == pytest.approx(measured, abs=0.000501)
+    assert positive >= 0.85
+    assert measured[1] >= 0.955
     assert measured[2] >= 0.85

@@ -23,6 +23,7 @@ _NEAR = 3
 
 _VALUES = {NORMAL: 0, ABNORMAL: 1, UNCLEAR: -1}
 _QUALITIES = tuple(_VALUES)
+_NAMES = (FINDING, OTHER)
 
 
 class Claim(NamedTuple):
@@ -53,21 +54,21 @@ class _Clause:
         self._parted = False
         """Whether a comma stands behind `_ready`."""
 
-    def read(self, item: Item, following: Sequence[Item]) -> None:
+    def read(self, item: Item, clause: Sequence[Item], place: int) -> None:
         """Take the next phrase; the phrases behind it say whom an adjective belongs to."""
-        if item.kind == COMMA:
+        if item.kind in _NAMES:
+            self.claims.append(Claim(item.of or (OTHER,), 1, item.first, item.last, 0, item.kind))
+            self._waiting, self._spoken, self._ready = [], [], []
+        elif item.kind == COMMA:
             self._parted = True
             self._ready = [quality for quality in self._ready if quality.kind == NORMAL]
         elif item.kind == STRUCTURE:
             self._structure(item)
         elif item.kind in _QUALITIES:
-            self._quality(item, following)
+            self._quality(item, clause[place + 1 :])
         elif item.kind == SIGN:
             self.claims.append(Claim(item.of, -1, item.first, item.last, 0, SIGN))
             self._waiting.append(item)
-        elif item.kind in (FINDING, OTHER):
-            self.claims.append(Claim(item.of or (OTHER,), 1, item.first, item.last, 0, item.kind))
-            self._waiting, self._spoken, self._ready = [], [], []
 
     def _structure(self, item: Item) -> None:
         if self._ready and item.first - self._ready[-1].last <= _NEAR:
@@ -95,7 +96,7 @@ def claims_of(clause: Sequence[Item]) -> list[Claim]:
     """Give what a clause names: findings, and structures with what is said of them."""
     reader = _Clause()
     for place, item in enumerate(clause):
-        reader.read(item, clause[place + 1 :])
+        reader.read(item, clause, place)
     return _settled(reader.claims)
 
 
@@ -135,7 +136,7 @@ def _without_normal_sign(claims: list[Claim], before: Item, quality: Item) -> li
 
 def _settled(claims: list[Claim]) -> list[Claim]:
     """Leave out what the clause itself makes clear: "stable and normal" is normal."""
-    if all(claim.value != -1 for claim in claims):
+    if -1 not in [claim.value for claim in claims]:
         return claims
     clear = {
         label

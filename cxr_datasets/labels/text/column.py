@@ -27,8 +27,9 @@ _PART = "\x1e"
 _SOFT_BREAK = r"([0-9A-Za-z,.;)%_-])[ \t]*\n[ \t]*([a-z])"
 """A line break at which no sentence ends: as good as a blank."""
 
-_SURE_CUT = r"([a-z]{4}[a-wz]\.|;)[ \n]+"
-"""Where a sentence always ends: no abbreviation has five letters and such a last one."""
+_SURE_CUT = r"([a-z]{3}[a-km-oq-wz]\.|[a-z]{4}[lp]\.|;)[ \n]+"
+"""Where a sentence always ends: no abbreviation has four letters and such a last one, or five and
+an `l` or `p`."""
 
 _COLON = ":"
 """A text that has one may have headers, or a list that its first line denies. It stays whole."""

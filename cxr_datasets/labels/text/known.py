@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from cxr_datasets.labels.text.mentions import mentions_of
-from cxr_datasets.labels.text.phrases import Item, items_of
+from cxr_datasets.labels.text.mentions import said_by
+from cxr_datasets.labels.text.phrases import Found, Item, found_in
 from cxr_datasets.labels.text.sentences import spans
 from cxr_datasets.labels.text.verdict import BITS
 from cxr_datasets.labels.text.vocabulary import words_of
@@ -24,9 +24,9 @@ _LONGEST_KEPT = 500
 """Characters of the longest text, and phrases of the longest sentence, that are kept."""
 
 _texts: dict[str, int] = {}
-_sentences: dict[tuple[Item, ...], int] = {}
+_sentences: dict[tuple[Found, ...], int] = {}
 
-_Key = TypeVar("_Key", str, tuple[Item, ...])
+_Key = TypeVar("_Key", str, tuple[Found, ...])
 
 
 def marks_of(text: str) -> int:
@@ -41,25 +41,26 @@ def marks_of(text: str) -> int:
 
 
 def _votes(sentence: str) -> int:
-    items = _closer(items_of(words_of(sentence)))
-    votes = _sentences.get(items)
+    found = _closer(found_in(words_of(sentence)))
+    votes = _sentences.get(found)
     if votes is None:
         votes = 0
-        for mention in mentions_of(list(items), []):
-            votes |= BITS[mention.label, mention.value]
-        _keep(_sentences, items, votes)
+        for said in said_by(list(map(Item._make, found))):
+            votes |= BITS[said.label, said.value]
+        _keep(_sentences, found, votes)
     return votes
 
 
-def _closer(items: list[Item]) -> tuple[Item, ...]:
+def _closer(found: list[Found]) -> tuple[Found, ...]:
     """Bring phrases together that stand farther apart than any rule looks."""
     moved = []
     before = at = 0
-    for item in items:
-        at += min(item.first - before, FARTHEST + 1)
-        before, length = item.last, item.last - item.first
-        moved.append(Item(item.kind, item.of, at, at + length))
-        at += length
+    for kind, of, first, last in found:
+        gap = first - before
+        at += gap if gap <= FARTHEST else FARTHEST + 1
+        start, before = at, last
+        at += last - first
+        moved.append((kind, of, start, at))
     return tuple(moved)
 
 

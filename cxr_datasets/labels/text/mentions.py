@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from cxr_datasets.labels.names import PARENTS
 from cxr_datasets.labels.text.claims import Claim, claims_of
 from cxr_datasets.labels.text.phrases import Item, clauses_of, items_of
-from cxr_datasets.labels.text.scopes import state_of
+from cxr_datasets.labels.text.scopes import states_of
 from cxr_datasets.labels.text.vocabulary import OR, SIGN, words_of
 
 _CLOSE = 6
@@ -27,6 +27,18 @@ class Mention(NamedTuple):
     rule: str
 
 
+class Said(NamedTuple):
+    """What a sentence says of a label, and why."""
+
+    label: str
+    value: int
+    claim: Claim
+    by: Item | None
+    """The phrase that denies or doubts it."""
+    is_alternative: bool
+    """Whether it is uncertain because "or" links it with another."""
+
+
 def mentions(sentence: str) -> list[Mention]:
     """Read a sentence.
 
@@ -37,28 +49,39 @@ def mentions(sentence: str) -> list[Mention]:
         What it says, in order; one label may be there several times, and with several values.
     """
     words = words_of(sentence)
-    return mentions_of(items_of(words), words)
+    return [
+        Mention(said.label, said.value, said.claim.first, said.claim.last, _rule(said, words))
+        for said in said_by(items_of(words))
+    ]
 
 
-def mentions_of(items: list[Item], words: list[str]) -> list[Mention]:
-    """Read a sentence by its phrases; its words are what rules are named by."""
-    return [mention for clause in clauses_of(items) for mention in _read(clause, words)]
+def said_by(items: list[Item]) -> list[Said]:
+    """Read a sentence by its phrases."""
+    return [said for clause in clauses_of(items) for said in _read(clause)]
 
 
-def _read(clause: list[Item], words: list[str]) -> Iterator[Mention]:
+def _read(clause: list[Item]) -> list[Said]:
     claims = claims_of(clause)
-    states = [state_of(claim, clause) for claim in claims]
-    stated = [claim for claim, (value, _) in zip(claims, states, strict=True) if value == 1]
-    denied = {c.labels for c, (value, _) in zip(claims, states, strict=True) if value == 0}
-    alternatives = _alternatives(stated, clause)
+    if not claims:
+        return []
+    states = states_of(claims, clause)
+    alternatives: dict[Claim, list[Claim]] = {}
+    denied: set[tuple[str, ...]] = set()
+    if len(claims) > 1:
+        stated = [claim for claim, (value, _) in zip(claims, states, strict=True) if value == 1]
+        denied = {c.labels for c, (value, _) in zip(claims, states, strict=True) if value == 0}
+        alternatives = _alternatives(stated, clause)
+    found = []
     for claim, (value, by) in zip(claims, states, strict=True):
         if value is None or (value == -1 and claim.rule == SIGN and claim.labels in denied):
             continue  # nothing of today; or "congestion without edema"
+        others = alternatives.get(claim)
         for label in claim.labels:
-            if any(label not in _implied(other) for other in alternatives.get(claim, ())):
-                yield Mention(label, -1, claim.first, claim.last, "one of several")
+            if others and any(label not in _implied(other) for other in others):
+                found.append(Said(label, -1, claim, None, True))
             else:
-                yield Mention(label, value, claim.first, claim.last, _rule(claim, by, words))
+                found.append(Said(label, value, claim, by, False))
+    return found
 
 
 def _alternatives(stated: list[Claim], clause: Sequence[Item]) -> dict[Claim, list[Claim]]:
@@ -81,7 +104,9 @@ def _implied(claim: Claim) -> set[str]:
     return {*claim.labels, *(PARENTS[label] for label in claim.labels if label in PARENTS)}
 
 
-def _rule(claim: Claim, by: Item | None, words: list[str]) -> str:
-    if by is None:
-        return claim.rule
-    return f"{by.kind}: {' '.join(words[by.first : by.last])}"
+def _rule(said: Said, words: list[str]) -> str:
+    if said.is_alternative:
+        return "one of several"
+    if said.by is None:
+        return said.claim.rule
+    return f"{said.by.kind}: {' '.join(words[said.by.first : said.by.last])}"

@@ -19,6 +19,10 @@ _SKIPPED = 3
 """Fillers that may stand between two words of a phrase."""
 
 
+Found = tuple[str, tuple[str, ...], int, int]
+"""A plain `Item`."""
+
+
 class Item(NamedTuple):
     """A phrase of the vocabulary in a sentence."""
 
@@ -36,26 +40,39 @@ def items_of(words: list[str]) -> list[Item]:
     Args:
         words: The words of a sentence, in lower case.
     """
-    root, fillers, _ = vocabulary()
-    items = []
-    end = 0
-    for at in [at for at, word in enumerate(words) if word in root]:
+    return list(map(Item._make, found_in(words)))
+
+
+def found_in(words: list[str]) -> list[Found]:
+    """Find the same, as plain tuples, which cost less to make and to keep."""
+    return _ended(_found(words), words)
+
+
+def _found(words: list[str]) -> list[Found]:
+    _, fillers, _, heads = vocabulary()
+    found: list[Found] = []
+    end, count = 0, len(words)
+    for at in [at for at, word in enumerate(words) if word in heads]:
         if at < end:
             continue
-        entry, end = _longest(root[words[at]], words, at + 1, fillers)
+        entry, node = heads[words[at]]
+        end = at + 1
+        # Most phrases are one word: they end with it, or nothing that goes on with them follows.
+        if node and end < count and (words[end] in node or words[end] in fillers):
+            entry, end = _longest(node, words, end, fillers)
         if entry is not None:
-            items.append(Item(entry.kind, entry.of, at, end))
-    return _ended(items, words)
+            found.append((entry.kind, entry.of, at, end))
+    return found
 
 
-def _ended(items: list[Item], words: list[str]) -> list[Item]:
+def _ended(found: list[Found], words: list[str]) -> list[Found]:
     """Turn round what ends a sentence: "Effusion: No." denies and "Pneumonia?" doubts."""
     last = len(words)
     if words[-1:] == ["?"]:
-        return [*items[:-1], Item(MAYBE_AFTER, (), last - 1, last)]
+        return [*found[:-1], (MAYBE_AFTER, (), last - 1, last)]
     if words[-2:] == [":", "no"]:
-        return [*items[:-1], Item(NOT_AFTER, (), last - 2, last)]
-    return items
+        return [*found[:-1], (NOT_AFTER, (), last - 2, last)]
+    return found
 
 
 def _longest(
@@ -80,10 +97,12 @@ def _longest(
 
 def clauses_of(items: list[Item]) -> list[list[Item]]:
     """Part the phrases of a sentence where every scope ends."""
-    clauses: list[list[Item]] = [[]]
+    clause: list[Item] = []
+    clauses = [clause]
     for item in items:
-        if item.kind == STOP or len(clauses[-1]) == _LONGEST:
-            clauses.append([])
+        if item.kind == STOP or len(clause) == _LONGEST:
+            clause = []
+            clauses.append(clause)
         if item.kind != STOP:
-            clauses[-1].append(item)
+            clause.append(item)
     return clauses

@@ -28,8 +28,18 @@ from cxr_datasets.labels.text.vocabulary import (
 )
 
 _BEFORE = (NOT_BEFORE, MAYBE_BEFORE, HINT_BEFORE, SKIP)
+_SCOPES = frozenset((*_BEFORE, NOT_AFTER, MAYBE_AFTER))
 _ENDS = (*_BEFORE, RESET, NORMAL, ABNORMAL)
 """What no phrase behind it can reach over."""
+
+
+def states_of(
+    claims: Sequence[Claim], clause: Sequence[Item]
+) -> list[tuple[int | None, Item | None]]:
+    """Give what `state_of` gives of each claim of a clause."""
+    if _SCOPES.isdisjoint([item.kind for item in clause]):
+        return [(claim.value, None) for claim in claims]
+    return [state_of(claim, clause) for claim in claims]
 
 
 def state_of(claim: Claim, clause: Sequence[Item]) -> tuple[int | None, Item | None]:

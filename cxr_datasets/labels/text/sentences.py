@@ -65,12 +65,23 @@ def spans(text: str) -> list[tuple[int, int]]:
     items of a list whose first line denies them ("No evidence of:") stay with that line. Sections
     that do not tell what is seen, such as the indication, are left out.
     """
+    if _is_one(text):
+        one = _trimmed(text, 0, len(text))
+        return [one] if one else []
     return [
         trimmed
         for begin, end in _told(text)
         for span in _cut(text, begin, end)
         if (trimmed := _trimmed(text, *span))
     ]
+
+
+def _is_one(text: str) -> bool:
+    """Whether there is at most the mark at its end to cut it at, as in most pieces of a column."""
+    first = _CUT.search(text)
+    if first is not None and (first.end() < len(text) or text[first.start()] not in ".!?;"):
+        return False
+    return ":" not in text
 
 
 def _told(text: str) -> Iterator[tuple[int, int]]:

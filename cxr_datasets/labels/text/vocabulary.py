@@ -81,6 +81,8 @@ class Vocabulary(NamedTuple):
     """Words that may stand within a phrase."""
     states: dict[tuple[str, str], tuple[str, ...]]
     """`(structure, "normal", "abnormal" or "unclear")` -> labels that are negative, and so on."""
+    heads: dict[str, tuple[Entry | None, dict[str, Any] | None]]
+    """By first word, the phrase that is this word alone, and its dict if others begin with it."""
 
 
 def tokens(sentence: str) -> list[tuple[str, int, int]]:
@@ -139,7 +141,10 @@ def load(folder: Traversable) -> Vocabulary:
                 fillers.update(phrase)
             else:
                 _add(words, phrase, entry, at)
-    return Vocabulary(words, frozenset(fillers), states)
+    heads = {
+        word: (node.get(""), node if node.keys() - {""} else None) for word, node in words.items()
+    }
+    return Vocabulary(words, frozenset(fillers), states, heads)
 
 
 def _rows(table: Traversable, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:

@@ -12,6 +12,7 @@ from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.labels import compare
 
+SCORES = {"negation": "negative", "uncertainty": "uncertain", "positive": "positive"}
 WORDS = {1: "positive", 0: "negative", -1: "uncertain", None: "not mentioned"}
 
 
@@ -41,7 +42,7 @@ def test_every_figure_is_that_of_counting_study_by_study(
         for a in WORDS.values():
             for b in WORDS.values():
                 assert table.loc[name, (a, b)] == both.count((a, b))
-        for score, value in (("negation", "negative"), ("positive", "positive")):
+        for score, value in SCORES.items():
             hits = both.count((value, value))
             total = sum((a == value) + (b == value) for a, b in both)
             expected = 2 * hits / total if total else np.nan
@@ -61,6 +62,24 @@ def test_every_figure_is_that_of_counting_study_by_study(
         expected = (agreed - chance) / (1 - chance) if chance != 1 else np.nan
         assert table.loc[name, ("kappa", "")] == pytest.approx(expected, nan_ok=True)
     assert table.loc["all", ("positive", "positive")] == table["positive", "positive"][:-1].sum()
+
+
+def test_each_score_counts_its_own_value() -> None:
+    """F1 of one value by hand: in both in 1 study, in the first alone in 2, in the second in 3."""
+    values = {"negation": 0, "uncertainty": -1, "positive": 1}
+    for score, value in values.items():
+        others = [other for other in values.values() if other != value]
+        first = [value] * 3 + others[:1] * 3 + others
+        second = [value] + others[1:] * 2 + [value] * 3 + others
+        rows = {
+            "study_id": list(range(8)),
+            "labels": [dict.fromkeys(LABELS, one) for one in first],
+            "labels_negbio": [dict.fromkeys(LABELS, one) for one in second],
+        }
+        table = compare(datasets.Dataset.from_dict(rows), "labels", "labels_negbio")
+        assert table.loc["Edema", ("f1", score)] == pytest.approx(2 / (3 + 4))
+        assert table.loc["all", ("f1", score)] == pytest.approx(2 / (3 + 4))
+        assert table.loc["Edema", ("f1", "mention")] == 1
 
 
 def test_a_source_agrees_with_itself(studies: Any) -> None:

@@ -14,7 +14,18 @@ THEIRS_ALONE = {
     "Emphysema", "Fibrosis", "Hernia", "Infiltration", "Mass", "Nodule", "Pleural_Thickening",
 }  # fmt: skip
 
+DEFAULT_PATHOLOGIES = [
+    "Atelectasis", "Consolidation", "Infiltration", "Pneumothorax", "Edema", "Emphysema",
+    "Fibrosis", "Effusion", "Pneumonia", "Pleural_Thickening", "Cardiomegaly", "Nodule", "Mass",
+    "Hernia", "Lung Lesion", "Fracture", "Lung Opacity", "Enlarged Cardiomediastinum",
+]  # fmt: skip
+"""`torchxrayvision.datasets.default_pathologies` of version 1.5."""
+
 VALUES = np.arange(28, dtype=np.float32).reshape(2, 14)
+
+
+def test_names_stand_in_the_order_of_the_outputs_of_its_models() -> None:
+    assert list(XRV_LABELS) == DEFAULT_PATHOLOGIES
 
 
 def test_each_column_stands_under_its_own_name() -> None:

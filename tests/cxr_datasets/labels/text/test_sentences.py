@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from cxr_datasets.labels.text import sentences as module
 from cxr_datasets.labels.text.sentences import spans
 
 
@@ -36,3 +39,20 @@ def sentences(text: str) -> list[str]:
 )
 def test_a_text_is_cut_into_sentences(text, parts):
     assert sentences(text) == parts
+
+
+PARTS = ("No", "effusion", "Dr", "1", "12", "-", "a", "Clear", "of", "FINDINGS", "vs")
+MARKS = (" ", " ", " ", ".", ". ", ".. ", '."', ";", "? ", "!", "\n", "\n\n", ":", ") ", "")
+
+
+def test_a_text_with_one_mark_at_its_end_is_cut_as_any_other(monkeypatch):
+    rng = random.Random(0)
+    texts = ["", " ", ".", "a", " a. ", "a\n1. ", "a 1. ", "?", "a;", "A:", " \n."] + [
+        "".join(rng.choice(PARTS) + rng.choice(MARKS) for _ in range(rng.randint(1, 4)))
+        for _ in range(5_000)
+    ]
+    short = [module._is_one(text) for text in texts]
+    assert 500 < sum(short) < 4_000
+    found = [spans(text) for text in texts]
+    monkeypatch.setattr(module, "_is_one", lambda text: False)
+    assert [spans(text) for text in texts] == found

@@ -22,7 +22,7 @@ def entries(node):
 
 
 def test_the_tables_of_the_package_are_sound_and_use_every_kind():
-    words, fillers, states = load(PACKAGE)
+    words, fillers, states, _ = load(PACKAGE)
     assert {entry.kind for entry in entries(words)} | {"filler"} == set(KINDS)
     assert len(fillers) > 10
     assert ("heart", "normal") in states
