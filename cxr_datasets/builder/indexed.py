@@ -276,8 +276,7 @@ class IndexedBuilder(DatasetsBuilder):
             partial(self._with_texts, config), self.layers, in_a_split,
         )  # fmt: skip
         images, self._steps = apply_rules(index, rules)
-        if in_a_split:  # else it is no load of these rows
-            self._tell(self._steps)
+        self._tell(self._steps)
         return images
 
     def _count(self, rule: str, images: pa.Table, before: pa.Table) -> None:

@@ -20,6 +20,7 @@ from cxr_datasets.cli import main
 from cxr_datasets.errors import CxrError, ExportError, OptionError
 from cxr_datasets.export import export, verify
 from cxr_datasets.export.forms import llava
+from cxr_datasets.export.forms.texts import Texts
 from cxr_datasets.labels import clean_text, target_text
 from cxr_datasets.testing import files_under
 from tests.cxr_datasets.export.conftest import contents, finished, states
@@ -139,6 +140,15 @@ def read_rexrank(file: Path, image_dir: Path) -> dict[str, dict[str, Any]]:
         assert case["report"]
         case["model_prediction"] = "No finding."
     return cases
+
+
+def newest_earlier_text(row: Mapping[str, Any]) -> str | None:
+    """The findings of the newest earlier study that has some, by its days before this one."""
+    told = sorted(
+        zip(row["prior_days"], row["prior_findings"], strict=True), key=lambda one: one[0]
+    )
+    texts = [text for _, text in told if text is not None]
+    return texts[0] if texts else None
 
 
 VAL = {"validation": "val"}
@@ -274,15 +284,16 @@ def test_a_template_and_recipes_make_conversations_without_images_in_config_repo
 def test_earlier_studies_are_in_the_question_and_among_the_images(
     written: Callable[..., Path], mimic: Path, cache: str
 ) -> None:
-    rows = rows_of("mimic_cxr_jpg", "images", mimic, cache, priors=2)["train"]
+    rows = rows_of("mimic_cxr_jpg", "images", mimic, cache, priors=3)["train"]
     rows = [row for row in rows if row["findings"]]
-    words = ("--priors", "2", "--target", "findings", "--split", "train")
+    words = ("--priors", "3", "--target", "findings", "--split", "train")
     out = written("priors", "--as", "llava", "--write-images", *words)
     found = read_llava(out / "images" / "llava_train.jsonl", out / "images" / "files")
     assert [one["id"] for one in found] == [row["image_id"] for row in rows]
-    both = 0
+    both = older = 0
     for one, row in zip(found, rows, strict=True):
-        newest = (row["prior_findings"] or [None])[0]
+        newest = newest_earlier_text(row)
+        older += newest is not None and row["prior_findings"][0] is None
         told = f" The report of the earlier study: {newest}" if newest else ""
         assert one["asked"] == f"Write the findings of this chest radiograph.{told}"
         assert one["paths"][1:] == [
@@ -291,11 +302,27 @@ def test_earlier_studies_are_in_the_question_and_among_the_images(
         ]  # fmt: skip
         both += bool(newest) and len(one["paths"]) > 1
     assert both
+    assert older
     copied = written("prior-texts", "--as", "r2gen", *words)
     entries = strict((copied / "images" / "annotation.json").read_text())["train"]
     assert [one["prior_findings"] for one in entries] == [row["prior_findings"] for row in rows]
     assert [one["prior_study_ids"] for one in entries] == [row["prior_study_ids"] for row in rows]
     assert "prior_image_path" not in entries[0]
+
+
+def test_the_earlier_text_is_that_of_the_newest_study_that_has_one() -> None:
+    row = {
+        "prior_findings": [None, " ", None, "Old."],
+        "prior_impressions": ["", None, "Both.", "X"],
+    }
+    for target, told in (
+        (["findings"], "Old."), (["impression"], "Both."), (["findings", "impression"], "Both."),
+        (["report"], ""), (["history", "findings"], "Old."),
+    ):  # fmt: skip
+        made = llava.Llava(Texts(tuple(target)), written=False)
+        assert made._prior(row) == told
+        assert made._prior({"prior_findings": [], "prior_impressions": []}) == ""
+        assert made._prior({}) == ""
 
 
 # --- ReXrank --------------------------------------------------------------------------------------
@@ -473,6 +500,8 @@ def test_without_images_to_write_none_is_read(
         ({"form": "llava", "missing": "skip", "damaged": "skip"}, "damaged='skip' needs write_im"),
         ({"form": "llava", "target": ["finding"]}, "target='finding'.*'findings'"),
         ({"form": "llava", "clean": ["soap"]}, "recipe='soap'"),
+        ({"form": "r2gen", "write_images": "no"}, "write_images='no' is not known.*True, False"),
+        ({"form": "r2gen", "write_images": 1}, "write_images=1 is not known"),
         ({"form": "llava", "image_size": 32, "write_images": False}, "image_size makes new images"),
     ],
 )  # fmt: skip
