@@ -440,6 +440,24 @@ def test_another_column_of_ids_and_fewer_columns_are_chosen_by_the_form(
         load({"t": Layer(str(table), key="where", columns=("c",))})
 
 
+def test_the_first_of_several_names_that_the_table_has_is_the_key(
+    load: Load, images: list[Ids], tmp_path: Path
+) -> None:
+    one, other = images[0], images[1]
+    table = write_csv(
+        tmp_path / "t.csv", ["where", "study_id", "n"],
+        [(f"files/x/{one.image}.jpg", other.study, 1), (f"{other.image}.jpg", one.study, 2)],
+    )  # fmt: skip
+    layer = {"address": str(table), "key": ["dicom_id", "where"], "by": "image_id"}
+    found = {row["image_id"]: row for row in load({"t": layer}).remove_columns("image")}
+    assert (found[one.image]["t_n"], found[other.image]["t_n"]) == (1, 2)
+    assert found[one.image]["t_study_id"] == other.study
+    with pytest.raises(OptionError, match=r"a column 'dicom_id', which .*t\.csv does not have"):
+        load({"t": {"address": str(table), "key": ["dicom_id", "place"]}})
+    with pytest.raises(OptionError, match=r"layers\['t'\]: key=\[\] is no list"):
+        load({"t": {"address": str(table), "key": []}})
+
+
 def test_the_other_dataset_joins_by_its_own_ids(
     indiana_release: Path, layers_cache: str, tmp_path: Path
 ) -> None:
