@@ -61,8 +61,14 @@ def folder() -> Path:
     return Path(os.environ.get("CXR_BENCH_DIR", "~/.cache/cxr-benchmarks")).expanduser()
 
 
-def full_release(part: float = 1.0) -> Path:
+def scale() -> float:
+    """Share of the patients in what stands for the whole release: `$CXR_BENCH_PART`, or all."""
+    return float(os.environ.get("CXR_BENCH_PART", "1"))
+
+
+def full_release(part: float | None = None) -> Path:
     """Root of a release with this share of the patients; made if it is not there."""
+    part = scale() if part is None else part
     return made(folder() / f"release-{part:g}", lambda root: _write_release(root, part))
 
 
