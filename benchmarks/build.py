@@ -37,9 +37,9 @@ datasets.disable_progress_bars()
 
 def build(
     config: str,
-    part: float = 1.0,
+    part: float | None = None,
     num_proc: int | None = None,
-    release: Callable[[float], Path] = full_release,
+    release: Callable[[float | None], Path] = full_release,
     **options: Any,
 ) -> float:
     """Build with our builder and some of its options; seconds of `clock` without imports."""

@@ -12,19 +12,16 @@ share of the release. The release of a contender is made at its first run, which
 
 from __future__ import annotations
 
-import os
-
 from build import build
 from harness import Ratio, main
 from release import full_release, release_of_prose
 
-PART = float(os.environ.get("CXR_BENCH_PART", "1"))
 RELEASES = {"prose": release_of_prose, "stock": full_release}
 PAIRS = [(config, texts) for texts in RELEASES for config in ("images", "reports")]
 
 CONTENDERS = {
     f"{config}, {texts}{told}": lambda config=config, texts=texts, asked=asked: build(
-        config, PART, release=RELEASES[texts], labels_text=asked
+        config, release=RELEASES[texts], labels_text=asked
     )
     for config, texts in PAIRS
     for told, asked in (("", False), (", labels_text", True))

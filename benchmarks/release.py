@@ -63,13 +63,20 @@ def folder() -> Path:
     return Path(os.environ.get("CXR_BENCH_DIR", "~/.cache/cxr-benchmarks")).expanduser()
 
 
-def full_release(part: float = 1.0) -> Path:
+def scale() -> float:
+    """Share of the patients in what stands for the whole release: `$CXR_BENCH_PART`, or all."""
+    return float(os.environ.get("CXR_BENCH_PART", "1"))
+
+
+def full_release(part: float | None = None) -> Path:
     """Root of a release with this share of the patients; made if it is not there."""
+    part = scale() if part is None else part
     return made(folder() / f"release-{part:g}", lambda root: _write_release(root, part))
 
 
-def release_of_prose(part: float = 1.0) -> Path:
+def release_of_prose(part: float | None = None) -> Path:
     """Root of the same release, but for its reports, which are those of prose.py; as zip alone."""
+    part = scale() if part is None else part
     return made(
         folder() / f"release-of-prose-{part:g}",
         lambda root: _write_release(root, part, of_prose=True),

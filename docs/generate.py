@@ -38,6 +38,7 @@ from cxr_datasets.columns import CONFIGS, LABELS, plural
 from cxr_datasets.hooks import HOOKS
 from cxr_datasets.layers import Layer
 from cxr_datasets.packages import builder_class, known_datasets, package_of
+from cxr_datasets.tables.id_forms import MANY
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "images" / "contact_sheet.png"
@@ -331,14 +332,21 @@ def layer_table(dataset: str) -> str:
             f"`{name}`",
             ready.about,
             " or ".join(f"`{file}`" if "." in file else file for file in ready.files),
+            _key(ready.layer),
             _space(ready.layer),
             f"<{ready.homepage}>",
             ready.citation,
         ]
         for name, ready in builder_class(dataset).LAYERS.items()
     )
-    header = ["name", "what it holds", "file", "boxes", "where to get it", "citation"]
+    header = ["name", "what it holds", "file", "key", "boxes", "where to get it", "citation"]
     return markdown_table(header, rows)
+
+
+def _key(layer: Layer) -> str:
+    """The column of ids of a layer, and whose they are; and whether a key has several rows."""
+    names = ", else ".join(f"`{name}`" for name in layer.keys)
+    return f"{names}: {MANY[layer.by or '']}{', several rows each' if layer.several else ''}"
 
 
 def _space(layer: Layer) -> str:

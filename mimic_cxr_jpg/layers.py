@@ -13,7 +13,13 @@ _PHYSIONET = "https://physionet.org/content/"
 LAYERS = {
     "ms_cxr": ReadyLayer(
         # A row a box; an image, a finding and a phrase may have several.
-        Layer(several=True, boxes=("x", "y", "w", "h"), space=("image_width", "image_height")),
+        Layer(
+            key=("dicom_id", "image_id"),
+            by="image_id",
+            several=True,
+            boxes=("x", "y", "w", "h"),
+            space=("image_width", "image_height"),
+        ),
         about="MS-CXR: boxes of eight findings, each with the phrase of a report that it shows",
         files=("MS_CXR_Local_Alignment_v1.1.0.csv", "MS_CXR_Local_Alignment_v1.1.0.json"),
         homepage=f"{_PHYSIONET}ms-cxr/1.1.0/",
@@ -23,6 +29,8 @@ LAYERS = {
     "chest_imagenome": ReadyLayer(
         # x1 to y2 are of a padded square whose rule is told for some images only.
         Layer(
+            key="image_id",
+            by="image_id",
             columns=("bbox_name",),
             several=True,
             boxes=("original_x1", "original_y1", "original_x2", "original_y2"),
@@ -35,7 +43,8 @@ LAYERS = {
         "and Benchmarks 2021. arXiv:2108.00316",
     ),
     "cxr_lt": ReadyLayer(
-        Layer(several=False),
+        # That of 2023 has paths alone.
+        Layer(key=("dicom_id", "fpath", "path"), by="image_id", several=False),
         about="CXR-LT: 26 labels of 2023 or 45 of 2024, 0 or 1, and its own split",
         files=("cxr-lt-2024/labels.csv", "cxr-lt-2023/train.csv"),
         homepage=f"{_PHYSIONET}cxr-lt-iccv-workshop-cvamd/2.0.0/",
@@ -52,7 +61,7 @@ LAYERS = {
         "model: open-access and lightweight, with automated evaluation. 2024. arXiv:2403.08002",
     ),
     "chexmask": ReadyLayer(
-        Layer(several=False),
+        Layer(key="dicom_id", by="image_id", several=False),
         about="CheXmask: masks of the lungs and the heart as runs (`decode_rle`), with an "
         "estimate of their quality",
         files=("OriginalResolution/MIMIC-CXR-JPG.csv", "Preprocessed/MIMIC-CXR-JPG.csv"),

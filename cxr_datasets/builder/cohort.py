@@ -229,10 +229,6 @@ def _with_splits(images: pa.Table, split: pa.Array) -> pa.Table:
 
 
 def _in_a_split(images: pa.Table) -> pa.Table:
-    left_out = images["split"].null_count
-    if not left_out:
-        return images
-    _logger.warning("%d of %d images are in no split and are left out", left_out, images.num_rows)
     return images.filter(combined(images["split"]).is_valid())
 
 

@@ -15,6 +15,7 @@ from cxr_datasets.cohorts.patients import exact
 from cxr_datasets.columns import SPLITS
 from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import OptionError
+from cxr_datasets.flags import check_flags
 from cxr_datasets.storage.addresses import check_open
 
 _C = TypeVar("_C", bound="CohortOptions")
@@ -171,10 +172,7 @@ class CohortOptions(datasets.BuilderConfig):
                 f"split_file and split_by={self.split_by!r} exclude each other: both say in which "
                 "split a row is. Leave one of them out."
             )
-        if not isinstance(self.allow_shared_patients, bool):
-            raise OptionError.unknown(
-                "allow_shared_patients", self.allow_shared_patients, (True, False)
-            )
+        check_flags(allow_shared_patients=self.allow_shared_patients)
         if self.allow_shared_patients and self.split_file is None:
             raise OptionError(
                 "allow_shared_patients is of split_file, which is not given. Leave it out: no "

@@ -24,11 +24,17 @@ from cxr_datasets.builder.release import Release
 from cxr_datasets.builder.rows import split_rows
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.builder.text_labels import add_text_labels, chosen, of_the_release
-from cxr_datasets.cohorts.rules import ALL, Step, apply_rules, step_of, steps_from
+from cxr_datasets.cohorts.rules import ALL, Step, apply_rules, step_of, steps_from, told
 from cxr_datasets.columns import plural
 from cxr_datasets.layers.joined import Layers
 from cxr_datasets.tables import index as index_file
 from cxr_datasets.tables.keys import combined
+from cxr_datasets.wording import get_logger
+
+_logger = get_logger(__name__)
+
+_MISSING = "missing='skip'"
+"""The step of files that are absent, which is behind those of all rules."""
 
 
 class IndexedBuilder(DatasetsBuilder):
@@ -55,6 +61,7 @@ class IndexedBuilder(DatasetsBuilder):
         self._splits: dict[str, pa.Table] | None = None
         self._studies: pa.Table | None = None
         self._steps: list[Step] = []
+        self._has_told = False
         super().__init__(cache_dir=cache_dir, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -78,7 +85,7 @@ class IndexedBuilder(DatasetsBuilder):
             found = replace(found, key=digest([found.key, key]))
         self.found, self.left_out = found.key, found.left_out
         if found.images.num_rows < rows.num_rows:
-            self._count("missing='skip'", found.images, rows)
+            self._count(_MISSING, found.images, rows)
         self._index_key = digest([self._index_key, *self.place.key, found.key])
         if not self._has_index(config):
             self._splits = self._split_rows(found.images, config)
@@ -108,6 +115,7 @@ class IndexedBuilder(DatasetsBuilder):
         path = self._index_path(self.config)
         if self._has_index(self.config):
             self.release.prepare(self._index_folder)
+            self.tell_left_out()
             self._probe(lambda name: index_file.read_column(path, name))
         else:
             splits, self._splits = self._splits, None
@@ -138,6 +146,7 @@ class IndexedBuilder(DatasetsBuilder):
         path = self._index_path(self.config)
         if self._has_index(self.config):
             self.release.prepare(self._index_folder)
+            self.tell_left_out()
             return index_file.read_tables(path)
         if self._splits is None:
             self._splits = self._split_rows(self._wanted_images(self.config), self.config)
@@ -156,6 +165,21 @@ class IndexedBuilder(DatasetsBuilder):
             return steps_from(index_file.read_notes(self._index_path(self.config)))
         self.index_rows()
         return self._steps
+
+    def tell_left_out(self) -> None:
+        """Say in one line what the rules left out, unless it was said when tables were read.
+
+        Where no table is read, as rows are in the cache, the index there tells it. What files that
+        are absent leave out has a line of its own, whenever they are looked for.
+        """
+        if not self._has_told and self._has_index(self.config):
+            self._tell(steps_from(index_file.read_notes(self._index_path(self.config))))
+
+    def _tell(self, steps: list[Step]) -> None:
+        line = told([step for step in steps if step.rule != _MISSING])
+        if line and not self._has_told:
+            _logger.warning("%s", line)
+        self._has_told = True
 
     def check_any(self, tally: Tally) -> None:
         """Require that one image at least is there and whole, if any was looked for.
@@ -252,6 +276,7 @@ class IndexedBuilder(DatasetsBuilder):
             partial(self._with_texts, config), self.layers, in_a_split,
         )  # fmt: skip
         images, self._steps = apply_rules(index, rules)
+        self._tell(self._steps)
         return images
 
     def _count(self, rule: str, images: pa.Table, before: pa.Table) -> None:

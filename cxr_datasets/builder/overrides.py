@@ -92,6 +92,10 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         """The features of the config."""
         raise NotImplementedError
 
+    def tell_left_out(self) -> None:
+        """Say once which rules leave out how many rows."""
+        raise NotImplementedError
+
     def check_any(self, tally: Tally) -> None:
         """Require that one image at least is there and whole, if any was looked for."""
         raise NotImplementedError
@@ -261,6 +265,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
     def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
         """As in `datasets`; decode errors of the result name the image."""
         cached.check_files(self)
+        self.tell_left_out()  # nothing was read if the dataset was in the cache
         self.info.features = name_images(self.info.features, self.decoded_from())
         with cached.choosing_splits():
             return super().as_dataset(*args, **kwargs)

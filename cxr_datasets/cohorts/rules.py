@@ -100,3 +100,22 @@ def step_of(rule: str, images: pa.Table, before: int) -> Step:
 def steps_from(records: Sequence[Mapping[str, Any]]) -> list[Step]:
     """Steps from what `Step.as_dict` gave."""
     return [Step(**record) for record in records]
+
+
+def told(steps: Sequence[Step]) -> str:
+    """Say in one line how many rows stay, and how many each rule left out, in their order.
+
+    Args:
+        steps: What `apply_rules` gave.
+
+    Returns:
+        The line; empty if all rows stay.
+    """
+    if not any(step.left_out for step in steps):
+        return ""
+    first, last = steps[0], steps[-1]
+    rules = "; ".join(f"{step.rule} leaves out {step.left_out}" for step in steps[1:])
+    return (
+        f"{last.images} of {first.images} images ({last.studies} of {first.studies} studies) are "
+        f"left: {rules}"
+    )

@@ -13,6 +13,7 @@ from cxr_datasets.copies.gnu_wget import find_program
 from cxr_datasets.copies.logins import check_login
 from cxr_datasets.copies.sites import at_site
 from cxr_datasets.errors import DownloadError, OptionError
+from cxr_datasets.flags import check_flags
 from cxr_datasets.packages import builder_class
 from cxr_datasets.storage.logins import find_login, ways_to_log_in
 
@@ -115,6 +116,7 @@ def access(dataset: str, *, ask: bool = True) -> Checklist:
         OptionError: There is no such dataset, or a variable that names a host holds none.
         PackageError: Its package cannot be used, or declares no steps.
     """
+    check_flags(ask=ask)
     declared = builder_class(dataset).ACCESS
     if declared is None:
         raise OptionError(

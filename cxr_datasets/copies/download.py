@@ -27,6 +27,7 @@ from cxr_datasets.copies.ways import fetchers_of, known_publisher
 from cxr_datasets.copies.yourself import command_for
 from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import OptionError
+from cxr_datasets.flags import check_flags
 from cxr_datasets.packages import builder_class, known_datasets
 from cxr_datasets.tables.id_forms import IdForm
 
@@ -103,6 +104,10 @@ def download(
         "dry_run": dry_run, "print_wget": print_wget, "keep_zip": keep_zip,
     }  # fmt: skip
     with logged(log, "download", places={"source": source, "out": out}, options=told) as entry:
+        check_flags(
+            reports=reports, images=images, check=check, dry_run=dry_run, print_wget=print_wget,
+            keep_zip=keep_zip, progress=progress,
+        )  # fmt: skip
         wanted = _wanted(dataset, release, split, views, ids, limit, images, reports)
         copy = CopyFolder(_local(out), wanted.kind.is_credentialed())
         archive = _archive(wanted, source, keep_zip)

@@ -16,6 +16,7 @@ from cxr_datasets.copies.released import verify_release
 from cxr_datasets.copies.state import State
 from cxr_datasets.copies.summary import Verified
 from cxr_datasets.errors import OptionError
+from cxr_datasets.flags import check_flags
 from cxr_datasets.packages import builder_class
 from cxr_datasets.storage import addresses
 
@@ -78,6 +79,9 @@ def verify(
             "storage_options": storage_options}  # fmt: skip
     _check_files(place, {"report": report, "since": since, "log": log})
     with logged(log, "verify", places=places, options=told) as entry:
+        check_flags(
+            sizes=sizes, checksums=checksums, decode=decode, part=part, progress=progress
+        )  # fmt: skip
         found = recognise(place, storage_options)
         verified = _verify(found, checks, part, reports, since, progress)
         if report is not None:

@@ -12,6 +12,7 @@ import datasets
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.counts import is_whole
 from cxr_datasets.errors import OptionError
+from cxr_datasets.flags import check_flags
 
 _ALWAYS = "embed"
 """Option of a dataset that is no choice here: an export always holds the images."""
@@ -131,6 +132,9 @@ class ExportOptions:
         Raises:
             OptionError: One of them is wrong, or two exclude each other.
         """
+        check_flags(verify=self.verify, progress=self.progress)
+        if self.write_images is not None:
+            check_flags(write_images=self.write_images)
         if sum(choice is not None for choice in (self.num_proc, self.dask, self.client)) > 1:
             raise OptionError("num_proc, dask and client exclude each other. Give one of them.")
         if self.num_proc is not None and not is_whole(self.num_proc, least=1):

@@ -22,6 +22,7 @@ from cxr_datasets.export.forms.documents import wrong_documents, wrong_images
 from cxr_datasets.export.line import Line
 from cxr_datasets.export.manifest import Manifest, read_manifests
 from cxr_datasets.export.progress import bar_of_bytes
+from cxr_datasets.flags import check_flags
 from cxr_datasets.storage import open_place
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.wording import get_logger, said
@@ -89,6 +90,7 @@ def verify(
             it would load too.
         StoreError: The store refuses a file, or failed again and again.
     """
+    check_flags(progress=progress)
     folder = Folder(out, StorageOptions(out_options, os.fspath(out)))
     proof = prove(folder, progress)
     if proof.wrong or proof.foreign:

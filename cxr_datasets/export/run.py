@@ -33,6 +33,7 @@ from cxr_datasets.export.progress import Bar
 from cxr_datasets.export.proof import drop_wrong, tell_foreign
 from cxr_datasets.export.summary import ExportSummary, summary_of
 from cxr_datasets.export.tasks import Outcome, Task
+from cxr_datasets.flags import check_flags
 from cxr_datasets.wording import get_logger
 
 _logger = get_logger(__name__)
@@ -120,6 +121,7 @@ def export(
     places = {"data_dir": data_dir, "out": out}
     told = {"dataset": dataset, "config": config, "split": split, "dry_run": dry_run, **options}
     with logged(log, "export", places=places, options=told) as entry:
+        check_flags(dry_run=dry_run)
         prepared = prepare(dataset, data_dir, out, config, split, options)
         return estimate(prepared) if dry_run else _export(prepared, entry)
 

@@ -37,8 +37,9 @@ class Layer:
         address: The table: a CSV file, also with TABs or gzipped, Parquet, JSON lines, or JSON: a
             list of rows, lists of rows by split, rows by id, or COCO; a .zip or folder of JSON
             files, with `records`. A local path or an address.
-        key: Its column of ids. Default: the one that is called as ids are, such as `dicom_id`,
-            `image_id`, `study_id` or `subject_id`; of several the finest.
+        key: Its column of ids, or names of which the first that the table has is it. Default: the
+            one that is called as ids are, such as `dicom_id`, `image_id`, `study_id` or
+            `subject_id`; of several the finest.
         by: Whose ids these are: `image_id`, `study_id` or `subject_id`. Default: told by the name
             of the column, or else by the form of the ids.
         columns: Columns to keep. Default: all.
@@ -57,7 +58,7 @@ class Layer:
     """
 
     address: str = ""
-    key: str | None = None
+    key: str | tuple[str, ...] | None = None
     by: str | None = None
     columns: tuple[str, ...] | None = None
     several: bool | None = None
@@ -65,6 +66,11 @@ class Layer:
     box_form: str | None = None
     space: Any = ORIGINAL
     records: str | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of which one is the column of ids; none if it is told by its name."""
+        return (self.key,) if isinstance(self.key, str) else tuple(self.key or ())
 
     @property
     def form_of_boxes(self) -> str:
@@ -100,8 +106,11 @@ class Layer:
         if not self.address:
             raise OptionError(f"{told} has no address. Give the path or address of its table.")
         check_open(told, self.address)
-        for option in ("key", "by", "box_form", "records"):
+        for option in ("by", "box_form", "records"):
             _check_text(f"{told}: {option}", getattr(self, option))
+        several_keys = self.key is not None and not isinstance(self.key, str)
+        if not several_keys:
+            _check_text(f"{told}: key", self.key)
         if self.by is not None and self.by not in ID_COLUMNS:
             raise OptionError.unknown(f"{told}: by", self.by, ID_COLUMNS)
         if self.several not in (None, True, False):
@@ -109,6 +118,7 @@ class Layer:
         checked = replace(
             self,
             address=os.fspath(self.address),
+            key=_names(f"{told}: key", self.key) if several_keys else self.key,
             columns=_names(f"{told}: columns", self.columns),
             boxes=_names(f"{told}: boxes", self.boxes),
             space=tuple(self.space) if isinstance(self.space, list) else self.space,

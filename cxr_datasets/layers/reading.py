@@ -49,13 +49,13 @@ class Reading:
         if layer.columns is None:
             return True
         space = layer.space if isinstance(layer.space, tuple) else ()
-        named = (*layer.columns, *(layer.boxes or ()), *space, layer.key)
-        return name in named or (layer.key is None and self.is_key(name))
+        named = (*layer.columns, *(layer.boxes or ()), *space, *layer.keys)
+        return name in named or (not layer.keys and self.is_key(name))
 
     def is_key(self, name: str) -> bool:
         """Whether a column of the table may be that of the ids."""
-        if self.layer.key is not None:
-            return name == self.layer.key
+        if self.layer.keys:
+            return name in self.layer.keys
         return form_named(name, self.forms) is not None
 
     def wrong(self, column: str, what: str) -> TableError:
@@ -77,8 +77,9 @@ def check_columns(reading: Reading, found: Sequence[str], all_names: Iterable[st
     """
     layer = reading.layer
     space = layer.space if isinstance(layer.space, tuple) else ()
-    asked = [*(layer.columns or ()), *(layer.boxes or ()), *space]
-    for name in [*([layer.key] if layer.key else []), *asked]:
+    # Of several names one is enough.
+    keys = [] if set(layer.keys) & set(found) else layer.keys
+    for name in (*keys, *(layer.columns or ()), *(layer.boxes or ()), *space):
         if name not in found:
             raise OptionError(
                 f"{reading.told} names a column {name!r}, which {reading.file.address} does not "
@@ -99,8 +100,9 @@ def key_of(
 ) -> tuple[str, IdForm]:
     """Find the column of ids, and whose they are."""
     layer, forms = reading.layer, reading.forms
-    if layer.key is not None:
-        return layer.key, _form_of(reading, column(layer.key))
+    for name in layer.keys:
+        if name in names:
+            return name, _form_of(reading, name, column(name))
     wanted = [form for form in forms if layer.by in (None, form.column)]
     found = id_column(names, wanted)
     if found is None:
@@ -127,18 +129,18 @@ def ids_of(reading: Reading, key: str, form: IdForm, values: pa.Array) -> pa.Arr
     return ids
 
 
-def _form_of(reading: Reading, column: pa.ChunkedArray) -> IdForm:
+def _form_of(reading: Reading, key: str, column: pa.ChunkedArray) -> IdForm:
     layer, forms = reading.layer, reading.forms
     if layer.by is not None:
         return next(form for form in forms if form.column == layer.by)
-    named = form_named(layer.key or "", forms)
+    named = form_named(key, forms)
     if named is not None:
         return named
-    _check_type(reading, layer.key or "", column.type)
+    _check_type(reading, key, column.type)
     told = form_of(column, forms)
     if told is None:
         raise reading.wrong(
-            layer.key or "", "does not tell whose ids it has. Say it by by=: image_id, study_id "
+            key, "does not tell whose ids it has. Say it by by=: image_id, study_id "
             "or subject_id.",
         )  # fmt: skip
     return told[0]

@@ -16,6 +16,7 @@ from cxr_datasets import wording
 from cxr_datasets._version import __version__
 from cxr_datasets.copies import recognise
 from cxr_datasets.errors import OptionError, StoreError
+from cxr_datasets.flags import check_flags
 from cxr_datasets.packages import builder_class, known_datasets
 from cxr_datasets.preview.marks import MARK
 from cxr_datasets.preview.opened import Opened, open_dataset
@@ -126,6 +127,7 @@ def preview(
         StoreError: The file cannot be written.
         CxrError: A table or the store is at fault. Nothing is written.
     """
+    check_flags(synthetic=synthetic, progress=progress)
     file = _checked_out(out)
     wanted = _Wanted(studies, seed, progress)
     wanted.check()

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from cxr_datasets.errors import OptionError
+from cxr_datasets.flags import check_flags
 from cxr_datasets.preview import figures, layout
 from cxr_datasets.preview.material import Material
 from cxr_datasets.preview.pixels import measure_pixels
@@ -132,6 +133,7 @@ def stats(
         CxrError: What is there is broken, or a store refuses it. Of images that were sampled,
             those absent or damaged are counted, and are no error.
     """
+    check_flags(progress=progress)
     for name, value in {"pixels": pixels, "reports": 0 if reports is None else reports}.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise OptionError(f"{name}={value!r} is not a number. Give an integer from 0 on.")

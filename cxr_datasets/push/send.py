@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cxr_datasets._version import __version__
 from cxr_datasets.audit import logged
 from cxr_datasets.errors import HubError
+from cxr_datasets.flags import check_flags
 from cxr_datasets.push.asking import without_signatures
 from cxr_datasets.push.commits import send_files
 from cxr_datasets.push.contents import Contents, Rows, Stored, read_contents
@@ -107,6 +108,7 @@ def push(
         "verify": verify,
     }  # fmt: skip
     with logged(log, "push", places=places, options=told) as entry:
+        check_flags(i_have_signed_the_dua=i_have_signed_the_dua, verify=verify)
         contents, there = read_contents(folder), Repository(repo)
         entry.counts |= {"files": len(contents.files), "bytes": contents.bytes}
         entry.manifests |= contents.manifests

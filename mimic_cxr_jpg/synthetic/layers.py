@@ -4,29 +4,27 @@ True to the forms: names of files and columns, keys and how they are written, th
 several rows of one image, NaN in JSON, boxes that are partly or wholly outside or have no area.
 Boxes and masks are where the findings are painted.
 
-Not true: the order of some columns, which of the 45 labels of CXR-LT 2024 there are, the outlines
-of masks, and that so many images are annotated.
+Not true: the order of some columns, the outlines of masks, and that so many images are annotated.
 """
 
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cxr_datasets import synthetic
 from cxr_datasets.columns import LABELS
-from mimic_cxr_jpg.synthetic.studies import Study, StudyImage
+from mimic_cxr_jpg.synthetic.chexmask import chexmask
+from mimic_cxr_jpg.synthetic.cxr_lt import cxr_lt
+from mimic_cxr_jpg.synthetic.frontal import Box, Frontal
+from mimic_cxr_jpg.synthetic.studies import Study
 
 FOLDER = "layers"
 """Folder in the release's root that holds them."""
 
-Box = tuple[float, float, float, float]
+_GOLD = "gold_bbox_coordinate_annotations_1000images.csv"
 
 # Finding of MS-CXR -> the sign that is painted for it, and what a report may say of it.
 _PHRASES = {
@@ -45,38 +43,9 @@ _REGIONS = {
     "trachea": "trachea",
 }
 
-_CXR_LT = (
-    "Atelectasis", "Calcification of the Aorta", "Cardiomegaly", "Consolidation", "Edema",
-    "Emphysema", "Enlarged Cardiomediastinum", "Fibrosis", "Fracture", "Hernia", "Infiltration",
-    "Lung Lesion", "Lung Opacity", "Mass", "Nodule", "Normal", "Pleural Effusion",
-    "Pleural Other", "Pleural Thickening", "Pneumomediastinum", "Pneumonia", "Pneumoperitoneum",
-    "Pneumothorax", "Round(ed) Atelectasis", "Subcutaneous Emphysema", "Support Devices",
-    "Tortuous Aorta", "Bulla", "Cardiomyopathy", "Hilum", "Osteopenia", "Scoliosis",
-)  # fmt: skip
-
 _FRONTAL = ("AP", "PA")
 _SQUARE = 224
 _LLAVA = {"train": "train", "validate": "dev", "test": "test"}
-
-
-@dataclass(frozen=True)
-class Frontal:
-    """A frontal image, and what is painted in it.
-
-    Attributes:
-        study: Its study.
-        image: The image.
-        parts: Parts of the chest, and findings -> box in pixels.
-    """
-
-    study: Study
-    image: StudyImage
-    parts: dict[str, Box]
-
-    @property
-    def path(self) -> str:
-        """Its file, from the release's root."""
-        return self.study.image_path(self.image)
 
 
 def write_layers(
@@ -94,8 +63,9 @@ def write_layers(
     synthetic.write_files(root / FOLDER, [
         ("MS_CXR_Local_Alignment_v1.1.0.csv", _ms_cxr_csv(phrases)),
         ("MS_CXR_Local_Alignment_v1.1.0.json", _ms_cxr_json(phrases)),
-        ("cxr-lt-2024/labels.csv", _cxr_lt(studies, seed)),
-        ("OriginalResolution/MIMIC-CXR-JPG.csv", _chexmask(frontals, seed)),
+        (f"gold_dataset/{_GOLD}", _gold_boxes(frontals)),
+        *cxr_lt(studies, seed),
+        *chexmask(frontals, seed),
         ("annotation.json", _r2gen(studies)),
         *_llava_rad(frontals),
     ])  # fmt: skip
@@ -211,19 +181,23 @@ def _region(one: Frontal, name: str, box: Box) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _cxr_lt(studies: Iterable[Study], seed: int) -> bytes:
-    rng = synthetic.random_stream(seed, "CXR-LT")
-    header = ("dicom_id", "subject_id", "study_id", "ViewPosition", "ViewCodeSequence_CodeMeaning",
-              "fpath", *_CXR_LT, "split")  # fmt: skip
-    rows = []
-    for study in studies:
-        split = rng.choice(("train", "train", "train", "development", "test"))
-        labels = [int(study.labels.get(name.replace("Normal", "No Finding")) == 1
-                      or (name not in study.labels and rng.random() < 0.02))
-                  for name in _CXR_LT]  # fmt: skip
-        for image in study.images:
-            rows.append((image.dicom_id, study.subject_id, study.study_id, image.view, "",
-                         study.image_path(image), *labels, split))  # fmt: skip
+def _gold_boxes(frontals: Sequence[Frontal]) -> bytes:
+    """The boxes that radiologists checked, of some images; x before y in the original's columns."""
+    header = ("image_id", "x1", "y1", "x2", "y2", "width", "height", "bbox_name", "annot_id",
+              "original_x1", "original_x2", "original_y1", "original_y2", "original_width",
+              "original_height", "annotator", "coord224", "coord_original")  # fmt: skip
+    rows: list[tuple[Any, ...]] = []
+    for number, one in enumerate(frontals[::2]):
+        for name, box in _regions(one, 2 * number):
+            region = _region(one, name, box)
+            small = [region[corner] for corner in ("x1", "y1", "x2", "y2")]
+            whole = [region[f"original_{corner}"] for corner in ("x1", "x2", "y1", "y2")]
+            rows.append((
+                f"{one.image.dicom_id}.dcm", *small, region["width"], region["height"], name,
+                len(rows), *whole, region["original_width"], region["original_height"],
+                f"annotator {number % 3}", str(small),
+                str([region[f"original_{corner}"] for corner in ("x1", "y1", "x2", "y2")]),
+            ))  # fmt: skip
     return synthetic.csv_bytes(header, rows)
 
 
@@ -282,42 +256,6 @@ def _r2gen(studies: Iterable[Study]) -> bytes:
                 "image_path": [study.image_path(image).removeprefix("files/")], "split": split,
             })  # fmt: skip
     return _json(splits)
-
-
-def _chexmask(frontals: Iterable[Frontal], seed: int) -> bytes:
-    header = ("dicom_id", "Dice RCA (Max)", "Dice RCA (Mean)", "Landmarks", "Left Lung",
-              "Right Lung", "Heart", "Height", "Width")  # fmt: skip
-    rng = synthetic.random_stream(seed, "CheXmask")
-    rows = []
-    for one in frontals:
-        height, width = one.image.size
-        masks = [_runs(one.parts[part], height, width) for part in ("left lung", "right lung",
-                                                                   "heart")]  # fmt: skip
-        points = [[int(one.parts["heart"][0]), int(one.parts["heart"][1])]]
-        rows.append((one.image.dicom_id, *_quality(rng), json.dumps(points), *masks, height,
-                     width))  # fmt: skip
-    return synthetic.csv_bytes(header, rows)
-
-
-def _quality(rng: random.Random) -> tuple[float, float]:
-    best = rng.uniform(0.6, 0.99)
-    return round(best, 6), round(best - 0.05, 6)
-
-
-def _runs(box: Box, height: int, width: int) -> str:
-    """The ellipse in a box, as runs row by row, which count from 1."""
-    left, top, right, bottom = box
-    runs = []
-    for row in range(max(0, int(top)), min(height, int(bottom) + 1)):
-        off = (2 * (row + 0.5) - top - bottom) / (bottom - top)
-        if abs(off) >= 1:
-            continue
-        half = (1 - off * off) ** 0.5 * (right - left) / 2
-        first = max(0, int(np.ceil((left + right) / 2 - half)))
-        last = min(width, int(np.floor((left + right) / 2 + half)))
-        if last > first:
-            runs.append(f"{row * width + first + 1} {last - first}")
-    return " ".join(runs)
 
 
 def _json(value: Any) -> bytes:

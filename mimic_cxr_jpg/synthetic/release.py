@@ -11,7 +11,8 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from cxr_datasets import synthetic
-from mimic_cxr_jpg.synthetic.layers import Frontal, write_layers
+from mimic_cxr_jpg.synthetic.frontal import Frontal
+from mimic_cxr_jpg.synthetic.layers import write_layers
 from mimic_cxr_jpg.synthetic.mimic_iv import write_records
 from mimic_cxr_jpg.synthetic.studies import Study, StudyImage, draw_studies
 from mimic_cxr_jpg.synthetic.tables import write_csv_tables

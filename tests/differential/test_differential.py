@@ -23,6 +23,7 @@ from tests.differential import (
     cohorts,
     indiana_mutations,
     indiana_reader,
+    layers,
     mimic_iv_reader,
     mimic_iv_records,
     mimic_mutations,
@@ -188,6 +189,9 @@ def compare(
     options = {"data_dir": str(root), **material.options}
     if rng.random() < 0.3:
         options["embed"] = True
+    layer = layers.drawn(package, images, root.parent, rng) if rng.random() < 0.5 else None
+    if layer is not None:
+        options["layers"] = layer.option
     if rng.random() < 0.5:
         images, more = cohorts.drawn(package, images, material.options, root.parent, rng)
         options |= more
@@ -204,6 +208,9 @@ def compare(
             images, config, of_image=of_image, is_there=lambda path: path in material.images,
             views=options.get("views"), missing=options.get("missing", "error"),
         )  # fmt: skip
+        if layer is not None:
+            for some in expected.values():
+                layer.add_to(some, config)
         rows = [row for split in expected.values() for row in split]
         if not any(map(has_image, rows)) and config != "reports":
             with pytest.raises(MissingImagesError):

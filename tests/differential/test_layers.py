@@ -5,17 +5,12 @@ CXR_DIFFERENTIAL says how many, as for whole releases.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import json
 import os
 import random
 from pathlib import Path
 from typing import Any
 
 import datasets
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 
@@ -23,16 +18,11 @@ import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.export import export
 from tests.differential import layers_reader
+from tests.differential.layers import FORMS, draw_table, names_any, write_table
 from tests.differential.layers_reader import Row
 
 LAYERS = int(os.environ.get("CXR_DIFFERENTIAL") or 16)
 WHOLE = "train+validation+test"
-FORMS = ("csv", "csv.gz", "tsv", "jsonl", "parquet")
-KEYS = {
-    "image_id": ("dicom_id", "image_id", "DICOM_ID", "picture"),
-    "study_id": ("study_id", "Study", "exam"),
-    "subject_id": ("subject_id", "patient_id", "whose"),
-}
 
 
 @pytest.fixture(scope="module")
@@ -74,98 +64,6 @@ def sized(row: Row) -> Row:
     return row
 
 
-def written_id(id: Any, column: str, package: str, rng: random.Random) -> Any:
-    """An id as one of the usual ways writes it."""
-    if rng.random() < 0.05:
-        return ""
-    if column == "image_id":
-        return rng.choice([id, f"{id}.dcm", f"files/p10/x/{id}.jpg", f"a/{id}"])
-    if package == "indiana_cxr":
-        return rng.choice([id, f"CXR{id}", str(id)])
-    letter = "s" if column == "study_id" else "p"
-    return rng.choice([id, f"{letter}{id}", str(id), f"files/p10/{letter}{id}"])
-
-
-def strange_id(column: str, package: str, rng: random.Random) -> Any:
-    """An id of the right form that no row has."""
-    if package == "indiana_cxr":
-        return "1_IM-0000-0000" if column == "image_id" else 900_000_000
-    return {"image_id": "-".join(["0" * 8] * 5), "study_id": 50_000_000 + rng.randint(0, 9),
-            "subject_id": 10_000_000}[column]  # fmt: skip
-
-
-def draw_table(rows: list[Row], package: str, rng: random.Random) -> tuple[list[Row], Row]:
-    """The rows of a random layer, and its form."""
-    by = rng.choice(list(KEYS))
-    key = rng.choice(KEYS[by] if package == "mimic_cxr_jpg" else KEYS[by][:2] + KEYS[by][-1:])
-    if package == "indiana_cxr":
-        key = {"dicom_id": "filename", "DICOM_ID": "filename"}.get(key, key)
-    form: Row = {"key": key, "by": by}
-    ids = sorted({row[by] for row in rows})
-    some = rng.sample(ids, rng.randint(1, len(ids)))
-    several = rng.random() < 0.5
-    keys = [id for id in some for _ in range(rng.randint(1, 3) if several else 1)]
-    keys = [written_id(id, by, package, rng) for id in keys]
-    keys += [strange_id(by, package, rng)] * rng.randint(0, 1 + several)
-    rng.shuffle(keys)
-    keys = keys if any(keys) else [ids[0]]
-    table = [
-        {
-            key: id,
-            "number": rng.choice([None, rng.randint(-9, 9)]),
-            "share": rng.choice([None, rng.randint(1, 99) / 64]),
-            "word": rng.choice([None, "a, b", 'say "c"', "two\nlines", "é"]),
-            "is_so": rng.choice([True, False]),
-        }
-        for id in keys
-    ]
-    if by == "image_id" and rng.random() < 0.7:
-        form |= add_boxes(table, rng)
-    return table, form
-
-
-def add_boxes(table: list[Row], rng: random.Random) -> Row:
-    space = rng.choice(["original", "fraction", ["wide", "high"], "224 pad"])
-    names, box_form = rng.choice([(("x", "y", "w", "h"), "sizes"),
-                                  (("x1", "y1", "x2", "y2"), "corners")])  # fmt: skip
-    unit = 64 if space == "fraction" else 1
-    for row in table:
-        left, top = rng.randint(-20, 150) / unit, rng.randint(-20, 150) / unit
-        width, height = rng.randint(0, 90) / unit, rng.randint(0, 90) / unit
-        far = (width, height) if box_form == "sizes" else (left + width, top + height)
-        numbers = [left, top, *far]
-        if rng.random() < 0.1:
-            numbers[rng.randrange(4)] = None  # type: ignore[call-overload]
-        row |= dict(zip(names, numbers, strict=True))
-        if isinstance(space, list):
-            row |= {"wide": rng.randint(100, 300), "high": rng.randint(100, 300)}
-    return {"boxes": list(names), "box_form": box_form, "space": space}
-
-
-def write_table(table: list[Row], path: Path, rng: random.Random) -> None:
-    if path.suffix == ".parquet":
-        as_texts = [{**row, next(iter(row)): str(row[next(iter(row))])} for row in table]
-        pq.write_table(pa.Table.from_pylist(as_texts), path)
-        return
-    opened: Any = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "wt", newline="", encoding="utf-8") as file:
-        if path.suffix == ".jsonl":
-            nan = float("nan")
-            for row in table:
-                row = {**row, next(iter(row)): str(row[next(iter(row))])}
-                row["share"] = nan if row["share"] is None else row["share"]
-                file.write(json.dumps(row) + "\n")
-            return
-        end = rng.choice(["\n", "\r\n"])
-        delimiter = "\t" if path.suffix == ".tsv" else ","
-        writer = csv.writer(file, delimiter=delimiter, lineterminator=end)
-        writer.writerow(table[0])
-        for row in table:
-            writer.writerow(
-                [str(cell).lower() if isinstance(cell, bool) else cell for cell in row.values()]
-            )
-
-
 def rows_by(door: str, package: str, config: str, release: Path, cache: str, out: Path,
             **options: Any) -> list[Row]:  # fmt: skip
     if door == "exported":
@@ -195,10 +93,7 @@ def test_every_cell_of_a_random_layer_is_that_of_the_slow_reader(
     path = tmp_path / f"layer.{FORMS[number % len(FORMS)]}"
     write_table(table, path, rng)
     read = layers_reader.read_rows(path)
-    if not any(
-        layers_reader.id_in(row[form["key"]], form["by"], package)
-        in {one[form["by"]] for one in plain[package, "images"]} for row in read
-    ):  # fmt: skip
+    if not names_any(plain[package, "images"], read, form, package):
         pytest.skip("no id is one of the release")
     short = rng.choice([None, 48]) if config != "reports" else None
     wanted = layers_reader.expected(plain[package, config], read, form, package, config, short)

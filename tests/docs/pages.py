@@ -74,9 +74,10 @@ class Block:
         return self.note.removeprefix("from ") if self.note.startswith("from ") else ""
 
     @property
-    def warning(self) -> str:
-        """A part of the one line that it warns by; empty if it warns of nothing."""
-        return self.note.removeprefix("warns: ") if self.note.startswith("warns: ") else ""
+    def warnings(self) -> list[str]:
+        """A part of each line that it warns by, between bars; none if it warns of nothing."""
+        said = self.note.removeprefix("warns: ") if self.note.startswith("warns: ") else ""
+        return said.split(" | ") if said else []
 
     def commands(self) -> list[list[str]]:
         """The words of each command of a block of shell commands."""

@@ -39,7 +39,7 @@ def run(words: list[str], cwd: Path, **env: str) -> subprocess.CompletedProcess[
 def test_every_block_is_run_or_says_why_not(page: str) -> None:
     for block in blocks(page):
         if block.note and "generated" not in block.note:
-            assert block.excuse or block.source or block.warning or block.needs, (
+            assert block.excuse or block.source or block.warnings or block.needs, (
                 f"{block.place}: not understood: {block.note}"
             )
         if block.note.startswith("not run"):
@@ -109,7 +109,7 @@ def test_the_snippets_run_in_order(
     assert done.returncode == 0, done.stdout + done.stderr
     said = [line for line in re.split(r"[\r\n]+", done.stderr) if not line.startswith(PROGRESS)]
     # No warning but those that the page announces, and nothing else but progress.
-    announced = [block.warning for block in blocks(page) if block.warning]
+    announced = [part for block in blocks(page) for part in block.warnings]
     warned = [line for line in said if line and not EVERY_FIRST_LOAD.match(line)]
     assert len(warned) == len(announced), warned
     assert all(part in line for part, line in zip(announced, warned, strict=True)), warned

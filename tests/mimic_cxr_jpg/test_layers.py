@@ -135,6 +135,116 @@ def test_labels_of_cxr_lt_and_texts_of_r2gen_are_those_of_the_files(
         assert "r2gen_study_id" not in row
 
 
+def test_there_is_an_invented_file_of_each_name_that_is_told(layered: Path) -> None:
+    files = [str(path.relative_to(layered / "layers")) for path in layered.rglob("layers/**/*")]
+    for ready in LAYERS.values():
+        for told in ready.files:
+            assert "." not in told or any(name.endswith(told) for name in files), told
+
+
+def test_cxr_lt_has_all_its_labels_and_is_joined_by_the_path_of_2023(
+    layered: Path, tmp_path: Path
+) -> None:
+    of_2024 = read_csv(layered / "layers" / FILES["cxr_lt"])
+    before = ["dicom_id", "subject_id", "study_id", "ViewPosition", "ViewCodeSequence_CodeMeaning",
+              "fpath"]  # fmt: skip
+    labels = [name for name in of_2024[0] if name not in (*before, "split")]
+    assert len(labels) == 45
+    of_2023 = [
+        row for name in ("train", "development", "test")
+        for row in read_csv(layered / "layers" / "cxr-lt-2023" / f"{name}.csv")
+    ]  # fmt: skip
+    assert {next(iter(row)) for row in of_2023} == {"path"}
+    assert {len(row) for row in of_2023} == {1 + 26}
+    assert set(of_2023[0]) - {"path"} == {*labels} & {*of_2023[0]} | {"No Finding"}
+    rows = load_dataset(
+        "mimic_cxr_jpg", data_dir=str(layered), split="train+validation+test",
+        cache_dir=str(tmp_path),
+        layers={"cxr_lt": str(layered / "layers" / "cxr-lt-2023" / "train.csv")},
+    )  # fmt: skip
+    table = {row["path"]: row for row in read_csv(layered / "layers/cxr-lt-2023/train.csv")}
+    found = 0
+    for row in rows.remove_columns("image"):
+        line = table.get(row["path"])
+        for label in ("No Finding", "Tortuous Aorta", "Edema"):
+            assert row[f"cxr_lt_{label}"] == (line and int(line[label]))
+        found += line is not None
+    assert found == len(table) > 5
+
+
+def test_gold_boxes_of_chest_imagenome_are_those_of_its_graphs(
+    layered: Path, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    gold = layered / "layers/gold_dataset/gold_bbox_coordinate_annotations_1000images.csv"
+    assert all(row["image_id"].endswith(".dcm") for row in read_csv(gold))
+    again = load_dataset(
+        "mimic_cxr_jpg", data_dir=str(layered), split="train+validation+test",
+        cache_dir=str(tmp_path), layers={"chest_imagenome": str(gold)},
+    ).select_columns(["image_id", "chest_imagenome"])  # fmt: skip
+    both = 0
+    for row, checked in zip(rows, again, strict=True):
+        if checked["chest_imagenome"] and row["chest_imagenome"]:
+            names = ("cardiac silhouette", "left lung", "right lung", "trachea")
+            boxes, others = (
+                {one["bbox_name"]: one["box"] for one in some["chest_imagenome"]}
+                for some in (row, checked)
+            )
+            assert {name: boxes[name] for name in names} == {name: others[name] for name in names}
+            both += 1
+    assert both > 3
+
+
+def landmarks(text: str) -> np.ndarray:
+    return np.array(json.loads(text))
+
+
+def test_landmarks_of_chexmask_lie_around_the_masks(rows: list[dict[str, Any]]) -> None:
+    seen = 0
+    for row in rows:
+        if row["chexmask_Landmarks"] is None:
+            continue
+        points = landmarks(row["chexmask_Landmarks"])
+        assert len(points) == 44 + 50 + 26
+        parts = np.split(points, [44, 94])
+        for part, name in zip(parts, ("Right Lung", "Left Lung", "Heart"), strict=True):
+            mask = decode_rle(row[f"chexmask_{name}"], row["height"], row["width"])
+            ys, xs = np.nonzero(mask)
+            low, high = part.min(axis=0), part.max(axis=0)
+            edges = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+            limits = [0, 0, row["width"], row["height"]]
+            inside = [min(max(value, 0), limits[2 + at % 2]) for at, value in
+                      enumerate([*low, *high])]  # fmt: skip
+            assert np.abs(np.array(edges) - inside).max() <= 2
+        seen += 1
+    assert seen > 5
+
+
+def test_preprocessed_masks_of_chexmask_are_those_of_the_image_in_a_square(
+    layered: Path, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    again = load_dataset(
+        "mimic_cxr_jpg", data_dir=str(layered), split="train+validation+test",
+        cache_dir=str(tmp_path),
+        layers={"chexmask": str(layered / "layers" / "Preprocessed" / "MIMIC-CXR-JPG.csv")},
+    ).remove_columns("image")  # fmt: skip
+    seen = 0
+    for row, square in zip(rows, again, strict=True):
+        if row["chexmask_Height"] is None:
+            continue
+        assert (square["chexmask_Height"], square["chexmask_Width"]) == (1024, 1024)
+        whole = decode_rle(row["chexmask_Heart"], row["height"], row["width"])
+        side = max(whole.shape)
+        down, across = (side - whole.shape[0]) // 2, (side - whole.shape[1]) // 2
+        ys, xs = np.nonzero(whole)
+        expected = np.array([xs.min() + across, ys.min() + down, xs.max() + 1 + across,
+                             ys.max() + 1 + down]) * 1024 / side  # fmt: skip
+        ys, xs = np.nonzero(decode_rle(square["chexmask_Heart"], 1024, 1024))
+        found = [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+        assert np.abs(found - expected).max() <= 1.5 * 1024 / side
+        seen += 1
+    assert seen > 5
+
+
 def test_llava_rad_has_each_entry_of_an_image_and_null_for_nan(
     layered: Path, rows: list[dict[str, Any]]
 ) -> None:

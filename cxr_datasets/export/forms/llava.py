@@ -11,6 +11,7 @@ from cxr_datasets.builder.builder import CxrBuilder
 from cxr_datasets.errors import OptionError
 from cxr_datasets.export.forms.task import PRIOR_PATHS, SPLITS, Task
 from cxr_datasets.export.forms.texts import sections_of
+from cxr_datasets.labels import target_text
 
 LLAVA = "llava"
 
@@ -18,9 +19,12 @@ IMAGE = "<image>"
 """Stands for an image in what the human says. It comes first, on a line of its own."""
 
 PRIOR = "prior"
-"""Field of a template: the target text of the newest earlier study, if the option gives them."""
+"""Field of a template: the target text of the newest earlier study that has one."""
 
 TEMPLATE = "Write the {target} of this chest radiograph."
+
+_OF_PRIORS = {"findings": "prior_findings", "impression": "prior_impressions"}
+"""Section -> the column of that section of earlier studies."""
 
 _PRIOR = " The report of the earlier study: {prior}"
 """Added to `TEMPLATE` where there is an earlier study with a text."""
@@ -78,11 +82,12 @@ class Llava(Task):
         return _filled(template, said)
 
     def _prior(self, row: Mapping[str, Any]) -> str:
-        plural = {"findings": "prior_findings", "impression": "prior_impressions"}
-        for name in self.texts.target:
-            some = row.get(plural.get(name, "")) or [None]
-            if some[0]:
-                return self.texts.cleaned(some[0]) or ""
+        """Give the target text of the newest earlier study that has one; lists are newest first."""
+        told = {name: _OF_PRIORS[name] for name in self.texts.target if name in _OF_PRIORS}
+        for study in zip(*(row.get(column) or () for column in told.values()), strict=True):
+            text = self.texts.cleaned(target_text(dict(zip(told, study, strict=True)), [*told]))
+            if text:
+                return text
         return ""
 
     @classmethod

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import datasets
 import numpy as np
 import PIL.Image
 import pytest
@@ -20,12 +18,20 @@ from cxr_datasets.cli import main
 from cxr_datasets.errors import CxrError, ExportError, OptionError
 from cxr_datasets.export import export, verify
 from cxr_datasets.export.forms import llava
+from cxr_datasets.export.forms.texts import Texts
 from cxr_datasets.labels import clean_text, target_text
 from cxr_datasets.testing import files_under
 from tests.cxr_datasets.export.conftest import contents, finished, states
-
-Rows = dict[str, list[dict[str, Any]]]
-"""Split -> its rows as `load_dataset` gives them, without images."""
+from tests.cxr_datasets.export.task_readers import (
+    VAL,
+    Rows,
+    newest_earlier_text,
+    read_llava,
+    read_r2gen,
+    read_rexrank,
+    rows_of,
+    strict,
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,16 +69,6 @@ def written(mimic: Path, cache: str, folder: Path) -> Callable[..., Path]:
     return write
 
 
-def rows_of(dataset: str, config: str, release: Path, cache: str, **options: Any) -> Rows:
-    loaded = datasets.load_dataset(
-        dataset, config, data_dir=str(release), cache_dir=cache, **options
-    )
-    return {
-        split: rows.remove_columns([n for n in ("image", "images") if n in rows.features]).to_list()
-        for split, rows in loaded.items()
-    }
-
-
 @pytest.fixture(scope="module")
 def images(mimic: Path, cache: str) -> Rows:
     return rows_of("mimic_cxr_jpg", "images", mimic, cache)
@@ -81,67 +77,6 @@ def images(mimic: Path, cache: str) -> Rows:
 @pytest.fixture(scope="module")
 def studies(mimic: Path, cache: str) -> Rows:
     return rows_of("mimic_cxr_jpg", "studies", mimic, cache)
-
-
-def strict(text: str) -> Any:
-    """Read JSON as other languages do: a bare NaN is an error, and so is a key that is twice."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        assert len(dict(pairs)) == len(pairs)
-        return dict(pairs)
-
-    def refuse(name: str) -> None:
-        raise ValueError(name)
-
-    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
-
-
-def read_r2gen(annotation: Path, image_dir: Path, split: str) -> list[dict[str, Any]]:
-    """Read a split as R2Gen's loader does: each entry with its images opened."""
-    examples = strict(annotation.read_text(encoding="utf-8"))[split]
-    read = []
-    for example in examples:
-        assert example["split"] == split
-        assert isinstance(example["study_id"], int)
-        opened = [PIL.Image.open(image_dir / path).size for path in example["image_path"]]
-        read.append({**example, "opened": opened})
-    return read
-
-
-def read_llava(lines: Path, image_folder: Path) -> list[dict[str, Any]]:
-    """Read conversations as LLaVA's trainer does: a mark for each image, which comes first."""
-    read = []
-    for line in lines.read_text(encoding="utf-8").splitlines():
-        source = strict(line)
-        asked, answered = source["conversations"]
-        assert (asked["from"], answered["from"]) == ("human", "gpt")
-        paths = source.get("image", [])
-        paths = [paths] if isinstance(paths, str) else paths
-        assert asked["value"].startswith("<image>\n" * len(paths))
-        assert asked["value"].count("<image>") == len(paths)
-        opened = [PIL.Image.open(image_folder / path).size for path in paths]
-        said = asked["value"].replace("<image>\n", "")
-        read.append({"id": source["id"], "asked": said, "text": answered["value"],
-                     "paths": paths, "opened": opened})  # fmt: skip
-    return read
-
-
-def read_rexrank(file: Path, image_dir: Path) -> dict[str, dict[str, Any]]:
-    """Read a split to score as ReXrank's page says, and put a prediction in."""
-    cases = strict(file.read_text(encoding="utf-8"))
-    for case in cases.values():
-        assert case["key_image_path"] in case["image_path"]
-        assert len(case["frontal_lateral"]) == len(case["image_path"])
-        assert isinstance(case["context"], str)
-        for path in case["image_path"]:
-            assert not path.startswith("/")
-            assert (image_dir / path).is_file()
-        assert case["report"]
-        case["model_prediction"] = "No finding."
-    return cases
-
-
-VAL = {"validation": "val"}
 
 
 # --- R2Gen ----------------------------------------------------------------------------------------
@@ -274,15 +209,16 @@ def test_a_template_and_recipes_make_conversations_without_images_in_config_repo
 def test_earlier_studies_are_in_the_question_and_among_the_images(
     written: Callable[..., Path], mimic: Path, cache: str
 ) -> None:
-    rows = rows_of("mimic_cxr_jpg", "images", mimic, cache, priors=2)["train"]
+    rows = rows_of("mimic_cxr_jpg", "images", mimic, cache, priors=3)["train"]
     rows = [row for row in rows if row["findings"]]
-    words = ("--priors", "2", "--target", "findings", "--split", "train")
+    words = ("--priors", "3", "--target", "findings", "--split", "train")
     out = written("priors", "--as", "llava", "--write-images", *words)
     found = read_llava(out / "images" / "llava_train.jsonl", out / "images" / "files")
     assert [one["id"] for one in found] == [row["image_id"] for row in rows]
-    both = 0
+    both = older = 0
     for one, row in zip(found, rows, strict=True):
-        newest = (row["prior_findings"] or [None])[0]
+        newest = newest_earlier_text(row)
+        older += newest is not None and row["prior_findings"][0] is None
         told = f" The report of the earlier study: {newest}" if newest else ""
         assert one["asked"] == f"Write the findings of this chest radiograph.{told}"
         assert one["paths"][1:] == [
@@ -291,11 +227,27 @@ def test_earlier_studies_are_in_the_question_and_among_the_images(
         ]  # fmt: skip
         both += bool(newest) and len(one["paths"]) > 1
     assert both
+    assert older
     copied = written("prior-texts", "--as", "r2gen", *words)
     entries = strict((copied / "images" / "annotation.json").read_text())["train"]
     assert [one["prior_findings"] for one in entries] == [row["prior_findings"] for row in rows]
     assert [one["prior_study_ids"] for one in entries] == [row["prior_study_ids"] for row in rows]
     assert "prior_image_path" not in entries[0]
+
+
+def test_the_earlier_text_is_that_of_the_newest_study_that_has_one() -> None:
+    row = {
+        "prior_findings": [None, " ", None, "Old."],
+        "prior_impressions": ["", None, "Both.", "X"],
+    }
+    for target, told in (
+        (["findings"], "Old."), (["impression"], "Both."), (["findings", "impression"], "Both."),
+        (["report"], ""), (["history", "findings"], "Old."),
+    ):  # fmt: skip
+        made = llava.Llava(Texts(tuple(target)), written=False)
+        assert made._prior(row) == told
+        assert made._prior({"prior_findings": [], "prior_impressions": []}) == ""
+        assert made._prior({}) == ""
 
 
 # --- ReXrank --------------------------------------------------------------------------------------
@@ -474,6 +426,8 @@ def test_without_images_to_write_none_is_read(
         ({"form": "llava", "missing": "skip", "damaged": "skip"}, "damaged='skip' needs write_im"),
         ({"form": "llava", "target": ["finding"]}, "target='finding'.*'findings'"),
         ({"form": "llava", "clean": ["soap"]}, "recipe='soap'"),
+        ({"form": "r2gen", "write_images": "no"}, "write_images='no' is not known.*True, False"),
+        ({"form": "r2gen", "write_images": 1}, "write_images=1 is not known"),
         ({"form": "llava", "image_size": 32, "write_images": False}, "image_size makes new images"),
     ],
 )  # fmt: skip

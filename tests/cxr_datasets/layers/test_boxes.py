@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from cxr_datasets.errors import OptionError, TableError
 from cxr_datasets.images.coordinates import smaller_sizes, square_parts
 from cxr_datasets.images.resize import open_small
 from cxr_datasets.images.square import SQUARES, open_square
+from cxr_datasets.synthetic import draw_build, frontal_parts, paint_radiograph
 from cxr_datasets.testing import copy_release
 from cxr_datasets.training import ImageTransform, boxes_to_original
 from tests.cxr_datasets.layers.material import Ids, images_of, write_csv
@@ -140,6 +142,66 @@ def test_a_box_is_where_its_mark_is(
     for row in rows:
         assert size is None or min(row["image"].size) == size
         assert np.abs(bright(row["image"]) - row["m_box"]).max() <= BLUR
+
+
+RIM = 0.07 * math.log(2) ** 0.5 / 0.12
+"""Where a painted patch is half as bright as in its middle: a share of half its box."""
+
+
+@pytest.fixture(scope="module")
+def patched(small_release: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Painted radiographs with a hazy patch in each, and the same ones without; and its boxes."""
+    folder = tmp_path_factory.mktemp("patched")
+    roots = [copy_release(small_release, folder / name) for name in ("with", "without")]
+    boxes = []
+    for number, one in enumerate(images_of(small_release)):
+        build = draw_build("frontal", random.Random(number))
+        box = frontal_parts(build, ["opacity"])["opacity"]
+        boxes.append((one.image, *build.in_pixels(box, one.height, one.width)))
+        for root, signs in zip(roots, (["opacity"], []), strict=True):
+            pixels = paint_radiograph(
+                one.height, one.width, rng=random.Random(number), signs=signs, noise=0
+            )
+            file = next((root / "files").glob(f"*/*/s{one.study}/{one.image}.jpg"))
+            file.unlink()
+            PIL.Image.fromarray(pixels).save(file, quality=100)
+    table = write_csv(folder / "boxes.csv", ["dicom_id", "x1", "y1", "x2", "y2"], boxes)
+    return [*roots, table]
+
+
+def patch_in(found: Any, plain: Any) -> np.ndarray:
+    """The box of a patch, by where it is half as bright as in its middle."""
+    both = (np.asarray(image).squeeze().astype(float) for image in (found, plain))
+    left, top, right, bottom = bright(np.maximum(next(both) - next(both), 0))
+    across, down = (right - left) * (1 / RIM - 1) / 2, (bottom - top) * (1 / RIM - 1) / 2
+    return np.array([left - across, top - down, right + across, bottom + down])
+
+
+@pytest.mark.parametrize("size", [None, 96])
+@pytest.mark.parametrize("square", [None, *SQUARES])
+def test_on_painted_radiographs_the_patch_is_where_its_box_is(
+    patched: list[Path], cache_of_marked: str, size: int | None, square: str | None
+) -> None:
+    layers = {"m": {"address": str(patched[2]), "boxes": ["x1", "y1", "x2", "y2"]}}
+    loaded = [
+        load_dataset(
+            "mimic_cxr_jpg", data_dir=str(root), cache_dir=cache_of_marked, layers=layers,
+            split="train+validation+test", image_size=size,
+        )
+        for root in patched[:2]
+    ]  # fmt: skip
+    name = "image" if square is None else "pixel_values"
+    if square is not None:
+        transform = ImageTransform(size=112, square=square, scale="uint8")
+        loaded = [transform.on(rows) for rows in loaded]
+    whole = 0
+    for row, plain in zip(*loaded, strict=True):
+        if row["m_box_state"] != "whole":
+            assert square == "crop"
+            continue
+        assert np.abs(patch_in(row[name], plain[name]) - row["m_box"]).max() <= 2
+        whole += 1
+    assert whole > 20
 
 
 def test_in_studies_and_streams_boxes_are_those_of_each_image(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import json
 import logging
 import pickle
@@ -42,6 +44,46 @@ def test_one_row_a_key_gives_a_column_for_each_of_its_own(
              for row in rows.remove_columns("image")}  # fmt: skip
     assert found == {one.image: expected.get(one.image, (None,) * 4) for one in images}
     assert rows.column_names[-1] == "path"
+
+
+def test_types_of_parquet_are_kept(load: Load, images: list[Ids], tmp_path: Path) -> None:
+    day = datetime.date(2180, 5, 6)
+    time = datetime.datetime(2180, 5, 6, 8, 5, 56, 875_000)
+    columns: dict[str, tuple[pa.DataType, Any]] = {
+        "small": (pa.int8(), -7),
+        "counted": (pa.uint16(), 65_535),
+        "short": (pa.float32(), 0.25),
+        "day": (pa.date32(), day),
+        "time": (pa.timestamp("us"), time),
+        "zoned": (pa.timestamp("ms", tz="UTC"), time.replace(tzinfo=datetime.timezone.utc)),
+        "exact": (pa.decimal128(9, 3), decimal.Decimal("12.345")),
+        "is_good": (pa.bool_(), True),
+        "words": (pa.list_(pa.string()), ["a", None]),
+    }
+    table = pa.table({
+        "dicom_id": [images[0].image, images[1].image],
+        **{name: pa.array([value, None], kind) for name, (kind, value) in columns.items()},
+        "grade": pa.array(["good", None]).dictionary_encode(),
+    })  # fmt: skip
+    for several in (False, True):
+        pq.write_table(table, tmp_path / "typed.parquet")
+        rows = load({"t": {"address": str(tmp_path / "typed.parquet"), "several": several}})
+        rows = rows.remove_columns("image")
+        schema = rows.features.arrow_schema
+        of_image = dict(zip(rows["image_id"], rows, strict=True))
+        found, empty = (of_image[one.image] for one in images[:2])
+        if several:
+            kinds = {field.name: field.type for field in schema.field("t").type.value_type}
+            found, empty = found["t"][0], empty["t"][0]
+        else:
+            kinds = {name: schema.field(f"t_{name}").type for name in (*columns, "grade")}
+            found, empty = (
+                {name: row[f"t_{name}"] for name in (*columns, "grade")} for row in (found, empty)
+            )
+        # Of a dictionary the words count.
+        assert kinds == {name: kind for name, (kind, _) in columns.items()} | {"grade": pa.string()}
+        assert found == {name: value for name, (_, value) in columns.items()} | {"grade": "good"}
+        assert set(empty.values()) == {None}
 
 
 def test_several_rows_a_key_give_a_list_of_structs_in_the_order_of_the_file(
@@ -396,6 +438,24 @@ def test_another_column_of_ids_and_fewer_columns_are_chosen_by_the_form(
     expected = r"names a column 'c', .* does not have. It has: 'where', 'study_id', 'a', 'b'\."
     with pytest.raises(OptionError, match=expected):
         load({"t": Layer(str(table), key="where", columns=("c",))})
+
+
+def test_the_first_of_several_names_that_the_table_has_is_the_key(
+    load: Load, images: list[Ids], tmp_path: Path
+) -> None:
+    one, other = images[0], images[1]
+    table = write_csv(
+        tmp_path / "t.csv", ["where", "study_id", "n"],
+        [(f"files/x/{one.image}.jpg", other.study, 1), (f"{other.image}.jpg", one.study, 2)],
+    )  # fmt: skip
+    layer = {"address": str(table), "key": ["dicom_id", "where"], "by": "image_id"}
+    found = {row["image_id"]: row for row in load({"t": layer}).remove_columns("image")}
+    assert (found[one.image]["t_n"], found[other.image]["t_n"]) == (1, 2)
+    assert found[one.image]["t_study_id"] == other.study
+    with pytest.raises(OptionError, match=r"a column 'dicom_id', which .*t\.csv does not have"):
+        load({"t": {"address": str(table), "key": ["dicom_id", "place"]}})
+    with pytest.raises(OptionError, match=r"layers\['t'\]: key=\[\] is no list"):
+        load({"t": {"address": str(table), "key": []}})
 
 
 def test_the_other_dataset_joins_by_its_own_ids(

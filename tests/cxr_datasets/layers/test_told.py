@@ -64,14 +64,19 @@ def test_the_card_and_the_description_tell_each_layer(
     assert re.match(r"odd\.csv, [\d,]+ bytes, changed 20", state)
 
 
+def pictures_in(page: str) -> list[np.ndarray]:
+    """The pixels of the images in a page: height x width x red, green, blue."""
+    return [
+        np.asarray(PIL.Image.open(io.BytesIO(base64.b64decode(one))).convert("RGB")).astype(int)
+        for one in re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", page)
+    ]
+
+
 def coloured(page: str) -> int:
     """How many of the images in a page have coloured lines."""
-    found = 0
-    for encoded in re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", page):
-        image = PIL.Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
-        pixels = np.asarray(image).astype(int)
-        found += bool((pixels.max(axis=2) - pixels.min(axis=2)).max() > 60)
-    return found
+    return sum(
+        bool((pixels.max(axis=2) - pixels.min(axis=2)).max() > 60) for pixels in pictures_in(page)
+    )
 
 
 def test_the_page_draws_the_boxes(
@@ -84,3 +89,25 @@ def test_the_page_draws_the_boxes(
     given = [word for name, place in tables.items() for word in ("--layer", f"{name}={place}")]
     assert main([*words, "--no-progress", *given]) == 0
     assert coloured(page.read_text()) == 30
+
+
+def test_a_box_is_drawn_on_the_page_where_it_is_in_its_image(
+    small_release: Path, images: list[Ids], tmp_path: Path
+) -> None:
+    shares = (0.1, 0.3, 0.6, 0.55)
+    page = tmp_path / "page.html"
+    table = write_csv(
+        tmp_path / "mine.csv", ["dicom_id", "x1", "y1", "x2", "y2"],
+        [(one.image, *shares) for one in images],
+    )  # fmt: skip
+    layer = {"address": str(table), "boxes": ["x1", "y1", "x2", "y2"], "space": "fraction"}
+    words = ["preview", str(small_release), "--out", str(page), "--studies", "100"]
+    assert main([*words, "--no-progress", "--layer", f"m={json.dumps(layer)}"]) == 0
+    pictures = pictures_in(page.read_text())
+    assert len(pictures) == len(images)
+    for pixels in pictures:
+        height, width, _ = pixels.shape
+        # The line, of one pixel and one colour; the name of the layer is within.
+        ys, xs = np.nonzero(pixels.max(axis=2) - pixels.min(axis=2) > 60)
+        drawn = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
+        assert np.abs(drawn - np.array(shares) * ([width, height] * 2)).max() <= 2

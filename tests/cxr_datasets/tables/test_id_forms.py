@@ -1,7 +1,17 @@
+import random
+import re
+
 import pyarrow as pa
 import pytest
 
-from cxr_datasets.tables.id_forms import ANY_FORMS, form_named, form_of, id_column, normal_ids
+from cxr_datasets.tables.id_forms import (
+    ANY_FORMS,
+    IdForm,
+    form_named,
+    form_of,
+    id_column,
+    normal_ids,
+)
 from cxr_datasets.tables.id_forms import odd_value as odd
 from indiana_cxr.ids import ID_FORMS as INDIANA
 from mimic_cxr_jpg.ids import ID_FORMS as MIMIC
@@ -118,3 +128,35 @@ def test_a_dataset_that_declares_no_forms_has_its_ids_as_they_are():
     form, ids = form_of(pa.array(["a/b.c", "7"]), ANY_FORMS)
     assert (form.column, ids.to_pylist()) == ("image_id", ["a/b.c", "7"])
     assert normal_ids(pa.array(["s007"]), ANY_FORMS[1]).to_pylist() == [7]
+
+
+def slow_id(text, form):
+    """The id in a text by the whole rule, with the expressions of Python."""
+    for pattern in form.patterns:
+        whole = rf"(?:.*[/\\])?(?:{pattern})(?:\.[A-Za-z]+|\.0+)*[/\\]?"
+        found = text is not None and re.fullmatch(whole if form.in_path else pattern, text.strip())
+        if found:
+            return found["id"] if form.column == "image_id" else int(found["id"])
+    return None
+
+
+ANY_IN_PATH = IdForm("image_id", (r"(?P<id>.+)",), "x", in_path=True)
+
+
+@pytest.mark.parametrize("form", [*MIMIC, *INDIANA, ANY_IN_PATH], ids=lambda form: form.example)
+@pytest.mark.parametrize("start", [0, 3])
+def test_ids_with_and_without_a_path_in_one_column_are_those_of_the_whole_rule(form, start):
+    parts = ["", "/", "\\", ".", "files/p10/", "a.b/", ".jpg", ".0", ".5", "s", "CXR", "x"]
+    rng = random.Random(form.example)
+    texts = [
+        rng.choice(parts)
+        + rng.choice([form.example, form.example.lower(), "12"])
+        + rng.choice(parts)
+        for _ in range(300)
+    ]
+    texts[::7] = [None] * len(texts[::7])
+    texts[5::7] = [form.example] * len(texts[5::7])
+    found = normal_ids(pa.array(texts)[start:], form).to_pylist()
+    assert found == [slow_id(text, form) for text in texts[start:]]
+    assert sum(id is not None for id in found) > 40
+    assert None in found
