@@ -27,6 +27,7 @@ MAKE_NO_ROWS = {
         "digests.py",
         "errors.py",
         "export",
+        "flags.py",
         "hooks",
         "limits.py",
     ),

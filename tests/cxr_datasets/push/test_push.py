@@ -248,7 +248,6 @@ def test_the_help_says_what_is_asked_for_and_takes_no_token(
         ("alice/auto", ALICE, SIGNED, ["public, with gated access (auto)", "private"]),
         ("alice/manual", ALICE, SIGNED, ["public, with gated access (manual)", "private"]),
         ("alice/unsigned", ALICE, {}, [TERMS, "people who signed", "--i-have-signed-the-dua"]),
-        ("alice/unsigned", ALICE, {"i_have_signed_the_dua": "no"}, [TERMS]),
         ("bob/films", ALICE, SIGNED, ["belongs to bob", "alice", "lab"]),
         ("bob/private", ALICE, SIGNED, ["belongs to bob", "alice", "lab"]),
         ("others/films", ALICE, SIGNED, ["belongs to others", "alice", "lab"]),
