@@ -229,6 +229,8 @@ def _with_splits(images: pa.Table, split: pa.Array) -> pa.Table:
 
 
 def _in_a_split(images: pa.Table) -> pa.Table:
+    if not images["split"].null_count:  # as nearly always: to filter would copy all columns
+        return images
     return images.filter(combined(images["split"]).is_valid())
 
 
