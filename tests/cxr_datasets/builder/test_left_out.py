@@ -19,16 +19,6 @@ CONFIGS = ("images", "studies", "reports")
 OPTIONS: dict[str, Any] = {"views": ["frontal"], "fraction": 0.5, "require": ["findings"]}
 
 
-@pytest.fixture(scope="module", params=["indiana_cxr", "mimic_cxr_jpg"])
-def package(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def release(package: str, indiana_release: Path, mimic_release: Path) -> Path:
-    return indiana_release if package == "indiana_cxr" else mimic_release
-
-
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """Gives the lines of what is left since it was asked last."""

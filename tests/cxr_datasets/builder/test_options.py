@@ -20,11 +20,6 @@ RAW = (
 )
 
 
-@pytest.fixture(params=["indiana_cxr", "mimic_cxr_jpg"])
-def package(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 @pytest.fixture
 def release(package: str, indiana_release: Path, mimic_release: Path) -> Path:
     return indiana_release if package == "indiana_cxr" else mimic_release

@@ -22,11 +22,6 @@ from cxr_datasets.testing import copy_release
 NO_IMAGES = ["path", "study_id", "view", "report", "labels"]
 
 
-@pytest.fixture(params=["indiana_cxr", "mimic_cxr_jpg"])
-def package(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 @pytest.fixture
 def release(package: str, indiana_release: Path, small_release: Path) -> Path:
     return indiana_release if package == "indiana_cxr" else small_release

@@ -24,11 +24,6 @@ BROKEN = 3
 """Row whose image the tests break."""
 
 
-@pytest.fixture(params=["indiana_cxr", "mimic_cxr_jpg"])
-def package(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 @pytest.fixture
 def original(package: str, indiana_release: Path, small_release: Path) -> Path:
     return indiana_release if package == "indiana_cxr" else small_release

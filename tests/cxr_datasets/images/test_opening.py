@@ -44,11 +44,6 @@ def no_program(mark: Path) -> Iterator[None]:
     assert mark.exists()
 
 
-@pytest.fixture(params=["indiana_cxr", "mimic_cxr_jpg"])
-def package(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 @pytest.fixture(params=ghostscript.POSTSCRIPT)
 def release(
     request: pytest.FixtureRequest,
