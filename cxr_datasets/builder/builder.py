@@ -268,7 +268,7 @@ class CxrBuilder(IndexedBuilder):
             The position of a table, from 0 on, and some of its rows, in order.
         """
         schema = self.features().arrow_schema
-        texts = (self.with_texts(rows, columns) for rows in tables)
+        texts = self.with_texts_of_each(tables, columns)
         looks = Looks.at(columns, self.config)
         for number, rows in self._with_images(texts, looks, tally, are_small):
             if rows.num_rows:

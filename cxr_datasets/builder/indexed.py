@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -23,7 +23,12 @@ from cxr_datasets.builder.places import ImagePlace, Sampler, find_place, spread
 from cxr_datasets.builder.release import Release
 from cxr_datasets.builder.rows import split_rows
 from cxr_datasets.builder.tally import Tally
-from cxr_datasets.builder.text_labels import add_text_labels, chosen, of_the_release
+from cxr_datasets.builder.text_labels import (
+    add_text_labels,
+    add_to_each,
+    chosen,
+    of_the_release,
+)
 from cxr_datasets.cohorts.rules import ALL, Step, apply_rules, step_of, steps_from, told
 from cxr_datasets.columns import plural
 from cxr_datasets.layers.joined import Layers
@@ -200,16 +205,33 @@ class IndexedBuilder(DatasetsBuilder):
         """
         return self._with_texts(self.config, rows, columns)
 
+    def with_texts_of_each(
+        self, tables: Iterable[pa.Table], columns: Collection[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """Add to tables, one after another, what `with_texts` adds."""
+        texts = (self._with_unlabelled(self.config, rows, columns) for rows in tables)
+        return add_to_each(
+            texts, self.columns_without_layers(self.config), columns, self.labels_helper
+        )
+
+    def labels_texts(self) -> bool:
+        """Whether rows have columns of labels that are made from texts."""
+        return any(column.labelled for column in self.columns_without_layers(self.config))
+
     def _with_texts(
+        self, config: CxrConfig, rows: pa.Table, columns: Collection[str] | None
+    ) -> pa.Table:
+        rows = self._with_unlabelled(config, rows, columns)
+        return add_text_labels(rows, self.columns_without_layers(config), columns)
+
+    def _with_unlabelled(
         self, config: CxrConfig, rows: pa.Table, columns: Collection[str] | None
     ) -> pa.Table:
         looked_at = self._reads_texts(config, columns)
         add_texts = self.release.add_texts if looked_at else self.release.without_texts
         if priors.most_priors(config):
-            rows = priors.add_texts(rows, self._all_studies(), config, add_texts, columns)
-        else:
-            rows = add_texts(rows)
-        return add_text_labels(rows, self.columns_without_layers(config), columns)
+            return priors.add_texts(rows, self._all_studies(), config, add_texts, columns)
+        return add_texts(rows)
 
     def _reads_texts(self, config: CxrConfig, columns: Collection[str] | None) -> bool:
         """Whether some columns are read from reports, or made of what is."""

@@ -25,12 +25,14 @@ from cxr_datasets.builder.config import CxrConfig, place_options
 from cxr_datasets.builder.outputs import check_output
 from cxr_datasets.builder.sums import write_sums
 from cxr_datasets.builder.tally import Tallies, Tally, tallies
+from cxr_datasets.builder.text_labels import helper_pays
 from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import CxrError
 from cxr_datasets.hooks.agreements import license_text
 from cxr_datasets.hooks.sending import check_address
 from cxr_datasets.hooks.streaming import ShardsAhead
 from cxr_datasets.images.column import name_images
+from cxr_datasets.labels.text.beside import Helper
 from cxr_datasets.layers.layer import addresses_of
 from cxr_datasets.packages import code_hash
 from cxr_datasets.storage.addresses import check_characters, check_open
@@ -56,6 +58,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
 
     Attributes:
         options: Storage options with the credentials, of all stores.
+        labels_helper: Labels the texts of a build in another process, where that pays.
     """
 
     VERSION = datasets.Version(__version__)
@@ -108,6 +111,10 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         """Whether the rows hold the bytes of images."""
         raise NotImplementedError
 
+    def labels_texts(self) -> bool:
+        """Whether rows have columns of labels that are made from texts."""
+        raise NotImplementedError
+
     def decoded_from(self) -> Source:
         """The place of the images."""
         raise NotImplementedError
@@ -143,6 +150,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         given = kwargs.pop("storage_options", None)
         places = (kwargs.get(name) for name in place_options(self.BUILDER_CONFIG_CLASS))
         self.options = StorageOptions(given, *places, *addresses_of(kwargs.get("layers")))
+        self.labels_helper = Helper()
         with cached.preparing(self, cache_dir):
             super().__init__(cache_dir=cache_dir, hash=code_hash(self.script(), hash), **kwargs)
             closed.close_locks(self)
@@ -200,7 +208,7 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         cached.clear_leftovers(self)
         closed.begin_writing(self)
         kept.tell_of_bytes(self.config, self.place.source.is_remote, self.embeds_images())
-        with tallies() as self._tallies:
+        with tallies() as self._tallies, self.labels_helper:
             super()._download_and_prepare(*args, **kwargs)
             tally = self._tallies.together()
         tally.tell(self.config)
@@ -222,6 +230,8 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
         rows = split_generator.split_info.num_examples
         if rows < _ROWS_WORTH_PROCESSES and not self.embeds_images():
             num_proc = None
+        if num_proc in (None, 1) and self.labels_texts() and helper_pays(rows):
+            self.labels_helper.begin()
         super()._prepare_split(split_generator, num_proc=num_proc, **kwargs)
 
     def _prepare_split_single(self, *args: Any, **kwargs: Any) -> Iterator[Any]:

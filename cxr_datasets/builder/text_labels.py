@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import multiprocessing
+import sys
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import field
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.builder.features import Column, label_feature
+from cxr_datasets.images.together import share_of_cores
 from cxr_datasets.labels.text import label_texts
+from cxr_datasets.labels.text.beside import Helper
 from cxr_datasets.tables.keys import combined, numbered
 
 LABELS_TEXT = "labels_text"
 """Name of the column, and of the option that asks for it."""
+
+_ROWS_WORTH_A_HELPER = 20_000
+"""Rows whose texts take longer to label than a process takes to start: half a second's work."""
+
+_TABLES_AHEAD = 4
+"""Tables of rows whose texts are read before their labels come: while a helper starts, and later
+while it works on a table that takes longer than others."""
+
+_Add: TypeAlias = Callable[[pa.Table], pa.Table]
 
 
 def text_labels_column(*sections: str) -> Column:
@@ -55,8 +71,75 @@ def of_the_release(columns: Iterable[Column]) -> tuple[Column, ...]:
     return tuple(column for column in columns if not column.option)
 
 
+def helper_pays(rows: int) -> bool:
+    """Whether a process beside this one, which labels the texts of rows, makes them come sooner.
+
+    A process that others stand beside, such as those of `num_proc`, has no core to spare.
+    """
+    return rows >= _ROWS_WORTH_A_HELPER and share_of_cores() > 1 and not _is_worker()
+
+
+def _is_worker() -> bool:
+    """Whether this process was started by `multiprocessing`, or by what `datasets` has for it."""
+    theirs = sys.modules.get("multiprocess")
+    return any(
+        one is not None and one.parent_process() is not None for one in (multiprocessing, theirs)
+    )
+
+
+def add_to_each(
+    tables: Iterable[pa.Table],
+    columns: Iterable[Column],
+    wanted: Collection[str] | None,
+    helper: Helper,
+) -> Iterator[pa.Table]:
+    """Add the columns of labels to tables, as `add_text_labels` does.
+
+    Args:
+        tables: Rows with their texts. While a helper labels those of a table, the next are read.
+        columns: The dataset's own columns.
+        wanted: As for `add_text_labels`.
+        helper: Labels the texts, if it has begun.
+    """
+    add = partial(add_text_labels, columns=tuple(columns), wanted=wanted)
+    if helper.is_there:
+        yield from _with_help(tables, add, partial(add, label=helper.label_texts))
+    else:
+        yield from map(add, tables)
+
+
+def _with_help(tables: Iterable[pa.Table], add: _Add, ask: _Add) -> Iterator[pa.Table]:
+    """Let a helper add to tables, in order; this process reads them, and adds rather than waits."""
+    waiting: deque[tuple[pa.Table, Future[pa.Table]]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="cxr-labels") as pool:
+        try:
+            for rows in tables:
+                waiting.append((rows, pool.submit(ask, rows)))
+                if len(waiting) == _TABLES_AHEAD:
+                    yield _first(waiting, add)
+            while waiting:
+                yield _first(waiting, add)
+        finally:
+            for _, asked in waiting:
+                asked.cancel()
+
+
+def _first(waiting: deque[tuple[pa.Table, Future[pa.Table]]], add: _Add) -> pa.Table:
+    """Take the first table when it is done; until then, do the last that is not begun."""
+    if not waiting[0][1].done():
+        rows, asked = waiting[-1]
+        if asked.cancel():
+            done: Future[pa.Table] = Future()
+            done.set_result(add(rows))
+            waiting[-1] = rows, done
+    return waiting.popleft()[1].result()
+
+
 def add_text_labels(
-    rows: pa.Table, columns: Iterable[Column], wanted: Collection[str] | None
+    rows: pa.Table,
+    columns: Iterable[Column],
+    wanted: Collection[str] | None,
+    label: Callable[[pa.Array], pa.StructArray] | None = None,
 ) -> pa.Table:
     """Add the columns of labels that are made from texts.
 
@@ -64,11 +147,12 @@ def add_text_labels(
         rows: Rows with their texts.
         columns: The dataset's own columns.
         wanted: Columns that are looked at; None: all. Others are null, and take no time.
+        label: Labels texts; None: `label_texts`.
     """
     for column in columns:
         if column.labelled:
             labels = (
-                _labels(rows, column.labelled)
+                _labels(rows, column.labelled, label or label_texts)
                 if wanted is None or column.name in wanted
                 else pa.nulls(rows.num_rows, _type(column))
             )
@@ -76,11 +160,13 @@ def add_text_labels(
     return rows
 
 
-def _labels(rows: pa.Table, sections: Iterable[str]) -> pa.StructArray:
+def _labels(
+    rows: pa.Table, sections: Iterable[str], label: Callable[[pa.Array], pa.StructArray]
+) -> pa.StructArray:
     """Label each study once, whose images all have the same text; null where it has none."""
     study, first = numbered(combined(rows["study_id"]))
     texts = pc.coalesce(*(combined(rows[section]).take(first) for section in sections))
-    return label_texts(texts).take(study)
+    return label(texts).take(study)
 
 
 def _type(column: Column) -> pa.DataType:

@@ -47,9 +47,19 @@ def label_texts(column: Any) -> pa.StructArray:
     Raises:
         OptionError: `column` holds no texts.
     """
-    texts = _texts(column)
-    marks = [_marks(texts.slice(at, _AT_ONCE)) for at in range(0, len(texts), _AT_ONCE)]
-    kinds, kind = np.unique(np.concatenate([*marks, np.empty(0, np.int64)]), return_inverse=True)
+    texts = texts_of(column)
+    return labels_of(texts, marks(texts))
+
+
+def marks(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Give the bits of all that each of n texts says, int64; 0 for null. See `verdict.BITS`."""
+    parts = [_marks(texts.slice(at, _AT_ONCE)) for at in range(0, len(texts), _AT_ONCE)]
+    return np.concatenate([*parts, np.empty(0, np.int64)])
+
+
+def labels_of(texts: pa.Array | pa.ChunkedArray, marks: np.ndarray) -> pa.StructArray:
+    """Give the labels of texts of which `marks` gave what they say, as `label_texts` does."""
+    kinds, kind = np.unique(marks, return_inverse=True)
     rows = [values(kind) for kind in kinds.tolist()]
     fields = [pa.array([row[at] for row in rows], pa.int8()) for at in range(len(LABELS))]
     gone = pc.is_null(texts)
@@ -60,7 +70,8 @@ def label_texts(column: Any) -> pa.StructArray:
     )
 
 
-def _texts(column: Any) -> pa.Array | pa.ChunkedArray:
+def texts_of(column: Any) -> pa.Array | pa.ChunkedArray:
+    """Give a column as an Arrow array or column of strings, as `label_texts` takes it."""
     if isinstance(column, str):
         raise OptionError("column is one text. Give a list of texts, or call label_text.")
     if not isinstance(column, (pa.Array, pa.ChunkedArray)):
@@ -78,7 +89,6 @@ def _texts(column: Any) -> pa.Array | pa.ChunkedArray:
 
 
 def _marks(texts: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Give the bits of all that each text says, int64; 0 for null."""
     if isinstance(texts, pa.ChunkedArray):
         texts = pa.concat_arrays(texts.chunks)
     pieces = _cut(pc.fill_null(texts, ""))
