@@ -7,6 +7,7 @@ into no file, command line or environment. What the process cannot answer is rea
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import zlib
@@ -68,6 +69,7 @@ class Helper:
                     [sys.executable, "-I", str(_PROGRAM), *_folders()],
                     env={name: os.environ[name] for name in _KEPT if name in os.environ},
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C is for this process, which ends that one
                 )  # fmt: skip
 
     def label_texts(self, column: Any) -> pa.StructArray:
@@ -84,7 +86,7 @@ class Helper:
         """End the process, whatever it does."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
+            _kill(process)
             for pipe in filter(None, (process.stdin, process.stdout)):
                 with suppress(OSError):  # what was not sent yet
                     pipe.close()
@@ -95,6 +97,12 @@ def _is_python(program: str | None) -> bool:
     """Whether a program is Python: if it is another that has Python in it, it is not started."""
     is_other = getattr(sys, "frozen", False)
     return not is_other and Path(program or "").name.lower().startswith(("python", "pypy"))
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and those that it started, which would keep its pipes open."""
+    with suppress(OSError):  # it has ended
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _folders() -> list[str]:
@@ -108,7 +116,7 @@ def _answer(
     """Give the bits of all that each text says; None if the process does not answer."""
     assert process.stdin
     assert process.stdout
-    lost = Timer(_LONGEST, process.kill)
+    lost = Timer(_LONGEST, _kill, [process])
     lost.daemon = True
     lost.start()
     try:

@@ -5,7 +5,6 @@ checksum and the bits of what every text says.
 """
 
 import os
-import signal
 import sys
 import zlib
 from pathlib import Path
@@ -39,7 +38,6 @@ def _import_marks():  # type: ignore[no-untyped-def]
 
 def main() -> None:
     """Answer until the input ends, as it does when the other process ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what else is printed is no answer
