@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import sys
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +18,7 @@ from cxr_datasets.builder.features import Column, label_feature
 from cxr_datasets.images.together import share_of_cores
 from cxr_datasets.labels.text import label_texts
 from cxr_datasets.labels.text.beside import Helper
+from cxr_datasets.storage.ahead import in_order
 from cxr_datasets.tables.keys import combined, numbered
 
 LABELS_TEXT = "labels_text"
@@ -29,8 +30,6 @@ _ROWS_WORTH_A_HELPER = 20_000
 _TABLES_AHEAD = 4
 """Tables of rows whose texts are read before their labels come: while a helper starts, and later
 while it works on a table that takes longer than others."""
-
-_Add: TypeAlias = Callable[[pa.Table], pa.Table]
 
 
 def text_labels_column(*sections: str) -> Column:
@@ -102,37 +101,16 @@ def add_to_each(
         helper: Labels the texts, if it has begun.
     """
     add = partial(add_text_labels, columns=tuple(columns), wanted=wanted)
-    if helper.is_there:
-        yield from _with_help(tables, add, partial(add, label=helper.label_texts))
-    else:
+    if not helper.is_there:
         yield from map(add, tables)
-
-
-def _with_help(tables: Iterable[pa.Table], add: _Add, ask: _Add) -> Iterator[pa.Table]:
-    """Let a helper add to tables, in order; this process reads them, and adds rather than waits."""
-    waiting: deque[tuple[pa.Table, Future[pa.Table]]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="cxr-labels") as pool:
-        try:
-            for rows in tables:
-                waiting.append((rows, pool.submit(ask, rows)))
-                if len(waiting) == _TABLES_AHEAD:
-                    yield _first(waiting, add)
-            while waiting:
-                yield _first(waiting, add)
-        finally:
-            for _, asked in waiting:
-                asked.cancel()
-
-
-def _first(waiting: deque[tuple[pa.Table, Future[pa.Table]]], add: _Add) -> pa.Table:
-    """Take the first table when it is done; until then, do the last that is not begun."""
-    if not waiting[0][1].done():
-        rows, asked = waiting[-1]
-        if asked.cancel():
-            done: Future[pa.Table] = Future()
-            done.set_result(add(rows))
-            waiting[-1] = rows, done
-    return waiting.popleft()[1].result()
+        return
+    add = partial(add, label=helper.label_texts)
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="cxr-labels") as pool,
+        closing(in_order(partial(pool.submit, add), tables, _TABLES_AHEAD)) as begun,
+    ):
+        for work in begun:
+            yield work.result()
 
 
 def add_text_labels(

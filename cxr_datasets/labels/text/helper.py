@@ -4,6 +4,7 @@ It gets Arrow streams on its standard input, one for each request. To each it an
 checksum and the bits of what every text says.
 """
 
+import gc
 import os
 import sys
 import zlib
@@ -41,6 +42,7 @@ def main() -> None:
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what else is printed is no answer
+    gc.disable()  # what is kept of texts is much to look through, and has no cycles
     marks = _import_marks()
     import pyarrow as pa
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import datasets
+import multiprocess
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -14,10 +15,12 @@ from datasets import load_dataset
 import indiana_cxr  # noqa: F401
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets import labels as public
-from cxr_datasets.builder import text_labels
+from cxr_datasets.builder import builder, overrides, text_labels
+from cxr_datasets.builder.tally import Tallies
 from cxr_datasets.columns import CONFIGS, LABELS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.labels import compare, frame, label_text, to_targets
+from cxr_datasets.labels.text.beside import Helper
 from cxr_datasets.testing import datasets_under, stored
 from mimic_cxr_jpg.synthetic import write_release
 
@@ -186,3 +189,115 @@ def test_each_choice_has_a_cache_of_its_own(releases: dict[str, Path], tmp_path:
         for options in ({}, {"labels_text": True}, {"labels_text": False})
     ]
     assert files[0] == files[1] != files[2]
+
+
+class Watched(Helper):
+    """A helper that notes what it did, and can be killed in the middle."""
+
+    began = 0
+    asked = 0
+    answered = 0
+    dies_at = -1
+    processes: ClassVar[list[Any]] = []
+
+    def begin(self) -> None:
+        """Begin, and note the process."""
+        super().begin()
+        type(self).began += 1
+        self.processes.append(self._process)
+
+    def label_texts(self, column: Any) -> pa.StructArray:
+        """Label, and count."""
+        type(self).asked += 1
+        if self.asked == self.dies_at and self._process:
+            self._process.kill()
+        labels = super().label_texts(column)
+        type(self).answered += self.is_there
+        return labels
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> type[Watched]:
+    """The helper of a build of few rows, on a machine of several cores."""
+    monkeypatch.setattr(Watched, "began", 0)
+    monkeypatch.setattr(Watched, "asked", 0)
+    monkeypatch.setattr(Watched, "answered", 0)
+    monkeypatch.setattr(Watched, "processes", [])
+    monkeypatch.setattr(overrides, "Helper", Watched)
+    monkeypatch.setattr(text_labels, "_ROWS_WORTH_A_HELPER", 1)
+    monkeypatch.setattr(text_labels, "share_of_cores", lambda: 2)
+    monkeypatch.setattr(builder, "_ROWS_PER_TABLE", 1)  # each block is a table of its own
+    return Watched
+
+
+@pytest.mark.parametrize("config", ["images", "reports"])
+def test_a_helper_labels_as_the_build_alone_does(
+    config: str, watched: type[Watched], load: Any, small_release: Path, tmp_path: Path
+) -> None:
+    alone = load("mimic_cxr_jpg", config, labels_text=True)
+    helped = load_dataset(
+        "mimic_cxr_jpg", config, data_dir=str(small_release), cache_dir=str(tmp_path),
+        labels_text=True,
+    )  # fmt: skip
+    assert watched.began
+    assert watched.answered == watched.asked > 0
+    for name, split in alone.items():
+        assert stored(helped[name]).to_pylist() == stored(split).to_pylist()
+    assert all(one.poll() is not None for one in watched.processes)
+
+
+def test_a_helper_that_is_killed_costs_no_row(
+    watched: type[Watched], load: Any, small_release: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(watched, "dies_at", 2)
+    helped = load_dataset(
+        "mimic_cxr_jpg", "reports", data_dir=str(small_release), cache_dir=str(tmp_path),
+        labels_text=True,
+    )  # fmt: skip
+    assert watched.answered < watched.asked
+    for name, split in load("mimic_cxr_jpg", "reports", labels_text=True).items():
+        assert stored(helped[name]).to_pylist() == stored(split).to_pylist()
+
+
+def test_a_build_that_is_stopped_leaves_no_helper(
+    watched: type[Watched], small_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tallies, "keep", stop)
+    with pytest.raises(KeyboardInterrupt):
+        load_dataset(
+            "mimic_cxr_jpg", "reports", data_dir=str(small_release), cache_dir=str(tmp_path),
+            labels_text=True,
+        )  # fmt: skip
+    assert watched.processes
+    assert all(one.poll() is not None for one in watched.processes)
+
+
+@pytest.mark.parametrize(
+    "options", [{"labels_text": False}, {"labels_text": True, "num_proc": 2}, {"streaming": True}]
+)
+def test_other_work_has_no_helper(
+    options: dict[str, Any], watched: type[Watched], small_release: Path, tmp_path: Path
+) -> None:
+    rows = load_dataset(
+        "mimic_cxr_jpg", "images", data_dir=str(small_release), cache_dir=str(tmp_path),
+        **{"labels_text": True, **options},
+    )  # fmt: skip
+    assert next(iter(rows["train"]))
+    assert not watched.began
+
+
+def test_only_many_rows_on_several_cores_are_worth_a_helper(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = text_labels._ROWS_WORTH_A_HELPER
+    monkeypatch.setattr(text_labels, "share_of_cores", lambda: 2)
+    assert text_labels.helper_pays(many)
+    assert not text_labels.helper_pays(many - 1)
+    with multiprocess.get_context("fork").Pool(1) as pool:
+        assert not pool.apply(text_labels.helper_pays, (many,))
+    monkeypatch.setattr(text_labels, "share_of_cores", lambda: 1)
+    assert not text_labels.helper_pays(many)
