@@ -4,12 +4,16 @@ It gets Arrow streams on its standard input, one for each request. To each it an
 checksum and the bits of what every text says.
 """
 
+from __future__ import annotations
+
 import gc
 import os
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 
 class _NoPandas:
@@ -22,7 +26,7 @@ class _NoPandas:
             raise ModuleNotFoundError(name)
 
 
-def _import_marks():  # type: ignore[no-untyped-def]
+def _import_marks() -> Callable[[Any], Any]:
     """Import the rules that lie beside this file, whatever is installed, and no more than them."""
     ours = Path(__file__).resolve().parents[2]
     # Packages whose `__init__` is not run: that of the labels needs `datasets`, which takes long.
