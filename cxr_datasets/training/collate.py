@@ -12,12 +12,8 @@ import pandas as pd
 from cxr_datasets.columns import LABELS, VIEWS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.labels import Targets, label_matrix, to_targets
-from cxr_datasets.training.shared import (
-    empty,
-    expect_collation,
-    stacked,
-    tensor,
-)
+from cxr_datasets.training.later import Unscaled
+from cxr_datasets.training.shared import empty, expect_collation, stacked, tensor
 
 _UNKNOWN = VIEWS.index("unknown")
 
@@ -88,11 +84,11 @@ def collate_studies(
     for view in order or ():
         if view not in VIEWS:
             raise OptionError.unknown("view in order", view, VIEWS)
-    return _Collate(max_images, tuple(order) if order else None, targets)
+    return Collate(max_images, tuple(order) if order else None, targets)
 
 
 @dataclass(frozen=True)
-class _Collate:
+class Collate:
     """See `collate_studies`."""
 
     max_images: int | None
@@ -100,6 +96,7 @@ class _Collate:
     targets: Callable[..., Any] | None
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Make a batch of rows."""
         _check_rows(rows)
         expect_collation()
         columns = {name: [row[name] for row in rows] for name in rows[0]}
@@ -116,6 +113,8 @@ class _Collate:
                 batch |= _targets(self.targets(_as_labels(values)))
             else:
                 batch[name] = _stacked(values)
+        if isinstance(rows, Unscaled):
+            batch["pixel_values"] = rows.later(batch["pixel_values"])
         return batch
 
     def _of_images(self, columns: Mapping[str, list[Any]]) -> dict[str, Any]:

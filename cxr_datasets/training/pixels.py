@@ -38,6 +38,18 @@ class _Squares(NamedTuple):
     original_size: np.ndarray
 
 
+class _Form(NamedTuple):
+    """In which range pixels are, and how many channels they have."""
+
+    scale: str
+    channels: int
+
+    def empty(self, count: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Room for some images."""
+        kind = np.uint8 if self.scale == "uint8" else np.float32
+        return empty((count, self.channels, *shape), kind)
+
+
 @dataclass(frozen=True)
 class ImageTransform:
     """Makes `pixel_values` of one shape of the images of a batch, so that they stack.
@@ -145,11 +157,22 @@ class ImageTransform:
             ImageError: An image is absent or damaged; or there is none, or only one row.
             StoreError: An image is remote, and its store refuses it or failed again and again.
         """
+        return self._made(batch, _Form(self.scale, self.channels))
+
+    def unscaled(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Make pixels that `SCALES[self.scale].put` turns into those that a call gives.
+
+        They are uint8, and of one channel where no `augment` gave more. Where this would lose
+        something they are what a call gives: if `augment` gave other values than uint8.
+        """
+        return self._made(batch, _Form("uint8", self.channels if self.augment else 1))
+
+    def _made(self, batch: Mapping[str, Any] | pa.Table, form: _Form) -> dict[str, Any]:
         if isinstance(batch, pa.Table):
             batch = columns_of(batch)
         name, cells = images_of(batch)
         others = {other: batch[other] for other in batch if other not in (name, PRIOR_IMAGES)}
-        made = self._squares(cells)._asdict() if name == "image" else self._lists(cells)
+        made = self._squares(cells, form)._asdict() if name == "image" else self._lists(cells)
         others = boxes_in_squares(others, made["seen_box"], made["valid_box"], name != "image")
         if PRIOR_IMAGES in batch:
             earlier = self._lists([list(images or ()) for images in batch[PRIOR_IMAGES]])
@@ -158,47 +181,50 @@ class ImageTransform:
 
     def _lists(self, rows: list[list[Any]]) -> dict[str, list[np.ndarray]]:
         """Make squares of lists of images; of each list arrays as long as it is."""
-        flat = self._squares([image for images in rows for image in images])
+        form = _Form(self.scale, self.channels)
+        flat = self._squares([image for images in rows for image in images], form)
         ends = np.cumsum(list(map(len, rows)))[:-1]
         return {key: np.split(array, ends) for key, array in flat._asdict().items()}
 
-    def _squares(self, images: list[Any]) -> _Squares:
+    def _squares(self, images: list[Any], form: _Form) -> _Squares:
         """Make a square of each image; black where it is null."""
         mask = np.array([image is not None for image in images], bool)
         there = [image for image in images if image is not None]
-        pixels, places = self._filled(there)
+        pixels, places = self._filled(there, form)
         boxes = np.zeros((2, len(images), 4), np.float32)
         sizes = np.zeros((len(images), 2), np.int64)
         if there:
             boxes[0, mask], boxes[1, mask], sizes[mask] = map(list, zip(*places, strict=True))
-        pixels = pixels if mask.all() else self._spread(pixels, mask)
+        pixels = pixels if mask.all() else _spread(pixels, mask, self.scale)
         return _Squares(pixels, mask, boxes[0], boxes[1], sizes)
 
-    def _filled(self, images: list[Any]) -> tuple[np.ndarray, list[Place]]:
+    def _filled(self, images: list[Any], form: _Form) -> tuple[np.ndarray, list[Place]]:
         """Scaled pixels of images that are there, and where each lies in its square."""
         squares = np.zeros((len(images), self.size, self.size), np.uint8)
         if self.augment is None:
-            pixels = self._empty(len(images), squares.shape[1:])
-            return pixels, self._opened(images, squares, pixels)
-        places = self._opened(images, squares, None)
+            pixels = form.empty(len(images), squares.shape[1:])
+            return pixels, self._opened(images, squares, pixels, form)
+        places = self._opened(images, squares, None, form)
         changed = [augmented(self.augment, square, self.channels) for square in squares]
         shapes = {array.shape[1:] for array in changed} or {squares.shape[1:]}
         if len(shapes) > 1:
             raise OptionError(f"augment gave images of several sizes: {sorted(shapes)}.")
-        pixels = self._empty(len(images), shapes.pop())
+        if any(array.dtype != np.uint8 for array in changed):
+            form = _Form(self.scale, self.channels)
+        pixels = form.empty(len(images), shapes.pop())
         for array, out in zip(changed, pixels, strict=True):
-            SCALES[self.scale].put(array, out)
+            SCALES[form.scale].put(array, out)
         return pixels, places
 
     def _opened(
-        self, images: list[Any], squares: np.ndarray, pixels: np.ndarray | None
+        self, images: list[Any], squares: np.ndarray, pixels: np.ndarray | None, form: _Form
     ) -> list[Place]:
         """Open images into squares, several at once; scale them there if `pixels` is given."""
 
         def use(number: int, file: Any) -> Place:
             place = open_square(file, self.size, self.square, squares[number])
             if pixels is not None:
-                SCALES[self.scale].put(squares[number][None], pixels[number])
+                SCALES[form.scale].put(squares[number][None], pixels[number])
             return place
 
         places: list[Any] = [None] * len(images)
@@ -215,14 +241,12 @@ class ImageTransform:
             places[number] = place
         return places
 
-    def _spread(self, pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Put black between the images where one is null."""
-        black = self._empty(1, pixels.shape[2:])[0]
-        SCALES[self.scale].put(np.zeros((1, *black.shape[1:]), np.uint8), black)
-        spread = self._empty(len(mask), pixels.shape[2:])
-        spread[mask], spread[~mask] = pixels, black
-        return spread
 
-    def _empty(self, count: int, shape: tuple[int, ...]) -> np.ndarray:
-        kind = np.uint8 if self.scale == "uint8" else np.float32
-        return empty((count, self.channels, *shape), kind)
+def _spread(pixels: np.ndarray, mask: np.ndarray, scale: str) -> np.ndarray:
+    """Put black between the images where one is null."""
+    form = _Form("uint8" if pixels.dtype == np.uint8 else scale, pixels.shape[1])
+    black = form.empty(1, pixels.shape[2:])[0]
+    SCALES[form.scale].put(np.zeros((1, *black.shape[1:]), np.uint8), black)
+    spread = form.empty(len(mask), pixels.shape[2:])
+    spread[mask], spread[~mask] = pixels, black
+    return spread

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import datasets
+import numpy as np
 import pyarrow as pa
 
 from cxr_datasets.columns import LABELS, PRIOR_IMAGES
 from cxr_datasets.errors import ImageError, OptionError
 from cxr_datasets.labels import label_matrix
+from cxr_datasets.training.collate import Collate
+from cxr_datasets.training.later import Unscaled, sent_unseen
 
 Batch: TypeAlias = dict[str, Any]
 """Column -> its values, one for each row."""
@@ -65,7 +69,23 @@ class PixelRows:
 
     def __getitems__(self, keys: list[int]) -> list[Batch]:
         """Several rows, whose images are read together. A `DataLoader` calls this."""
+        if self._can_wait() and sent_unseen(self, Collate, sys._getframe(1)):
+            return self._unscaled(keys)
         return rows_of(self[keys])
+
+    def _can_wait(self) -> bool:
+        """Whether pixels may be scaled later. A class derived from these may change how."""
+        transform: Any = self.transform
+        known = type(self) is PixelRows and "unscaled" in vars(type(transform))
+        return known and transform.scale != "uint8"
+
+    def _unscaled(self, keys: list[int]) -> list[Batch]:
+        transform: Any = self.transform
+        batch = transform.unscaled(columns_of(self._tables[keys]))
+        rows = rows_of(batch)
+        if getattr(batch["pixel_values"], "dtype", None) != np.uint8:
+            return rows
+        return Unscaled(rows, transform.scale, transform.channels)
 
     def __iter__(self) -> Iterator[Batch]:
         """Each row, in order."""
