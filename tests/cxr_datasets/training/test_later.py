@@ -39,13 +39,10 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def received(rows: Any, collate: Any = None, **options: Any) -> np.ndarray:
     """Pixels of all rows, of workers that are forked."""
-    options = {
-        "batch_size": 4,
-        "num_workers": 1,
-        "multiprocessing_context": "fork",
-        "timeout": 60,
-    } | options
-    loader = torch.utils.data.DataLoader(rows, collate_fn=collate or collate_studies(), **options)
+    worker = {"num_workers": 1, "multiprocessing_context": "fork", "timeout": 60}
+    loader = torch.utils.data.DataLoader(
+        rows, collate_fn=collate or collate_studies(), **{"batch_size": 4, **worker, **options}
+    )
     batches = [batch["pixel_values"] for batch in loader]
     assert all(type(batch) is torch.Tensor for batch in batches)
     return np.concatenate([batch.numpy() for batch in batches])
