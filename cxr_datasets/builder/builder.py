@@ -4,8 +4,8 @@ A dataset's script declares what it is. This class turns its release into an ind
 into rows, for `load_dataset`, for streams and for exports alike. What `datasets` calls for that is
 in `overrides.py`.
 
-`datasets` replaces `open`, `os.path` and others in this module and in the scripts by functions of
-its own, so neither uses them: files are reached through `Source`.
+Neither this module nor a script uses `open`, `os.path` and the like: files are reached through
+`Source`.
 """
 
 from __future__ import annotations

@@ -3,13 +3,14 @@
 Our own steps, from a release to rows, are in `builder.py`. Here they are called when `datasets`
 needs them.
 
-`datasets` replaces `open`, `os.path` and others in this module, in `builder.py` and in the scripts
-by functions of its own, so none of them uses these: files are reached through `Source`.
+No builder uses `open`, `os.path` and the like: files are reached through `Source`. So `datasets`
+need not replace these by functions of its own in the modules of builders, and is told so.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from typing import Any, ClassVar
@@ -41,6 +42,9 @@ from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.source import Source
 from cxr_datasets.tables.index import SplitBlocks
 
+_patched_for_streaming = True
+"""Tells `datasets` that nothing is to be replaced in this module; see `DatasetsBuilder`."""
+
 _ROWS_WORTH_PROCESSES = 10_000
 """Rows without pixels that one process writes as fast as several: a tenth of a second's work."""
 
@@ -70,6 +74,15 @@ class DatasetsBuilder(datasets.ArrowBasedBuilder):
     AGREEMENT: ClassVar[str | None] = None
 
     _tallies: Tallies
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Tell `datasets` that nothing is to be replaced in the module of a builder.
+
+        It would import scipy, where that is installed, in each process that makes or unpickles a
+        builder: a sixth of a second, to replace `scipy.io.loadmat` where nobody calls it.
+        """
+        super().__init_subclass__(**kwargs)
+        vars(sys.modules[cls.__module__])["_patched_for_streaming"] = True
 
     @classmethod
     def is_credentialed(cls) -> bool:

@@ -174,6 +174,7 @@ _NAMES = {
         "datasets.exceptions:DatasetGenerationError",
         "datasets.filesystems:is_remote_filesystem",
         "datasets.info:DatasetInfo.splits",
+        "datasets.streaming:extend_module_for_streaming(module_path)",
         "datasets.splits:SplitGenerator.gen_kwargs",
         "datasets.splits:SplitGenerator.split_info",
         "datasets.splits:SplitInfo.num_examples",

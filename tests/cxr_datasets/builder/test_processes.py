@@ -8,10 +8,12 @@ from typing import Any
 import datasets
 import pytest
 
+import cxr_datasets
 import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.errors import ImageError
 from cxr_datasets.testing import copy_release, load_rows, rewrite
 from tests.fakes.physionet import PASSWORD, USER, PhysioNet
+from tests.helpers import run_python
 
 FOLDER = "files/mimic-cxr-jpg/2.1.0"
 LOGIN = {"username": USER, "password": PASSWORD}
@@ -78,3 +80,25 @@ def test_an_error_in_another_process_comes_back_where_exceptions_are_pickled_who
     rewrite(image, image.read_bytes()[:-100])
     with pytest.raises(ImageError, match=image.name):
         load_rows("mimic_cxr_jpg", release, cache, image_size=32, num_proc=2)
+
+
+IMPORTED_BY_A_BUILDER = """
+import pickle, sys
+import mimic_cxr_jpg.mimic_cxr_jpg as script
+from cxr_datasets.builder import builder, indexed, overrides
+
+before = set(sys.modules)
+made = script.MimicCxrJpg(data_dir=RELEASE)
+pickle.loads(pickle.dumps(made))
+assert not [name for name in set(sys.modules) - before if name.partition(".")[0] == "scipy"]
+for module in (script, builder, indexed, overrides):
+    assert "open" not in vars(module), module
+"""
+
+
+def test_a_builder_has_nothing_replaced_in_its_module_and_imports_no_scipy_for_it(
+    small_release: Path, tmp_path: Path
+) -> None:
+    code = IMPORTED_BY_A_BUILDER.replace("RELEASE", repr(str(small_release)))
+    done = run_python(code, cwd=tmp_path, pythonpath=Path(cxr_datasets.__file__).parents[1])
+    assert done.returncode == 0, done.stderr
