@@ -15,6 +15,7 @@ from cxr_datasets.export import card, workers
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.forms import Form, form_of
 from cxr_datasets.export.identity import identity, package_name, versions
+from cxr_datasets.export.local import Crew
 from cxr_datasets.export.options import ExportOptions, sort_options
 from cxr_datasets.export.plan import PlannedFile, plan_files
 from cxr_datasets.export.tasks import Reader
@@ -54,10 +55,12 @@ def prepare(
     config: str,
     split: str | Sequence[str] | None,
     options: Mapping[str, Any],
+    crew: Crew | None = None,
 ) -> Prepared:
     """Check what was given, open the release, and decide which rows go into which file.
 
-    Nothing is written but the index, into the cache. The arguments are those of `export`.
+    Nothing is written but the index, into the cache. The arguments are those of `export`, and
+    `crew`, which takes processes that start meanwhile.
 
     Raises:
         CxrError: As `export`.
@@ -72,6 +75,8 @@ def prepare(
         out, StorageOptions(own.out_options, os.fspath(out)), closed=kind.is_credentialed()
     )
     folder.check_above()
+    if crew is not None:
+        workers.start_early(crew, own, folder)
     arguments = {
         "cache_dir": own.cache_dir, "config_name": config, "data_dir": os.fspath(data_dir),
         "embed": True, **given,

@@ -18,6 +18,7 @@ from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.forms.documents import write_documents
 from cxr_datasets.export.identity import identity_key
 from cxr_datasets.export.line import Line
+from cxr_datasets.export.local import Crew
 from cxr_datasets.export.lock import locked
 from cxr_datasets.export.manifest import (
     Manifest,
@@ -120,13 +121,15 @@ def export(
     workers.refuse_in_a_starting_process()
     places = {"data_dir": data_dir, "out": out}
     told = {"dataset": dataset, "config": config, "split": split, "dry_run": dry_run, **options}
-    with logged(log, "export", places=places, options=told) as entry:
+    with logged(log, "export", places=places, options=told) as entry, Crew() as crew:
         check_flags(dry_run=dry_run)
-        prepared = prepare(dataset, data_dir, out, config, split, options)
-        return estimate(prepared) if dry_run else _export(prepared, entry)
+        if dry_run:
+            return estimate(prepare(dataset, data_dir, out, config, split, options))
+        prepared = prepare(dataset, data_dir, out, config, split, options, crew)
+        return _export(prepared, entry, crew)
 
 
-def _export(prepared: Prepared, entry: Entry) -> ExportSummary:
+def _export(prepared: Prepared, entry: Entry, crew: Crew) -> ExportSummary:
     folder, chosen, own = prepared.folder, prepared.chosen, prepared.options
     builder = prepared.reader.builder
     with locked(folder):
@@ -137,7 +140,7 @@ def _export(prepared: Prepared, entry: Entry) -> ExportSummary:
         left = [file for file in chosen if file.name not in manifest.lines]
         _warn_if_there_is_no_room(folder, usual_bytes(left, builder, prepared.form))
         try:
-            unwritten = _write(_tasks(prepared, left), folder, manifest, chosen, own)
+            unwritten = _write(_tasks(prepared, left), folder, manifest, chosen, own, crew)
             manifest.save(folder)  # in order, whatever the order in which files were finished
             _count_images(folder, manifest, chosen, builder)
             refuse_unwritten(folder, unwritten, chosen, manifest)
@@ -191,6 +194,7 @@ def _write(
     manifest: Manifest,
     chosen: Sequence[PlannedFile],
     options: ExportOptions,
+    crew: Crew,
 ) -> list[Unwritten]:
     """Write the files that are left, and note each in the manifest as it is finished.
 
@@ -218,7 +222,7 @@ def _write(
     try:
         # A thread waits for the disk while the next files are written.
         with ThreadPoolExecutor(1, thread_name_prefix="cxr-manifest") as notes:
-            workers.write_all(tasks, take, bar, options)
+            workers.write_all(tasks, take, bar, options, crew)
         for finished_note in noted:
             finished_note.result()
     except BaseException as error:

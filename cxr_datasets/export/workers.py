@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from cxr_datasets.errors import OptionError
 from cxr_datasets.export import local
 from cxr_datasets.export.encryption import require_encryption
+from cxr_datasets.export.folder import Folder
+from cxr_datasets.export.local import Crew
 from cxr_datasets.export.options import ExportOptions
 from cxr_datasets.export.tasks import Outcome, Progress, Task
 
@@ -18,6 +21,7 @@ def write_all(
     done: Callable[[Outcome], None],
     progress: Progress,
     options: ExportOptions,
+    crew: Crew | None = None,
 ) -> None:
     """Write files.
 
@@ -26,6 +30,7 @@ def write_all(
         done: Is called here with what came of each file, one at a time.
         progress: Is called with the name of a file and the number of its images written so far.
         options: Their `num_proc`, `dask` and `client` say who writes.
+        crew: What `start_early` started.
 
     Raises:
         CxrError: A file cannot be written.
@@ -37,10 +42,29 @@ def write_all(
 
         cluster.write_all(tasks, done, progress, options)
     elif (options.num_proc or 1) > 1:
-        local.write_all(tasks, done, progress, options.num_proc or 1)
+        local.write_all(tasks, done, progress, options.num_proc or 1, crew)
     else:
         for task in tasks:
             done(task.run(progress, threads=options.num_proc))
+
+
+def start_early(crew: Crew, options: ExportOptions, folder: Folder) -> None:
+    """Start processes that will write, so that they are ready when it is known what to write.
+
+    Where something lies in the folder, an export goes on there, and may have nothing left to do: no
+    process starts until that is known.
+
+    Args:
+        crew: Takes them.
+        options: Their `num_proc` says how many; no more than the machine has cores start early.
+        folder: The folder of the export.
+
+    Raises:
+        ExportError: The system gives no more processes.
+    """
+    processes = options.num_proc or 1
+    if processes > 1 and folder.is_local and not folder.names():
+        crew.start(min(processes, os.cpu_count() or 1))
 
 
 def check(options: ExportOptions) -> None:

@@ -85,8 +85,8 @@ def test_a_run_that_is_stopped_tells_what_was_finished(
 ) -> None:
     write_all = run.workers.write_all
 
-    def stop_after_a_file(tasks: Any, done: Any, progress: Any, options: Any) -> None:
-        write_all(tasks[:1], done, progress, options)
+    def stop_after_a_file(tasks: Any, *others: Any) -> None:
+        write_all(tasks[:1], *others)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run.workers, "write_all", stop_after_a_file)

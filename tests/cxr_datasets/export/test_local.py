@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -18,8 +19,10 @@ from typing import Any
 
 import pytest
 
-from cxr_datasets.errors import OptionError
-from cxr_datasets.export import ExportError, local
+from cxr_datasets.errors import CxrError, OptionError
+from cxr_datasets.export import ExportError, export, local, prepare
+from cxr_datasets.export.plan import plan_files
+from cxr_datasets.testing import copy_release
 from tests.cxr_datasets.export.conftest import contents, finished, started
 from tests.processes import descendants, doors, is_running
 
@@ -182,6 +185,49 @@ def test_a_system_that_starts_no_process_is_told(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("multiprocessing.util.spawnv_passfds", refuse)
     with pytest.raises(ExportError, match=r"no further process for num_proc: Resource temporarily"):
         next(results(Odd("writes")))
+
+
+def test_processes_start_while_it_is_worked_out_what_to_write(
+    small_release: Path, export_cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their number is that of the cores at most; where an export goes on, none starts early."""
+    running = []
+
+    def planned(*arguments: Any) -> list[Any]:
+        running.append(len(multiprocessing.active_children()))
+        return plan_files(*arguments)
+
+    monkeypatch.setattr(prepare, "plan_files", planned)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    written = [
+        export("mimic-cxr-jpg", small_release, tmp_path / "out", num_proc=3, rows_per_file=10,
+               progress=False, cache_dir=export_cache).written
+        for _ in range(2)
+    ]  # fmt: skip
+    assert written[0] > 2
+    assert (running, written[1]) == ([2, 0], 0)
+    assert multiprocessing.active_children() == []
+
+
+def test_processes_that_started_early_end_with_an_error_and_write_nothing(
+    small_release: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    release = copy_release(small_release, tmp_path / "release")
+    (table,) = release.glob("*metadata.csv*")
+    table.unlink()
+    with pytest.raises(CxrError, match="metadata"):
+        export("mimic-cxr-jpg", release, tmp_path / "out", num_proc=2, progress=False)
+    assert multiprocessing.active_children() == []
+    assert not (tmp_path / "out").exists()
+    assert capfd.readouterr().err == ""
+
+
+def test_processes_that_started_early_and_are_not_needed_end_at_once() -> None:
+    with local.Crew() as crew:
+        crew.start(1)
+        start = time.monotonic()
+    assert time.monotonic() - start < local._SECONDS_TO_END / 2
+    assert multiprocessing.active_children() == crew.workers == []
 
 
 @pytest.mark.thorough
