@@ -283,6 +283,7 @@ def test_what_is_left_of_a_copy_of_another_version_is_removed_unless_somebody_ma
     remote_mimic: Remote, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "PIECE", PIECE)
+    rewrite(folder / ZIP, (folder / ZIP).read_bytes())  # it was linked to one that others read
     for age in (1, 2):  # two versions, of which neither is fetched to its end
         os.utime(folder / ZIP, (10**9 + age, 10**9 + age))
         remote_mimic.server.fail(r"\.zip$", Reset(10), times=None, after=3)
