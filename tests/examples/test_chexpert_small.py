@@ -54,7 +54,9 @@ def release(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(code: str, cwd: Path, installed: Path) -> str:
     """What a program prints that finds the installed example."""
-    done = run_python(textwrap.dedent(code), cwd=cwd, pythonpath=installed, timeout=240)
+    done = run_python(
+        textwrap.dedent(code), cwd=cwd, pythonpath=installed, timeout=240, forked=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -180,6 +182,7 @@ def test_a_push_of_it_asks_for_the_agreement_first(installed: Path, exported: Pa
         "from cxr_datasets.cli import main\nprint('code', main(['push', 'all', 'somebody/x']))",
         cwd=exported,
         pythonpath=installed,
+        forked=True,
     )
     assert "code 1" in done.stdout, done.stderr
     assert "https://stanfordmlgroup.github.io/competitions/chexpert/" in done.stderr
