@@ -91,6 +91,9 @@ def become(request: dict[str, Any], base: list[str]) -> None:
     sys.path[:] = [*given, *base]
     importlib.invalidate_caches()
     sys.meta_path[:0] = map(Hidden, request["hidden"])
+    for name in ("huggingface_hub.constants", "datasets.config"):  # they read the environment
+        if name in sys.modules:
+            importlib.reload(sys.modules[name])
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()  # the others begin at the same state
 

@@ -1,10 +1,10 @@
-"""Programs in a process that is forked from one which has imported the libraries of `datasets`.
+"""Programs in a process that is forked from one which has imported `datasets` and its libraries.
 
-To import them takes a second of processor time. Such a process is like a new one but for this: the
-libraries are in it already, and read their environment variables when they were imported; so are
-`datasets` and `huggingface_hub` where a `Forks` is told so. Where a test is about what a program
-imports, how long that takes, or how much memory, it starts a Python: `helpers.run_python` without
-`forked`.
+To import them takes a second of processor time. Such a process is like a new one but for this: they
+are in it already, and read their environment variables when they were imported. Folders of
+`HF_HOME` are read again; the address of the Hub is not, and needs a `Forks` of its own. Where a
+test is about what a program imports, how long that takes, or how much memory, it starts a Python:
+`helpers.run_python` without `forked`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ SERVER = Path(__file__).with_name("fork_server.py")
 
 LIBRARIES = ("numpy", "pandas", "pyarrow.compute", "pyarrow.dataset", "pyarrow.parquet", "fsspec",
              "aiohttp", "httpx", "httpx2", "PIL.Image", "multiprocess", "dill", "xxhash",
-             "requests", "yaml", "tqdm.auto", "filelock")  # fmt: skip
-"""What `datasets` imports and what reads no variable that a test sets for one program."""
+             "requests", "yaml", "tqdm.auto", "filelock", "datasets")  # fmt: skip
+"""`datasets`, and what it imports. Where it keeps things it reads again in each program."""
 
 seconds = 0.0
 """Processor time of the programs that were forked; they are no children of this process."""
