@@ -1,6 +1,6 @@
 """Plugin of pytest that names the tests whose cases take long, for costly.txt: `make costs`.
 
-It counts the processor time of each case, and of the processes that it waited for.
+It counts the processor time of each case, and of the processes that it waited for or had forked.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import resource
 from collections import defaultdict
 
 import pytest
+
+from tests import forked
 
 COSTLY = 1 / 3
 """Seconds of processor time a case."""
@@ -44,4 +46,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _processor_time() -> float:
     usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return forked.seconds + sum(usage.ru_utime + usage.ru_stime for usage in usages)

@@ -128,6 +128,7 @@ def test_the_installed_packages_load_both_datasets_by_path_and_by_name(
         ),
         cwd=tmp_path,
         pythonpath=installed,
+        forked=True,
     )
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout.splitlines()[-1])

@@ -12,12 +12,15 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import forked
 from tests.docs.pages import CHECKOUT, PAGES, Block, blocks, run_blocks
+from tests.forked import Forks, can_fork
 
 DRIVER = Path(__file__).with_name("driver.py")
 KINDS = ("python", "sh", "text", "tree")
@@ -33,6 +36,29 @@ def run(words: list[str], cwd: Path, **env: str) -> subprocess.CompletedProcess[
         text=True,
         timeout=300,
     )
+
+
+def run_page(
+    words: list[str], cwd: Path, stores: dict[str, str], more: dict[str, str], with_torch: bool
+) -> subprocess.CompletedProcess[str]:
+    """Run the driver, in a process forked from one that has imported `datasets` if that is safe."""
+    if not can_fork():
+        return run([sys.executable, *words], cwd, **stores, **more)
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT), **stores, **more}
+    modules = ("torch.utils.data",) if with_torch else ()
+    return forks_of(tuple(stores.items())).run(
+        words, cwd=cwd, env=env, timeout=300, modules=modules
+    )
+
+
+@cache
+def forks_of(stores: tuple[tuple[str, str], ...]) -> Forks:
+    """What pages are forked from: `datasets` reads where the Hub is when it is imported."""
+    return Forks(env={**os.environ, **dict(stores)})
+
+
+def names_torch(step: dict[str, Any]) -> bool:
+    return re.search(r"\btorch|ImageTransform", step.get("code", "")) is not None
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -95,8 +121,9 @@ def is_demo(block: Block) -> bool:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if steps_of(page)])
 def test_the_snippets_run_in_order(
-    page: str, own_desk: Path, stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+    page: str, own_desk: Path, stores: dict[str, str], tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
     steps = steps_of(page)
     for step in steps:
         if "code" in step:
@@ -104,8 +131,10 @@ def test_the_snippets_run_in_order(
             step["code"] = step["code"].replace(PHYSIONET, ours)
     file = tmp_path_factory.mktemp("steps") / "steps.json"
     file.write_text(json.dumps(steps))
-    words = [sys.executable, "-W", "error::DeprecationWarning:__main__", str(DRIVER), str(file)]
-    done = run(words, own_desk, **stores)
+    words = ["-W", "error::DeprecationWarning:__main__", str(DRIVER), str(file)]
+    bucket = request.getfixturevalue("bucket") if "s3://" in file.read_text() else {}
+    with_torch = any(names_torch(step) for step in steps)
+    done = run_page(words, own_desk, stores, bucket, with_torch)
     assert done.returncode == 0, done.stdout + done.stderr
     said = [line for line in re.split(r"[\r\n]+", done.stderr) if not line.startswith(PROGRESS)]
     # No warning but those that the page announces, and nothing else but progress.
@@ -153,7 +182,8 @@ def test_output_of_the_demo_is_what_it_prints(own_desk: Path, tmp_path: Path) ->
         if is_demo(block) and after.language == "text"
     ]
     assert shown
-    done = run([sys.executable, "-m", "cxr_datasets.preview"], own_desk, HF_HOME=str(tmp_path))
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT), "HF_HOME": str(tmp_path)}
+    done = forked.run(["-m", "cxr_datasets.preview"], cwd=own_desk, env=env)
     assert done.returncode == 0, done.stderr
     for block in shown:
         assert block.text in done.stdout, block.place

@@ -44,7 +44,9 @@ def _asking_for_all(package: str, desk: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("package", CARDS)
-def test_every_column_is_described_in_order_with_its_type(package: str, desk: Path) -> None:
+def test_every_column_is_described_in_order_with_its_type(
+    package: str, desk: Path, cache: str
+) -> None:
     import datasets
 
     __import__(package)
@@ -53,7 +55,7 @@ def test_every_column_is_described_in_order_with_its_type(package: str, desk: Pa
             package,
             config,
             data_dir=str(desk / RELEASES[package]),
-            cache_dir=str(desk / "cache"),
+            cache_dir=cache,
             labels_text=True,
             **_asking_for_all(package, desk),
         ).info.features

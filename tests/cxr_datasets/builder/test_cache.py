@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
@@ -272,33 +271,34 @@ def test_two_processes_that_build_the_same_thing_at_once_both_succeed(
     mimic_release: Path, tmp_path: Path
 ) -> None:
     program = f"""
-        import pathlib, sys, time
+        import json, multiprocessing
         import datasets, mimic_cxr_jpg
-        pathlib.Path(sys.argv[1]).touch()
-        while not pathlib.Path("go").exists():
-            time.sleep(0.001)
-        for config in ("images", "studies", "reports"):
-            splits = datasets.load_dataset(
-                "mimic_cxr_jpg", config, data_dir={str(mimic_release)!r}, cache_dir="cache"
-            )
-            print(config, {{name: len(split) for name, split in splits.items()}})
+
+        def build(number, barrier):
+            found = []
+            barrier.wait()
+            for config in ("images", "studies", "reports"):
+                splits = datasets.load_dataset(
+                    "mimic_cxr_jpg", config, data_dir={str(mimic_release)!r}, cache_dir="cache"
+                )
+                found.append({{name: len(split) for name, split in splits.items()}})
+            with open(f"{{number}}.json", "w") as file:
+                json.dump(found, file)
+
+        context = multiprocessing.get_context("fork")
+        barrier = context.Barrier(2)
+        both = [context.Process(target=build, args=(number, barrier)) for number in range(2)]
+        for process in both:
+            process.start()
+        for process in both:
+            process.join()
+            assert process.exitcode == 0
     """
-    command = [sys.executable, "-c", textwrap.dedent(program)]
-    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-    started = [
-        subprocess.Popen(
-            [*command, f"ready{number}"], cwd=tmp_path, env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
-        for number in range(2)
-    ]  # fmt: skip
-    while not all((tmp_path / f"ready{number}").exists() for number in range(2)):
-        assert all(process.poll() is None for process in started)
-        time.sleep(0.01)
-    (tmp_path / "go").touch()
-    results = [process.communicate(timeout=60) for process in started]
-    assert [process.returncode for process in started] == [0, 0], results
-    assert results[0][0] == results[1][0]
+    run = run_python(textwrap.dedent(program), cwd=tmp_path, pythonpath=CHECKOUT, forked=True)
+    assert run.returncode == 0, run.stderr
+    one, other = (json.loads((tmp_path / f"{number}.json").read_text()) for number in range(2))
+    assert one == other
+    assert len(one) == 3
     cache = str(tmp_path / "cache")
     assert len(entries(cache)) == 3
     assert unfinished(cache) == []
@@ -341,7 +341,7 @@ def test_a_build_that_is_stopped_in_the_middle_leaves_nothing_broken(
             "indiana_cxr", "reports", data_dir={str(many_reports)!r}, cache_dir={cache!r}
         )
     """
-    run = run_python(textwrap.dedent(program), cwd=tmp_path, pythonpath=CHECKOUT)
+    run = run_python(textwrap.dedent(program), cwd=tmp_path, pythonpath=CHECKOUT, forked=True)
     assert run.returncode == -sent
     assert ("KeyboardInterrupt" in run.stderr) == (sent == signal.SIGINT)
     left = [file for file, *_ in arrow_files(cache) if ".incomplete" not in file]
@@ -370,7 +370,7 @@ datasets.load_dataset(
 def killed_build(release: Path, cache: str) -> Path:
     """What a build by two processes leaves that is killed at its end."""
     program = KILLED_WHILE_IT_BUILDS.format(release=str(release), cache=cache)
-    run = run_python(program, cwd=release, pythonpath=CHECKOUT)
+    run = run_python(program, cwd=release, pythonpath=CHECKOUT, forked=True)
     assert run.returncode == -signal.SIGKILL
     (left,) = Path(cache).glob("indiana_cxr/*/*/*.incomplete")
     assert len(list(left.glob("*.arrow"))) >= 2

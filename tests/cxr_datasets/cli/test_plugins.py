@@ -45,7 +45,7 @@ def installed(tmp_path: Path) -> Path:
 def cxr(words: list[str], installed: Path) -> subprocess.CompletedProcess[str]:
     code = f"import sys; from cxr_datasets.cli import main; sys.exit(main({words!r}))"
     path = f"{installed}:{CHECKOUT}"
-    return run_python(code, cwd=installed.parent, pythonpath=path)
+    return run_python(code, cwd=installed.parent, pythonpath=path, forked=True)
 
 
 @pytest.mark.parametrize(

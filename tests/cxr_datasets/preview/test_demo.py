@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +12,7 @@ import pytest
 from PIL import Image
 
 import cxr_datasets
+from tests import forked
 
 CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 LABELS = (
@@ -24,15 +24,8 @@ LABELS = (
 
 def run_demo(folder: Path, cwd: Path = CHECKOUT) -> subprocess.CompletedProcess[str]:
     home = folder.parent / "home"
-    return subprocess.run(
-        [sys.executable, "-m", "cxr_datasets.preview", str(folder)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "HF_HOME": str(home)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT), "HF_HOME": str(home)}
+    return forked.run(["-m", "cxr_datasets.preview", str(folder)], cwd=cwd, env=env, timeout=120)
 
 
 @pytest.fixture(scope="module")

@@ -306,7 +306,7 @@ def test_arrays_of_numpy_need_no_torch(images: datasets.Dataset, tmp_path: Path)
         "assert rows[:]['pixel_values'].shape == (4, 1, 32, 32)\n"
         "assert 'torch' not in sys.modules\n"
     )
-    done = run_python(code, cwd=tmp_path, pythonpath=CHECKOUT)
+    done = run_python(code, cwd=tmp_path, pythonpath=CHECKOUT, forked=True)
     assert done.returncode == 0, done.stderr
 
 

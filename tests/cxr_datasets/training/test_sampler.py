@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
-import subprocess
-import sys
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -15,10 +14,14 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
+import cxr_datasets
 from cxr_datasets.errors import CxrError, OptionError, ResumeError
 from cxr_datasets.labels import sample_weights, to_targets
 from cxr_datasets.training import ElasticBatchSampler
 from tests.cxr_datasets.training.worlds import global_batches, invented
+from tests.helpers import run_python
+
+CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 
 PATIENTS = invented(12, 3, 3)
 ROWS = len(PATIENTS)
@@ -473,14 +476,14 @@ def test_an_epoch_is_a_number_from_0(epoch: Any) -> None:
         ElasticBatchSampler(range(9), 4).set_epoch(epoch)
 
 
-def test_torch_is_not_needed() -> None:
+def test_torch_is_not_needed(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from cxr_datasets.training import ElasticBatchSampler\n"
         "print(len(list(ElasticBatchSampler(range(9), 4))))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "3\n"
+    done = run_python(code, cwd=tmp_path, pythonpath=CHECKOUT, forked=True)
+    assert done.stdout == "3\n", done.stderr
 
 
 def test_its_repr_says_where_it_stands_and_holds_no_address() -> None:

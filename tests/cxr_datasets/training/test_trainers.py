@@ -289,6 +289,7 @@ def work(rank):
     torch.distributed.destroy_process_group()
 
 if __name__ == "__main__":
+    import torch._dynamo  # else each rank imports it, for seconds
     torch.multiprocessing.start_processes(work, nprocs=2, start_method="fork")
 """
 

@@ -1,0 +1,137 @@
+"""A Python that has imported what takes long, and forks for each program: see `forked`.
+
+    python fork_server.py DESCRIPTOR MODULE...
+
+Whatever else comes is told through the socket of that number. It imports nothing of this project.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import importlib.abc
+import importlib.util
+import json
+import os
+import runpy
+import socket
+import sys
+import types
+import warnings
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from typing import Any
+
+
+class Hidden(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Gives modules that are loaded already to who imports one of them, and to nobody before.
+
+    Some programs look into `sys.modules` whether torch is imported.
+    """
+
+    def __init__(self, package: str) -> None:
+        names = [name for name in sys.modules if name.partition(".")[0] == package]
+        self._modules = {name: sys.modules.pop(name) for name in names}
+        self._specs = {name: module.__spec__ for name, module in self._modules.items()}
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> ModuleSpec | None:
+        # Some only ask whether it is installed.
+        return importlib.util.spec_from_loader(name, self) if name in self._modules else None
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType:
+        sys.meta_path.remove(self)
+        sys.modules.update(self._modules)
+        return self._modules[spec.name]
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        module.__spec__ = self._specs[module.__name__]
+
+
+def serve(connection: socket.socket) -> dict[str, Any] | None:
+    """Fork for each request, one after another.
+
+    Returns:
+        The request, in the forked process; None where there are no more.
+    """
+    hidden: set[str] = set()
+    while True:
+        place, descriptors, *_ = socket.recv_fds(connection, 4096, 3)
+        if not place:
+            return None
+        with open(place, encoding="utf-8") as file:
+            request: dict[str, Any] = json.load(file)
+        for module in request["modules"]:
+            importlib.import_module(module)
+            hidden.add(module.partition(".")[0])
+        gc.freeze()  # else the first collection would copy all memory
+        child = os.fork()
+        if not child:
+            connection.close()
+            for number, descriptor in enumerate(descriptors):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            return {**request, "hidden": sorted(hidden)}
+        for descriptor in descriptors:
+            os.close(descriptor)
+        connection.send(b"%d" % child)
+        _, status, usage = os.wait4(child, 0)
+        code, seconds = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+        connection.send(json.dumps([code, seconds]).encode())
+
+
+def become(request: dict[str, Any], base: list[str]) -> None:
+    """Make this process one that was started anew, as far as a program can tell."""
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:] = [*given, *base]
+    importlib.invalidate_caches()
+    sys.meta_path[:0] = map(Hidden, request["hidden"])
+    for name in ("huggingface_hub.constants", "datasets.config"):  # they read the environment
+        if name in sys.modules:
+            importlib.reload(sys.modules[name])
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()  # the others begin at the same state
+
+
+def run(words: list[str]) -> None:
+    """Do what Python does with these words: `-c CODE`, `-m MODULE` or a file; `-W` before it."""
+    while words[0] == "-W":
+        warnings._setoption(words[1])  # type: ignore[attr-defined]
+        words = words[2:]
+    if words[0] == "-m":
+        sys.argv[:] = words[1:]
+        sys.path.insert(0, os.getcwd())
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+        return
+    main = types.ModuleType("__main__")
+    sys.modules["__main__"] = main
+    if words[0] == "-c":
+        sys.argv[:] = ["-c", *words[2:]]
+        sys.path.insert(0, "")
+        code = compile(words[1], "<string>", "exec")
+    else:
+        sys.argv[:] = words
+        sys.path.insert(0, os.path.dirname(words[0]))
+        main.__file__ = words[0]
+        with open(words[0], encoding="utf-8") as file:
+            code = compile(file.read(), words[0], "exec")
+    exec(code, main.__dict__)
+
+
+if __name__ == "__main__":
+    where, *first = sys.argv[1:]
+    own_path = sys.path[1:]
+    # Libraries of numbers have started threads, and do well without them in a forked process.
+    warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
+    for name in first:
+        with contextlib.suppress(ImportError):  # another version of `datasets` does without
+            importlib.import_module(name)
+    asked = serve(socket.socket(fileno=int(where)))
+    if asked is not None:
+        become(asked, own_path)
+        run(asked["words"])
