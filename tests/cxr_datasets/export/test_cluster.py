@@ -21,6 +21,7 @@ from distributed import Client, LocalCluster
 from cxr_datasets.export import ExportError, ExportSummary, export
 from cxr_datasets.testing import edit_table
 from tests.cxr_datasets.export.conftest import SLOW, contents, finished
+from tests.fakes.dask import Worker
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_a_cluster_meets_all_bad_images_and_later_does_only_what_is_left(
 
     release = copy_release(large_release, tmp_path / "release")
     images = sorted(release.glob("files/*/*/*/*.jpg"))
-    bad = [images[20], images[50]]
+    bad = [images[10], images[30]]
     for image in bad:
         rewrite(image, image.read_bytes()[:-500])
     out = tmp_path / "out"
@@ -172,8 +173,8 @@ def lone_scheduler(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     begin = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
     with subprocess.Popen([*begin, "--scheduler-file", str(file)], **quiet) as scheduler:
-        join = ["worker", "--nthreads", "1", "--no-dashboard", "--death-timeout", "60"]
-        with subprocess.Popen([*dask, *join, "--scheduler-file", str(file)], **quiet) as worker:
+        join = ["worker", *Worker.WORDS, "--scheduler-file", str(file)]
+        with subprocess.Popen([*dask, *join], **quiet) as worker:
             try:
                 yield scheduler
             finally:
