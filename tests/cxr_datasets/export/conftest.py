@@ -24,7 +24,7 @@ CONFIGS = ("images", "studies", "reports")
 ROWS = 40
 """Rows in a file here, so that small releases become several files."""
 
-SLOW = {"image_size": 256, "image_format": "png", "rows_per_file": 5}
+SLOW = {"image_size": 256, "image_format": "png", "rows_per_file": 10}
 """Options with which an export of `large_release` takes seconds, so that it can be killed."""
 
 
@@ -44,7 +44,7 @@ def large_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from mimic_cxr_jpg.synthetic import write_release
 
     return made_once(
-        tmp_path_factory, "large-mimic", lambda out: write_release(out, patients=10, scale=1 / 5)
+        tmp_path_factory, "large-mimic", lambda out: write_release(out, patients=18, scale=1 / 5)
     )
 
 

@@ -125,7 +125,7 @@ def test_a_cluster_meets_all_bad_images_and_later_does_only_what_is_left(
 
     release = copy_release(large_release, tmp_path / "release")
     images = sorted(release.glob("files/*/*/*/*.jpg"))
-    bad = [images[10], images[30]]
+    bad = [images[20], images[50]]
     for image in bad:
         rewrite(image, image.read_bytes()[:-500])
     out = tmp_path / "out"
