@@ -19,7 +19,7 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
 sys.meta_path.insert(0, Missing())
-if "cxr_datasets" not in {missing!r}:
+if {command!r} == "worker" and "cxr_datasets" not in {missing!r}:
     import cxr_datasets.export
 while {gate!r} and not os.path.exists({gate!r}):
     time.sleep(0.02)

@@ -14,7 +14,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -53,7 +53,7 @@ class Gcs:
     """
 
     def __init__(self) -> None:
-        handler = partial(_Handler, Storage(use_memory_fs=True))
+        handler = partial(_Handler, _Storage(use_memory_fs=True))
         self._server = _Server(("127.0.0.1", 0), handler)
         self._server.cloud = self
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -150,11 +150,19 @@ class GcsPlace:
                 yield asked.path
 
 
+@cache
 def _private_key() -> str:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
+
+
+class _Storage(Storage):
+    """Keeps nothing for another start: after each file it would note all files anew."""
+
+    def _write_config_to_file(self) -> None:
+        pass
 
 
 class _Server(ThreadingHTTPServer):

@@ -16,12 +16,14 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import boto3
 from botocore.config import Config
+from botocore.loaders import JSONFileLoader
 from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.utilities.utils import get_partition
@@ -33,6 +35,24 @@ ACCOUNT = "123456789012"
 
 _REFUSED = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"""
+
+
+_load = JSONFileLoader.load_file
+
+
+@cache
+def _loaded(path: str) -> Any:
+    return _load(JSONFileLoader(), path)
+
+
+# Each session of botocore parses the same megabytes of JSON anew; a test has several.
+JSONFileLoader.load_file = lambda _, path: _loaded(path)
+
+
+class _Moto(DomainDispatcherApplication):
+    """Keeps which service a host is: moto lists its 200 folders for each request."""
+
+    get_backend_for_host = cache(DomainDispatcherApplication.get_backend_for_host)
 
 
 class Asked(NamedTuple):
@@ -52,13 +72,12 @@ class S3:
     """
 
     def __init__(self) -> None:
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = _Moto(create_backend_app)
         self._server = make_server(
             "127.0.0.1", 0, self._answer, threaded=True, request_handler=_Silent
         )
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.requests: list[Asked] = []
-        self._own = threading.Event()
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def __enter__(self) -> S3:
@@ -110,7 +129,7 @@ class S3:
         """Make a bucket, unless it is there, and put a folder's files into it."""
         client = self._client("s3")
         client.create_bucket(Bucket=bucket)
-        place = S3Place(self, client, bucket, prefix)
+        place = S3Place(self, bucket, prefix)
         for file in folder.rglob("*") if folder else ():
             if file.is_file():
                 place.put(file.relative_to(folder).as_posix(), file.read_bytes())
@@ -159,30 +178,34 @@ class S3:
 class S3Place:
     """A prefix in a bucket that holds a release, seen by its owner."""
 
-    def __init__(self, s3: S3, client: Any, bucket: str, prefix: str) -> None:
+    def __init__(self, s3: S3, bucket: str, prefix: str) -> None:
         self._s3 = s3
-        self._client = client
         self._bucket = bucket
         self._prefix = prefix
         self.url = f"s3://{bucket}/{prefix}"
 
     def put(self, path: str, content: bytes) -> None:
         """Write a file, new or in the place of an old one."""
-        self._client.put_object(Bucket=self._bucket, Key=f"{self._prefix}/{path}", Body=content)
+        # Past the server, whose answer to each of a hundred files takes longer than a test.
+        _backend().put_object(self._bucket, f"{self._prefix}/{path}", content)
 
     def remove(self, path: str) -> None:
         """Remove a file."""
-        self._client.delete_object(Bucket=self._bucket, Key=f"{self._prefix}/{path}")
+        _backend().delete_object(self._bucket, f"{self._prefix}/{path}")
 
     def let_pass(self, path: str, seconds: float) -> None:
         """Let a file have been written so much earlier."""
-        backend = s3_backends[ACCOUNT][get_partition(REGION)]
-        key = backend.buckets[self._bucket].keys[f"{self._prefix}/{path}"]
+        key = _backend().buckets[self._bucket].keys[f"{self._prefix}/{path}"]
         key.last_modified -= timedelta(seconds=seconds)
 
     def reads(self) -> Iterator[str]:
         """Paths whose bytes were asked for, in order; by their whole key."""
         return (asked.path for asked in list(self._s3.requests) if asked.method == "GET")
+
+
+def _backend() -> Any:
+    """What moto's server holds, in this process."""
+    return s3_backends[ACCOUNT][get_partition(REGION)]
 
 
 class _Silent(MotoRequestHandler):

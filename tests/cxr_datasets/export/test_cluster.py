@@ -21,6 +21,7 @@ from distributed import Client, LocalCluster
 from cxr_datasets.export import ExportError, ExportSummary, export
 from cxr_datasets.testing import edit_table
 from tests.cxr_datasets.export.conftest import SLOW, contents, finished
+from tests.fakes.dask import Worker
 
 
 @pytest.fixture(scope="module")
@@ -172,8 +173,8 @@ def lone_scheduler(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     begin = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
     with subprocess.Popen([*begin, "--scheduler-file", str(file)], **quiet) as scheduler:
-        join = ["worker", "--nthreads", "1", "--no-dashboard", "--death-timeout", "60"]
-        with subprocess.Popen([*dask, *join, "--scheduler-file", str(file)], **quiet) as worker:
+        join = ["worker", *Worker.WORDS, "--scheduler-file", str(file)]
+        with subprocess.Popen([*dask, *join], **quiet) as worker:
             try:
                 yield scheduler
             finally:

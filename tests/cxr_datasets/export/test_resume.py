@@ -76,11 +76,7 @@ def test_killed_it_goes_on_and_ends_with_the_same_bytes(
         assert len(finished(out)) < len(finished(undisturbed))
         assert not (out / "README.md").exists()
     kept = states(out, finished(out))
-    done = subprocess.run(
-        slow_command(out, *processes), capture_output=True, text=True, timeout=120,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    export_all(slow_command, out)
     assert states(out, list(kept)) == kept
     assert contents(out) == contents(undisturbed)
 

@@ -146,10 +146,29 @@ def attributes_of_instances(kind: Any) -> set[str]:
         if base.__module__.partition(".")[0] != "datasets":  # of Python, or of torch
             continue
         found |= set(inspect.get_annotations(base))
-        for line in inspect.getsource(base).splitlines():
+        for line in source_of(base):
             target, assigned, _ = line.partition(" = ")
             found |= set(re.findall(r"\bself\.(\w+)", target)) if assigned else set()
     return found
+
+
+def source_of(kind: type) -> list[str]:
+    """The lines of a class, as `inspect.getsource`, which parses its module for each of them."""
+    lines, places = classes_in(str(inspect.getsourcefile(kind)))
+    first, last = places[kind.__name__]
+    return lines[first - 1 : last]
+
+
+@cache
+def classes_in(file: str) -> tuple[list[str], dict[str, tuple[int, int]]]:
+    """The lines of a file, and where in them each of its classes begins and ends."""
+    source = Path(file).read_text("utf-8")
+    found = {
+        node.name: (node.lineno, node.end_lineno or node.lineno)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.ClassDef)
+    }
+    return source.splitlines(), found
 
 
 def without_parameter(name: str) -> str:
@@ -161,10 +180,17 @@ def taken_from_modules(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("datasets."):
             yield from (f"{node.module}:{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Attribute):
-            root, _, module = ast.unparse(node.value).partition(".")
-            if root == "datasets" and module.islower() and is_module(f"datasets.{module}"):
+        elif isinstance(node, ast.Attribute) and begins_with(node) == "datasets":
+            _, _, module = ast.unparse(node.value).partition(".")
+            if module.islower() and is_module(f"datasets.{module}"):
                 yield f"datasets.{module}:{node.attr}"
+
+
+def begins_with(node: ast.expr) -> str | None:
+    """The name `a` of `a.b.c`."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
 
 
 def is_module(name: str) -> bool:

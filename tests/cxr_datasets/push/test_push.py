@@ -17,7 +17,7 @@ import pytest
 from cxr_datasets.cli import main
 from cxr_datasets.errors import ExportError, HubError, OptionError
 from cxr_datasets.export import export, notes
-from cxr_datasets.push import push
+from cxr_datasets.push import push, reading
 from cxr_datasets.testing import copy_release, rewrite
 from tests.fakes.hub import Account, Client, Hub, run_client
 
@@ -777,6 +777,15 @@ def test_rows_that_differ_when_loaded_back_are_told(
     assert done.error == "HubError"
     for words in ("studies/train", f"{rows} rows exported", f"{2 * rows} rows loaded"):
         assert words in done.text
+
+
+def test_it_is_loaded_back_without_torch_whose_import_takes_longer_than_all_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import json, os; print(json.dumps({'rows': os.environ['USE_TORCH']}))")
+    monkeypatch.setattr(reading, "_PROGRAM", program)
+    assert reading.load_back("alice/films", []) == "0"  # what `datasets` asks
 
 
 def test_a_copy_that_does_not_load_is_told(hub: Hub, pusher: Pusher, indiana_export: Path) -> None:

@@ -62,15 +62,12 @@ PUSH = """
 import datasets
 import indiana_cxr, mimic_cxr_jpg
 
-for name, (package, data_dir) in releases.items():
-    for config in configs:
-        options = dict(data_dir=data_dir, cache_dir="cache")
-        splits = datasets.load_dataset(package, config, **options)
-        splits.push_to_hub(f"alice/{name}-{config}-splits", private=True)
-        splits["train"].push_to_hub(f"alice/{name}-{config}-split", private=True)
-        if "stream" in kinds:
-            streams = datasets.load_dataset(package, config, streaming=True, **options)
-            streams["train"].push_to_hub(f"alice/{name}-{config}-stream", private=True)
+for name, config, kind in wanted:
+    package, data_dir = releases[name]
+    options = dict(data_dir=data_dir, cache_dir="cache", streaming=kind == "stream")
+    pushed = datasets.load_dataset(package, config, **options)
+    pushed = pushed if kind == "splits" else pushed["train"]
+    pushed.push_to_hub(f"alice/{name}-{config}-{kind}", private=True)
 """
 
 LOAD = """
@@ -110,9 +107,21 @@ def releases(
 
 
 @pytest.fixture(scope="module")
-def copies(releases: dict[str, tuple[str, str]]) -> dict[str, Any]:
+def wanted(request: pytest.FixtureRequest) -> list[tuple[str, str, str]]:
+    """Release, config and kind of the cases that are run, for one process to push them all."""
+    return [
+        tuple(item.callspec.params[name] for name in ("release", "config", "kind"))
+        for item in request.session.items
+        if item.parent is request.node and hasattr(item, "callspec")
+    ]
+
+
+@pytest.fixture(scope="module")
+def copies(
+    releases: dict[str, tuple[str, str]], wanted: list[tuple[str, str, str]]
+) -> dict[str, Any]:
     """Digests of each repository, loaded in a process that imports nothing of this project."""
-    arguments = {"releases": releases, "configs": CONFIGS, "kinds": KINDS}
+    arguments = {"releases": releases, "wanted": wanted}
     with Hub({"alice": Account("hf_alice")}) as hub:
         run_client(hub, PUSH, token="hf_alice", timeout=120, **arguments)
         assert all(repo.private for repo in hub.repos.values())
@@ -122,18 +131,20 @@ def copies(releases: dict[str, tuple[str, str]]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def originals(
-    releases: dict[str, tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
+    releases: dict[str, tuple[str, str]],
+    wanted: list[tuple[str, str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
     """Digests of the datasets that were pushed."""
     names: dict[str, Any] = {}
     exec(DIGESTS, names)
     cache = str(tmp_path_factory.mktemp("cache"))
     found = {}
-    for name, (package, data_dir) in releases.items():
+    for name, config in {(name, config) for name, config, _ in wanted}:
+        package, data_dir = releases[name]
         importlib.import_module(package)
-        for config in CONFIGS:
-            splits = datasets.load_dataset(package, config, data_dir=data_dir, cache_dir=cache)
-            found[f"{name}-{config}"] = {k: names["digests"](split) for k, split in splits.items()}
+        splits = datasets.load_dataset(package, config, data_dir=data_dir, cache_dir=cache)
+        found[f"{name}-{config}"] = {k: names["digests"](split) for k, split in splits.items()}
     return found
 
 
