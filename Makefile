@@ -46,11 +46,12 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 	$(addprefix indiana_cxr/,synthetic test_download.py test_layouts.py test_mesh.py test_odd_archives.py \
 	test_odd_tables.py test_real_mesh.py test_splits.py test_text_labels.py) \
 	$(addprefix cxr_datasets/,cli cohorts copies preview synthetic tables test_audit.py test_digests.py test_names.py \
-	test_permutation.py test_redaction.py test_wheel.py test_wording.py labels/text labels/test_cleaning.py \
-	training/test_augments.py training/test_trainers.py training/test_worlds.py \
+	test_permutation.py test_redaction.py test_wheel.py test_wording.py test_flags.py labels/text \
+	$(addprefix labels/,test_balance.py test_cleaning.py test_compare.py test_texts.py test_xrv.py) \
+	training/test_augments.py training/test_later.py training/test_trainers.py training/test_worlds.py \
 	$(addprefix builder/,test_absent.py test_cohort.py test_damaged.py test_forms.py test_index_check.py \
-	test_kept.py test_missing.py test_places.py) \
-	layers/test_boxes.py layers/test_masks.py images/test_image_size.py images/test_limits.py images/test_modes.py \
+	test_kept.py test_left_out.py test_missing.py test_places.py) \
+	layers/test_boxes.py layers/test_large.py layers/test_masks.py images/test_image_size.py images/test_limits.py images/test_modes.py \
 	images/test_opening.py images/test_resize.py images/test_square.py images/test_whole.py push/test_push.py \
 	$(addprefix export/,test_agreement.py test_card.py test_closed.py test_cluster.py test_cohort.py \
 	test_damaged.py test_dry_run.py test_encryption.py \
