@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 import yaml
+from huggingface_hub import DatasetCard
 
 from cxr_datasets.copies.findings import Findings
 from cxr_datasets.copies.recognise import Place
 from cxr_datasets.copies.summary import FileCounts, Verified
 from cxr_datasets.errors import ExportError
 from cxr_datasets.export import proof
-from cxr_datasets.export.card import CARD, head_of
+from cxr_datasets.export.card import CARD
 from cxr_datasets.export.files import Files
 from cxr_datasets.export.folder import Folder
 from cxr_datasets.export.manifest import manifest_hash
@@ -182,7 +183,7 @@ def _rows_of_card(files: Files, place: Place) -> dict[tuple[str, str], int]:
     """
     content = files.read(CARD)
     try:
-        infos = head_of((content or b"").decode("utf-8"))["dataset_info"]
+        infos = DatasetCard((content or b"").decode("utf-8")).data.to_dict()["dataset_info"]
         return {
             (info["config_name"], split["name"]): int(split["num_examples"])
             for info in (infos if isinstance(infos, list) else [infos])

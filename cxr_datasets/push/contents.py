@@ -7,8 +7,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
+from huggingface_hub import DatasetCard
 
 from cxr_datasets.errors import HubError
 from cxr_datasets.export import card, croissant
@@ -252,7 +254,8 @@ def _described(out: Folder) -> Rows | None:
     if content is None:
         return None
     try:
-        infos = card.head_of(content.decode("utf-8")).get("dataset_info", [])
+        head: dict[str, Any] = DatasetCard(content.decode("utf-8")).data.to_dict()
+        infos = head.get("dataset_info", [])
         return {
             info["config_name"]: {split["name"]: split["num_examples"] for split in info["splits"]}
             for info in (infos if isinstance(infos, list) else [infos])

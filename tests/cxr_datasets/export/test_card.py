@@ -12,12 +12,10 @@ import mlcroissant
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from huggingface_hub import DatasetCard
 
 from cxr_datasets import __version__
 from cxr_datasets.errors import PackageError
 from cxr_datasets.export import export
-from cxr_datasets.export.card import head_of
 from tests.cxr_datasets.export.conftest import CONFIGS, ROWS, Exported, contents
 
 
@@ -42,18 +40,6 @@ def test_the_head_names_every_config_with_its_files(exported: Exported) -> None:
             found = sorted(exported.out.glob(part["path"]))
             assert found == files(exported.out, config["config_name"], part["split"])
             assert found
-
-
-def test_the_head_is_read_as_the_library_of_the_hub_reads_it(exported: Exported) -> None:
-    for text in (
-        (exported.out / "README.md").read_text(),
-        "---\na: [1, 2]\nb: {c: 2026-01-01, d: é}\n---\n\n# A title\n\n---\nmore\n---\n",
-        "\n---\r\na: 1\r\n---\r\nmore",
-        "---\na: 1\n---",
-        "# No front matter\n\n---\na: 1\n---\n",
-        "",
-    ):
-        assert head_of(text) == DatasetCard(text).data.to_dict()
 
 
 def test_the_numbers_are_those_of_the_files(exported: Exported) -> None:
