@@ -43,7 +43,6 @@ def test_a_bar_counts_images_with_rate_and_time_left(words: list[str], tmp_path:
     code = """
 import sys
 from cxr_datasets.cli import main
-from tests import forked
 
 main(sys.argv[1:])
 print("##", file=sys.stderr)
