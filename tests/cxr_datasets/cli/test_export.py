@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,7 +18,6 @@ from cxr_datasets.cli import main
 from cxr_datasets.export import ExportOptions
 from cxr_datasets.packages import builder_class
 from cxr_datasets.testing import files_under
-from tests import forked
 
 
 @pytest.fixture
@@ -48,8 +49,10 @@ main(sys.argv[1:])
 print("##", file=sys.stderr)
 main([*sys.argv[1:], "--no-progress"])
 """
-    env = {**os.environ, "HF_DATASETS_DISABLE_PROGRESS_BARS": "0"}
-    done = forked.run(["-c", code, *words], cwd=tmp_path, env=env)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "HF_DATASETS_DISABLE_PROGRESS_BARS": "0"}, timeout=60,
+    )  # fmt: skip
     bar, without = done.stderr.split("##\n")
     assert re.search(r"export: +0%.*0/44 \[", bar)
     assert re.search(r"export: 100%.*44/44 \[\d\d:\d\d<\d\d:\d\d, .* images/s\]", bar)
