@@ -7,7 +7,7 @@ columns side by side, because one gzip file is decompressed by one thread.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -98,7 +98,7 @@ def read_index(reads: TableReads, reports: ReportStore | None, cache: str) -> pa
         spine = reads.split.result()
         ids = [spine[name] for name in ("subject_id", "study_id", "dicom_id")]
         # Each of these waits for one of the readers, which have a pool of their own.
-        of_metadata = pool.submit(_metadata_columns, spine, reads.metadata, pool)
+        of_metadata = pool.submit(_metadata_columns, spine, reads.metadata)
         of_labels = [
             pool.submit(_label_column, spine, name, read) for name, read in reads.labels.items()
         ]
@@ -136,14 +136,8 @@ def _split_names(spine: Table) -> pa.Array:
     return pa.array(list(tables.SPLIT_NAMES.values())).take(row)
 
 
-def _metadata_columns(spine: Table, read: Future[Table], pool: Executor) -> _Joined:
-    """Give each image what the metadata table says of it.
-
-    The largest table is read last, and joined when other threads have little left to do. So what
-    needs no row of the spine is worked out beside the search for rows.
-    """
+def _metadata_columns(spine: Table, read: Future[Table]) -> _Joined:
     metadata = read.result()
-    unordered = pool.submit(_unordered_columns, metadata)
     rows = find_rows(spine["dicom_id"], metadata, "dicom_id")
     # If every image finds a row of its own, no id of the spine repeats; if there are no other rows,
     # none of the metadata does. To see that is much faster than to compare the ids.
@@ -159,16 +153,6 @@ def _metadata_columns(spine: Table, read: Future[Table], pool: Executor) -> _Joi
         )
     for column in ("study_id", "subject_id"):
         _check_same(column, spine, metadata, rows, "dicom_id")
-    columns = unordered.result()
-    told = pool.submit(_say_where_times_differ, spine["study_id"], metadata, rows)
-    columns = {name: column.take(rows) for name, column in columns.items()}
-    told.result()
-    unused = metadata.rows.num_rows - len(rows)
-    return _Joined(columns, metadata.address, metadata.rows.num_rows, unused)
-
-
-def _unordered_columns(metadata: Table) -> dict[str, pa.Array]:
-    """Make our columns of the metadata table, in its own order."""
     columns = {name: metadata[raw] for name, raw in tables.METADATA_COLUMNS.items()}
     columns["view"] = normalised_views(columns["view_position"])
     columns["rank"] = view_ranks(columns["view_position"])
@@ -176,7 +160,10 @@ def _unordered_columns(metadata: Table) -> dict[str, pa.Array]:
     columns["width"] = metadata["Columns"]
     columns["study_date"] = tables.study_dates(metadata)
     columns["study_time"] = tables.study_times(metadata)
-    return columns
+    columns = {name: column.take(rows) for name, column in columns.items()}
+    _say_where_times_differ(spine["study_id"], metadata, rows)
+    unused = metadata.rows.num_rows - len(rows)
+    return _Joined(columns, metadata.address, metadata.rows.num_rows, unused)
 
 
 def _check_same(column: str, spine: Table, other: Table, rows: pa.Array, key: str) -> None:

@@ -31,7 +31,7 @@ from cxr_datasets.builder.layered import add_layers, layer_columns, open_layers
 from cxr_datasets.builder.outputs import check_cache
 from cxr_datasets.builder.overrides import digest
 from cxr_datasets.builder.pixels import Looks, Pace, Pixels
-from cxr_datasets.builder.places import ImagePlace, open_images
+from cxr_datasets.builder.places import ImagePlace, find_place, open_images
 from cxr_datasets.builder.published import Published
 from cxr_datasets.builder.publisher import Publisher
 from cxr_datasets.builder.release import Release
@@ -177,7 +177,7 @@ class CxrBuilder(IndexedBuilder):
             self._look_ahead(config)
             key.append(self.found)
         elif config.name != "reports":
-            self.place = self._find_place(config)
+            self.place = find_place(self.place, self._sampler(config))
         if config.name != "reports":
             self.place = keeping(self.place, config, self._datasets_cache)
         remember(self.place.source)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -22,7 +21,7 @@ from cxr_datasets.builder.index_check import check_index
 from cxr_datasets.builder.overrides import DatasetsBuilder, digest
 from cxr_datasets.builder.places import ImagePlace, Sampler, find_place, spread
 from cxr_datasets.builder.release import Release
-from cxr_datasets.builder.rows import split_rows, spread_paths
+from cxr_datasets.builder.rows import split_rows
 from cxr_datasets.builder.tally import Tally
 from cxr_datasets.builder.text_labels import (
     add_text_labels,
@@ -127,21 +126,13 @@ class IndexedBuilder(DatasetsBuilder):
             splits, self._splits = self._splits, None
             if splits is None:
                 splits = self._split_rows(self._wanted_images(self.config), self.config)
-            self._write_index(path, splits)
-        self.release.keep()
-        return path, index_file.read_splits(path)
-
-    def _write_index(self, path: str, splits: dict[str, pa.Table]) -> None:
-        """Write the index file, while a sample of the images is looked at; both or neither."""
-        notes = [step.as_dict() for step in self._steps]
-        column = pa.concat_tables(splits.values()).column
-        with ThreadPoolExecutor(1) as pool:
-            probed = pool.submit(self._probe, column)
+            self._probe(lambda name: pa.concat_tables(splits.values()).column(name))
             if self._studies is not None:
-                probed.result()
                 studies, self._studies = self._studies, None
                 index_file.write_tables(self._studies_path(self.config), studies.schema, [studies])
-            index_file.write_index(path, splits, notes, probed.result)
+            index_file.write_index(path, splits, [step.as_dict() for step in self._steps])
+        self.release.keep()
+        return path, index_file.read_splits(path)
 
     def has_index(self) -> bool:
         """Whether all that `write_index` writes is in the cache."""
@@ -288,17 +279,6 @@ class IndexedBuilder(DatasetsBuilder):
         if config.name == "images":
             return sampled
         return lambda count: pc.list_element(sampled(count), 0)
-
-    def _find_place(self, config: CxrConfig) -> ImagePlace:
-        """Find out in which form the images are, while the rows of the index are arranged."""
-        if config.name != "images" or self._has_index(config):
-            return find_place(self.place, self._sampler(config))
-        images = self._wanted_images(config)
-        with ThreadPoolExecutor(1) as pool:
-            splits = pool.submit(self._split_rows, images, config)
-            place = find_place(self.place, partial(spread_paths, images))
-        self._splits = splits.result()
-        return place
 
     def _split_rows(self, images: pa.Table, config: CxrConfig) -> dict[str, pa.Table]:
         """Arrange the rows of each split as the index file is to hold them."""

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 from cxr_datasets.builder.config import CxrConfig
 from cxr_datasets.columns import SPLITS, VIEWS, plural
 from cxr_datasets.errors import OptionError
-from cxr_datasets.tables.index import spread_places
 from cxr_datasets.tables.keys import combined
 from cxr_datasets.tables.studies import group_by_study
 
@@ -60,23 +59,9 @@ def split_rows(
     return splits
 
 
-def spread_paths(images: pa.Table, count: int) -> pa.Array:
-    """Take the paths of so many rows, spread evenly over the rows of `split_rows` in their order.
-
-    None of these rows is copied for it. Only for config `images`, which has a row for each image.
-    """
-    order = pa.concat_arrays([_places_of(images, split) for split in SPLITS])
-    wanted = order.take(pa.array(spread_places(len(order), count)))
-    return combined(images["path"].take(wanted))
-
-
-def _places_of(images: pa.Table, split: str) -> pa.Array:
-    return pc.indices_nonzero(pc.equal(images["split"], split))
-
-
 def _rows_of(images: pa.Table, split: str) -> pa.Table:
     """The rows of a split; several columns are copied at once, for pyarrow copies one by one."""
-    kept = _places_of(images, split)
+    kept = pc.indices_nonzero(pc.equal(images["split"], split))
     with ThreadPoolExecutor() as pool:
         columns = list(pool.map(lambda column: column.take(kept), images.columns))
     return pa.Table.from_arrays(columns, schema=images.schema)

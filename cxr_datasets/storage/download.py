@@ -6,7 +6,6 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -70,15 +69,11 @@ def fetched(
         if not _is_whole(copy):
             unfinished = _unfinished(copy)
             _complete(source, path, stamp.size, unfinished)
-            with ThreadPoolExecutor(1) as pool:  # waits for the disk meanwhile
-                seal = pool.submit(_settled, unfinished)
-                came_again = not agrees(unfinished)
+            came_again = not agrees(unfinished)
             if came_again:
                 unfinished.unlink()
                 _complete(source, path, stamp.size, unfinished)
-                _finish(copy, _settled(unfinished) + _AGAIN)
-            else:
-                _finish(copy, seal.result())
+            _finish(copy, came_again)
             _remove_other_versions(copy, _place(source, path))
     return copy
 
@@ -102,9 +97,8 @@ def fetch_again(source: Source, path: str, copy: Path) -> None:
         return
     with _locked(copy):
         if not _came_again(copy):
-            unfinished = _unfinished(copy)
-            _complete(source, path, stamp.size, unfinished)
-            _finish(copy, _settled(unfinished) + _AGAIN)
+            _complete(source, path, stamp.size, _unfinished(copy))
+            _finish(copy, came_again=True)
 
 
 def forget(copy: Path) -> None:
@@ -130,12 +124,13 @@ def _unfinished(copy: Path) -> Path:
     return copy.with_name(f"{copy.name}{SUFFIX}")
 
 
-def _finish(copy: Path, seal: bytes) -> None:
-    """Give an unfinished copy its name, and a seal."""
+def _finish(copy: Path, came_again: bool) -> None:
+    """Give an unfinished copy its name."""
+    unfinished = _unfinished(copy)
     with in_cache(copy):
         with open(_seal_of(copy), "wb", opener=own.open_file) as file:
-            file.write(seal)
-        os.replace(_unfinished(copy), copy)
+            file.write(_seal(unfinished) + _AGAIN * came_again)
+        os.replace(unfinished, copy)
 
 
 def _remove_other_versions(copy: Path, place: str) -> None:
@@ -178,14 +173,6 @@ def _seal(file: Path) -> bytes:
     return f"{len(content)} {sum_of(content)}".encode()
 
 
-def _settled(unfinished: Path) -> bytes:
-    """Wait until all of an unfinished copy is on the disk; give the seal of its bytes."""
-    with in_cache(unfinished):
-        with open(unfinished, "ab", opener=own.open_file) as file:
-            os.fsync(file.fileno())
-        return _seal(unfinished)
-
-
 def _is_whole(copy: Path) -> bool:
     """Whether a copy is there, and no byte of it is missing or changed."""
     with in_cache(copy):
@@ -211,6 +198,8 @@ def _complete(source: Source, path: str, size: int, unfinished: Path) -> None:
                 _append(file, piece)
             if size and file.tell() > size:
                 break  # more comes than there is
+        with in_cache(unfinished):
+            os.fsync(file.fileno())
         found = file.tell()
     if size and found != size:
         unfinished.unlink()  # the next try cannot use it either

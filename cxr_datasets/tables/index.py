@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,10 +66,7 @@ def folder_in(cache_dir: str | None, credentialed: str | None = None) -> str:
 
 
 def write_index(
-    path: str,
-    splits: Mapping[str, pa.Table],
-    notes: Sequence[Mapping[str, Any]] = (),
-    confirm: Callable[[], object] = lambda: None,
+    path: str, splits: Mapping[str, pa.Table], notes: Sequence[Mapping[str, Any]] = ()
 ) -> None:
     """Write an index file, whole or not at all.
 
@@ -78,7 +75,6 @@ def write_index(
             one stays.
         splits: Rows of each split; all of one schema. No block holds rows of two splits.
         notes: What is to be known of the rows, as JSON has it.
-        confirm: Is called before the file gets its name. If it raises an error, there is no file.
     """
     ranges, first = {}, 0
     for name, rows in splits.items():
@@ -93,7 +89,6 @@ def write_index(
         for rows in splits.values():
             whole = rows.replace_schema_metadata(schema.metadata).combine_chunks()
             writer.write_table(whole, max_chunksize=_rows_per_block(whole.num_rows))
-        confirm()
 
 
 def write_tables(path: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:

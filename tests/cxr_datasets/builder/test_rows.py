@@ -5,10 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from cxr_datasets.builder.config import CxrConfig
-from cxr_datasets.builder.places import spread
-from cxr_datasets.builder.rows import keep_views, split_rows, spread_paths
-from cxr_datasets.columns import SPLITS, VIEWS
+from cxr_datasets.builder.rows import keep_views
+from cxr_datasets.columns import VIEWS
 
 FRONTAL, LATERAL, OBLIQUE, UNKNOWN = range(4)
 
@@ -39,13 +37,3 @@ def test_without_raw_names_the_normalised_ones_decide() -> None:
 def test_a_raw_name_spelt_like_a_normalised_one_is_the_same_wish() -> None:
     view = pa.array([UNKNOWN, FRONTAL])
     assert keep_views(view, pa.array(["frontal", "PA"]), ["frontal"]).to_pylist() == [True, True]
-
-
-@pytest.mark.parametrize("count", [1, 3, 8, 100])
-def test_paths_are_spread_over_the_rows_as_the_index_has_them(count: int) -> None:
-    splits = [(*SPLITS, None)[number * 7 % 4] for number in range(40)]
-    paths = [f"files/{number}.jpg" for number in range(40)]
-    images = pa.table({"path": paths, "rank": [0] * 40, "split": splits})
-    arranged = split_rows(images, CxrConfig(name="images"), ("path",))
-    expected = spread(pa.concat_tables(arranged.values()).column("path"), count)
-    assert spread_paths(images, count).equals(expected)

@@ -161,16 +161,6 @@ def test_a_failed_second_write_leaves_the_first(path: str) -> None:
     assert read_all(path, [0, 1]) == rows(20).to_pylist()
 
 
-def test_an_index_that_is_not_confirmed_gets_no_name(path: str) -> None:
-    def refuse() -> None:
-        assert not Path(path).exists()
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        index_file.write_index(path, {"train": rows(20)}, confirm=refuse)
-    assert list(Path(path).parent.iterdir()) == []
-
-
 def test_who_reads_an_index_keeps_it_while_another_replaces_it(path: str) -> None:
     index_file.write_index(path, {"train": rows(64)})
     reading = index_file.read_blocks(path, range(4), 1)
