@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 SERVER = Path(__file__).with_name("fork_server.py")
 
@@ -120,19 +121,18 @@ def shared_forks() -> Forks:
 
 
 def run(
-    words: Sequence[str], *, cwd: str | Path, env: Mapping[str, str], timeout: float = 60
+    words: Sequence[str], *, timeout: float = 60, **place: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program in a process forked from that one, or in a Python of its own.
+    """Run a program as `Forks.run` does, by the one of this process or in a Python of its own.
 
     Args:
         words: What follows the name of Python on its command line.
-        cwd: Folder it is started in.
-        env: Environment variables it has.
         timeout: Seconds it may take.
+        **place: Its `cwd` and `env`.
     """
     if can_fork():
-        return shared_forks().run(words, cwd=cwd, env=env, timeout=timeout)
+        return shared_forks().run(words, timeout=timeout, **place)
     return subprocess.run(
-        [sys.executable, *words], cwd=cwd, env=env, timeout=timeout, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, check=False,
+        [sys.executable, *words], timeout=timeout, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False, **place,
     )  # fmt: skip
