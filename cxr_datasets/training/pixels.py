@@ -160,10 +160,18 @@ class ImageTransform:
         return self._made(batch, _Form(self.scale, self.channels))
 
     def unscaled(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Make pixels that `SCALES[self.scale].put` turns into those that a call gives.
+        """Make pixels as a call does, but leave those of `images` to be scaled by who gets them.
 
-        They are uint8, and of one channel where no `augment` gave more. Where this would lose
-        something they are what a call gives: if `augment` gave other values than uint8.
+        Args:
+            batch: As for a call.
+
+        Returns:
+            As of a call, but `pixel_values` of config `images` are uint8, from 0 to 255, of shape
+            (n, 1, size, size); with `augment` of `channels`, and of the size that it gave. If it
+            gave other values than uint8, which this would round, they are those of a call.
+
+        Raises:
+            CxrError: As a call.
         """
         return self._made(batch, _Form("uint8", self.channels if self.augment else 1))
 
