@@ -1,6 +1,7 @@
 """How fast do images reach a training loop, against other loaders of the same images?
 
-Three questions. In all, the pixels of a batch and the 14 labels of its rows are handed over.
+Three questions, and a fourth where there is a GPU. In all, the pixels of a batch and the 14 labels
+of its rows are handed over.
 
 - A copy: about 3,000 JPEGs of 512 pixels, made by `cxr export`, of which 448 x 448 in the middle
   are wanted; two workers, batches of 32, shuffled by each loader's own usual way. The plain dataset
@@ -10,6 +11,10 @@ Three questions. In all, the pixels of a batch and the 14 labels of its rows are
 - Raw: full-size files to 512 x 512, two workers, against the plain dataset and litData's
   `StreamingRawDataset`.
 - Whole rows: tiny files in one process, against a loader over a data frame.
+- With `CXR_BENCH_DEVICE=cuda` batches of the first two are pinned and copied to the GPU, and the
+  mean of their pixels is asked of it: an epoch ends when it has all of them. `CXR_BENCH_WORKERS`
+  says how many workers there are, and `CXR_BENCH_TIMES` how many times as many images: many workers
+  are through with 3,000 in no time. Two more contenders hand over uint8, which the GPU scales.
 
 Seconds are those of a whole second epoch, from its start to its last batch, for all alike; the
 workers stay between the epochs. A long epoch is like that: what a worker does once (it starts,
@@ -52,10 +57,13 @@ from cxr_datasets.training import ImageTransform, collate_studies
 
 SIZE, CUT = 512, 448
 EDGE = (SIZE - CUT) // 2
-PATIENTS = 900
-WORKERS, BATCH = 2, 32
+TIMES = int(os.environ.get("CXR_BENCH_TIMES", "1"))
+PATIENTS = 900 * TIMES
+WORKERS = int(os.environ.get("CXR_BENCH_WORKERS", "2"))
+BATCH = 32
+DEVICE = os.environ.get("CXR_BENCH_DEVICE", "")
 EPOCHS = 2
-RAW_IMAGES = 192
+RAW_IMAGES = 192 * TIMES
 ROWS = 4_000
 PART = 0.1
 WANTED = ["image", "labels"]
@@ -97,9 +105,10 @@ def middle(square: np.ndarray) -> np.ndarray:
 
 def exported() -> str:
     """The Parquet files of a copy of all splits, as one pattern."""
-    out = folder() / f"loaders-512-{FORMAT}"
+    out = folder() / f"loaders-512-{FORMAT}-{PATIENTS}"
     if not (out / ".done").exists():
-        export("mimic-cxr-jpg", real_size_release(PATIENTS), out, image_size=SIZE)
+        cores = len(os.sched_getaffinity(0))
+        export("mimic-cxr-jpg", real_size_release(PATIENTS), out, image_size=SIZE, num_proc=cores)
         (out / ".done").touch()
     return str(out / "images" / "*.parquet")
 
@@ -123,7 +132,7 @@ def items() -> list[peers.Item]:
 
 def made(form: str) -> Path:
     """The copy in the form of a peer."""
-    out = folder() / f"loaders-{form}"
+    out = folder() / f"loaders-{form}-{PATIENTS}"
     if not out.exists():
         unfinished = out.with_suffix(".unfinished")
         subprocess.run(["rm", "-rf", str(unfinished)], check=True)
@@ -167,18 +176,19 @@ def raw_paths() -> list[str]:
 # Loaders -----------------------------------------------------------------------------------------
 
 
-def plain_copy() -> tuple[Any, int]:
+def plain_copy(floats: bool = True) -> tuple[Any, int]:
     """Loose files."""
     place = made("loose")
     labels = np.load(place / "labels.npy")
-    files = peers.Files(sorted(map(str, place.glob("*.jpg"))), labels, SIZE, CUT)
+    files = peers.Files(sorted(map(str, place.glob("*.jpg"))), labels, SIZE, CUT, floats)
     return _loader(files, shuffle=True), len(files)
 
 
-def ours_of_arrow() -> tuple[Any, int]:
+def ours_of_arrow(scale: str = "0-1") -> tuple[Any, int]:
     """Ours, from the Arrow of the export."""
     rows = copied()
-    return _ours(ImageTransform(SIZE, augment=middle).on(rows), shuffle=True), len(rows)
+    transform = ImageTransform(SIZE, augment=middle, scale=scale)
+    return _ours(transform.on(rows), shuffle=True), len(rows)
 
 
 def ours_streamed() -> tuple[Any, int]:
@@ -194,8 +204,9 @@ def of_peer(form: str, loader: Callable[..., Any]) -> tuple[Any, int]:
     """Another loader, from its own form."""
     give = partial(peers.opened, size=SIZE, cut=CUT)
     loaded = loader(
-        made(form), give, batch_size=BATCH, num_workers=WORKERS, persistent_workers=True
-    )
+        made(form), give, batch_size=BATCH, num_workers=WORKERS, persistent_workers=True,
+        pin_memory=bool(DEVICE),
+    )  # fmt: skip
     return loaded, len(copied())
 
 
@@ -220,7 +231,7 @@ def raw_litdata() -> tuple[Any, int]:
 
 def raw_folder() -> Path:
     """A folder of links to these files alone, in their order."""
-    place = folder() / "loaders-raw"
+    place = folder() / f"loaders-raw-{RAW_IMAGES}"
     place.mkdir(exist_ok=True)
     for number, path in enumerate(raw_paths()):
         link = place / f"{number:05d}.jpg"
@@ -279,7 +290,9 @@ def tiny() -> datasets.Dataset:
 
 
 def _loader(rows: Any, **options: Any) -> Any:
-    options = {"batch_size": BATCH, "num_workers": WORKERS, **options}
+    options = {
+        "batch_size": BATCH, "num_workers": WORKERS, "pin_memory": bool(DEVICE), **options
+    }  # fmt: skip
     return DataLoader(rows, persistent_workers=options["num_workers"] > 0, **options)
 
 
@@ -300,15 +313,26 @@ def epoch(made_loader: Loader) -> float:
             loader.dataset.set_epoch(number)
         started = clock()
         seen = 0
+        means = torch.zeros((), device=DEVICE or "cpu")
         for batch in loader:
             seen += len(batch["pixel_values"])
             assert batch["labels"].shape[1] == 14
+            if DEVICE:
+                means += on_device(batch).mean()
+        assert means.isfinite()  # waits for the device, if there is one
         seconds = clock() - started
         # MDS and litData give each worker as much, and repeat a few rows for that.
         assert rows <= seen < rows + WORKERS * BATCH, (seen, rows)
     del loader, batch
     gc.collect()  # ends the workers, so that the harness counts what they used
     return seconds / seen
+
+
+def on_device(batch: dict[str, Any]) -> Any:
+    """Pixels from 0 to 1, there; the labels are copied too."""
+    batch["labels"].to(DEVICE, non_blocking=True)
+    pixels = batch["pixel_values"].to(DEVICE, non_blocking=True)
+    return pixels if pixels.is_floating_point() else pixels.float() / 255
 
 
 def single(columns: list[str] | None) -> float:
@@ -351,6 +375,15 @@ for _name, _package, _form, _peer in (
         RATIOS += [
             Ratio(f"copy: ours from Arrow / {_name} (rate)", f"copy: {_name}", OURS, ">= 1.2")
         ]
+if DEVICE:
+    CONTENDERS |= {
+        "copy: plain files, uint8": partial(epoch, partial(plain_copy, floats=False)),
+        "copy: ours, Arrow, uint8": partial(epoch, partial(ours_of_arrow, scale="uint8")),
+    }
+    RATIOS += [
+        Ratio("copy: uint8, ours / plain files (rate)", "copy: plain files, uint8",
+              "copy: ours, Arrow, uint8"),
+    ]  # fmt: skip
 CONTENDERS |= {
     "raw: plain files": partial(epoch, raw_plain),
     "raw: ours": partial(epoch, raw_ours),

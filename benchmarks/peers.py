@@ -35,13 +35,16 @@ BUFFER = 1_000
 
 
 class Files(Dataset):
-    """Opens files, as it is written by hand: the middle, from 0 to 1, and labels."""
+    """Opens files, as it is written by hand: the middle, from 0 to 1 or as bytes, and labels."""
 
-    def __init__(self, paths: list[str], labels: np.ndarray, size: int, cut: int):
+    def __init__(
+        self, paths: list[str], labels: np.ndarray, size: int, cut: int, floats: bool = True
+    ):
         self.paths = paths
         self.labels = labels
         self.size = size
         self.cut = cut
+        self.floats = floats
 
     def __len__(self) -> int:
         """Number of files."""
@@ -50,7 +53,7 @@ class Files(Dataset):
     def __getitem__(self, number: int) -> dict[str, Any]:
         """One image and its labels."""
         image = PIL.Image.open(self.paths[number])
-        pixels = middle(image, self.size, self.cut)
+        pixels = middle(image, self.size, self.cut, self.floats)
         return {"pixel_values": pixels, "labels": self.labels[number]}
 
 
@@ -63,14 +66,15 @@ def opened(item: Item, size: int, cut: int) -> dict[str, Any]:
     }
 
 
-def middle(image: Any, size: int, cut: int) -> torch.Tensor:
+def middle(image: Any, size: int, cut: int, floats: bool = True) -> torch.Tensor:
     """The middle of an image whose short side becomes `size`."""
     short = min(image.size)
     if short != size:
         image = image.resize([max(size, round(side * size / short)) for side in image.size])
     left, top = ((side - cut) // 2 for side in image.size)
     image = image.crop((left, top, left + cut, top + cut))
-    return torch.from_numpy(np.array(image))[None].float() / 255
+    pixels = torch.from_numpy(np.array(image))[None]
+    return pixels.float() / 255 if floats else pixels
 
 
 def write_litdata(items: list[Item], out: Path) -> None:

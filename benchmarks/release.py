@@ -19,6 +19,7 @@ import tarfile
 import textwrap
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -290,6 +291,13 @@ def _write_tiny_images(root: Path, images: pa.Table) -> None:
             os.link(root / first, root / path)
 
 
+def _of_real_size(number: int) -> bytes:
+    """One of the real-size images."""
+    height, width = SIZES[number % len(SIZES)] if number % 3 else SIZES[1]
+    view = ("frontal", "lateral")[number % 2]
+    return _painted(height, width, view, SEED + number, GRAIN)
+
+
 def _painted(height: int, width: int, view: str, seed: int, grain: tuple[float, ...] = ()) -> bytes:
     pixels = paint_radiograph(height, width, view=view, rng=random.Random(seed), noise=0.3)
     texture = _texture(height, width, grain, np.random.default_rng(seed))
@@ -309,11 +317,8 @@ def _texture(
 
 
 def _write_real_size_images(root: Path) -> None:
-    painted = []
-    for number in range(PAINTED):
-        height, width = SIZES[number % len(SIZES)] if number % 3 else SIZES[1]
-        view = ("frontal", "lateral")[number % 2]
-        painted.append(_painted(height, width, view, SEED + number, GRAIN))
+    with ProcessPoolExecutor() as processes:
+        painted = list(processes.map(_of_real_size, range(PAINTED)))
     for number in range(REAL_SIZE_IMAGES):
         (root / f"{number:04d}.jpg").write_bytes(painted[number % PAINTED])
 
