@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -26,6 +27,7 @@ def in_order(
         The work on each item. `result()` waits for it, and returns or raises what came of it.
     """
     waiting: deque[Future[_R]] = deque()
+    is_over = sys.is_finalizing  # of a module that is taken apart, this one, nothing else is left
     try:
         for item in items:
             waiting.append(begin(item))
@@ -34,8 +36,11 @@ def in_order(
         while waiting:
             yield waiting.popleft()
     finally:
-        for work in waiting:
-            work.cancel()
+        # A program that ends with rows begun takes its modules apart before it closes this. What a
+        # future calls when it is cancelled would miss them, and print pages of errors.
+        if not is_over():
+            for work in waiting:
+                work.cancel()
 
 
 def shared(begin: Callable[[_T], Future[_R]], most: int) -> Callable[[_T], Future[_R]]:
