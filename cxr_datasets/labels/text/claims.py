@@ -18,12 +18,14 @@ from cxr_datasets.labels.text.vocabulary import (
     vocabulary,
 )
 
-_NEAR = 3
+NEAR = 3
 """Words that may stand between "normal" and the structure that it speaks of."""
 
 _VALUES = {NORMAL: 0, ABNORMAL: 1, UNCLEAR: -1}
 _QUALITIES = tuple(_VALUES)
 _NAMES = (FINDING, OTHER)
+_READ = frozenset((*_NAMES, *_QUALITIES, STRUCTURE, SIGN, COMMA))
+"""Kinds of phrases that a claim is made of."""
 
 
 class Claim(NamedTuple):
@@ -71,7 +73,7 @@ class _Clause:
             self._waiting.append(item)
 
     def _structure(self, item: Item) -> None:
-        if self._ready and item.first - self._ready[-1].last <= _NEAR:
+        if self._ready and item.first - self._ready[-1].last <= NEAR:
             self.claims += _joined([item], self._ready)
             self._ready[-1] = self._ready[-1]._replace(last=item.last)
             self._spoken.append(item)
@@ -83,11 +85,11 @@ class _Clause:
             self.claims = _without_normal_sign(self.claims, self._waiting[-1], item)
             self.claims += _joined(self._waiting, [item])
             self._waiting, self._spoken, self._ready = [], self._waiting, []
-        elif self._spoken and not _leads(item, following, _NEAR):
+        elif self._spoken and not _leads(item, following, NEAR):
             self.claims += _joined(self._spoken, [item])
         else:
             last = None if self._parted or not self._ready else self._ready[-1].last
-            close = last is not None and item.first - last < _NEAR
+            close = last is not None and item.first - last < NEAR
             self._ready = [*self._ready, item] if close else [item]
             self._spoken, self._parted = [], False
 
@@ -96,7 +98,8 @@ def claims_of(clause: Sequence[Item]) -> list[Claim]:
     """Give what a clause names: findings, and structures with what is said of them."""
     reader = _Clause()
     for place, item in enumerate(clause):
-        reader.read(item, clause, place)
+        if item.kind in _READ:
+            reader.read(item, clause, place)
     return _settled(reader.claims)
 
 
@@ -128,7 +131,7 @@ def _joined(structures: list[Item], qualities: list[Item]) -> list[Claim]:
 
 def _without_normal_sign(claims: list[Claim], before: Item, quality: Item) -> list[Claim]:
     """Take back a sign that turns out to be normal: "engorgement within normal limits"."""
-    if before.kind == SIGN and quality.kind == NORMAL and quality.first - before.last < _NEAR:
+    if before.kind == SIGN and quality.kind == NORMAL and quality.first - before.last < NEAR:
         normal = Claim((OTHER,), 0, before.first, quality.last, 0, f"{NORMAL} {SIGN}")
         return [*(claim for claim in claims if claim.first != before.first), normal]
     return claims

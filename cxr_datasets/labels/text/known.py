@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from cxr_datasets.labels.text.mentions import said_by
+from cxr_datasets.labels.text.claims import NEAR
+from cxr_datasets.labels.text.mentions import CLOSE, said_by
 from cxr_datasets.labels.text.phrases import Found, Item, found_in
-from cxr_datasets.labels.text.sentences import spans
+from cxr_datasets.labels.text.scopes import SCOPES
+from cxr_datasets.labels.text.sentences import is_one, spans
 from cxr_datasets.labels.text.verdict import BITS
-from cxr_datasets.labels.text.vocabulary import words_of
+from cxr_datasets.labels.text.vocabulary import AND, FRESH, OR, RESET, words_of
 
-FARTHEST = 6
+FARTHEST = max(NEAR, CLOSE)
 """Words between two phrases beyond which no rule looks."""
+
+_OF_SCOPES = frozenset((AND, FRESH, RESET))
+"""Kinds of phrases that tell how far a scope reaches, and nothing else."""
 
 _KEPT = 50_000
 """Texts, and sentences as the rules see them, that are kept: reports repeat theirs. Some 20 MB."""
@@ -33,15 +38,18 @@ def marks_of(text: str) -> int:
     """Give the bits of all that a text says; see `verdict.BITS`."""
     marks = _texts.get(text)
     if marks is None:
-        marks = 0
-        for begin, end in spans(text):
-            marks |= _votes(text[begin:end])
+        if is_one(text):
+            marks = _votes(text)
+        else:
+            marks = 0
+            for begin, end in spans(text):
+                marks |= _votes(text[begin:end])
         _keep(_texts, text, marks)
     return marks
 
 
 def _votes(sentence: str) -> int:
-    found = _closer(found_in(words_of(sentence)))
+    found = _seen(found_in(words_of(sentence)))
     votes = _sentences.get(found)
     if votes is None:
         votes = 0
@@ -51,13 +59,23 @@ def _votes(sentence: str) -> int:
     return votes
 
 
-def _closer(found: list[Found]) -> tuple[Found, ...]:
-    """Bring phrases together that stand farther apart than any rule looks."""
-    moved = []
+def _seen(found: list[Found]) -> tuple[Found, ...]:
+    """Give phrases as the rules see them, so that few sentences differ.
+
+    Those that stand farther apart than any rule looks come together. Where nothing has a scope,
+    what tells how far one reaches is left out.
+    """
+    kinds = {kind for kind, _, _, _ in found}
+    farthest = CLOSE if OR in kinds else NEAR  # only what "or" links may stand so far apart
+    without = _OF_SCOPES if SCOPES.isdisjoint(kinds) else ()
+    moved: list[Found] = []
     before = at = 0
     for kind, of, first, last in found:
-        gap = first - before
-        at += gap if gap <= FARTHEST else FARTHEST + 1
+        if kind in without:
+            continue
+        if moved:
+            gap = first - before
+            at += gap if gap <= farthest else farthest + 1
         start, before = at, last
         at += last - first
         moved.append((kind, of, start, at))

@@ -11,7 +11,7 @@ from cxr_datasets.labels.text.phrases import Item, clauses_of, items_of
 from cxr_datasets.labels.text.scopes import states_of
 from cxr_datasets.labels.text.vocabulary import OR, SIGN, words_of
 
-_CLOSE = 6
+CLOSE = 6
 """Words that may stand between "or" and the alternatives that it links."""
 
 
@@ -68,9 +68,12 @@ def _read(clause: list[Item]) -> list[Said]:
     alternatives: dict[Claim, list[Claim]] = {}
     denied: set[tuple[str, ...]] = set()
     if len(claims) > 1:
-        stated = [claim for claim, (value, _) in zip(claims, states, strict=True) if value == 1]
-        denied = {c.labels for c, (value, _) in zip(claims, states, strict=True) if value == 0}
-        alternatives = _alternatives(stated, clause)
+        kinds = [item.kind for item in clause]
+        if OR in kinds:
+            stated = [claim for claim, (value, _) in zip(claims, states, strict=True) if value == 1]
+            alternatives = _alternatives(stated, clause)
+        if SIGN in kinds:
+            denied = {c.labels for c, (value, _) in zip(claims, states, strict=True) if value == 0}
     found = []
     for claim, (value, by) in zip(claims, states, strict=True):
         if value is None or (value == -1 and claim.rule == SIGN and claim.labels in denied):
@@ -91,8 +94,8 @@ def _alternatives(stated: list[Claim], clause: Sequence[Item]) -> dict[Claim, li
         for link in clause:
             if link.kind != OR:
                 continue
-            left = [c for c in stated if 0 <= link.first - c.last <= _CLOSE][-1:]
-            right = [c for c in stated if 0 <= c.first - link.last <= _CLOSE][:1]
+            left = [c for c in stated if 0 <= link.first - c.last <= CLOSE][-1:]
+            right = [c for c in stated if 0 <= c.first - link.last <= CLOSE][:1]
             if left and right:
                 linked.setdefault(left[0], []).append(right[0])
                 linked.setdefault(right[0], []).append(left[0])

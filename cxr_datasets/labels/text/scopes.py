@@ -28,7 +28,10 @@ from cxr_datasets.labels.text.vocabulary import (
 )
 
 _BEFORE = (NOT_BEFORE, MAYBE_BEFORE, HINT_BEFORE, SKIP)
-_SCOPES = frozenset((*_BEFORE, NOT_AFTER, MAYBE_AFTER))
+SCOPES = frozenset((*_BEFORE, NOT_AFTER, MAYBE_AFTER))
+"""What denies, doubts or takes away."""
+_ANEW = (RESET, FRESH, UNCLEAR)
+"""What may begin an assertion."""
 _ENDS = (*_BEFORE, RESET, NORMAL, ABNORMAL)
 """What no phrase behind it can reach over."""
 
@@ -37,7 +40,7 @@ def states_of(
     claims: Sequence[Claim], clause: Sequence[Item]
 ) -> list[tuple[int | None, Item | None]]:
     """Give what `state_of` gives of each claim of a clause."""
-    if _SCOPES.isdisjoint([item.kind for item in clause]):
+    if SCOPES.isdisjoint([item.kind for item in clause]):
         return [(claim.value, None) for claim in claims]
     return [state_of(claim, clause) for claim in claims]
 
@@ -73,7 +76,7 @@ def _before(claim: Claim, clause: Sequence[Item]) -> Item | None:
             continue
         if item.kind == COMMA or (item.kind == AND and item.first == comma):
             comma = item.last
-        elif scope is not None and _begins_anew(item, scope, comma, clause):
+        elif item.kind in _ANEW and scope and _begins_anew(item, scope, comma, clause):
             scope = None
         elif item.kind in _BEFORE and _takes_over(item, scope, comma):
             scope = item
@@ -84,9 +87,7 @@ def _begins_anew(item: Item, scope: Item, comma: int, clause: Sequence[Item]) ->
     """Whether an assertion begins that a scope does not reach: not in "if there is"."""
     if item.kind == RESET:
         return item.first > scope.last
-    if item.kind not in (FRESH, UNCLEAR) or item.first != comma:
-        return False
-    return not _list_goes_on(item, clause)
+    return item.first == comma and not _list_goes_on(item, clause)
 
 
 def _takes_over(item: Item, scope: Item | None, comma: int) -> bool:

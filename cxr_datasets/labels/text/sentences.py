@@ -65,7 +65,7 @@ def spans(text: str) -> list[tuple[int, int]]:
     items of a list whose first line denies them ("No evidence of:") stay with that line. Sections
     that do not tell what is seen, such as the indication, are left out.
     """
-    if _is_one(text):
+    if is_one(text):
         one = _trimmed(text, 0, len(text))
         return [one] if one else []
     return [
@@ -76,8 +76,11 @@ def spans(text: str) -> list[tuple[int, int]]:
     ]
 
 
-def _is_one(text: str) -> bool:
-    """Whether there is at most the mark at its end to cut it at, as in most pieces of a column."""
+def is_one(text: str) -> bool:
+    """Whether a text is one sentence, or blank: at most the mark at its end would cut it.
+
+    Most pieces of a column are so.
+    """
     first = _CUT.search(text)
     if first is not None and (first.end() < len(text) or text[first.start()] not in ".!?;"):
         return False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -10,11 +12,19 @@ import pytest
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import OptionError
 from cxr_datasets.labels import label_texts
-from cxr_datasets.labels.text import column, known, masks, sentences
+from cxr_datasets.labels.text import column, known, masks, phrases, sentences
 from cxr_datasets.labels.text.masks import masked
 from cxr_datasets.labels.text.mentions import mentions
 from cxr_datasets.labels.text.sentences import spans
 from cxr_datasets.labels.text.verdict import BITS, values
+from cxr_datasets.labels.text.vocabulary import (
+    AND,
+    COMMA,
+    FINDING,
+    FRESH,
+    NOT_BEFORE,
+    vocabulary,
+)
 from mimic_cxr_jpg.synthetic.sentences import SENTENCES
 
 BETWEEN = (*(" ",) * 12, "\n", "\n ", " \n", "\n \n", "; ", ", ", ". ", ": ", "\t", "\x1e",
@@ -26,11 +36,15 @@ def plainly(text: str | None) -> dict[str, int | None] | None:
     """Read a text sentence by sentence, word by word, and keep nothing."""
     if text is None:
         return None
+    return dict(zip(LABELS, values(marks_of_mentions(text)), strict=True))
+
+
+def marks_of_mentions(text: str) -> int:
     marks = 0
     for begin, end in spans(text):
         for mention in mentions(text[begin:end]):
             marks |= BITS[mention.label, mention.value]
-    return dict(zip(LABELS, values(marks), strict=True))
+    return marks
 
 
 def drawn(seed: int, count: int) -> list[str]:
@@ -64,6 +78,36 @@ def test_a_column_says_what_a_plain_reading_of_each_text_says(seed: int) -> None
     assert not wrong
     said = {(label, value) for labels in found for label, value in labels.items()}
     assert len(said) > 50  # every label with every value, but for No Finding
+
+
+def test_phrases_that_are_left_out_would_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(0)
+    by_kind = phrases_by_kind()
+    texts = []
+    for number in range(10_000):
+        kinds = sorted(by_kind) if number % 2 else [NOT_BEFORE, COMMA, AND, FRESH, FINDING]
+        words = [rng.choice(by_kind[rng.choice(kinds)]) for _ in range(rng.randint(1, 9))]
+        for _ in range(rng.randint(0, 3)):
+            words.insert(rng.randint(0, len(words)), "blah " * rng.randint(1, 7))
+        texts.append(" ".join(words))
+    found = [known.marks_of(text) for text in texts]
+    assert len(set(found)) > 300
+    for kind in ("FRESH", "PLAIN"):  # and so none is left out
+        monkeypatch.setattr(phrases, kind, "")
+    assert [marks_of_mentions(text) for text in texts] == found
+
+
+def phrases_by_kind() -> dict[str, list[str]]:
+    """Kind -> all phrases of the vocabulary of it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    below: list[tuple[str, Any]] = [("", vocabulary().words)]
+    for before, node in below:
+        for word, more in node.items():
+            if word:
+                below.append((f"{before} {word}", more))
+            else:
+                found[more.kind].append(before)
+    return found
 
 
 @pytest.mark.parametrize("gap", range(12))

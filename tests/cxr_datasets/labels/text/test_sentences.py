@@ -51,8 +51,8 @@ def test_a_text_with_one_mark_at_its_end_is_cut_as_any_other(monkeypatch):
         "".join(rng.choice(PARTS) + rng.choice(MARKS) for _ in range(rng.randint(1, 4)))
         for _ in range(5_000)
     ]
-    short = [module._is_one(text) for text in texts]
+    short = [module.is_one(text) for text in texts]
     assert 500 < sum(short) < 4_000
     found = [spans(text) for text in texts]
-    monkeypatch.setattr(module, "_is_one", lambda text: False)
+    monkeypatch.setattr(module, "is_one", lambda text: False)
     assert [spans(text) for text in texts] == found
