@@ -314,6 +314,7 @@ def test_the_copy_that_was_imported_is_the_one_that_loads(
         ),
         cwd=copied,
         pythonpath=copied,
+        forked=True,
     )
     assert run.returncode == 0, run.stderr
     by_name, by_path, error = json.loads(run.stdout)
@@ -375,7 +376,7 @@ def test_somebody_elses_script_of_our_name_is_left_to_datasets(tmp_path: Path, c
         run = run_python(
             f"import indiana_cxr, datasets; print(datasets.load_dataset({path!r}, split='train', "
             f"cache_dir={cache!r}, trust_remote_code=True)['another'])",
-            cwd=tmp_path, pythonpath=CHECKOUT,
+            cwd=tmp_path, pythonpath=CHECKOUT, forked=True,
         )  # fmt: skip
         assert run.stdout.strip() == "[1]", run.stderr
     else:
@@ -457,6 +458,7 @@ def test_a_package_is_answered_for_from_its_import_on_and_not_before(
         ),
         cwd=tmp_path,
         pythonpath=CHECKOUT,
+        forked=True,
     )
     neither, mimic, both = run.stdout.splitlines()
     assert both == "['train'] ['train', 'validation', 'test']", run.stderr
@@ -473,7 +475,7 @@ def test_without_the_import_datasets_itself_refuses_the_script(
     run = run_python(
         f"import datasets; datasets.load_dataset('./indiana_cxr', "
         f"data_dir={str(indiana_release)!r}, cache_dir={str(tmp_path)!r})",
-        cwd=CHECKOUT, pythonpath=CHECKOUT,
+        cwd=CHECKOUT, pythonpath=CHECKOUT, forked=True,
     )  # fmt: skip
     assert run.returncode == 1
     assert "RuntimeError: Dataset scripts are no longer supported" in run.stderr
@@ -507,6 +509,7 @@ def test_without_the_import_datasets_3_runs_the_same_file_as_a_script(
         ),
         cwd=CHECKOUT,
         pythonpath=CHECKOUT,
+        forked=True,
     )
     assert run.returncode == 0, run.stderr
     built, streamed, mode, views = json.loads(run.stdout)
