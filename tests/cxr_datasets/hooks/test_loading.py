@@ -53,6 +53,12 @@ def uids(path: str, release: Path, cache: str, **options: Any) -> list[int]:
 
 
 @pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """For ways to write one path: the first builds, and others find what it built."""
+    return str(tmp_path_factory.mktemp("loading"))
+
+
+@pytest.fixture(scope="module")
 def expected(indiana_release: Path) -> list[int]:
     with open(indiana_release / "indiana_projections.csv", newline="") as file:
         return list(dict.fromkeys(int(row["uid"]) for row in csv.DictReader(file)))
@@ -79,24 +85,24 @@ def expected(indiana_release: Path) -> list[int]:
 def test_the_folder_loads_however_its_path_is_written(
     path: str,
     indiana_release: Path,
-    cache: str,
+    shared_cache: str,
     expected: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(CHECKOUT)
-    assert uids(path, indiana_release, cache) == expected
+    assert uids(path, indiana_release, shared_cache) == expected
 
 
 @pytest.mark.parametrize("path", [".", "./", "../indiana_cxr"])
 def test_the_folder_loads_from_within(
     path: str,
     indiana_release: Path,
-    cache: str,
+    shared_cache: str,
     expected: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(CHECKOUT / "indiana_cxr")
-    assert uids(path, indiana_release, cache) == expected
+    assert uids(path, indiana_release, shared_cache) == expected
 
 
 def test_the_name_loads_from_anywhere(
@@ -125,14 +131,14 @@ def test_the_name_loads_from_anywhere(
 def test_a_path_means_the_installed_package_where_there_is_no_such_folder(
     path: Any,
     indiana_release: Path,
-    cache: str,
+    shared_cache: str,
     tmp_path: Path,
     expected: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    assert uids(path, indiana_release, cache) == expected
+    assert uids(path, indiana_release, shared_cache) == expected
     names = datasets.get_dataset_config_names(str(path), data_dir="any")
     assert names == ["images", "studies", "reports"]
 
