@@ -42,7 +42,8 @@ PLACE := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes fuzz project \
 	$(addprefix mimic_cxr_jpg/,bad_input mimic_iv/test_rules.py mimic_iv/test_places.py \
 	mimic_iv/test_figures.py reports synthetic test_missing_tables.py test_packing.py \
-	test_layers.py test_resaved.py test_roots.py test_section_rules.py test_tables.py test_times.py test_views.py) \
+	test_builder_forms.py test_layers.py test_resaved.py test_roots.py test_section_rules.py \
+	test_tables.py test_times.py test_views.py) \
 	$(addprefix indiana_cxr/,synthetic test_columns.py test_download.py test_layouts.py test_mesh.py \
 	test_odd_archives.py test_odd_tables.py test_real_data.py test_real_mesh.py test_splits.py test_text_labels.py) \
 	$(addprefix cxr_datasets/,cli cohorts copies preview synthetic tables test_audit.py test_digests.py test_names.py \
