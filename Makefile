@@ -42,22 +42,27 @@ PLACE := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
 WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes fuzz project \
 	$(addprefix mimic_cxr_jpg/,bad_input mimic_iv/test_rules.py mimic_iv/test_places.py \
 	mimic_iv/test_figures.py reports synthetic test_missing_tables.py test_packing.py \
-	test_layers.py test_resaved.py test_roots.py test_tables.py test_times.py test_views.py) \
-	$(addprefix indiana_cxr/,synthetic test_download.py test_layouts.py test_mesh.py test_odd_archives.py \
-	test_odd_tables.py test_real_mesh.py test_splits.py test_text_labels.py) \
+	test_builder_forms.py test_layers.py test_resaved.py test_roots.py test_section_rules.py \
+	test_tables.py test_times.py test_views.py) \
+	$(addprefix indiana_cxr/,synthetic test_columns.py test_download.py test_layouts.py test_mesh.py \
+	test_odd_archives.py test_odd_tables.py test_real_data.py test_real_mesh.py test_splits.py test_text_labels.py) \
 	$(addprefix cxr_datasets/,cli cohorts copies preview synthetic tables test_audit.py test_digests.py test_names.py \
-	test_permutation.py test_redaction.py test_wheel.py test_wording.py test_flags.py labels/text \
+	test_packages.py test_permutation.py test_redaction.py test_wheel.py test_wording.py test_flags.py labels/text \
+	testing/test_package_case.py \
 	$(addprefix labels/,test_balance.py test_cleaning.py test_compare.py test_texts.py test_xrv.py) \
-	training/test_augments.py training/test_later.py training/test_trainers.py training/test_worlds.py \
+	training/test_augments.py training/test_later.py training/test_trainers.py training/test_transformers.py \
+	training/test_worlds.py \
 	$(addprefix builder/,test_absent.py test_cohort.py test_damaged.py test_forms.py test_index_check.py \
 	test_kept.py test_left_out.py test_missing.py test_places.py) \
-	layers/test_boxes.py layers/test_large.py layers/test_masks.py images/test_image_size.py images/test_limits.py images/test_modes.py \
+	layers/test_boxes.py layers/test_large.py layers/test_masks.py layers/test_remote.py \
+	layers/test_told.py images/test_image_size.py images/test_limits.py images/test_modes.py \
 	images/test_opening.py images/test_resize.py images/test_square.py images/test_whole.py push/test_push.py \
 	$(addprefix export/,test_agreement.py test_card.py test_closed.py test_cluster.py test_cohort.py \
 	test_damaged.py test_dry_run.py test_encryption.py \
 	test_full_disk.py test_links.py test_local.py test_lock.py test_memory.py test_missing.py \
 	test_other_stores.py test_parents.py test_power_cut.py test_problems.py test_proof.py test_refusals.py \
-	test_resume.py test_row_groups.py test_s3.py test_slurm.py test_stores.py test_task_files.py test_webdataset.py) \
+	test_resume.py test_row_groups.py test_s3.py test_slurm.py test_stores.py test_task_files.py test_task_options.py \
+	test_webdataset.py) \
 	$(addprefix storage/,stores test_addresses.py test_ahead.py test_bucket_reads.py test_durable.py test_kept_files.py test_leftovers.py \
 	test_limits.py test_local_faults.py test_odd_addresses.py test_own.py test_pages.py test_retry.py \
 	test_secret_options.py test_sessions.py test_source.py \

@@ -83,12 +83,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted = os.environ.get("CXR_COMBINATIONS")
     if wanted == "all":
         return
+    # First, so that none of them is the one case that stands for its test.
+    marked = {item.nodeid for item in items if item.get_closest_marker("thorough")}
+    names = set() if wanted == "each" else marked
     # pytest has the values of a case only in one name of its own, from which it makes the id.
-    values = {item.nodeid: item.callspec._idlist for item in items if hasattr(item, "callspec")}
+    values = {
+        item.nodeid: item.callspec._idlist
+        for item in items
+        if hasattr(item, "callspec") and item.nodeid not in names
+    }
     costly = set() if wanted == "each" else set(COSTLY.read_text("utf-8").split())
     version = int(metadata.version("datasets").partition(".")[0])
-    names = left_out(values, wanted == "one", costly, version)
-    if wanted != "each":
-        names |= {item.nodeid for item in items if item.get_closest_marker("thorough")}
+    names |= left_out(values, wanted == "one", costly, version)
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in names])
     items[:] = [item for item in items if item.nodeid not in names]

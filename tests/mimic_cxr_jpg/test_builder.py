@@ -1,4 +1,4 @@
-"""MIMIC-CXR-JPG passes the common builder case, whatever the release and its reports look like."""
+"""MIMIC-CXR-JPG passes the common builder case; in other forms too, see test_builder_forms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from cxr_datasets.testing import BuilderCase, PackageCase, read_table
 from mimic_cxr_jpg import MimicCxrJpg
-from mimic_cxr_jpg.synthetic import write_release
 
 SPLIT_NAMES = {"train": "train", "validate": "validation", "test": "test"}
 
@@ -42,24 +41,6 @@ class TestRelease210WithZippedReports(MimicCase):
     @classmethod
     def release(cls, mimic_release: Path) -> Path:
         return mimic_release
-
-
-class TestRelease200WithUnpackedTablesAndTarredReports(MimicCase):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def release(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        out = tmp_path_factory.mktemp("release") / "mimic"
-        return write_release(
-            out, patients=12, seed=5, release="2.0.0", tables="csv", reports="tar.gz"
-        )
-
-
-class TestReleaseWithReportsInTheTreeOfImages(MimicCase):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def release(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        out = tmp_path_factory.mktemp("release") / "mimic"
-        return write_release(out, patients=12, seed=6, reports="tree")
 
 
 def test_the_mean_image_is_that_of_the_release_and_its_suffix_that_of_every_file(

@@ -55,7 +55,7 @@ print(*sorted(name for name in before if before[name] is not after.get(name)), s
 
 
 def test_the_table_lists_exactly_what_an_import_changes(tmp_path: Path) -> None:
-    done = run_python(CHANGED_BY_THE_IMPORT, cwd=tmp_path, pythonpath=ROOT)
+    done = run_python(CHANGED_BY_THE_IMPORT, cwd=tmp_path, pythonpath=ROOT, forked=True)
     assert done.returncode == 0, done.stderr
     expected = [hook for hook in HOOKS if datasets.__version__ in SpecifierSet(hook.versions)]
     assert done.stdout.split() == sorted(hook.target for hook in expected)

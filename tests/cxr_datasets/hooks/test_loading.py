@@ -53,6 +53,12 @@ def uids(path: str, release: Path, cache: str, **options: Any) -> list[int]:
 
 
 @pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """For ways to write one path: the first builds, and others find what it built."""
+    return str(tmp_path_factory.mktemp("loading"))
+
+
+@pytest.fixture(scope="module")
 def expected(indiana_release: Path) -> list[int]:
     with open(indiana_release / "indiana_projections.csv", newline="") as file:
         return list(dict.fromkeys(int(row["uid"]) for row in csv.DictReader(file)))
@@ -79,24 +85,24 @@ def expected(indiana_release: Path) -> list[int]:
 def test_the_folder_loads_however_its_path_is_written(
     path: str,
     indiana_release: Path,
-    cache: str,
+    shared_cache: str,
     expected: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(CHECKOUT)
-    assert uids(path, indiana_release, cache) == expected
+    assert uids(path, indiana_release, shared_cache) == expected
 
 
 @pytest.mark.parametrize("path", [".", "./", "../indiana_cxr"])
 def test_the_folder_loads_from_within(
     path: str,
     indiana_release: Path,
-    cache: str,
+    shared_cache: str,
     expected: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(CHECKOUT / "indiana_cxr")
-    assert uids(path, indiana_release, cache) == expected
+    assert uids(path, indiana_release, shared_cache) == expected
 
 
 def test_the_name_loads_from_anywhere(
@@ -125,14 +131,14 @@ def test_the_name_loads_from_anywhere(
 def test_a_path_means_the_installed_package_where_there_is_no_such_folder(
     path: Any,
     indiana_release: Path,
-    cache: str,
+    shared_cache: str,
     tmp_path: Path,
     expected: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    assert uids(path, indiana_release, cache) == expected
+    assert uids(path, indiana_release, shared_cache) == expected
     names = datasets.get_dataset_config_names(str(path), data_dir="any")
     assert names == ["images", "studies", "reports"]
 
@@ -314,6 +320,7 @@ def test_the_copy_that_was_imported_is_the_one_that_loads(
         ),
         cwd=copied,
         pythonpath=copied,
+        forked=True,
     )
     assert run.returncode == 0, run.stderr
     by_name, by_path, error = json.loads(run.stdout)
@@ -375,7 +382,7 @@ def test_somebody_elses_script_of_our_name_is_left_to_datasets(tmp_path: Path, c
         run = run_python(
             f"import indiana_cxr, datasets; print(datasets.load_dataset({path!r}, split='train', "
             f"cache_dir={cache!r}, trust_remote_code=True)['another'])",
-            cwd=tmp_path, pythonpath=CHECKOUT,
+            cwd=tmp_path, pythonpath=CHECKOUT, forked=True,
         )  # fmt: skip
         assert run.stdout.strip() == "[1]", run.stderr
     else:
@@ -457,6 +464,7 @@ def test_a_package_is_answered_for_from_its_import_on_and_not_before(
         ),
         cwd=tmp_path,
         pythonpath=CHECKOUT,
+        forked=True,
     )
     neither, mimic, both = run.stdout.splitlines()
     assert both == "['train'] ['train', 'validation', 'test']", run.stderr
@@ -473,7 +481,7 @@ def test_without_the_import_datasets_itself_refuses_the_script(
     run = run_python(
         f"import datasets; datasets.load_dataset('./indiana_cxr', "
         f"data_dir={str(indiana_release)!r}, cache_dir={str(tmp_path)!r})",
-        cwd=CHECKOUT, pythonpath=CHECKOUT,
+        cwd=CHECKOUT, pythonpath=CHECKOUT, forked=True,
     )  # fmt: skip
     assert run.returncode == 1
     assert "RuntimeError: Dataset scripts are no longer supported" in run.stderr
@@ -507,6 +515,7 @@ def test_without_the_import_datasets_3_runs_the_same_file_as_a_script(
         ),
         cwd=CHECKOUT,
         pythonpath=CHECKOUT,
+        forked=True,
     )
     assert run.returncode == 0, run.stderr
     built, streamed, mode, views = json.loads(run.stdout)

@@ -22,6 +22,12 @@ from cxr_datasets.testing import copy_release
 NO_IMAGES = ["path", "study_id", "view", "report", "labels"]
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One for all tests of this file: their streams and datasets are the same few."""
+    return str(tmp_path_factory.mktemp("streaming") / "cache")
+
+
 @pytest.fixture
 def release(package: str, indiana_release: Path, small_release: Path) -> Path:
     return indiana_release if package == "indiana_cxr" else small_release

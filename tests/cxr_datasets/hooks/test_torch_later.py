@@ -51,5 +51,5 @@ def test_a_stream_made_before_torch_is_imported_is_one_of_torchs_afterwards(
     small_release: Path, tmp_path: Path
 ) -> None:
     code = CODE.replace("RELEASE", repr(str(small_release)))
-    done = run_python(code, cwd=tmp_path, pythonpath=ROOT, timeout=120)
+    done = run_python(code, cwd=tmp_path, pythonpath=ROOT, timeout=120, forked=True)
     assert done.returncode == 0, done.stderr

@@ -16,9 +16,10 @@ import pytest
 from datasets import IterableDataset, load_dataset
 from datasets.distributed import split_dataset_by_node
 
-import mimic_cxr_jpg  # noqa: F401
 from cxr_datasets.builder.pixels import ROWS_AT_ONCE
+from mimic_cxr_jpg.synthetic import write_release
 from tests.fakes.physionet import PASSWORD, USER, PhysioNet
+from tests.helpers import made_once
 
 FOLDER = "files/mimic-cxr-jpg/2.1.0"
 LOGIN = {"username": USER, "password": PASSWORD}
@@ -35,18 +36,27 @@ def data_loader(*args: Any, **options: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def local(mimic_release: Path, tmp_path_factory: pytest.TempPathFactory) -> datasets.Dataset:
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release whose training split has 55 images: more than are fetched at once. Read only."""
+    return made_once(
+        tmp_path_factory, "mimic-of-20", lambda out: write_release(out, patients=20, seed=1)
+    )
+
+
+@pytest.fixture(scope="module")
+def local(release: Path, tmp_path_factory: pytest.TempPathFactory) -> datasets.Dataset:
     """The training split of the local copy, images undecoded."""
     cache = str(tmp_path_factory.mktemp("local"))
     built = load_dataset(
-        "mimic_cxr_jpg", data_dir=str(mimic_release), cache_dir=cache, split="train", embed=True
+        "mimic_cxr_jpg", data_dir=str(release), cache_dir=cache, split="train", embed=True
     )
+    assert built.num_rows > ROWS_AT_ONCE + 20
     return built.cast_column("image", datasets.Image(decode=False))
 
 
 @pytest.fixture
-def server(mimic_release: Path) -> Iterator[PhysioNet]:
-    with PhysioNet({FOLDER: mimic_release}, agents=("cxr-datasets/",)) as running:
+def server(release: Path) -> Iterator[PhysioNet]:
+    with PhysioNet({FOLDER: release}, agents=("cxr-datasets/",)) as running:
         yield running
 
 
@@ -275,14 +285,17 @@ def test_other_datasets_select_columns_as_before() -> None:
     assert list(rows.select_columns("text")) == [{"text": "a"}, {"text": "b"}]
 
 
-def test_a_stream_broken_off_stops_fetching(stream: IterableDataset, server: PhysioNet) -> None:
-    rows = iter(stream)
-    next(rows)
-    rows.close()  # type: ignore[attr-defined]
-    del rows
-    asked_for = len(images_asked_for(server))
-    assert asked_for <= 2 * ROWS_AT_ONCE
-    assert len(images_asked_for(server)) == asked_for
+def test_a_stream_broken_off_stops_fetching(mimic_release: Path, cache: str) -> None:
+    with PhysioNet({FOLDER: mimic_release}, agents=("cxr-datasets/",)) as server:
+        stream = load(server, cache)
+        assert len(ids(stream.select_columns("image_id"))) > 3 * ROWS_AT_ONCE
+        rows = iter(stream)
+        next(rows)
+        rows.close()  # type: ignore[attr-defined]
+        del rows
+        asked_for = len(images_asked_for(server))
+        assert asked_for <= 2 * ROWS_AT_ONCE
+        assert len(images_asked_for(server)) == asked_for
 
 
 def test_what_a_worker_is_sent_is_small_and_holds_no_login(stream: IterableDataset) -> None:

@@ -1,7 +1,8 @@
-"""Splits of one small release, each loaded once."""
+"""Splits of one small release, each loaded once; and torch on one thread."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
@@ -30,3 +31,14 @@ def embedded(small_release: Path, built_cache: Path) -> datasets.Dataset:
 @pytest.fixture(scope="package")
 def studies(small_release: Path, built_cache: Path) -> datasets.Dataset:
     return load(small_release, built_cache, "studies")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread, as long as a test takes."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -9,16 +9,19 @@ import signal
 import subprocess
 import sys
 import textwrap
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tests.fakes.hub.server import Hub
+from tests.forked import LIBRARIES, Forks, can_fork
 
 _ROOT = Path(__file__).resolve().parents[3]
 
 _RUNNER = """
 import json, sys
-given = json.load(sys.stdin)
+with open(sys.argv[1]) as file:
+    given = json.load(file)
 names = given["arguments"]
 exec(compile(given["program"], "<program>", "exec"), names)
 with open(given["outcome"], "w") as file:
@@ -49,23 +52,14 @@ class Client:
         home: str | Path | None = None,
         **arguments: Any,
     ) -> None:
-        environment = hub.environment(token=token, home=home)
-        folder = Path(environment["HF_HOME"])
-        folder.mkdir(parents=True, exist_ok=True)
+        words, folder, env = _prepared(hub, program, token, home, arguments)
         self._outcome = folder / "outcome.json"
-        self._outcome.unlink(missing_ok=True)
         self._output = folder / "output.txt"
-        program = textwrap.dedent(program)
-        given = {"program": program, "arguments": arguments, "outcome": str(self._outcome)}
         with self._output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _RUNNER], text=True, stdin=subprocess.PIPE, stdout=output,
-                stderr=subprocess.STDOUT, cwd=folder, start_new_session=True,
-                env={**os.environ, "PYTHONPATH": str(_ROOT), **environment},
+                [sys.executable, *words], stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, cwd=folder, start_new_session=True, env=env,
             )  # fmt: skip
-        assert self.process.stdin is not None
-        with self.process.stdin as stdin:
-            json.dump(given, stdin)
 
     def result(self, timeout: float = 60) -> Any:
         """Wait for the program's end and return its result.
@@ -103,5 +97,36 @@ def run_client(
     timeout: float = 60,
     **arguments: Any,
 ) -> Any:
-    """Run a program as `Client` does, and return its result."""
-    return Client(hub, program, token=token, home=home, **arguments).result(timeout)
+    """Run a program as `Client` does, and return its result.
+
+    It is forked from a process that has imported what `datasets` is made of, but for what reads the
+    address of the Hub: see `forked`.
+    """
+    if not can_fork():
+        return Client(hub, program, token=token, home=home, **arguments).result(timeout)
+    words, folder, env = _prepared(hub, program, token, home, arguments)
+    done = _forks().run(words, cwd=folder, env=env, timeout=timeout)
+    outcome = folder / "outcome.json"
+    if not outcome.is_file():
+        raise RuntimeError((done.stdout + done.stderr)[-4000:])
+    return json.loads(outcome.read_text())
+
+
+@cache
+def _forks() -> Forks:
+    return Forks([name for name in LIBRARIES if name != "datasets"])
+
+
+def _prepared(
+    hub: Hub, program: str, token: str | None, home: str | Path | None, arguments: dict[str, Any]
+) -> tuple[list[str], Path, dict[str, str]]:
+    """Give the words that run a program, the folder to run it in and its environment."""
+    environment = hub.environment(token=token, home=home)
+    folder = Path(environment["HF_HOME"])
+    folder.mkdir(parents=True, exist_ok=True)
+    outcome, given = folder / "outcome.json", folder / "given.json"
+    outcome.unlink(missing_ok=True)
+    told = {"program": textwrap.dedent(program), "arguments": arguments, "outcome": str(outcome)}
+    given.write_text(json.dumps(told))
+    env = {**os.environ, "PYTHONPATH": str(_ROOT), **environment}
+    return ["-c", _RUNNER, str(given)], folder, env
