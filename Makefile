@@ -66,7 +66,7 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 	$(addprefix storage/,stores test_addresses.py test_ahead.py test_bucket_reads.py test_durable.py test_kept_files.py test_leftovers.py \
 	test_limits.py test_local_faults.py test_odd_addresses.py test_own.py test_pages.py test_retry.py \
 	test_secret_options.py test_sessions.py test_source.py \
-	$(addprefix remote/,test_access.py test_faults.py test_images_elsewhere.py test_limits.py test_logins.py \
+	$(addprefix remote/,test_access.py test_ends.py test_faults.py test_images_elsewhere.py test_limits.py test_logins.py \
 	test_missing.py test_pages.py test_place.py test_redirects.py test_reports.py test_same_rows.py \
 	test_secrets.py test_sites.py))))
 
