@@ -6,19 +6,18 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any
 
+from tests import forked
 from tests.fakes.hub.server import Hub
 
 _ROOT = Path(__file__).resolve().parents[3]
 
 _RUNNER = """
 import json, sys
-given = json.load(sys.stdin)
+given = json.load(open(sys.argv[1]))
 names = given["arguments"]
 exec(compile(given["program"], "<program>", "exec"), names)
 with open(given["outcome"], "w") as file:
@@ -27,7 +26,7 @@ with open(given["outcome"], "w") as file:
 
 
 class Client:
-    """A program in a Python of its own, that a Hub's environment leads to the Hub.
+    """A program in a process of its own, that a Hub's environment leads to the Hub.
 
     It starts at once and ends at the latest with the `with` it is used in.
 
@@ -57,15 +56,12 @@ class Client:
         self._output = folder / "output.txt"
         program = textwrap.dedent(program)
         given = {"program": program, "arguments": arguments, "outcome": str(self._outcome)}
+        (folder / "given.json").write_text(json.dumps(given))
         with self._output.open("w") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", _RUNNER], text=True, stdin=subprocess.PIPE, stdout=output,
-                stderr=subprocess.STDOUT, cwd=folder, start_new_session=True,
-                env={**os.environ, "PYTHONPATH": str(_ROOT), **environment},
+            self.process = forked.start(
+                ["-c", _RUNNER, str(folder / "given.json")], cwd=folder, new_session=True,
+                env={**os.environ, "PYTHONPATH": str(_ROOT), **environment}, output=output,
             )  # fmt: skip
-        assert self.process.stdin is not None
-        with self.process.stdin as stdin:
-            json.dump(given, stdin)
 
     def result(self, timeout: float = 60) -> Any:
         """Wait for the program's end and return its result.
