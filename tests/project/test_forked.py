@@ -85,8 +85,11 @@ def test_one_that_was_started_gets_the_signals_that_it_is_sent(
 
 
 def test_the_address_of_the_hub_is_the_one_of_its_environment(tmp_path: Path) -> None:
-    forks = Forks(["huggingface_hub"], {"HF_ENDPOINT": "http://first.example"})
-    code = "import huggingface_hub as hub; print(hub.constants.ENDPOINT, hub.hf_api.api.endpoint)"
+    forks = Forks(["huggingface_hub.hf_api"], {"HF_ENDPOINT": "http://first.example"})
+    code = """
+from huggingface_hub import constants, hf_api
+print(constants.ENDPOINT, hf_api.api.endpoint)
+"""
     for place in ("http://second.example", "http://third.example"):
         env = {"HF_ENDPOINT": place}
         assert forks.run(["-c", code], cwd=tmp_path, env=env).stdout.split() == [place] * 2
