@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import runpy
+import select
 import socket
 import sys
 import types
@@ -51,16 +52,29 @@ class Hidden(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def serve(connection: socket.socket) -> dict[str, Any] | None:
-    """Fork for each request, one after another.
+    """Fork for each request, and tell who asked how it ended.
 
     Returns:
         The request, in the forked process; None where there are no more.
     """
     hidden: set[str] = set()
+    running: dict[int, tuple[int, socket.socket]] = {}
     while True:
-        place, descriptors, *_ = socket.recv_fds(connection, 4096, 3)
+        heard, _, _ = select.select([connection, *running], [], [])
+        for ended in running.keys() & set(heard):
+            child, answers = running.pop(ended)
+            os.close(ended)
+            _, status, usage = os.wait4(child, 0)
+            code, seconds = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+            with answers, contextlib.suppress(OSError):  # nobody may want to know
+                answers.send(json.dumps([code, seconds]).encode())
+        if connection not in heard:
+            continue
+        place, descriptors, *_ = socket.recv_fds(connection, 4096, 4)
         if not place:
             return None
+        *streams, own = descriptors
+        answers = socket.socket(fileno=own)
         with open(place, encoding="utf-8") as file:
             request: dict[str, Any] = json.load(file)
         for module in request["modules"]:
@@ -69,21 +83,24 @@ def serve(connection: socket.socket) -> dict[str, Any] | None:
         gc.freeze()  # else the first collection would copy all memory
         child = os.fork()
         if not child:
-            connection.close()
-            for number, descriptor in enumerate(descriptors):
+            for open_here in (connection, answers, *(other for _, other in running.values())):
+                open_here.close()
+            for descriptor in running:
+                os.close(descriptor)
+            for number, descriptor in enumerate(streams):
                 os.dup2(descriptor, number)
                 os.close(descriptor)
             return {**request, "hidden": sorted(hidden)}
-        for descriptor in descriptors:
+        for descriptor in streams:
             os.close(descriptor)
-        connection.send(b"%d" % child)
-        _, status, usage = os.wait4(child, 0)
-        code, seconds = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
-        connection.send(json.dumps([code, seconds]).encode())
+        running[os.pidfd_open(child)] = child, answers
+        answers.send(b"%d" % child)
 
 
 def become(request: dict[str, Any], base: list[str]) -> None:
     """Make this process one that was started anew, as far as a program can tell."""
+    if request["new_session"]:
+        os.setsid()
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
@@ -94,6 +111,9 @@ def become(request: dict[str, Any], base: list[str]) -> None:
     for name in ("huggingface_hub.constants", "datasets.config"):  # they read the environment
         if name in sys.modules:
             importlib.reload(sys.modules[name])
+    if "huggingface_hub.hf_api" in sys.modules:  # its functions are methods of an object it made
+        hub = sys.modules["huggingface_hub.constants"].ENDPOINT
+        sys.modules["huggingface_hub.hf_api"].api.endpoint = hub
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()  # the others begin at the same state
 

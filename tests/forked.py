@@ -2,14 +2,15 @@
 
 To import them takes a second of processor time. Such a process is like a new one but for this: they
 are in it already, and read their environment variables when they were imported. Folders of
-`HF_HOME` are read again; the address of the Hub is not, and needs a `Forks` of its own. Where a
-test is about what a program imports, how long that takes, or how much memory, it starts a Python:
+`HF_HOME`, the address of the Hub and whether to be offline are read again. Where a test is about
+what a program imports, how long that takes, or how much memory, it starts a Python:
 `helpers.run_python` without `forked`.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SERVER = Path(__file__).with_name("fork_server.py")
 
@@ -59,54 +60,123 @@ class Forks:
             self._server.wait()
             atexit.unregister(self.close)
 
-    def run(
+    def start(
         self,
         words: Sequence[str],
         *,
         cwd: str | Path,
         env: Mapping[str, str],
-        timeout: float = 60,
         modules: Sequence[str] = (),
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a program, as `subprocess.run` does, without input.
+        new_session: bool = False,
+        output: IO[str] | None = None,
+    ) -> Forked:
+        """Start a program, without input.
 
         Args:
             words: What follows the name of Python on its command line.
             cwd: Folder it is started in.
             env: Environment variables it has.
-            timeout: Seconds it may take.
             modules: What it will import and others of these programs too. It is imported in the
                 process that is forked from, and hidden from who does not ask for it.
+            new_session: Whether it leads a session of its own.
+            output: Where its output and its errors go; None: both are kept for `communicate`.
         """
-        global seconds
+        out, err = (output, output) if output else (_nameless(), _nameless())
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with (
             tempfile.NamedTemporaryFile("w", encoding="utf-8") as request,
-            tempfile.TemporaryFile("w+", encoding="utf-8") as out,
-            tempfile.TemporaryFile("w+", encoding="utf-8") as err,
             open(os.devnull) as nothing,
+            theirs,
         ):
-            json.dump(
-                {"words": list(words), "cwd": str(cwd), "env": dict(env), "modules": [*modules]},
-                request,
-            )
+            asked = {"words": [*words], "cwd": str(cwd), "env": dict(env), "modules": [*modules],
+                     "new_session": new_session}  # fmt: skip
+            json.dump(asked, request)
             request.flush()
-            self._connection.settimeout(120)  # for what it imports
-            descriptors = [file.fileno() for file in (nothing, out, err)]
+            descriptors = [file.fileno() for file in (nothing, out, err, theirs)]
             socket.send_fds(self._connection, [request.name.encode()], descriptors)
-            child = int(self._connection.recv(64))
-            self._connection.settimeout(timeout)
+            theirs.close()  # so that the end of the one that forks is noticed
+            ours.settimeout(120)  # for what it imports
+            return Forked([*words], int(ours.recv(64)), ours, out, err)
+
+    def run(
+        self, words: Sequence[str], *, timeout: float = 60, **place: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program, as `subprocess.run` does.
+
+        Args:
+            words: What follows the name of Python on its command line.
+            timeout: Seconds it may take.
+            **place: What `start` takes.
+        """
+        program = self.start(words, **place)
+        try:
+            out, err = program.communicate(timeout)
+        except subprocess.TimeoutExpired:
+            program.kill()
+            program.communicate()
+            raise
+        return subprocess.CompletedProcess([*words], program.wait(), out, err)
+
+
+def _nameless() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8")
+
+
+class Forked:
+    """A program that was started, to be looked after like a `subprocess.Popen`.
+
+    Attributes:
+        args: What follows the name of Python on its command line.
+        pid: Of its process.
+        returncode: As of `Popen`: None as long as it is not known to have ended.
+    """
+
+    def __init__(
+        self, args: list[str], pid: int, answers: socket.socket, out: IO[str], err: IO[str]
+    ):
+        self.args = args
+        self.pid = pid
+        self.returncode: int | None = None
+        self._answers, self._out, self._err = answers, out, err
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, and give its exit code."""
+        global seconds
+        if self.returncode is None:
+            self._answers.settimeout(timeout)
             try:
-                answer = self._connection.recv(256)
-            except TimeoutError:
-                os.kill(child, signal.SIGKILL)
-                self._connection.settimeout(None)
-                self._connection.recv(256)
-                raise subprocess.TimeoutExpired([*words], timeout) from None
-            code, took = json.loads(answer)
+                code, took = json.loads(self._answers.recv(256))
+            except (BlockingIOError, TimeoutError):
+                raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
+            self._answers.close()
             seconds += took
-            out.seek(0)
-            err.seek(0)
-            return subprocess.CompletedProcess([*words], code, out.read(), err.read())
+            self.returncode = int(code)
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """Its exit code, if it has ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Wait for its end, and give its output and its errors."""
+        self.wait(timeout)
+        found = []
+        for file in (self._out, self._err):
+            file.seek(0)
+            found.append(file.read())
+            file.close()
+        return found[0], found[1]
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        self.send_signal(signal.SIGKILL)
 
 
 def can_fork() -> bool:
@@ -135,4 +205,35 @@ def run(
     return subprocess.run(
         [sys.executable, *words], timeout=timeout, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, check=False, **place,
+    )  # fmt: skip
+
+
+def start(
+    words: Sequence[str],
+    *,
+    cwd: str | Path | None = None,
+    env: Mapping[str, str] | None = None,
+    modules: Sequence[str] = (),
+    new_session: bool = False,
+    output: IO[str] | None = None,
+) -> Forked | subprocess.Popen[str]:
+    """Start a program as `Forks.start` does, by the one of this process or in a Python of its own.
+
+    Args:
+        words: What follows the name of Python on its command line.
+        cwd: Folder it is started in; None: the current one.
+        env: Environment variables it has; None: ours.
+        modules: What it will import and others of these programs too.
+        new_session: Whether it leads a session of its own.
+        output: Where its output and its errors go; None: both are kept for `communicate`.
+    """
+    cwd, env = cwd or os.getcwd(), os.environ if env is None else env
+    if can_fork():
+        return shared_forks().start(
+            words, cwd=cwd, env=env, modules=modules, new_session=new_session, output=output
+        )
+    return subprocess.Popen(
+        [sys.executable, *words], cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL,
+        stdout=output or subprocess.PIPE, stderr=output or subprocess.PIPE, text=True,
+        start_new_session=new_session,
     )  # fmt: skip

@@ -1,16 +1,17 @@
-"""Workers and schedulers of Dask, each a program of its own, with other code or none if need be."""
+"""Workers and schedulers of Dask, each a process of its own, with other code or none if need be."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from tests import forked
+
 _BEGIN = """
 import os, sys, time
+import dask
 from distributed.cli.dask_{command} import main
 
 class Missing:
@@ -18,6 +19,7 @@ class Missing:
         if name in {missing!r}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 
+dask.config.refresh()  # Dask may have been imported before the environment was that of the worker
 sys.meta_path.insert(0, Missing())
 if {command!r} == "worker" and "cxr_datasets" not in {missing!r}:
     import cxr_datasets.export
@@ -62,9 +64,9 @@ class Worker:
         variables = {**os.environ, **environment}
         if code is not None:
             variables["PYTHONPATH"] = str(code)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", program, *words, *self.WORDS], cwd=folder, env=variables,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        self.process = forked.start(
+            ["-c", program, *words, *self.WORDS], cwd=folder, env=variables,
+            modules=("distributed.cli.dask_scheduler", "distributed.cli.dask_worker"),
         )  # fmt: skip
 
     def __enter__(self) -> Worker:
@@ -78,7 +80,7 @@ class Worker:
     ) -> None:
         with suppress(ProcessLookupError):
             self.process.kill()
-        self.process.wait()
+        self.process.communicate()
 
 
 class Scheduler(Worker):

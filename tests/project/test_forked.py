@@ -52,6 +52,50 @@ def test_the_signal_that_ends_it_is_told(forks: Forks, tmp_path: Path) -> None:
         assert forks.run(["-c", code], cwd=tmp_path, env={}).returncode == -sent
 
 
+def test_programs_that_were_started_run_side_by_side(forks: Forks, tmp_path: Path) -> None:
+    code = """
+import os, pathlib, sys, time
+own, other = sys.argv[1:]
+pathlib.Path(own).touch()
+while not os.path.exists(other):
+    time.sleep(0.01)
+print(own, os.getsid(0) == os.getpid())
+"""
+    names = ("one", "two")
+    one = forks.start(["-c", code, *names], cwd=tmp_path, env={}, new_session=True)
+    assert one.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        one.wait(0.1)
+    two = forks.start(["-c", code, *reversed(names)], cwd=tmp_path, env={})
+    assert two.communicate(60) == ("two False\n", "")
+    assert one.communicate(60) == ("one True\n", "")
+    assert (one.poll(), two.poll()) == (0, 0)
+
+
+def test_one_that_was_started_gets_the_signals_that_it_is_sent(
+    forks: Forks, tmp_path: Path
+) -> None:
+    code = "import time; print(1, flush=True); time.sleep(60)"
+    with (tmp_path / "output").open("w") as output:
+        program = forks.start(["-c", code], cwd=tmp_path, env={}, output=output)
+    program.send_signal(signal.SIGTERM)
+    assert program.wait(60) == -signal.SIGTERM
+    program.kill()  # it has ended: nobody is sent a signal
+    assert program.returncode == -signal.SIGTERM
+
+
+def test_the_address_of_the_hub_is_the_one_of_its_environment(tmp_path: Path) -> None:
+    forks = Forks(["huggingface_hub.hf_api"], {"HF_ENDPOINT": "http://first.example"})
+    code = """
+from huggingface_hub import constants, hf_api
+print(constants.ENDPOINT, hf_api.api.endpoint)
+"""
+    for place in ("http://second.example", "http://third.example"):
+        env = {"HF_ENDPOINT": place}
+        assert forks.run(["-c", code], cwd=tmp_path, env=env).stdout.split() == [place] * 2
+    forks.close()
+
+
 def test_an_error_ends_it_with_its_lines(forks: Forks, tmp_path: Path) -> None:
     done = forks.run(["-c", "\nraise ValueError('so')"], cwd=tmp_path, env={})
     assert done.returncode == 1

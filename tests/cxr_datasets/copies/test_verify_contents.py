@@ -7,8 +7,6 @@ import hashlib
 import os
 import signal
 import stat
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from cxr_datasets.copies import contents, verify
 from cxr_datasets.errors import OptionError
 from cxr_datasets.testing import edit_table, read_table, rewrite
 from tests.cxr_datasets.copies.test_verify import images_of, problems, rows_of
+from tests.forked import start
 
 METADATA = "mimic-cxr-2.0.0-metadata.csv"
 ALL = {"sizes": True, "checksums": True, "decode": True}
@@ -218,7 +217,7 @@ def test_a_run_that_was_killed_goes_on(mimic: Path, tmp_path: Path, read: list[s
         "contents._Reader._read = slowly\n"
         f"verify({str(mimic)!r}, since={str(state)!r}, checksums=True, progress=False)\n"
     )
-    running = subprocess.Popen([sys.executable, "-c", program])
+    running = start(["-c", program])
     end = time.monotonic() + 60
     while time.monotonic() < end and not (state.exists() and state.read_bytes().count(b"\n") > 2):
         time.sleep(0.02)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +19,7 @@ from tests.fakes.hub import Account, Hub
 from tests.fakes.physionet import PhysioNet, Status
 from tests.fakes.s3 import S3
 from tests.fakes.sftp import Sftp
+from tests.forked import run
 
 ALL = {"sizes": True, "checksums": True, "decode": True}
 
@@ -203,10 +202,8 @@ def test_a_copy_on_the_hub_is_compared_with_the_sha256_that_it_keeps(
         "sys.exit(main(['verify', 'hf://datasets/you/copy', '--json', '--no-progress']))\n"
     )
     with Hub({"you": Account("hf_you")}) as hub:
-        done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=False,
-            env={**os.environ, **hub.environment(token="hf_you", home=tmp_path / "home")},
-        )  # fmt: skip
+        environment = {**os.environ, **hub.environment(token="hf_you", home=tmp_path / "home")}
+        done = run(["-c", program], cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert (told["kind"], told["problems"]) == ("export", {})

@@ -34,6 +34,7 @@ from tests.fakes.physionet import (
     Status,
     Truncate,
 )
+from tests.forked import start
 from tests.remote import MIMIC, MIMIC_REPORTS
 
 pytestmark = [
@@ -507,15 +508,12 @@ def test_stopped_at_any_moment_nothing_runs_on_and_the_next_run_goes_on(
 
     server.latency = 0.05
     out = tmp_path / "out"
-    command = [sys.executable, "-c", PROGRAM, "download", DATASET, str(out), "--no-progress"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = start(["-c", PROGRAM, "download", DATASET, str(out), "--no-progress"])
     while len(images_in(out)) < 3 and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(getattr(signals, signal))
-    code = process.wait(20)
-    assert process.stderr is not None
-    told = process.stderr.read()
-    process.stderr.close()
+    _, told = process.communicate(20)
+    code = process.returncode
     assert code == (130 if signal == "SIGINT" else -getattr(signals, signal))
     if signal == "SIGINT":
         assert "The same command goes on" in told

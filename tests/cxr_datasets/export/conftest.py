@@ -15,6 +15,7 @@ import pytest
 
 from cxr_datasets.export import export
 from cxr_datasets.testing import files_under
+from tests.forked import Forked, start
 from tests.helpers import made_once
 
 if TYPE_CHECKING:
@@ -122,12 +123,9 @@ def slow_command(large_release: Path, export_cache: str) -> Callable[..., list[s
     return command
 
 
-def started(command: list[str], **options: Any) -> subprocess.Popen[str]:
-    """Start a command in a session of its own, as a terminal does."""
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-        text=True, start_new_session=True, **options,
-    )  # fmt: skip
+def started(words: list[str]) -> Forked | subprocess.Popen[str]:
+    """Start a program of Python in a session of its own, as a terminal does."""
+    return start(words, new_session=True)
 
 
 def contents(out: Path, folder: str = "") -> dict[str, str]:

@@ -6,8 +6,6 @@ import os
 import pickle
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +15,13 @@ from typing import Any
 import dask
 import pytest
 from distributed import Client, LocalCluster
+from distributed.utils import get_mp_context
 
 from cxr_datasets.export import ExportError, ExportSummary, export
 from cxr_datasets.testing import edit_table
 from tests.cxr_datasets.export.conftest import SLOW, contents, finished
-from tests.fakes.dask import Worker
+from tests.fakes.dask import Scheduler, Worker
+from tests.forked import LIBRARIES
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,13 @@ def cluster() -> Iterator[LocalCluster]:
     """Two worker processes of some cluster, which know nothing of the test."""
     # Dask looks 15 s after a worker was lost whether one of its name is there, and else starts no
     # more of that name. A later test may have killed the next one just then.
+    lost = {"distributed.deploy.lost-worker-timeout": "1 hour"}
+    # They are forked from a process that has imported what takes a worker a second and more.
+    fork = {"distributed.worker.multiprocessing-method": "forkserver"}
+    with dask.config.set(fork):
+        get_mp_context().set_forkserver_preload(["distributed", *LIBRARIES])
     with (
-        dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}),
+        dask.config.set({**lost, **fork}),
         LocalCluster(
             n_workers=2,
             threads_per_worker=1,
@@ -166,24 +171,15 @@ def test_a_scheduler_that_does_not_answer_is_named(
 
 
 @pytest.fixture
-def lone_scheduler(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A scheduler and a worker, each a program of its own; scheduler.json has the address."""
-    file = tmp_path / "scheduler.json"
-    dask = [sys.executable, "-m", "dask"]
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    begin = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-    with subprocess.Popen([*begin, "--scheduler-file", str(file)], **quiet) as scheduler:
-        join = ["worker", *Worker.WORDS, "--scheduler-file", str(file)]
-        with subprocess.Popen([*dask, *join], **quiet) as worker:
-            try:
-                yield scheduler
-            finally:
-                worker.kill()
-                scheduler.kill()
+def lone_scheduler(tmp_path: Path) -> Iterator[Scheduler]:
+    """A scheduler and a worker, each a process of its own; scheduler.json has the address."""
+    words = ("--scheduler-file", str(tmp_path / "scheduler.json"))
+    with Scheduler(*words, folder=tmp_path) as scheduler, Worker(*words, folder=tmp_path):
+        yield scheduler
 
 
 def test_a_scheduler_that_is_lost_is_an_error_and_the_same_command_goes_on(
-    lone_scheduler: subprocess.Popen[bytes],
+    lone_scheduler: Scheduler,
     large_release: Path,
     undisturbed: Path,
     export_cache: str,
@@ -194,7 +190,7 @@ def test_a_scheduler_that_is_lost_is_an_error_and_the_same_command_goes_on(
     def kill() -> None:
         while not finished(out):
             time.sleep(0.01)
-        lone_scheduler.kill()
+        lone_scheduler.process.kill()
 
     with Client(scheduler_file=str(tmp_path / "scheduler.json"), timeout=30) as client:
         client.wait_for_workers(1, timeout=60)

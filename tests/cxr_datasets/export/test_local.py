@@ -63,7 +63,7 @@ def watched(
 ) -> Watched:  # fmt: skip
     found = Watched(tmp_path_factory.mktemp("watched") / "out")
     words = slow_command(found.out, "--num-proc", "2", "--no-progress")[1:]
-    process = started([sys.executable, "-c", WITHOUT_DASK, *words])
+    process = started(["-c", WITHOUT_DASK, *words])
     while process.poll() is None:
         tree = [process.pid, *descendants(process.pid)]
         found.processes |= set(tree)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import time
@@ -23,13 +22,16 @@ from tests.cxr_datasets.export.conftest import (
     started,
     states,
 )
+from tests.forked import Forked
 from tests.processes import descendants, is_running
 
 Command = Callable[..., list[str]]
 Quick = Callable[[Path], ExportSummary]
 
 
-def kill_after(process: subprocess.Popen[str], out: Path, files: int, signum: int) -> list[int]:
+def kill_after(
+    process: Forked | subprocess.Popen[str], out: Path, files: int, signum: int
+) -> list[int]:
     """Send a signal once some files are finished, while the process is still at work.
 
     Returns:
@@ -213,17 +215,18 @@ def test_a_full_disk_stops_it_and_it_goes_on_when_there_is_room(
     sizes = [(undisturbed / name).stat().st_size for name in finished(undisturbed)]
     room = sorted(sizes)[2]  # enough for some of the files
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-
-    done = subprocess.run(
-        slow_command(out), capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60,
-        preexec_fn=limit,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "File too large" in done.stderr or "No space" in done.stderr
-    assert "Make room" in done.stderr
-    assert "Traceback" not in done.stderr
+    limited = (
+        "import resource, sys\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
+        "from cxr_datasets.cli import main\n"
+        "sys.exit(main())"
+    )
+    process = started(["-c", limited, *slow_command(out)[1:]])
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "File too large" in said or "No space" in said
+    assert "Make room" in said
+    assert "Traceback" not in said
     assert files_under(out / ".cxr" / "unfinished") == []
     assert set(contents(out).items()) >= {
         (name, value) for name, value in contents(undisturbed).items() if name in finished(out)

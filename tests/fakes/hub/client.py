@@ -6,22 +6,18 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import textwrap
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests import forked
 from tests.fakes.hub.server import Hub
-from tests.forked import LIBRARIES, Forks, can_fork
 
 _ROOT = Path(__file__).resolve().parents[3]
 
 _RUNNER = """
 import json, sys
-with open(sys.argv[1]) as file:
-    given = json.load(file)
+given = json.load(open(sys.argv[1]))
 names = given["arguments"]
 exec(compile(given["program"], "<program>", "exec"), names)
 with open(given["outcome"], "w") as file:
@@ -30,7 +26,7 @@ with open(given["outcome"], "w") as file:
 
 
 class Client:
-    """A program in a Python of its own, that a Hub's environment leads to the Hub.
+    """A program in a process of its own, that a Hub's environment leads to the Hub.
 
     It starts at once and ends at the latest with the `with` it is used in.
 
@@ -52,13 +48,19 @@ class Client:
         home: str | Path | None = None,
         **arguments: Any,
     ) -> None:
-        words, folder, env = _prepared(hub, program, token, home, arguments)
+        environment = hub.environment(token=token, home=home)
+        folder = Path(environment["HF_HOME"])
+        folder.mkdir(parents=True, exist_ok=True)
         self._outcome = folder / "outcome.json"
+        self._outcome.unlink(missing_ok=True)
         self._output = folder / "output.txt"
+        program = textwrap.dedent(program)
+        given = {"program": program, "arguments": arguments, "outcome": str(self._outcome)}
+        (folder / "given.json").write_text(json.dumps(given))
         with self._output.open("w") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, *words], stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, cwd=folder, start_new_session=True, env=env,
+            self.process = forked.start(
+                ["-c", _RUNNER, str(folder / "given.json")], cwd=folder, new_session=True,
+                env={**os.environ, "PYTHONPATH": str(_ROOT), **environment}, output=output,
             )  # fmt: skip
 
     def result(self, timeout: float = 60) -> Any:
@@ -97,36 +99,5 @@ def run_client(
     timeout: float = 60,
     **arguments: Any,
 ) -> Any:
-    """Run a program as `Client` does, and return its result.
-
-    It is forked from a process that has imported what `datasets` is made of, but for what reads the
-    address of the Hub: see `forked`.
-    """
-    if not can_fork():
-        return Client(hub, program, token=token, home=home, **arguments).result(timeout)
-    words, folder, env = _prepared(hub, program, token, home, arguments)
-    done = _forks().run(words, cwd=folder, env=env, timeout=timeout)
-    outcome = folder / "outcome.json"
-    if not outcome.is_file():
-        raise RuntimeError((done.stdout + done.stderr)[-4000:])
-    return json.loads(outcome.read_text())
-
-
-@cache
-def _forks() -> Forks:
-    return Forks([name for name in LIBRARIES if name != "datasets"])
-
-
-def _prepared(
-    hub: Hub, program: str, token: str | None, home: str | Path | None, arguments: dict[str, Any]
-) -> tuple[list[str], Path, dict[str, str]]:
-    """Give the words that run a program, the folder to run it in and its environment."""
-    environment = hub.environment(token=token, home=home)
-    folder = Path(environment["HF_HOME"])
-    folder.mkdir(parents=True, exist_ok=True)
-    outcome, given = folder / "outcome.json", folder / "given.json"
-    outcome.unlink(missing_ok=True)
-    told = {"program": textwrap.dedent(program), "arguments": arguments, "outcome": str(outcome)}
-    given.write_text(json.dumps(told))
-    env = {**os.environ, "PYTHONPATH": str(_ROOT), **environment}
-    return ["-c", _RUNNER, str(given)], folder, env
+    """Run a program as `Client` does, and return its result."""
+    return Client(hub, program, token=token, home=home, **arguments).result(timeout)

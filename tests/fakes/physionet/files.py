@@ -7,6 +7,7 @@ import os
 import stat
 import time
 from email.utils import formatdate
+from itertools import accumulate
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,9 +27,14 @@ def inside(folder: Path, path: str) -> Path | None:
     """Where a decoded path leads; None if that is not there, or not in the folder."""
     if "\0" in path:
         return None
-    root = folder.resolve()
-    place = root.joinpath(*filter(None, path.split("/"))).resolve()
-    return place if place.is_relative_to(root) and place.exists() else None
+    parts = [part for part in path.split("/") if part]
+    place = folder.joinpath(*parts)
+    if ".." in parts or any(map(os.path.islink, accumulate([str(folder), *parts], os.path.join))):
+        # Only then: to resolve a path looks at each folder from the root of the disk on.
+        root, place = folder.resolve(), place.resolve()
+        if not place.is_relative_to(root):
+            return None
+    return place if place.exists() else None
 
 
 def file_answer(place: Path, request: Request, *, etags: bool, ranges: bool) -> Answer:

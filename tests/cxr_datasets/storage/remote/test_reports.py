@@ -7,8 +7,6 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -23,6 +21,7 @@ from cxr_datasets.storage import download
 from cxr_datasets.storage.source import open_place
 from cxr_datasets.testing import rewrite
 from tests.fakes.physionet import Flip, PhysioNet, Reset, Stall
+from tests.forked import start
 from tests.remote import MIMIC_REPORTS, Remote, rows_of
 
 pytestmark = pytest.mark.usefixtures("login")
@@ -340,8 +339,8 @@ def test_a_process_that_is_killed_leaves_what_the_next_one_goes_on_with(
     remote_mimic: Remote, folder: Path, expected: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remote_mimic.server.fail(r"\.zip$", Stall(10, seconds=60), times=None, after=4)
-    program = [sys.executable, "-c", PROGRAM, remote_mimic.address, remote_mimic.cache, str(PIECE)]
-    process = subprocess.Popen(program, cwd=Path(__file__).parents[4])
+    words = ["-c", PROGRAM, remote_mimic.address, remote_mimic.cache, str(PIECE)]
+    process = start(words, cwd=Path(__file__).parents[4])
     index = Path(remote_mimic.cache, "mimic_cxr_jpg", "cxr_index")
     try:
         until = time.monotonic() + 30

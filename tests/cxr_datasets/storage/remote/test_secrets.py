@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import pickle
 import re
-import subprocess
-import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from cxr_datasets.errors import CxrError, OptionError
 from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.web import web_files
 from tests.fakes.physionet import Reset, Status
+from tests.forked import run
 from tests.remote import Remote, rows_of
 
 NAME = "invented-name-7f3a"
@@ -178,10 +178,9 @@ def test_a_pickle_elsewhere_says_that_the_options_did_not_come_along(
     stream = remote_mimic.stream(storage_options=options())
     rows = len(list(stream))
     (tmp_path / "stream").write_bytes(pickle.dumps(stream))
-    found = subprocess.run(
-        [sys.executable, "-c", READ, str(tmp_path / "stream"), NAME, WORD],
-        cwd=Path(__file__).parents[4], stdout=subprocess.PIPE, text=True, check=True, timeout=60,
-    )  # fmt: skip
+    words = ["-c", READ, str(tmp_path / "stream"), NAME, WORD]
+    found = run(words, cwd=Path(__file__).parents[4], env=os.environ)
+    assert found.returncode == 0, found.stderr
     told, counted = found.stdout.splitlines()
     assert "storage_options that were given did not reach this process" in told
     assert counted == f"{rows} rows"
