@@ -52,6 +52,7 @@ from release import folder, full_release, real_size_release
 import mimic_cxr_jpg  # noqa: F401  (registers the builder)
 from cxr_datasets.export import export
 from cxr_datasets.export.identity import FORMAT
+from cxr_datasets.images.together import share_of_cores
 from cxr_datasets.labels import label_matrix
 from cxr_datasets.training import ImageTransform, collate_studies
 
@@ -74,27 +75,6 @@ Loader = Callable[[], tuple[Any, int]]
 datasets.disable_progress_bars()
 
 
-class Frame(Dataset):
-    """Rows of a data frame and their images, as it is written by hand."""
-
-    def __init__(self, frame: Any, labels: np.ndarray):
-        self.frame = frame
-        self.labels = labels
-
-    def __len__(self) -> int:
-        """Number of rows."""
-        return len(self.frame)
-
-    def __getitem__(self, number: int) -> dict[str, Any]:
-        """One image and its labels."""
-        row = self.frame.iloc[number]
-        image = np.array(PIL.Image.open(row["file"]))
-        return {
-            "pixel_values": torch.from_numpy(image)[None].float() / 255,
-            "labels": self.labels[number],
-        }
-
-
 def middle(square: np.ndarray) -> np.ndarray:
     """The middle of a square."""
     return square[:, EDGE : EDGE + CUT, EDGE : EDGE + CUT]
@@ -107,7 +87,7 @@ def exported() -> str:
     """The Parquet files of a copy of all splits, as one pattern."""
     out = folder() / f"loaders-512-{FORMAT}-{PATIENTS}"
     if not (out / ".done").exists():
-        cores = len(os.sched_getaffinity(0))
+        cores = share_of_cores()
         export("mimic-cxr-jpg", real_size_release(PATIENTS), out, image_size=SIZE, num_proc=cores)
         (out / ".done").touch()
     return str(out / "images" / "*.parquet")
@@ -270,7 +250,7 @@ def frame_rows() -> tuple[Any, int]:
     plain = rows.cast_column("image", datasets.Image(decode=False))
     frame = plain.remove_columns(["image", "labels"]).to_pandas()
     frame["file"] = [image["path"] for image in plain["image"]]
-    return _loader(Frame(frame, label_matrix(rows)), num_workers=0, shuffle=True), ROWS
+    return _loader(peers.Frame(frame, label_matrix(rows)), num_workers=0, shuffle=True), ROWS
 
 
 def ours_rows() -> tuple[Any, int]:

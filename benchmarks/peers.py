@@ -57,6 +57,27 @@ class Files(Dataset):
         return {"pixel_values": pixels, "labels": self.labels[number]}
 
 
+class Frame(Dataset):
+    """Rows of a data frame and their images, as it is written by hand."""
+
+    def __init__(self, frame: Any, labels: np.ndarray):
+        self.frame = frame
+        self.labels = labels
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.frame)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        """One image and its labels."""
+        row = self.frame.iloc[number]
+        image = np.array(PIL.Image.open(row["file"]))
+        return {
+            "pixel_values": torch.from_numpy(image)[None].float() / 255,
+            "labels": self.labels[number],
+        }
+
+
 def opened(item: Item, size: int, cut: int) -> dict[str, Any]:
     """Pixels from 0 to 1 of the middle of an image, and its labels, as it is written by hand."""
     image: Any = PIL.Image.open(BytesIO(item["image"]))

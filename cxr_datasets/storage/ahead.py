@@ -27,7 +27,7 @@ def in_order(
         The work on each item. `result()` waits for it, and returns or raises what came of it.
     """
     waiting: deque[Future[_R]] = deque()
-    is_over = sys.is_finalizing  # of a module that is taken apart, this one, nothing else is left
+    is_over = sys.is_finalizing  # kept here: at the end of a program this module's names are gone
     try:
         for item in items:
             waiting.append(begin(item))
