@@ -1,13 +1,13 @@
 """The release's tables as one: a row for every image of the split table, joined by key.
 
 Nothing is dropped: an image without labels keeps its row. Threads read the tables and join their
-columns side by side, because one gzip file is decompressed by one thread.
+columns side by side, because one gzip file is decompressed by one thread; see `tables.workers`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ from cxr_datasets.tables.keys import (
     take_struct,
 )
 from cxr_datasets.tables.table import Table
+from cxr_datasets.tables.workers import are_small, workers
 from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.reports import ReportStore
@@ -52,9 +53,10 @@ class _Joined:
 
 
 class TableReads:
-    """The tables of a release, each of them read by a thread from now on.
+    """The tables of a release, each of them read by a thread from now on; small ones are read here.
 
     Attributes:
+        are_small: Whether they are small.
         split: The spine.
         metadata: What is known of each image.
         labels: Our column of labels -> the table it is from, for those that are there.
@@ -67,7 +69,8 @@ class TableReads:
             source: The release.
             files: Its tables as `find_tables` gives them, the required ones among them.
         """
-        pool = ThreadPoolExecutor()
+        self.are_small = are_small(source, list(files.values()))
+        pool = workers(self.are_small)
         self.split = pool.submit(tables.read_split, source, files["split"])
         self.metadata = pool.submit(tables.read_metadata, source, files["metadata"])
         self.labels = {
@@ -93,7 +96,7 @@ def read_index(reads: TableReads, reports: ReportStore | None, cache: str) -> pa
         TableError: A table is broken or contradicts another.
         ReportsError: The reports are damaged.
     """
-    with ThreadPoolExecutor() as pool:
+    with workers(reads.are_small) as pool:
         ready = pool.submit(reports.prepare, cache) if reports else None
         spine = reads.split.result()
         ids = [spine[name] for name in ("subject_id", "study_id", "dicom_id")]

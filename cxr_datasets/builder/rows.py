@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +12,7 @@ from cxr_datasets.columns import SPLITS, VIEWS, plural
 from cxr_datasets.errors import OptionError
 from cxr_datasets.tables.keys import combined
 from cxr_datasets.tables.studies import group_by_study
+from cxr_datasets.tables.workers import SMALL_TABLE, workers
 
 
 def keep_views(view: pa.Array, raw: pa.Array | None, wanted: Sequence[str]) -> pa.Array:
@@ -60,9 +60,9 @@ def split_rows(
 
 
 def _rows_of(images: pa.Table, split: str) -> pa.Table:
-    """The rows of a split; several columns are copied at once, for pyarrow copies one by one."""
+    """The rows of a split; of many rows, columns are copied side by side."""
     kept = pc.indices_nonzero(pc.equal(images["split"], split))
-    with ThreadPoolExecutor() as pool:
+    with workers(images.num_rows <= SMALL_TABLE) as pool:
         columns = list(pool.map(lambda column: column.take(kept), images.columns))
     return pa.Table.from_arrays(columns, schema=images.schema)
 

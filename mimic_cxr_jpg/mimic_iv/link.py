@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from cxr_datasets.storage.source import Stamp
 from cxr_datasets.tables.keys import combined, find_keys, null_where
 from cxr_datasets.tables.table import Table
+from cxr_datasets.tables.workers import are_small, workers
 from mimic_cxr_jpg.mimic_iv import tables
 from mimic_cxr_jpg.mimic_iv.counts import say_found
 from mimic_cxr_jpg.mimic_iv.holding import NONE, Held, find_holding
@@ -59,8 +60,8 @@ class MimicIv:
         ]
 
     def begin(self) -> Reads:
-        """Begin to read the tables, each in a thread."""
-        pool = ThreadPoolExecutor()
+        """Begin to read the tables, each in a thread if they are not small."""
+        pool = workers(all(are_small(source, [path]) for source, path in self.files.values()))
         reads = {name: pool.submit(_READERS[name], file) for name, file in self.files.items()}
         pool.shutdown(wait=False)  # what was begun is done all the same
         return reads

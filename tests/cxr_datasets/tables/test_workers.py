@@ -1,0 +1,99 @@
+"""Who does the work on tables: threads, or for small ones the thread that asks."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import fsspec
+import pytest
+from datasets import load_dataset
+
+from cxr_datasets.builder import rows
+from cxr_datasets.errors import TableError
+from cxr_datasets.storage.source import open_place
+from cxr_datasets.tables import workers
+
+NAMES = ("a.csv.gz", "b.csv.gz")
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all tables count as large."""
+    monkeypatch.setattr(workers, "SMALL_FILES", -1)
+    monkeypatch.setattr(rows, "SMALL_TABLE", -1)
+
+
+def test_small_tables_are_worked_on_by_the_thread_that_asks() -> None:
+    with workers.workers(are_small=True) as pool:
+        assert pool.submit(threading.get_ident).result() == threading.get_ident()
+
+
+def test_large_tables_are_worked_on_by_threads() -> None:
+    with workers.workers(are_small=False) as pool:
+        assert pool.submit(threading.get_ident).result() != threading.get_ident()
+
+
+@pytest.mark.parametrize("are_small", [True, False])
+def test_an_error_is_met_by_who_asks_for_the_result(are_small: bool) -> None:
+    with workers.workers(are_small) as pool:
+        first, second = pool.submit(int, "x"), pool.submit(int, "1")
+        assert second.result() == 1
+        with pytest.raises(ValueError, match="'x'"):
+            first.result()
+
+
+def test_an_interruption_ends_work_that_is_done_here() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), workers.workers(are_small=True) as pool:
+        pool.submit(interrupted)
+
+
+@pytest.mark.parametrize(("size", "expected"), [(workers.SMALL_FILES // 2, True), (2**20, False)])
+def test_all_files_together_are_small_up_to_a_mebibyte(
+    tmp_path: Path, size: int, expected: bool
+) -> None:
+    for name in NAMES:
+        (tmp_path / name).write_bytes(bytes(size))
+    assert workers.are_small(open_place(str(tmp_path)), [*NAMES, "not there"]) is expected
+
+
+def test_what_comes_over_a_network_is_never_small() -> None:
+    fsspec.filesystem("memory").pipe("/few-bytes/a.csv.gz", b"a")
+    assert not workers.are_small(open_place("memory://few-bytes"), ["a.csv.gz"])
+
+
+@pytest.mark.parametrize("config", ["images", "reports"])
+def test_threads_give_the_same_rows(
+    mimic_release: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    config: str,
+) -> None:
+    def built(name: str) -> list[dict[str, object]]:
+        given = load_dataset(
+            "mimic_cxr_jpg", config, data_dir=str(mimic_release), cache_dir=str(tmp_path / name)
+        )
+        return [
+            row for split in given.values() for row in split.with_format("arrow")[:].to_pylist()
+        ]
+
+    here = built("here")
+    request.getfixturevalue("threads")
+    assert built("threads") == here
+
+
+@pytest.mark.parametrize("fixture", [None, "threads"])
+def test_of_several_broken_tables_always_the_same_is_named(
+    small_release: Path, tmp_path: Path, request: pytest.FixtureRequest, fixture: str | None
+) -> None:
+    root = shutil.copytree(small_release, tmp_path / "copy")
+    for table in ("chexpert", "negbio", "metadata"):
+        (root / f"mimic-cxr-2.0.0-{table}.csv.gz").write_bytes(b"x\n1\n")
+    if fixture:
+        request.getfixturevalue(fixture)
+    with pytest.raises(TableError, match=r"-metadata\.csv\.gz"):
+        load_dataset("mimic_cxr_jpg", data_dir=str(root), cache_dir=str(tmp_path / "cache"))
