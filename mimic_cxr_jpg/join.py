@@ -53,7 +53,7 @@ class _Joined:
 
 
 class TableReads:
-    """The tables of a release, each of them read by a thread from now on; small ones are read here.
+    """The tables of a release, each of them read by a thread from now on, or small ones here.
 
     Attributes:
         are_small: Whether they are small.
@@ -70,7 +70,8 @@ class TableReads:
             files: Its tables as `find_tables` gives them, the required ones among them.
         """
         self.are_small = are_small(source, list(files.values()))
-        pool = workers(self.are_small)
+        # Over a network each of them waits for its bytes.
+        pool = workers(self.are_small and not source.is_remote)
         self.split = pool.submit(tables.read_split, source, files["split"])
         self.metadata = pool.submit(tables.read_metadata, source, files["metadata"])
         self.labels = {

@@ -32,9 +32,7 @@ class _Here(Executor):
 
 
 def are_small(source: Source, paths: Sequence[str]) -> bool:
-    """Whether some files of tables are small together, and on no network, where reads wait."""
-    if source.is_remote:
-        return False
+    """Whether some files of tables are small together."""
     return sum(size or 0 for size in source.few_sizes(paths)) <= SMALL_FILES
 
 

@@ -61,7 +61,12 @@ class MimicIv:
 
     def begin(self) -> Reads:
         """Begin to read the tables, each in a thread if they are not small."""
-        pool = workers(all(are_small(source, [path]) for source, path in self.files.values()))
+        pool = workers(
+            all(
+                are_small(source, [path]) and not source.is_remote
+                for source, path in self.files.values()
+            )
+        )
         reads = {name: pool.submit(_READERS[name], file) for name, file in self.files.items()}
         pool.shutdown(wait=False)  # what was begun is done all the same
         return reads

@@ -14,6 +14,8 @@ from cxr_datasets.builder import rows
 from cxr_datasets.errors import TableError
 from cxr_datasets.storage.source import open_place
 from cxr_datasets.tables import workers
+from mimic_cxr_jpg.join import TableReads
+from mimic_cxr_jpg.tables import find_tables
 
 NAMES = ("a.csv.gz", "b.csv.gz")
 
@@ -61,9 +63,24 @@ def test_all_files_together_are_small_up_to_a_mebibyte(
     assert workers.are_small(open_place(str(tmp_path)), [*NAMES, "not there"]) is expected
 
 
-def test_what_comes_over_a_network_is_never_small() -> None:
-    fsspec.filesystem("memory").pipe("/few-bytes/a.csv.gz", b"a")
-    assert not workers.are_small(open_place("memory://few-bytes"), ["a.csv.gz"])
+def test_small_tables_of_a_store_are_still_fetched_side_by_side(
+    mimic_release: Path, tmp_path: Path
+) -> None:
+    seen: set[int] = set()
+    files = fsspec.filesystem("memory")
+    files.put(f"{mimic_release}/*.csv*", "/tables/", recursive=False)
+    source = open_place("memory://tables")
+
+    class Watched(type(source)):  # type: ignore[misc]
+        def read(self, *args: object, **kwargs: object) -> bytes:
+            seen.add(threading.get_ident())
+            return super().read(*args, **kwargs)  # type: ignore[no-any-return]
+
+    watched = Watched(source.root, source.options, source.connections)
+    reads = TableReads(watched, find_tables(watched))
+    reads.metadata.result()
+    assert reads.are_small
+    assert threading.get_ident() not in seen
 
 
 @pytest.mark.parametrize("config", ["images", "reports"])
