@@ -84,6 +84,7 @@ def test_a_plain_load_dataset_needs_nothing_of_this_project(
         ),
         cwd=tmp_path,
         pythonpath=tmp_path,
+        forked=True,
         USE_TORCH="0",  # which `datasets` else imports for a stream
     )
     assert done.returncode == 0, done.stderr

@@ -61,7 +61,7 @@ def test_a_writer_that_the_command_line_cannot_call_is_noticed(
 
 def test_without_pytest_the_room_says_what_to_install(tmp_path: Path) -> None:
     code = "import sys; sys.modules['pytest'] = None; import cxr_datasets.testing"
-    run = run_python(code, cwd=tmp_path, pythonpath=CHECKOUT)
+    run = run_python(code, cwd=tmp_path, pythonpath=CHECKOUT, forked=True)
     assert run.returncode != 0
     *_, last = run.stderr.splitlines()
     assert last.startswith("ImportError: ")
@@ -76,5 +76,5 @@ def test_no_other_room_needs_pytest(tmp_path: Path) -> None:
     )
     imports = "\n".join(f"import cxr_datasets.{room}" for room in rooms)
     code = f"import sys; sys.modules['pytest'] = None\n{imports}\nimport indiana_cxr, mimic_cxr_jpg"
-    run = run_python(code, cwd=tmp_path, pythonpath=CHECKOUT)
+    run = run_python(code, cwd=tmp_path, pythonpath=CHECKOUT, forked=True)
     assert run.returncode == 0, run.stderr

@@ -220,7 +220,7 @@ def test_physionet_is_known_in_every_process(
     )
     (tmp_path / "pickle").write_bytes(pickle.dumps(builder))
     program = f"FILE = {str(tmp_path / 'pickle')!r}\n{program}\n{TELL}"
-    finished = run_python(program, cwd=tmp_path, pythonpath=ROOT)
+    finished = run_python(program, cwd=tmp_path, pythonpath=ROOT, forked=True)
     assert finished.stdout.split() == ["PHYSIONET_USERNAME", "None", "True"], finished.stderr
 
 
@@ -230,5 +230,5 @@ import sys
 from cxr_datasets.storage.sites import site_of
 print(site_of("films.example.net"), "mimic_cxr_jpg" in sys.modules)
 """
-    finished = run_python(program, cwd=tmp_path, pythonpath=ROOT)
+    finished = run_python(program, cwd=tmp_path, pythonpath=ROOT, forked=True)
     assert finished.stdout.split() == ["None", "False"], finished.stderr

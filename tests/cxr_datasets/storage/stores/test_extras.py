@@ -43,7 +43,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What is said of each dataset at each address, by one process that has none of them."""
     given = [*ADDRESSES["s3"], *ADDRESSES["gcs"], OTHER]
     program = PROGRAM.replace("NAMES", repr(NAMES)).replace("ADDRESSES", repr(given))
-    finished = run_python(program, cwd=tmp_path_factory.mktemp("extras"), pythonpath=ROOT)
+    finished = run_python(
+        program, cwd=tmp_path_factory.mktemp("extras"), pythonpath=ROOT, forked=True
+    )
     assert finished.returncode == 0, finished.stderr
     found: dict[str, str] = json.loads(finished.stdout.splitlines()[-1])
     return found
