@@ -1,7 +1,8 @@
 """Threads for work on tables, where there is enough of it for them.
 
 Each call of pyarrow gives Python's lock away and waits to have it back. Small tables are made of
-calls of microseconds: there, threads that take the lock from each other double the time of one.
+calls of microseconds: there, threads that take the lock from each other need nearly twice the time
+of one.
 """
 
 from __future__ import annotations
