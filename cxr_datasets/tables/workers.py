@@ -17,7 +17,7 @@ SMALL_FILES = 2**20
 """Bytes of gzipped tables up to which one thread reads and joins them as soon as several do."""
 
 SMALL_TABLE = 10_000
-"""Rows of such a table."""
+"""Rows of the images that such tables tell of."""
 
 
 class _Here(Executor):
@@ -37,13 +37,13 @@ def are_small(source: Source, paths: Sequence[str]) -> bool:
     return sum(size or 0 for size in source.few_sizes(paths)) <= SMALL_FILES
 
 
-def workers(are_small: bool) -> Executor:
+def workers(small: bool) -> Executor:
     """Give who does some work on tables.
 
     Args:
-        are_small: Whether these are small: up to `SMALL_FILES`, or `SMALL_TABLE`.
+        small: Whether these are small: up to `SMALL_FILES`, or `SMALL_TABLE`.
 
     Returns:
         Threads, or for small tables the thread that hands the work over.
     """
-    return _Here() if are_small else ThreadPoolExecutor()
+    return _Here() if small else ThreadPoolExecutor()

@@ -28,18 +28,18 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_small_tables_are_worked_on_by_the_thread_that_asks() -> None:
-    with workers.workers(are_small=True) as pool:
+    with workers.workers(small=True) as pool:
         assert pool.submit(threading.get_ident).result() == threading.get_ident()
 
 
 def test_large_tables_are_worked_on_by_threads() -> None:
-    with workers.workers(are_small=False) as pool:
+    with workers.workers(small=False) as pool:
         assert pool.submit(threading.get_ident).result() != threading.get_ident()
 
 
-@pytest.mark.parametrize("are_small", [True, False])
-def test_an_error_is_met_by_who_asks_for_the_result(are_small: bool) -> None:
-    with workers.workers(are_small) as pool:
+@pytest.mark.parametrize("small", [True, False])
+def test_an_error_is_met_by_who_asks_for_the_result(small: bool) -> None:
+    with workers.workers(small) as pool:
         first, second = pool.submit(int, "x"), pool.submit(int, "1")
         assert second.result() == 1
         with pytest.raises(ValueError, match="'x'"):
@@ -50,7 +50,7 @@ def test_an_interruption_ends_work_that_is_done_here() -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), workers.workers(are_small=True) as pool:
+    with pytest.raises(KeyboardInterrupt), workers.workers(small=True) as pool:
         pool.submit(interrupted)
 
 
@@ -63,9 +63,7 @@ def test_all_files_together_are_small_up_to_a_mebibyte(
     assert workers.are_small(open_place(str(tmp_path)), [*NAMES, "not there"]) is expected
 
 
-def test_small_tables_of_a_store_are_still_fetched_side_by_side(
-    mimic_release: Path, tmp_path: Path
-) -> None:
+def test_small_tables_of_a_store_are_read_by_threads_of_their_own(mimic_release: Path) -> None:
     seen: set[int] = set()
     files = fsspec.filesystem("memory")
     files.put(f"{mimic_release}/*.csv*", "/tables/", recursive=False)
@@ -80,15 +78,13 @@ def test_small_tables_of_a_store_are_still_fetched_side_by_side(
     reads = TableReads(watched, find_tables(watched))
     reads.metadata.result()
     assert reads.are_small
+    assert seen
     assert threading.get_ident() not in seen
 
 
 @pytest.mark.parametrize("config", ["images", "reports"])
 def test_threads_give_the_same_rows(
-    mimic_release: Path,
-    tmp_path: Path,
-    request: pytest.FixtureRequest,
-    config: str,
+    mimic_release: Path, tmp_path: Path, request: pytest.FixtureRequest, config: str
 ) -> None:
     def built(name: str) -> list[dict[str, object]]:
         given = load_dataset(
