@@ -24,7 +24,7 @@ from cxr_datasets.tables.keys import (
     take_struct,
 )
 from cxr_datasets.tables.table import Table
-from cxr_datasets.tables.workers import are_small, workers
+from cxr_datasets.tables.workers import are_small, readers, workers
 from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg import tables
 from mimic_cxr_jpg.reports import ReportStore
@@ -69,9 +69,9 @@ class TableReads:
             source: The release.
             files: Its tables as `find_tables` gives them, the required ones among them.
         """
-        self.are_small = are_small(source, list(files.values()))
-        # Over a network each of them waits for its bytes.
-        pool = workers(self.are_small and not source.is_remote)
+        places = [(source, path) for path in files.values()]
+        self.are_small = are_small(places)
+        pool = readers(places)
         self.split = pool.submit(tables.read_split, source, files["split"])
         self.metadata = pool.submit(tables.read_metadata, source, files["metadata"])
         self.labels = {

@@ -7,7 +7,7 @@ of one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
@@ -17,7 +17,10 @@ SMALL_FILES = 2**20
 """Bytes of gzipped tables up to which one thread reads and joins them as soon as several do."""
 
 SMALL_TABLE = 10_000
-"""Rows of the images that such tables tell of."""
+"""Images in such tables."""
+
+Files = Collection[tuple[Source, str]]
+"""Files of tables: where each is, and its path there."""
 
 
 class _Here(Executor):
@@ -32,9 +35,14 @@ class _Here(Executor):
         return done
 
 
-def are_small(source: Source, paths: Sequence[str]) -> bool:
+def are_small(files: Files) -> bool:
     """Whether some files of tables are small together."""
-    return sum(size or 0 for size in source.few_sizes(paths)) <= SMALL_FILES
+    return sum(source.size(path) or 0 for source, path in files) <= SMALL_FILES
+
+
+def readers(files: Files) -> Executor:
+    """Give who reads some files of tables: over a network threads, as each waits for its bytes."""
+    return workers(not any(source.is_remote for source, _ in files) and are_small(files))
 
 
 def workers(small: bool) -> Executor:

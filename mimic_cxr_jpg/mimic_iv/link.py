@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from cxr_datasets.storage.source import Stamp
 from cxr_datasets.tables.keys import combined, find_keys, null_where
 from cxr_datasets.tables.table import Table
-from cxr_datasets.tables.workers import are_small, workers
+from cxr_datasets.tables.workers import readers
 from mimic_cxr_jpg.mimic_iv import tables
 from mimic_cxr_jpg.mimic_iv.counts import say_found
 from mimic_cxr_jpg.mimic_iv.holding import NONE, Held, find_holding
@@ -61,12 +61,7 @@ class MimicIv:
 
     def begin(self) -> Reads:
         """Begin to read the tables, each in a thread if they are not small."""
-        pool = workers(
-            all(
-                are_small(source, [path]) and not source.is_remote
-                for source, path in self.files.values()
-            )
-        )
+        pool = readers(self.files.values())
         reads = {name: pool.submit(_READERS[name], file) for name, file in self.files.items()}
         pool.shutdown(wait=False)  # what was begun is done all the same
         return reads

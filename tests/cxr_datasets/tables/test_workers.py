@@ -60,7 +60,8 @@ def test_all_files_together_are_small_up_to_a_mebibyte(
 ) -> None:
     for name in NAMES:
         (tmp_path / name).write_bytes(bytes(size))
-    assert workers.are_small(open_place(str(tmp_path)), [*NAMES, "not there"]) is expected
+    source = open_place(str(tmp_path))
+    assert workers.are_small([(source, name) for name in (*NAMES, "not there")]) is expected
 
 
 def test_small_tables_of_a_store_are_read_by_threads_of_their_own(mimic_release: Path) -> None:
@@ -77,6 +78,7 @@ def test_small_tables_of_a_store_are_read_by_threads_of_their_own(mimic_release:
     watched = Watched(source.root, source.options, source.connections)
     reads = TableReads(watched, find_tables(watched))
     reads.metadata.result()
+    files.rm("/tables", recursive=True)
     assert reads.are_small
     assert seen
     assert threading.get_ident() not in seen
