@@ -262,8 +262,7 @@ def read_labels(source: Source, path: str, names: dict[str, str]) -> Table:
     columns = {**ids, **dict.fromkeys(names, pa.float64())}
     table = read_table(source, path, columns, optional=["subject_id"])
     table.check_filled("study_id").check_unique("study_id")
-    for name in names:
-        table.check_values(name, (1.0, 0.0, -1.0))
+    table.check_values(list(names), (1.0, 0.0, -1.0))
     ours = [names.get(name, name) for name in table.rows.column_names]
     return Table(table.address, table.rows.rename_columns(ours))
 

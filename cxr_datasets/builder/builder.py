@@ -114,6 +114,7 @@ class CxrBuilder(IndexedBuilder):
         self.goes_on = False
         self.layers = Layers()
         self.sizes_are_told = False
+        self._schema: pa.Schema | None = None
         super().__init__(index_folder, cache_dir, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -123,6 +124,7 @@ class CxrBuilder(IndexedBuilder):
         large: dict[str, Any] = {
             "left_out": {},
             "cohort": Cohort(config, None, None),
+            "_schema": None,
         }
         given = {**self.config_kwargs, **dict.fromkeys(LISTS & self.config_kwargs.keys())}
         return {
@@ -192,6 +194,12 @@ class CxrBuilder(IndexedBuilder):
     def features(self) -> datasets.Features:
         """The features of the config."""
         return config_features(self.config.name, self.own_columns)
+
+    def schema(self) -> pa.Schema:
+        """The same as a schema of Arrow, which `datasets` makes anew each time."""
+        if self._schema is None:
+            self._schema = self.features().arrow_schema
+        return self._schema
 
     @property
     def own_columns(self) -> tuple[Column, ...]:
@@ -267,7 +275,7 @@ class CxrBuilder(IndexedBuilder):
         Yields:
             The position of a table, from 0 on, and some of its rows, in order.
         """
-        schema = self.features().arrow_schema
+        schema = self.schema()
         texts = self.with_texts_of_each(tables, columns)
         looks = Looks.at(columns, self.config)
         for number, rows in self._with_images(texts, looks, tally, are_small):

@@ -63,7 +63,7 @@ def check_complete(release: Release, rows: pa.Table, schema: pa.Schema) -> None:
 
 
 def _check_columns(release: Release, index: pa.Table, own: Iterable[Column]) -> None:
-    expected = {field.name: field.type for field in config_features("images", own).arrow_schema}
+    expected = {field.name: field.type for field in config_features("images", own).type}
     expected = {**expected, "split": pa.string(), "rank": None}
     del expected["image"]  # read later
     adds_texts = type(release).add_texts is not Release.add_texts

@@ -1,14 +1,15 @@
 """What the files of a built dataset add up to: by it a changed one is told from a whole one.
 
 `datasets` checks none of its own files, and takes a changed byte for a changed row. What they add
-up to stands beside them. Of images the bytes are left out: to read all of them at each start would
-take longer than to build the dataset. Where one lies, and how long it is, counts.
+up to stands beside them. Of images in a large file the bytes are left out: to read all of them at
+each start would take longer than to build the dataset. Where one lies, and how long it is, counts.
 """
 
 from __future__ import annotations
 
 import json
 import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,10 @@ NAME = "cxr_sums.json"
 _INFO = datasets.config.DATASET_INFO_FILENAME
 _ALL = 2**64
 
-_found: dict[tuple[str, int, int, int], int] = {}
+_READ_WHOLE = 4 * 2**20
+"""Bytes up to which a file is read whole: to find the images in it would take longer."""
+
+_found: dict[tuple[int, int, int, int], int] = {}
 """What the versions of files that this process has looked into add up to."""
 
 
@@ -35,7 +39,7 @@ def write_sums(folder: str) -> None:
         folder: Its folder, a local one.
     """
     files = [*Path(folder).glob("*.arrow"), Path(folder, _INFO)]
-    sums = {path.name: _sum(path) for path in files}
+    sums = {path.name: _sum_once(path) for path in files}
     with open(Path(folder, NAME), "w", encoding="utf-8", opener=own.open_file) as file:
         json.dump(sums, file, sort_keys=True)
 
@@ -65,17 +69,18 @@ def _is_as_written(path: Path, total: object) -> bool:
 
 def _sum_once(path: Path) -> int:
     found = path.stat()
-    version = (str(path), found.st_ino, found.st_size, found.st_mtime_ns)
+    # Without its name: what was built gets another one when it is whole.
+    version = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
     if version not in _found:
         _found[version] = _sum(path)
     return _found[version]
 
 
 def _sum(path: Path) -> int:
-    if path.name == _INFO:
-        with open(path, "rb", opener=own.open_file) as file:
-            return sum_of(file.read())
     with open(path, "rb", opener=own.open_file) as file:
+        if path.name == _INFO or os.fstat(file.fileno()).st_size <= _READ_WHOLE:
+            content = file.read()
+            return (len(content) + sum_of(content)) % _ALL
         # Left to be closed with the last view of it: an error holds one.
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     total = len(mapped)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -95,15 +95,23 @@ class Table:
         self.require(column, inside, f"from {low} to {high}")
         return self
 
-    def check_values(self, column: str, allowed: Collection[object]) -> Table:
+    def check_values(self, columns: str | Sequence[str], allowed: Collection[object]) -> Table:
         """Require that every value is one of a few; nulls pass.
+
+        Args:
+            columns: A column, or several of one type, which are looked at together.
+            allowed: The values.
 
         Raises:
             TableError: A value is none of them.
         """
-        known = pc.is_in(self[column], value_set=pa.array(list(allowed), self[column].type))
-        found = pc.or_(known, self[column].is_null())
-        self.require(column, found, "one of " + ", ".join(map(repr, allowed)))
+        names = [columns] if isinstance(columns, str) else list(columns)
+        cells = pa.chunked_array([self[name] for name in names])
+        known = pa.array([*allowed, None], cells.type)
+        if not pc.all(pc.is_in(cells, value_set=known), min_count=0).as_py():
+            for name in names:
+                found = pc.is_in(self[name], value_set=known)
+                self.require(name, found, "one of " + ", ".join(map(repr, allowed)))
         return self
 
     def require(self, column: str, holds: pa.Array, expected: str) -> None:

@@ -134,8 +134,7 @@ def read_rows(source: Source, name: str) -> Table:
     table.check_pattern("Path", f"{FOLDER}/{name}/{_PATH}", f"{FOLDER}/{name}/{_EXAMPLE}")
     table.check_values("Frontal/Lateral", ("Frontal", "Lateral"))
     table.check_range("Age", 0, _OLDEST)
-    for label in LABELS:
-        table.check_values(label, (1.0, 0.0, -1.0))
+    table.check_values(LABELS, (1.0, 0.0, -1.0))
     return table
 
 

@@ -14,6 +14,7 @@ from datasets import load_dataset
 
 import indiana_cxr
 import mimic_cxr_jpg  # noqa: F401
+from cxr_datasets.builder import sums
 from cxr_datasets.errors import CacheError, OptionError
 from cxr_datasets.testing import datasets_under, rewrite, stored
 
@@ -177,6 +178,14 @@ def test_a_file_in_the_place_of_a_folder_of_the_cache_is_told(
 # A built dataset, whose files are those of `datasets`.
 
 
+@pytest.fixture(params=["small files", "large files"])
+def as_large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether files of rows are looked at as large ones are, whose images are left out."""
+    monkeypatch.setattr(sums, "_READ_WHOLE", 0 if request.param == "large files" else 2**30)
+    return request.param == "large files"
+
+
+@pytest.mark.usefixtures("as_large")
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", [INFO, "cxr_sums.json", "*train.arrow"])
 def test_a_built_dataset_that_was_changed_is_told_and_built_anew_without_its_folder(
@@ -193,6 +202,22 @@ def test_a_built_dataset_that_was_changed_is_told_and_built_anew_without_its_fol
     assert stored(load_dataset(package, data_dir=str(release), cache_dir=cache)["train"]) == rows
 
 
+def test_a_changed_byte_of_an_embedded_image_is_told_where_the_file_is_small(
+    indiana_release: Path, cache: str, as_large: bool
+) -> None:
+    options: dict[str, Any] = {"data_dir": str(indiana_release), "cache_dir": cache, "embed": True}
+    rows = load_dataset("indiana_cxr", **options)["train"].with_format("arrow")
+    image = rows[0]["image"][0].as_py()["bytes"]
+    (file,) = folder_of(cache).glob("*train.arrow")
+    whole = file.read_bytes()
+    rewrite(file, _flipped(whole, whole.index(image) + len(image) // 2))
+    if as_large:
+        load_dataset("indiana_cxr", **options)
+        return
+    with pytest.raises(CacheError, match=r"train\.arrow cannot be read or is not as it was"):
+        load_dataset("indiana_cxr", **options)
+
+
 def test_a_built_dataset_without_one_of_its_files_is_told(
     package: str, release: Path, cache: str
 ) -> None:
@@ -202,6 +227,7 @@ def test_a_built_dataset_without_one_of_its_files_is_told(
         load_dataset(package, data_dir=str(release), cache_dir=cache)
 
 
+@pytest.mark.usefixtures("as_large")
 def test_a_built_dataset_with_fewer_rows_than_were_written_is_told(
     release: Path, cache: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

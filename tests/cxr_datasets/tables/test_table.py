@@ -63,6 +63,18 @@ def test_values_must_be_among_those_allowed() -> None:
         table(a=[float("nan")]).check_values("a", [1.0])
 
 
+def test_of_several_columns_the_first_with_another_value_is_named() -> None:
+    good = table(a=[1, None], b=[2, 1])
+    assert good.check_values(["a", "b"], [1, 2]) is good
+    with fails(r"'b' holds '3' in row 2 \(and 0 more such cells\)"):
+        table(a=[1, None], b=[2, 3], c=[4, 4]).check_values(["a", "b", "c"], [1, 2])
+
+
+def test_a_table_of_no_rows_passes() -> None:
+    empty = table(a=pa.chunked_array([[]], pa.int64()), b=pa.chunked_array([[]], pa.int64()))
+    assert empty.check_values(["a", "b"], [1]) is empty
+
+
 def test_a_long_value_is_not_shown() -> None:
     with pytest.raises(TableError) as caught:
         table(a=["x" * 5000]).check_values("a", ["y"])
