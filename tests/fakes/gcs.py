@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from functools import cache, partial
-from http.server import ThreadingHTTPServer
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from gcp_storage_emulator.server import RequestHandler
 from gcp_storage_emulator.storage import Storage
+
+from tests.fakes.loopback import Connection, Loopback
 
 ACCESS_TOKEN = "ya29.invented-access-token"
 """What the reader's key is exchanged for; others are let into no bucket."""
@@ -39,11 +38,54 @@ class Asked(NamedTuple):
     query: dict[str, list[str]]
 
 
-class Gcs:
+class _Connection(Connection, RequestHandler):
+    wbufsize = -1  # an answer goes out as one packet
+
+    def __init__(self, request: Any, address: Any, server: Any) -> None:
+        self._cloud: Gcs = server.owner
+        super().__init__(self._cloud.storage, request, address, server)
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        asked = Asked(self.command, unquote(parts.path), parse_qs(parts.query))
+        self._cloud.requests.append(asked)
+        refusal = self._cloud.refusal(asked, self.headers.get("Authorization"))
+        if refusal:
+            code, message = refusal
+            self._say(code, {"error": {"code": code, "message": message}})
+        else:
+            super().do_GET()
+
+    def do_POST(self) -> None:
+        if self.path != "/token":
+            super().do_POST()
+            return
+        self.body()
+        token = {"access_token": ACCESS_TOKEN, "expires_in": 3600, "token_type": "Bearer"}
+        self._say(200, token)
+
+    def end_headers(self) -> None:
+        parts = urlsplit(self.path)
+        bucket, _, name = parts.path.partition("/b/")[2].partition("/o/")
+        encoded = bucket in self._cloud.encoded and name.endswith(".gz")
+        if encoded and parse_qs(parts.query).get("alt") == ["media"]:
+            self.send_header("Content-Encoding", "gzip")
+        super().end_headers()
+
+    def _say(self, code: int, content: Any) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class Gcs(Loopback):
     """The service, for as long as a `with` lasts.
 
     Attributes:
-        url: Its address, for `endpoint_url`.
+        storage: What the emulator holds.
         key: Key of the service account that may read, as Google's JSON files hold it.
         requests: What was asked so far.
         payers: Buckets where the requester pays, and the project that may be charged.
@@ -52,11 +94,12 @@ class Gcs:
             unpacks what it gets.
     """
 
+    connection = _Connection
+
     def __init__(self) -> None:
-        handler = partial(_Handler, _Storage(use_memory_fs=True))
-        self._server = _Server(("127.0.0.1", 0), handler)
-        self._server.cloud = self
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__()
+        self.bind()
+        self.storage = _Storage(use_memory_fs=True)
         self.key = {
             "type": "service_account",
             "project_id": "invented",
@@ -68,16 +111,6 @@ class Gcs:
         self.payers: dict[str, str] = {}
         self.closed: set[str] = set()
         self.encoded: set[str] = set()
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Gcs:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def place(self, bucket: str, prefix: str, folder: Path | None = None) -> GcsPlace:
         """Make a bucket, unless it is there, and put a folder's files into it."""
@@ -163,52 +196,3 @@ class _Storage(Storage):
 
     def _write_config_to_file(self) -> None:
         pass
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-    cloud: Gcs
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        # gcsfs asks whether a name is a file or a folder at once, and drops the slower question.
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(RequestHandler):
-    def do_GET(self) -> None:
-        parts = urlsplit(self.path)
-        asked = Asked(self.command, unquote(parts.path), parse_qs(parts.query))
-        cloud = cast(_Server, self.server).cloud
-        cloud.requests.append(asked)
-        refusal = cloud.refusal(asked, self.headers.get("Authorization"))
-        if refusal:
-            code, message = refusal
-            self._say(code, {"error": {"code": code, "message": message}})
-        else:
-            super().do_GET()
-
-    def end_headers(self) -> None:
-        parts = urlsplit(self.path)
-        bucket, _, name = parts.path.partition("/b/")[2].partition("/o/")
-        encoded = bucket in cast(_Server, self.server).cloud.encoded and name.endswith(".gz")
-        if encoded and parse_qs(parts.query).get("alt") == ["media"]:
-            self.send_header("Content-Encoding", "gzip")
-        super().end_headers()
-
-    def do_POST(self) -> None:
-        if self.path != "/token":
-            super().do_POST()
-            return
-        self.rfile.read(int(self.headers["Content-Length"]))
-        token = {"access_token": ACCESS_TOKEN, "expires_in": 3600, "token_type": "Bearer"}
-        self._say(200, token)
-
-    def _say(self, code: int, content: Any) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)

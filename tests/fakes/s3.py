@@ -12,11 +12,11 @@ Access points are reached as the real ones are, by a host name of their own: giv
 from __future__ import annotations
 
 import json
-import threading
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -27,7 +27,8 @@ from botocore.loaders import JSONFileLoader
 from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.utilities.utils import get_partition
-from werkzeug.serving import make_server
+
+from tests.fakes.loopback import Connection, Loopback
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -63,25 +64,59 @@ class Asked(NamedTuple):
     path: str
 
 
-class S3:
+class _Connection(Connection, MotoRequestHandler):
+    """Stays open from one request to the next, as with S3; werkzeug's own closes after each."""
+
+    server_version = "moto"
+    wbufsize = -1  # an answer goes out as one packet
+
+    def run_wsgi(self) -> None:
+        """Answer one request, of any method."""
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            self.send_response_only(100)
+            self.end_headers()
+            self.wfile.flush()
+        environ = self.make_environ()
+        if not environ.get("wsgi.input_terminated"):  # it does not end by itself
+            environ["wsgi.input"] = BytesIO(self.body())
+        said: list[Any] = []
+        content = b"".join(self.server.owner.answer(environ, lambda *head: said.extend(head)))
+        status, headers = said
+        self.send_response(int(status.split()[0]), status.partition(" ")[2])
+        for name, value in headers:
+            self.send_header(name, value)
+        if "content-length" not in {name.lower() for name, _ in headers}:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: `S3.requests` holds what happened."""
+
+
+class S3(Loopback):
     """S3 and the services around it, for as long as a `with` lasts; one at a time in a process.
 
     Attributes:
-        url: Its address, for `endpoint_url`.
         requests: What was asked so far, by anybody but this class.
     """
 
+    connection = _Connection
+
     def __init__(self) -> None:
+        super().__init__()
         self._moto = _Moto(create_backend_app)
-        self._server = make_server(
-            "127.0.0.1", 0, self._answer, threaded=True, request_handler=_Silent
-        )
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.requests: list[Asked] = []
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self.bind()
+
+    def bind(self) -> None:
+        """Take the port; the server tells werkzeug what it asks of one."""
+        super().bind()
+        vars(self._server).update(ssl_context=None, multithread=True, multiprocess=False)
 
     def __enter__(self) -> S3:
-        self._thread.start()
+        super().__enter__()
         self._post("/moto-api/reset")
         self._keys = {"key": "test", "secret": "test"}
         everything = self.user("owner", allow=["*"])
@@ -91,9 +126,7 @@ class S3:
 
     def __exit__(self, *error: object) -> None:
         self._post("/moto-api/reset-auth", b"inf")
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__(*error)
 
     def user(
         self, name: str, *, read: Sequence[str] = (), allow: Sequence[str] = ()
@@ -162,9 +195,10 @@ class S3:
         )
         urllib.request.urlopen(request).close()
 
-    def _answer(
+    def answer(
         self, environ: dict[str, Any], start: Callable[[str, list[tuple[str, str]]], object]
     ) -> Iterable[bytes]:
+        """Answer a request of WSGI, as moto or, to one without a login, as S3."""
         path, method = unquote(environ["PATH_INFO"]), environ["REQUEST_METHOD"]
         is_control = path.startswith("/moto-api/")
         if not is_control and environ.get("HTTP_USER_AGENT") != "the-owner":
@@ -206,8 +240,3 @@ class S3Place:
 def _backend() -> Any:
     """What moto's server holds, in this process."""
     return s3_backends[ACCOUNT][get_partition(REGION)]
-
-
-class _Silent(MotoRequestHandler):
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: `S3.requests` holds what happened."""
