@@ -11,13 +11,15 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datasets
 import pytest
 from filelock import FileLock
 
 from tests.forked import run as run_forked
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
@@ -81,9 +83,12 @@ def pip(*arguments: str) -> None:
     assert run.returncode == 0, run.stderr
 
 
-def load(release: Path, cache: Path, config: str = "images", **options: Any) -> datasets.Dataset:
+def load(release: Path, cache: Path, config: str = "images", **options: Any) -> Dataset:
     """A built split of a release of MIMIC-CXR-JPG, `train` unless the options say another."""
-    return datasets.load_dataset(
+    # `conftest` imports this file before it says whom to trust, and with it aiohttp.
+    from datasets import load_dataset
+
+    return load_dataset(
         "mimic_cxr_jpg", config, data_dir=str(release), cache_dir=str(cache),
         **{"split": "train", **options},
     )  # fmt: skip

@@ -64,7 +64,9 @@ def run(code: str, cwd: Path, installed: Path, forked: bool = True) -> str:
 def test_it_passes_its_own_tests(source: Path, installed: Path, tmp_path: Path) -> None:
     # Away from the sources, so that what is tested is what was installed.
     shutil.copytree(source / "tests", tmp_path / "tests")
-    words = ["-q", "-p", "no:cacheprovider", "--rootdir", ".", "-W", OF_DATASETS_3, "tests"]
+    # What it makes lies here: pytest would empty the folders of earlier runs first.
+    words = ["-q", "-p", "no:cacheprovider", "--rootdir", ".", "--basetemp", "made"]
+    words += ["-W", OF_DATASETS_3, "tests"]
     # Not forked: pytest warns of plugins whose modules are imported already.
     code = f"import sys, pytest; sys.exit(pytest.main({words}))"
     said = run(code, tmp_path, installed, forked=False)
