@@ -53,7 +53,7 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 	training/test_augments.py training/test_later.py training/test_trainers.py training/test_transformers.py \
 	training/test_worlds.py \
 	$(addprefix builder/,test_absent.py test_cohort.py test_damaged.py test_forms.py test_index_check.py \
-	test_kept.py test_left_out.py test_missing.py test_places.py) \
+	test_kept.py test_left_out.py test_missing.py test_places.py test_text_labels.py) \
 	layers/test_boxes.py layers/test_large.py layers/test_masks.py layers/test_remote.py \
 	layers/test_told.py images/test_image_size.py images/test_limits.py images/test_modes.py \
 	images/test_opening.py images/test_resize.py images/test_square.py images/test_whole.py push/test_push.py \

@@ -81,7 +81,9 @@ def test_the_command_prints_the_table_and_no_id(
     assert "Ages at the studies, and sexes" in told
     assert "female_share" in told
     assert not [study for study in linked.studies if str(study.subject_id) in told]
-    assert max(map(len, told.splitlines())) <= 100
+    head, *lines = told.splitlines()
+    assert str(linked.release) in head
+    assert max(map(len, lines)) <= 100
 
 
 def test_the_page_tells_sex_and_age_of_each_sample(
