@@ -24,6 +24,7 @@ from urllib.parse import unquote
 import boto3
 from botocore.config import Config
 from botocore.loaders import JSONFileLoader
+from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from moto.utilities.utils import get_partition
@@ -33,6 +34,9 @@ from tests.fakes.loopback import Connection, Loopback
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 """The account of everything that moto makes, its own invention."""
+
+_OWNER = "the-owner"
+"""What the client of this module calls itself."""
 
 _REFUSED = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"""
@@ -152,16 +156,17 @@ class S3(Loopback):
             if on
         ]  # fmt: skip
         policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        iam = self._client("iam")
-        iam.create_user(UserName=name)
-        iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=policy)
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        return {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
+        # Past the server, here and below: a client takes longer to make than most tests.
+        iam = iam_backends[ACCOUNT][get_partition(REGION)]
+        iam.create_user(REGION, name)
+        iam.put_user_policy(name, "all", policy)
+        key = iam.create_access_key(name)
+        return {"key": key.access_key_id, "secret": key.secret_access_key}
 
     def place(self, bucket: str, prefix: str, folder: Path | None = None) -> S3Place:
         """Make a bucket, unless it is there, and put a folder's files into it."""
-        client = self._client("s3")
-        client.create_bucket(Bucket=bucket)
+        if bucket not in _backend().buckets:
+            _backend().create_bucket(bucket, REGION)
         place = S3Place(self, bucket, prefix)
         for file in folder.rglob("*") if folder else ():
             if file.is_file():
@@ -170,24 +175,20 @@ class S3(Loopback):
 
     def access_point(self, name: str, bucket: str) -> str:
         """Make an access point of a bucket; gives its ARN."""
-        client = self._client("s3control", use_ssl=False, endpoint_url=None, proxied=True)
+        client = boto3.client(
+            "s3control",
+            region_name=REGION,
+            aws_access_key_id=self._keys["key"],
+            aws_secret_access_key=self._keys["secret"],
+            use_ssl=False,
+            config=Config(proxies={"http": self.url}, user_agent=_OWNER),
+        )
         made = client.create_access_point(AccountId=ACCOUNT, Name=name, Bucket=bucket)
         return made["AccessPointArn"]
 
     def through_proxy(self) -> dict[str, Any]:
         """Options of s3fs that lead requests for AWS's own hosts here."""
         return {"use_ssl": False, "config_kwargs": {"proxies": {"http": self.url}}}
-
-    def _client(self, service: str, *, proxied: bool = False, **options: Any) -> Any:
-        proxies = {"http": self.url} if proxied else {}
-        return boto3.client(
-            service,
-            region_name=REGION,
-            aws_access_key_id=self._keys["key"],
-            aws_secret_access_key=self._keys["secret"],
-            config=Config(proxies=proxies, user_agent="the-owner"),
-            **{"endpoint_url": self.url, **options},
-        )
 
     def _post(self, path: str, body: bytes = b"") -> None:
         request = urllib.request.Request(
@@ -201,7 +202,7 @@ class S3(Loopback):
         """Answer a request of WSGI, as moto or, to one without a login, as S3."""
         path, method = unquote(environ["PATH_INFO"]), environ["REQUEST_METHOD"]
         is_control = path.startswith("/moto-api/")
-        if not is_control and environ.get("HTTP_USER_AGENT") != "the-owner":
+        if not is_control and environ.get("HTTP_USER_AGENT") != _OWNER:
             self.requests.append(Asked(method, environ["HTTP_HOST"], path))
             if "HTTP_AUTHORIZATION" not in environ:  # moto trips over such requests
                 start("403 Forbidden", [("Content-Type", "application/xml")])
@@ -220,7 +221,6 @@ class S3Place:
 
     def put(self, path: str, content: bytes) -> None:
         """Write a file, new or in the place of an old one."""
-        # Past the server, whose answer to each of a hundred files takes longer than a test.
         _backend().put_object(self._bucket, f"{self._prefix}/{path}", content)
 
     def remove(self, path: str) -> None:
