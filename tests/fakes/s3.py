@@ -122,10 +122,8 @@ class S3(Loopback):
     def __enter__(self) -> S3:
         super().__enter__()
         self._post("/moto-api/reset")
-        self._keys = {"key": "test", "secret": "test"}
-        everything = self.user("owner", allow=["*"])
+        self._keys = self.user("owner", allow=["*"])
         self._post("/moto-api/reset-auth", b"0")  # from now on permissions count
-        self._keys = everything
         return self
 
     def __exit__(self, *error: object) -> None:
