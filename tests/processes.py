@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -55,13 +54,19 @@ def doors(pids: Iterable[int]) -> set[str]:
     return found
 
 
+def held(pid: int) -> list[Path]:
+    """List the files, folders and sockets that a process has open; of one that ended, none."""
+    found = []
+    with suppress(OSError):
+        for descriptor in (_PROC / str(pid) / "fd").iterdir():
+            with suppress(OSError):
+                found.append(descriptor.readlink())
+    return found
+
+
 def _sockets(pid: int) -> set[str]:
-    inodes = set()
-    for descriptor in (_PROC / str(pid) / "fd").iterdir():
-        with suppress(OSError):
-            if match := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(descriptor)):
-                inodes.add(match[1])
-    return inodes
+    matches = [re.fullmatch(r"socket:\[(\d+)\]", str(file)) for file in held(pid)]
+    return {match[1] for match in matches if match}
 
 
 def _reachable(pid: int) -> list[tuple[str, str]]:

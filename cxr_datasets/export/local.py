@@ -233,18 +233,20 @@ def _note_loss(worker: _Worker, lost: Counter[str], processes: int) -> None:
             f"A process that num_proc={processes} started ended before it could write ({how}). Its "
             "own error stands above. Mend that, or run the same command without num_proc."
         )
-    what = worker.task.file.name if worker.task else "its first file"
-    lost[what] += 1
-    if lost[what] >= LOST_WORKERS:
+    name = worker.task.file.name if worker.task else ""  # it may be lost before it has any
+    lost[name] += 1
+    if lost[name] >= LOST_WORKERS:
+        began = "it" if name else "to write"
         raise ExportError(
-            f"{what} was given up: {LOST_WORKERS} processes that began it were lost, the last one "
-            f"by {how}. The machine may lack memory: each process needs up to 700 MB. Run the same "
-            "command again, with a smaller num_proc: it goes on with the files that are not there "
-            "yet."
+            f"{name or 'num_proc'} was given up: {LOST_WORKERS} processes that began {began} were "
+            f"lost, the last one by {how}. The machine may lack memory: each process needs up to "
+            "700 MB. Run the same command again, with a smaller num_proc: it goes on with the "
+            "files that are not there yet."
         )
     _logger.warning(
-        "1 of %d processes was lost (%s) while it wrote %s. Another one writes it.",
-        processes, how, what,
+        "1 of %d processes was lost (%s) %s.", processes, how,
+        f"while it wrote {name}. Another one writes it" if name
+        else "before its first file. Another one is started",
     )  # fmt: skip
 
 

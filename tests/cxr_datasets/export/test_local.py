@@ -11,7 +11,6 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +23,7 @@ from cxr_datasets.export import ExportError, export, local, prepare
 from cxr_datasets.export.plan import plan_files
 from cxr_datasets.testing import copy_release
 from tests.cxr_datasets.export.conftest import contents, finished, started
-from tests.processes import descendants, doors, is_running
+from tests.processes import descendants, doors, held, is_running
 
 WITHOUT_DASK = """
 import sys
@@ -46,14 +45,9 @@ class Watched:
     killed: int = 0
 
 
-def workers(pid: int) -> list[int]:
-    """The processes that write; there is one more, which looks after what they share."""
-    found = []
-    for child in descendants(pid):
-        with suppress(OSError):
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(child)
-    return found
+def that_write(out: Path, pid: int) -> list[int]:
+    """The processes that have a file of an export open; one that still starts has none."""
+    return [child for child in descendants(pid) if any(out in file.parents for file in held(child))]
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +63,9 @@ def watched(
         found.processes |= set(tree)
         found.doors |= doors(tree)
         if not found.killed and finished(found.out):
-            found.killed = workers(process.pid)[0]
-            os.kill(found.killed, signal.SIGKILL)
+            for writing in that_write(found.out, process.pid)[:1]:
+                os.kill(writing, signal.SIGKILL)
+                found.killed = writing
         time.sleep(0.1)
     found.said, found.code = process.communicate()[1], process.returncode
     return found
@@ -160,6 +155,28 @@ def test_a_file_that_takes_its_process_down_again_and_again_is_given_up(
         "1 of 1 processes was lost (signal 9) while it wrote images/odd.parquet. Another one "
         "writes it."
     ]
+
+
+def test_a_process_that_is_lost_before_its_first_file_is_told_and_replaced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[Any] = []
+
+    def write_with_one_that_is_lost() -> None:
+        with local.Crew() as crew:
+            crew.start(1)
+            (lost,) = multiprocessing.active_children()
+            lost.kill()
+            local.write_all([Odd("writes")], done.append, lambda *_: None, 1, crew)  # type: ignore[list-item]
+
+    write_with_one_that_is_lost()
+    assert done == ["writes"]
+    assert [record.message for record in caplog.records] == [
+        "1 of 1 processes was lost (signal 9) before its first file. Another one is started."
+    ]
+    monkeypatch.setattr(local, "LOST_WORKERS", 1)
+    with pytest.raises(ExportError, match=r"num_proc was given up: 1 processes .* by signal 9"):
+        write_with_one_that_is_lost()
 
 
 def test_a_fault_in_a_process_is_told_with_its_traceback_and_progress_arrives() -> None:
