@@ -53,7 +53,7 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 	training/test_augments.py training/test_later.py training/test_trainers.py training/test_transformers.py \
 	training/test_worlds.py \
 	$(addprefix builder/,test_absent.py test_cohort.py test_damaged.py test_forms.py test_index_check.py \
-	test_kept.py test_left_out.py test_missing.py test_places.py test_text_labels.py) \
+	test_kept.py test_left_out.py test_missing.py test_places.py test_priors.py test_text_labels.py) \
 	layers/test_boxes.py layers/test_large.py layers/test_masks.py layers/test_remote.py \
 	layers/test_told.py images/test_image_size.py images/test_limits.py images/test_modes.py \
 	images/test_opening.py images/test_resize.py images/test_square.py images/test_whole.py push/test_push.py \
@@ -85,7 +85,7 @@ help:
 	@echo "make demo    write invented releases of both datasets, load them, show what came out"
 	@echo "make test    run the tests; DATASETS=3.6.0 runs them with that version of datasets"
 	@echo "make test-all  all tests with each datasets, at the lower bounds, with each Python; an hour"
-	@echo "make audit   known weaknesses of what is installed"
+	@echo "make audit   weaknesses: in our code, and known ones of what is installed"
 	@echo "make coverage  which lines the tests run"
 	@echo "make costs   which tests take long"
 	@echo "make lint    check style, types, kinds of mistakes that lead to weaknesses, and that rooms import only"
@@ -157,10 +157,12 @@ test-all: audit
 		fi; \
 	done
 
-# Known weaknesses of what is installed. Where the index of packages is a mirror that says nothing of
-# weaknesses, pip-audit says that it asked in vain.
+# What may lead to weaknesses in our code, once more than ruff looks for it in `make lint`, and known
+# ones of what is installed. Where the index of packages is a mirror that says nothing of weaknesses,
+# pip-audit says that it asked in vain.
 audit: $(READY)
 	$(PY) -m pip $(INSTALL) --editable ".[audit]"
+	$(PY) -m bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
 	$(PY) -m pip_audit --progress-spinner off --skip-editable
 
 # What the first environment imports for tests, compiled by one process: several would each compile
@@ -180,7 +182,6 @@ lint: $(READY)
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
-	$(PY) -m bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
 
 docs: $(READY)
 	$(PY) docs/generate.py
