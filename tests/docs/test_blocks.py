@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import pytest
 
 from tests import forked
 from tests.docs.pages import CHECKOUT, PAGES, Block, blocks, run_blocks
-from tests.forked import Forks, can_fork
+from tests.forked import can_fork, shared_forks
 
 DRIVER = Path(__file__).with_name("driver.py")
 KINDS = ("python", "sh", "text", "tree")
@@ -46,15 +45,7 @@ def run_page(
         return run([sys.executable, *words], cwd, **stores, **more)
     env = {**os.environ, "PYTHONPATH": str(CHECKOUT), **stores, **more}
     modules = ("torch.utils.data",) if with_torch else ()
-    return forks_of(tuple(stores.items())).run(
-        words, cwd=cwd, env=env, timeout=300, modules=modules
-    )
-
-
-@cache
-def forks_of(stores: tuple[tuple[str, str], ...]) -> Forks:
-    """What pages are forked from: `datasets` reads where the Hub is when it is imported."""
-    return Forks(env={**os.environ, **dict(stores)})
+    return shared_forks().run(words, cwd=cwd, env=env, timeout=300, modules=modules)
 
 
 def names_torch(step: dict[str, Any]) -> bool:
