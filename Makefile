@@ -147,7 +147,9 @@ test-all: audit
 	$(MAKE) test DATASETS=3.6.0 ALL=1
 	$(MAKE) test DATASETS=4.8.5 ALL=1
 	$(MAKE) test LOWEST=1
-	@version='import sys; print("%d.%d" % sys.version_info[:2])'; \
+	@# pyenv gives a Python that it has only to who names its version.
+	@export PYENV_VERSION="$$(pyenv version-name 2>/dev/null):$$(pyenv versions --bare 2>/dev/null | paste -sd: -)"; \
+	version='import sys; print("%d.%d" % sys.version_info[:2])'; \
 	own=$$($(PYTHON) -c "$$version"); \
 	for python in $(PYTHONS); do \
 		if ! is=$$($$python -c "$$version" 2>/dev/null); then \
