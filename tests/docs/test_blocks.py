@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,8 @@ def test_the_snippets_run_in_order(
     words = ["-W", "error::DeprecationWarning:__main__", str(DRIVER), str(file)]
     bucket = request.getfixturevalue("bucket") if "s3://" in file.read_text() else {}
     with_torch = any(names_torch(step) for step in steps)
+    if with_torch and find_spec("torch") is None:
+        pytest.skip("torch is not installed")
     done = run_page(words, own_desk, stores, bucket, with_torch)
     assert done.returncode == 0, done.stdout + done.stderr
     said = [line for line in re.split(r"[\r\n]+", done.stderr) if not line.startswith(PROGRESS)]

@@ -131,6 +131,14 @@ print(*(name in sys.modules for name in names), xml.sax.handler.__spec__.origin)
     assert does_not.stdout == needs.stdout
 
 
+def test_a_module_that_is_not_installed_is_missed_by_the_program_alone(
+    forks: Forks, tmp_path: Path
+) -> None:
+    needs = forks.run(["-c", "import nowhere"], cwd=tmp_path, env={}, modules=["nowhere.else"])
+    assert "ModuleNotFoundError: No module named 'nowhere'" in needs.stderr
+    assert forks.run(["-c", "print(1)"], cwd=tmp_path, env={}).stdout == "1\n"
+
+
 def test_random_numbers_of_two_are_not_the_same(tmp_path: Path) -> None:
     forks = Forks(["numpy"])
     code = "import random, numpy; print(random.random(), numpy.random.random())"

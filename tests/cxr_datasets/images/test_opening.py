@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ WAYS: dict[str, Callable[[Any], object]] = {
     "batches": lambda ds: next(ds.iter(2)),
     **{
         name: lambda ds, name=name: ds.with_format(name)[0]  # type: ignore[misc]
-        for name in ("numpy", "torch", "pandas", "polars")
+        for name in filter(find_spec, ("numpy", "torch", "pandas", "polars"))
     },
 }
 
