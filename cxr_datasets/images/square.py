@@ -127,7 +127,9 @@ def _place(fit: Fit, whole_size: Size, side: int) -> Place:
 
 def _without_copy(image: PIL.Image.Image) -> np.ndarray[Any, Any]:
     """Pixels of an image of mode `L`, to be read only."""
-    if hasattr(image, "__arrow_c_array__"):  # since Pillow 11.2
+    # Since Pillow 11.2. Before 13 it ends the process where the pixels are not the image's own:
+    # made by `fromarray`, or mapped from a file.
+    if hasattr(image, "__arrow_c_array__") and not image.readonly:
         with suppress(ValueError):  # a large image may lie in several blocks
             return np.asarray(pa.array(image)).reshape(image.height, image.width)
     return np.asarray(image)

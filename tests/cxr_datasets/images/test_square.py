@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -153,6 +154,36 @@ def test_a_decoded_image_gives_the_same_square_as_its_file(square: str) -> None:
     out = np.zeros_like(found)
     assert open_square(PIL.Image.open(BytesIO(content)), SIDE, square, out) == place
     assert np.array_equal(found, out)
+
+
+@pytest.mark.skipif(not hasattr(PIL.Image.Image, "__arrow_c_array__"), reason="Pillow before 11.2")
+@pytest.mark.parametrize("form", ["bmp", "tiff"])
+def test_pixels_that_are_not_the_images_own_are_not_handed_over_by_pillow(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow before 13 ends the process when it is asked for them without a copy."""
+    pixels = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE), np.uint8)
+    made = PIL.Image.fromarray(pixels)
+    mapped = tmp_path / f"image.{form}"
+    made.save(mapped)
+    loaded = PIL.Image.open(mapped)
+    loaded.load()
+    assert made.readonly
+    assert loaded.readonly
+    hand_over = PIL.Image.Image.__arrow_c_array__
+    asked = []
+
+    def handed_over(image: PIL.Image.Image, *args: Any) -> Any:
+        asked.append(image.readonly)
+        return hand_over(image, *args)
+
+    monkeypatch.setattr(PIL.Image.Image, "__arrow_c_array__", handed_over)
+    for image in (made, loaded, str(mapped), made.copy()):
+        out = np.zeros_like(pixels)
+        open_square(image, SIDE, "pad", out)
+        assert np.array_equal(out, pixels)
+    assert asked
+    assert not any(asked)
 
 
 @pytest.mark.parametrize("size", [(1_272, 1_528), (800, 640), (90, 70)])
