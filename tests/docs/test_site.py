@@ -34,6 +34,7 @@ def test_every_page_is_in_the_navigation() -> None:
     assert {f"docs/{page}" for page in pages} == set(DOCS)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="mkdocstrings of 3.10 fails here")
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("material")
     pytest.importorskip("mkdocstrings")

@@ -326,7 +326,7 @@ def test_a_login_is_taken_from_netrc(
     monkeypatch.delenv("PHYSIONET_USERNAME")
     monkeypatch.delenv("PHYSIONET_PASSWORD")
     file = tmp_path / "home" / ".netrc"
-    file.write_text(f'machine 127.0.0.1 login {USER} password "{PASSWORD}"\n')
+    file.write_text(f"machine 127.0.0.1 login {USER} password {PASSWORD}\n")
     file.chmod(0o600)
     assert get(tmp_path / "out", limit=1).faults == {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import random
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,7 @@ def test_a_tar_of_old_v7_form_is_read() -> None:
     assert read_tar(bytes(content)) == by_tarfile(bytes(content)) == [("files/s.txt", b"abc")]
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tarfile of 3.10 cannot stream this one")
 def test_an_empty_tar_has_no_members() -> None:
     assert read_tar(tar_bytes([], tarfile.USTAR_FORMAT)) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from cxr_datasets.errors import ReleaseError, ReportsError, StoreError, TableErr
 from tests.fakes.physionet import PASSWORD, USER, PhysioNet, Request
 from tests.remote import MIMIC, MIMIC_REPORTS, Remote, rows_of
 
-WRONG = "an invented mistake"
+WRONG = "an-invented-mistake"
 
 
 def user(password: str = PASSWORD) -> dict[str, Any]:
@@ -117,7 +118,7 @@ def in_environment(patch: pytest.MonkeyPatch, home: Path, password: str) -> str:
 
 
 def netrc_line(password: str) -> str:
-    return f'machine 127.0.0.1 login {USER} password "{password}"\n'
+    return f"machine 127.0.0.1 login {USER} password {password}\n"
 
 
 def in_netrc(patch: pytest.MonkeyPatch, home: Path, password: str) -> str:
@@ -143,6 +144,15 @@ def test_a_login_is_found_where_users_keep_it(
     source(monkeypatch, Path.home(), PASSWORD)
     assert rows_of(remote.load()) == rows_of(remote.local())
     assert users(remote.server) == {USER}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 takes the quotes along")
+def test_a_word_of_a_netrc_may_stand_in_quotes(remote_indiana: Remote) -> None:
+    file = Path.home() / ".netrc"
+    file.write_text(f'machine 127.0.0.1 login "{USER}" password "{PASSWORD}"\n')
+    file.chmod(0o600)
+    assert remote_indiana.load("reports")
+    assert users(remote_indiana.server) == {USER}
 
 
 @pytest.mark.parametrize(

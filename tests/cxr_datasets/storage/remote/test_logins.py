@@ -34,7 +34,7 @@ def in_netrc(patch: pytest.MonkeyPatch) -> dict[str, Any]:
     file = Path.home() / ".netrc"
     machines = ("physionet.org", "127.0.0.1")
     file.write_text(
-        "".join(f'machine {host} login {USER} password "{PASSWORD}"\n' for host in machines)
+        "".join(f"machine {host} login {USER} password {PASSWORD}\n" for host in machines)
     )
     file.chmod(0o600)
     return {}
