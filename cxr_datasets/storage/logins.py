@@ -68,8 +68,9 @@ def _netrc_login(host: str) -> Login | None:
     except OSError:
         return None
     except netrc.NetrcParseError as error:
-        # Not the error's own text, which may quote a password.
-        fault = f"line {error.lineno} is not understood" if error.lineno else error.msg
+        # What is said of a line may quote a password; of the file it is who may read it.
+        is_of_a_line = not error.msg.startswith("~/.netrc")
+        fault = f"line {error.lineno} is not understood" if is_of_a_line else error.msg
         _logger.warning("no login is taken from %s: %s", file, fault)
         return None
     except ValueError:  # of its encoding; the error's text quotes the file
