@@ -42,6 +42,15 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     return folder
 
 
+def netrc_line(user: str, password: str, host: str = "127.0.0.1") -> str:
+    """Write the line of a netrc for a host; skip the test where Python reads no such password."""
+    if " " in password:
+        if sys.version_info < (3, 11):
+            pytest.skip("a password in quotes is not understood in a netrc by Python 3.10")
+        password = f'"{password}"'
+    return f"machine {host} login {user} password {password}\n"
+
+
 def run_python(
     code: str,
     *,

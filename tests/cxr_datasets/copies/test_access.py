@@ -15,11 +15,12 @@ from cxr_datasets.cli import main
 from cxr_datasets.copies import access
 from cxr_datasets.errors import OptionError
 from tests.fakes.physionet import PASSWORD, USER, PhysioNet, Refuse, Status
+from tests.helpers import netrc_line
 from tests.remote import MIMIC, MIMIC_REPORTS
 
 CHECKOUT = Path(cxr_datasets.__file__).parents[1]
 
-WRONG = "an-invented-mistake"
+WRONG = "an invented mistake"
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +129,7 @@ def test_a_wrong_password_is_told_with_where_it_is_and_not_shown(
         monkeypatch.setenv("PHYSIONET_PASSWORD", WRONG)
     else:
         file = Path.home() / ".netrc"
-        file.write_text(f"machine 127.0.0.1 login {USER} password {WRONG}\n")
+        file.write_text(netrc_line(USER, WRONG))
         file.chmod(0o600)
     assert main(["access", "mimic-cxr-jpg"]) == 1
     said = capsys.readouterr().out

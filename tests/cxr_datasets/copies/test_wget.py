@@ -35,6 +35,7 @@ from tests.fakes.physionet import (
     Truncate,
 )
 from tests.forked import start
+from tests.helpers import netrc_line
 from tests.remote import MIMIC, MIMIC_REPORTS
 
 pytestmark = [
@@ -326,7 +327,7 @@ def test_a_login_is_taken_from_netrc(
     monkeypatch.delenv("PHYSIONET_USERNAME")
     monkeypatch.delenv("PHYSIONET_PASSWORD")
     file = tmp_path / "home" / ".netrc"
-    file.write_text(f"machine 127.0.0.1 login {USER} password {PASSWORD}\n")
+    file.write_text(netrc_line(USER, PASSWORD))
     file.chmod(0o600)
     assert get(tmp_path / "out", limit=1).faults == {}
 

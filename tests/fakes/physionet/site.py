@@ -25,7 +25,7 @@ from tests.fakes.physionet.files import file_answer, index_page, inside
 from tests.fakes.physionet.messages import Answer, Request, page
 
 USER = "invented-reader"
-PASSWORD = "invented-password"
+PASSWORD = "invented password"
 HOST = "physionet.org"
 """The host it answers for as a proxy."""
 AGENTS = ("Wget/", "libwfdb/")

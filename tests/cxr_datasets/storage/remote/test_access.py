@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ import pytest
 
 from cxr_datasets.errors import ReleaseError, ReportsError, StoreError, TableError
 from tests.fakes.physionet import PASSWORD, USER, PhysioNet, Request
+from tests.helpers import netrc_line
 from tests.remote import MIMIC, MIMIC_REPORTS, Remote, rows_of
 
-WRONG = "an-invented-mistake"
+WRONG = "an invented mistake"
 
 
 def user(password: str = PASSWORD) -> dict[str, Any]:
@@ -117,19 +117,15 @@ def in_environment(patch: pytest.MonkeyPatch, home: Path, password: str) -> str:
     return "PHYSIONET_USERNAME and PHYSIONET_PASSWORD"
 
 
-def netrc_line(password: str) -> str:
-    return f"machine 127.0.0.1 login {USER} password {password}\n"
-
-
 def in_netrc(patch: pytest.MonkeyPatch, home: Path, password: str) -> str:
-    (home / ".netrc").write_text(netrc_line(password))
+    (home / ".netrc").write_text(netrc_line(USER, password))
     (home / ".netrc").chmod(0o600)
     return "~/.netrc"
 
 
 def in_other_netrc(patch: pytest.MonkeyPatch, home: Path, password: str) -> str:
     file = home / "logins.txt"
-    file.write_text(netrc_line(password))
+    file.write_text(netrc_line(USER, password))
     patch.setenv("NETRC", str(file))
     return str(file)
 
@@ -144,15 +140,6 @@ def test_a_login_is_found_where_users_keep_it(
     source(monkeypatch, Path.home(), PASSWORD)
     assert rows_of(remote.load()) == rows_of(remote.local())
     assert users(remote.server) == {USER}
-
-
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 takes the quotes along")
-def test_a_word_of_a_netrc_may_stand_in_quotes(remote_indiana: Remote) -> None:
-    file = Path.home() / ".netrc"
-    file.write_text(f'machine 127.0.0.1 login "{USER}" password "{PASSWORD}"\n')
-    file.chmod(0o600)
-    assert remote_indiana.load("reports")
-    assert users(remote_indiana.server) == {USER}
 
 
 @pytest.mark.parametrize(
@@ -224,7 +211,7 @@ def test_a_netrc_that_is_not_utf_8_is_said_and_not_quoted(
     remote_mimic: Remote, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = Path.home() / ".netrc"
-    file.write_bytes(f"# Schl\u00fcssel\n{netrc_line(PASSWORD)}".encode("latin-1"))
+    file.write_bytes(f"# Schl\u00fcssel\n{netrc_line(USER, PASSWORD)}".encode("latin-1"))
     file.chmod(0o600)
     with pytest.raises(StoreError, match="No login was sent"):
         remote_mimic.load()
@@ -236,7 +223,7 @@ def test_a_netrc_that_python_refuses_is_said(
     remote: Remote, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = Path.home() / ".netrc"
-    file.write_text(netrc_line(PASSWORD))
+    file.write_text(netrc_line(USER, "invented"))
     file.chmod(0o644)
     assert "No login was sent" in refusal(remote.load)
     assert "no login is taken from ~/.netrc" in caplog.text

@@ -13,6 +13,7 @@ from cxr_datasets.errors import StoreError
 from cxr_datasets.storage.logins import find_login
 from tests.fakes.physionet import PASSWORD, USER, PhysioNet
 from tests.fakes.recorder import Answer, Recorder
+from tests.helpers import netrc_line
 from tests.remote import MIMIC, Remote
 
 
@@ -33,9 +34,7 @@ def in_environment(patch: pytest.MonkeyPatch) -> dict[str, Any]:
 def in_netrc(patch: pytest.MonkeyPatch) -> dict[str, Any]:
     file = Path.home() / ".netrc"
     machines = ("physionet.org", "127.0.0.1")
-    file.write_text(
-        "".join(f"machine {host} login {USER} password {PASSWORD}\n" for host in machines)
-    )
+    file.write_text("".join(netrc_line(USER, PASSWORD, host) for host in machines))
     file.chmod(0o600)
     return {}
 

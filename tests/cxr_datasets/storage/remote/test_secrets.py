@@ -7,7 +7,6 @@ import logging
 import os
 import pickle
 import re
-import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from cxr_datasets.storage.credentials import StorageOptions
 from cxr_datasets.storage.web import web_files
 from tests.fakes.physionet import Reset, Status
 from tests.forked import run
+from tests.helpers import netrc_line
 from tests.remote import Remote, rows_of
 
 NAME = "invented-name-7f3a"
@@ -44,7 +44,7 @@ def in_environment(patch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def in_netrc(patch: pytest.MonkeyPatch) -> dict[str, Any]:
     file = Path.home() / ".netrc"
-    file.write_text(f'machine 127.0.0.1 login {NAME} password "{WORD}"\n')
+    file.write_text(netrc_line(NAME, WORD))
     file.chmod(0o600)
     return {}
 
@@ -57,8 +57,7 @@ def in_header(patch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {"storage_options": {"headers": {"Authorization": f"Basic {SECRETS[2]}"}}}
 
 
-of_netrc = pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 takes quotes along")
-SOURCES = [in_environment, pytest.param(in_netrc, marks=of_netrc), in_options, in_header]
+SOURCES = [in_environment, in_netrc, in_options, in_header]
 
 
 def assert_open(content: str | bytes) -> None:
