@@ -78,9 +78,9 @@ def serve(connection: socket.socket) -> dict[str, Any] | None:
         with open(place, encoding="utf-8") as file:
             request: dict[str, Any] = json.load(file)
         for module in request["modules"]:
+            hidden.add(module.partition(".")[0])
             with contextlib.suppress(ImportError):  # the program itself meets it, if it needs it
                 importlib.import_module(module)
-                hidden.add(module.partition(".")[0])
         gc.freeze()  # else the first collection would copy all memory
         child = os.fork()
         if not child:

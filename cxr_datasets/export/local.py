@@ -236,10 +236,10 @@ def _note_loss(worker: _Worker, lost: Counter[str], processes: int) -> None:
     name = worker.task.file.name if worker.task else ""  # it may be lost before it has any
     lost[name] += 1
     if lost[name] >= LOST_WORKERS:
-        began = "it" if name else "to write"
+        that_began = "that began it " if name else ""
         raise ExportError(
-            f"{name or 'num_proc'} was given up: {LOST_WORKERS} processes that began {began} were "
-            f"lost, the last one by {how}. The machine may lack memory: each process needs up to "
+            f"{name or 'num_proc'} was given up: {LOST_WORKERS} processes {that_began}were lost, "
+            f"the last one by {how}. The machine may lack memory: each process needs up to "
             "700 MB. Run the same command again, with a smaller num_proc: it goes on with the "
             "files that are not there yet."
         )
