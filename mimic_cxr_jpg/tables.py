@@ -5,7 +5,7 @@ The split table is the spine: it has a row for every image, and `join` joins the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from cxr_datasets.columns import LABELS
 from cxr_datasets.errors import TableError
 from cxr_datasets.storage.source import EMPTY, Source
+from cxr_datasets.tables.characters import written
 from cxr_datasets.tables.keys import numbered
 from cxr_datasets.tables.reading import read_table
 from cxr_datasets.tables.table import Table
@@ -75,15 +76,22 @@ def find_tables(source: Source) -> dict[str, str]:
     Returns:
         Name of `TABLES` -> file, for those that are there.
     """
-    found = _existing(source, [(table, usual_name(table)) for table in TABLES])
-    # Only for tables not found under their usual name: over a network each look takes time.
-    lacking = [table for table in TABLES if table not in found or found[table][1] == EMPTY]
-    others = [
-        (table, file_name(table, version, suffix))
-        for table in lacking for version in VERSIONS for suffix in (".gz", "")
-    ]  # fmt: skip
-    found |= _existing(source, others)
+    usual = [(table, usual_name(table)) for table in TABLES]
+    # Over a network each look takes time, and those at once as long as one. So other names are
+    # looked for only where a table is not found; but at once of the one that release 2.0.0 lacks.
+    found = _existing(source, [*usual, *_other_names(set(TABLES) - set(OF_EVERY_RELEASE))])
+    lacking = {t for t in OF_EVERY_RELEASE if t not in found or found[t][1] == EMPTY}
+    found |= _existing(source, _other_names(lacking))
     return {table: found[table][0] for table in TABLES if table in found}
+
+
+def _other_names(of: Collection[str]) -> list[tuple[str, str]]:
+    return [
+        (table, file_name(table, version, suffix))
+        for table in TABLES if table in of
+        for version in VERSIONS for suffix in (".gz", "")
+        if file_name(table, version, suffix) != usual_name(table)
+    ]  # fmt: skip
 
 
 def _existing(source: Source, files: Iterable[tuple[str, str]]) -> dict[str, tuple[str, int]]:
@@ -260,22 +268,19 @@ def read_labels(source: Source, path: str, names: dict[str, str]) -> Table:
     names = {names.get(label, label): label for label in LABELS}
     ids = {"study_id": pa.int64(), "subject_id": pa.int64()}
     columns = {**ids, **dict.fromkeys(names, pa.float64())}
-    table = read_table(source, path, columns, optional=["subject_id"])
+    table = read_table(source, path, columns, optional=["subject_id"], flags=list(names))
     table.check_filled("study_id").check_unique("study_id")
-    table.check_values(list(names), (1.0, 0.0, -1.0))
+    if any(table[name].type != pa.int8() for name in names):
+        table.check_values(list(names), (1.0, 0.0, -1.0))
     ours = [names.get(name, name) for name in table.rows.column_names]
     return Table(table.address, table.rows.rename_columns(ours))
 
 
 def image_paths(subject_ids: pa.Array, study_ids: pa.Array, dicom_ids: pa.Array) -> pa.Array:
     """Give the path of each image: `files/pXX/p<subject>/s<study>/<dicom>.jpg`."""
-    folder = patient_folders(subject_ids)
-    study = pc.cast(study_ids, pa.string())
-    return pc.binary_join_element_wise(folder, "/s", study, "/", dicom_ids, ".jpg", "")
+    return written("files/p{0:.2}/p{0}/s{1}/{2}.jpg", subject_ids, study_ids, dicom_ids)
 
 
 def patient_folders(subject_ids: pa.Array) -> pa.Array:
     """Give the folder of each patient, `files/pXX/p<subject>`, which both projects have."""
-    patient = pc.cast(subject_ids, pa.string())
-    group = pc.utf8_slice_codeunits(patient, 0, 2)
-    return pc.binary_join_element_wise("files/p", group, "/p", patient, "")
+    return written("files/p{0:.2}/p{0}", subject_ids)

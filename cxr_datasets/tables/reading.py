@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from cxr_datasets import limits, wording
@@ -51,6 +52,7 @@ def read_table(
     optional: Collection[str] = (),
     exact: Collection[str] = (),
     of_texts: bool = False,
+    flags: Collection[str] = (),
 ) -> Table:
     """Read some columns of a CSV file, gzipped or not, in parallel.
 
@@ -62,6 +64,8 @@ def read_table(
         optional: Those of them that the file may lack.
         exact: Those of decimals with more digits than scientific notation keeps.
         of_texts: Whether its cells are texts of many lines, so that it may have more lines.
+        flags: Those of decimals that should be 1, 0 or -1: if all of their cells are, they become
+            int8, an eighth of the memory.
 
     Returns:
         The columns in the order asked for, without optional ones that are not there. An empty cell
@@ -93,6 +97,7 @@ def read_table(
     except (pa.ArrowInvalid, OSError, EOFError) as error:
         raise unreadable(address, header, columns, error) from None  # its text quotes the file
     if rows is not None and rows.num_rows:
+        rows, columns = _with_flags(rows, columns, flags)
         rows = undo(address, rows.combine_chunks(), columns, exact)
     if rows is None or not rows.num_rows:
         raise TableError(f"{address} has a header but no rows. {DAMAGED}")
@@ -216,6 +221,24 @@ def _parsed(file: OpenedText, columns: Mapping[str, pa.DataType]) -> pa.Table | 
         if cell and cell[2] != "string":
             return None
         raise
+
+
+def _with_flags(
+    rows: pa.Table, columns: Mapping[str, pa.DataType], flags: Collection[str]
+) -> tuple[pa.Table, Mapping[str, pa.DataType]]:
+    """Make int8 of some columns, if all their cells are 1, 0, -1 or empty; and their types."""
+    if not all(pa.types.is_floating(rows.schema.field(name).type) for name in flags):
+        return rows, columns
+    try:
+        small = {name: pc.cast(rows[name], pa.int8()) for name in flags}
+    except pa.ArrowInvalid:
+        return rows, columns
+    for column in small.values():
+        ends = pc.min_max(column)
+        if not {ends["min"].as_py(), ends["max"].as_py()} <= {1, 0, -1, None}:
+            return rows, columns
+    made = {name: small.get(name, rows[name]) for name in columns}
+    return pa.table(made), {**columns, **dict.fromkeys(small, pa.int8())}
 
 
 def is_of_another_type(error: pa.ArrowInvalid) -> bool:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets import wording
 from cxr_datasets.errors import TableError
+from cxr_datasets.tables.keys import all_differ
 
 DAMAGED = (
     "The file is damaged or was not downloaded to its end: fetch it again and compare it with the "
@@ -55,7 +56,7 @@ class Table:
         Raises:
             TableError: A value stands twice; the error names the first.
         """
-        if pc.count_distinct(self[column]).as_py() == self.rows.num_rows:
+        if not self[column].null_count and all_differ(self[column]):
             return self
         counts = pc.value_counts(self[column])
         twice = counts.filter(pc.greater(counts.field("counts"), 1))

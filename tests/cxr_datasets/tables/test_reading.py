@@ -36,6 +36,27 @@ def test_columns_come_by_name_in_the_order_asked_for(name: str, tmp_path: Path) 
     assert found.address == str(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("cells", "kind", "values"),
+    [
+        (["1.0", "", "-1"], pa.int8(), [1, None, -1]),
+        (["", "0", ""], pa.int8(), [None, 0, None]),
+        (["1.0", "2.0", ""], FLOAT, [1.0, 2.0, None]),
+        (["0.5", "1.0", ""], FLOAT, [0.5, 1.0, None]),
+        (["300", "1.0", ""], FLOAT, [300.0, 1.0, None]),
+        (["nan", "1.0", "0.0"], FLOAT, [None, 1.0, 0.0]),
+    ],
+)
+def test_flags_are_small_where_all_are_flags_and_else_decimals(
+    cells: list[str], kind: pa.DataType, values: list[float | None], tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{cell},1.0\n" for cell in cells))
+    columns = {"a": FLOAT, "b": FLOAT}
+    found = read_table(open_place(tmp_path), "t.csv", columns, flags=["a", "b"])
+    assert [found[name].type for name in columns] == [kind, kind]
+    assert found["a"].to_pylist() == values
+
+
 def test_an_empty_cell_is_null_and_every_other_text_is_that_text(tmp_path: Path) -> None:
     cells = ["", "None", "NA", "nan", "NULL", "#N/A", "null", " ", "-", "1", "TRUE", "2100-01-01"]
     content = "t,n\n" + "".join(f"{cell},1\n" for cell in cells)
