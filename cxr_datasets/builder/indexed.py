@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -126,13 +127,30 @@ class IndexedBuilder(DatasetsBuilder):
             splits, self._splits = self._splits, None
             if splits is None:
                 splits = self._split_rows(self._wanted_images(self.config), self.config)
-            self._probe(lambda name: pa.concat_tables(splits.values()).column(name))
-            if self._studies is not None:
-                studies, self._studies = self._studies, None
-                index_file.write_tables(self._studies_path(self.config), studies.schema, [studies])
-            index_file.write_index(path, splits, [step.as_dict() for step in self._steps])
+            self._write_index(path, splits)
         self.release.keep()
         return path, index_file.read_splits(path)
+
+    def _write_index(self, path: str, splits: dict[str, pa.Table]) -> None:
+        """Write the index file while a sample of the image files is looked at.
+
+        The thread that may be interrupted is the one that waits for a store.
+        """
+        probed: Future[None] = Future()
+        notes = [step.as_dict() for step in self._steps]
+        with ThreadPoolExecutor(1, thread_name_prefix="cxr-index") as pool:
+            written = pool.submit(index_file.write_index, path, splits, notes, probed.result)
+            try:
+                self._probe(pa.concat_tables(splits.values()).column)
+                if self._studies is not None:
+                    studies, self._studies = self._studies, None
+                    file = self._studies_path(self.config)
+                    index_file.write_tables(file, studies.schema, [studies])
+            except BaseException as error:
+                probed.set_exception(error)
+                raise
+            probed.set_result(None)
+            written.result()
 
     def has_index(self) -> bool:
         """Whether all that `write_index` writes is in the cache."""

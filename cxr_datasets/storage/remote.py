@@ -55,6 +55,7 @@ class Remote(Source):
     ):
         super().__init__(root, options, connections)
         self._infos: dict[str, Info | None] = {}
+        self._absent: set[str] = set()
 
     @classmethod
     def holds(cls, root: str) -> bool:
@@ -128,7 +129,10 @@ class Remote(Source):
     def _info_now(self, path: str) -> Info | None:
         try:
             return self.requests.info(self._place(path)).result()
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        except PermissionError:
+            return None
+        except (FileNotFoundError, NotADirectoryError):
+            self._absent.add(path)
             return None
         except StoreError as error:
             # S3 refuses what is not there, too, if the user may not list the bucket.
@@ -199,6 +203,8 @@ class Remote(Source):
 
     def check_permitted(self, path: str = "") -> None:
         """See `Source.check_permitted`."""
+        if path in self._absent:
+            return
         with suppress(FileNotFoundError, NotADirectoryError):
             self._begin_info(path).result()
 
@@ -207,6 +213,14 @@ class Remote(Source):
     def read(self, path: str, limit: Limit = limits.LARGEST_ANSWER) -> bytes:
         """See `Source.read`."""
         return self.begin_read(path, limit=limit).result()
+
+    @property
+    def sends_parts(self) -> bool:
+        """Whether a file can be asked for in parts. A member of an archive is unpacked as a whole.
+
+        A server may still send the whole file.
+        """
+        return not addresses.is_chain(self._inside)
 
     def begin_read(
         self,
@@ -242,13 +256,13 @@ class Remote(Source):
 
     def start(self, path: str, size: int, limit: Limit = limits.LARGEST_ANSWER) -> pa.Buffer:
         """See `Source.start`."""
-        if addresses.is_chain(self._inside):
+        if not self.sends_parts:
             return pa.py_buffer(self.read(path, limit))
         return pa.py_buffer(self.requests.start(self._place(path), size, limit).result())
 
     def pieces(self, path: str, start: int, size: int, piece: int) -> Iterator[tuple[int, bytes]]:
         """See `Source.pieces`. Several are under way at once."""
-        if not size or addresses.is_chain(self._inside):
+        if not size or not self.sends_parts:
             yield 0, self.read(path)
             return
         if start >= size:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,10 @@ def folder_in(cache_dir: str | None, credentialed: str | None = None) -> str:
 
 
 def write_index(
-    path: str, splits: Mapping[str, pa.Table], notes: Sequence[Mapping[str, Any]] = ()
+    path: str,
+    splits: Mapping[str, pa.Table],
+    notes: Sequence[Mapping[str, Any]] = (),
+    check: Callable[[], object] = lambda: None,
 ) -> None:
     """Write an index file, whole or not at all.
 
@@ -75,6 +78,7 @@ def write_index(
             one stays.
         splits: Rows of each split; all of one schema. No block holds rows of two splits.
         notes: What is to be known of the rows, as JSON has it.
+        check: Is called when all is written. If it raises, there is no index file.
     """
     ranges, first = {}, 0
     for name, rows in splits.items():
@@ -89,6 +93,7 @@ def write_index(
         for rows in splits.values():
             whole = rows.replace_schema_metadata(schema.metadata).combine_chunks()
             writer.write_table(whole, max_chunksize=_rows_per_block(whole.num_rows))
+        check()
 
 
 def write_tables(path: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:

@@ -76,6 +76,17 @@ def test_an_absent_image_is_an_error_before_anything_is_built(
     assert [file for file in files_under(elsewhere) if not file.endswith(".lock")] == []
 
 
+def test_an_absent_image_is_an_error_before_earlier_studies_are_kept(
+    mimic_release: Path, cache: str
+) -> None:
+    copy = copy_release(mimic_release, Path(cache).parent / "copy")
+    for image in copy.rglob("*.jpg"):
+        image.unlink()
+    with pytest.raises(MissingImagesError):
+        load("mimic_cxr_jpg", copy, cache, priors=1)
+    assert [file for file in files_under(cache) if not file.endswith(".lock")] == []
+
+
 def test_error_is_what_happens_unasked(package: str, release: Path, cache: str) -> None:
     path = load(package, release, cache)["path"][0]
     (release / path).unlink()
