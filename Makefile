@@ -68,7 +68,7 @@ WITH_NEWEST_ONLY := $(addprefix --ignore=tests/,differential docs examples fakes
 	test_secret_options.py test_sessions.py test_source.py \
 	$(addprefix remote/,test_access.py test_ends.py test_faults.py test_images_elsewhere.py test_limits.py test_logins.py \
 	test_missing.py test_pages.py test_place.py test_redirects.py test_reports.py test_same_rows.py \
-	test_secrets.py test_sites.py))))
+	test_secrets.py test_sites.py test_zip_parts.py))))
 
 # Tests wait for servers and other processes half of their time, so two processes a core keep a
 # machine of two cores busy. Each begins with a run of files and takes over what another has left, so

@@ -98,7 +98,7 @@ def read_index(reads: TableReads, reports: ReportStore | None, cache: str) -> pa
         ReportsError: The reports are damaged.
     """
     with workers(reads.are_small) as pool:
-        ready = pool.submit(reports.prepare, cache) if reports else None
+        ready = pool.submit(reports.prepare_to_locate, cache) if reports else None
         spine = reads.split.result()
         ids = [spine[name] for name in ("subject_id", "study_id", "dicom_id")]
         # Each of these waits for one of the readers, which have a pool of their own.

@@ -78,6 +78,22 @@ def fetched(
     return copy
 
 
+def find_copy(source: Source, path: str, folder: str) -> Path | None:
+    """Find the copy of a file that `fetched` made; None if there is none of this version.
+
+    Args:
+        source: Where the file is.
+        path: Its path within the source.
+        folder: As for `fetched`.
+
+    Raises:
+        CacheError: The disk refuses it.
+        StoreError: The store refuses to tell the version, or failed again and again.
+    """
+    copy = _copy_in(folder, source, path, source.stamp(path))
+    return copy if _is_whole(copy) else None
+
+
 def fetch_again(source: Source, path: str, copy: Path) -> None:
     """Copy a file once more: where its copy was read, it did not agree with the checksums in it.
 

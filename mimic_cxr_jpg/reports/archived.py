@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxr_datasets.errors import ReportsError
-from cxr_datasets.storage.download import fetch_again, fetched
+from cxr_datasets.storage.download import fetch_again, fetched, find_copy
 from cxr_datasets.storage.source import Source, open_place
 from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg.reports.members import FILES, Links, Texts, find_texts
-from mimic_cxr_jpg.reports.store import TEXT_PATH, ReportStore, permitted
+from mimic_cxr_jpg.reports.store import TEXT_PATH, ReportStore, still_there
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
@@ -43,14 +43,25 @@ class ArchivedReports(ReportStore):
         """Copy a remote archive into the cache; return the copy, or None for a local archive."""
         if not self.source.is_remote:
             return None
-        with permitted(self.address):
+        with still_there(self.address):
             copy = fetched(self.source, self.path, cache, self._agrees)
-        self.held, self.held_path = open_place(copy.parent), copy.name
+        self._read_from(copy)
         return copy
+
+    def _hold_found(self, cache: str) -> bool:
+        """Hold the copy of a remote archive that is in the cache; whether there is one."""
+        with still_there(self.address):
+            copy = find_copy(self.source, self.path, cache)
+        if copy is not None:
+            self._read_from(copy)
+        return copy is not None
+
+    def _read_from(self, copy: Path) -> None:
+        self.held, self.held_path = open_place(copy.parent), copy.name
 
     def _hold_again(self) -> None:
         """Copy a remote archive once more, as the copy turned out damaged; see `fetch_again`."""
-        with permitted(self.address):
+        with still_there(self.address):
             fetch_again(self.source, self.path, Path(self.held.root) / self.held_path)
 
     @abstractmethod
@@ -131,6 +142,8 @@ def segments(data: Bytes, starts: Numbers, sizes: Numbers) -> pa.Array:
         starts: Where each of n pieces begins; in order, and no two overlap.
         sizes: Their n sizes in bytes.
     """
+    if not len(starts):
+        return pa.array([], pa.binary())
     # As an Arrow array the buffer is piece, gap, piece, gap, ...; of these every second is taken.
     limits = np.stack([starts, starts + sizes], axis=1).ravel().astype(np.int32)
     both = pa.BinaryArray.from_buffers(

@@ -15,6 +15,7 @@ from cxr_datasets.digests import short_digest
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.limits import TooLargeError
 from cxr_datasets.storage.source import Source, Stamp
+from cxr_datasets.tables.characters import written
 from cxr_datasets.tables.index import spread_places
 from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg.reports.parsing import parse_sections
@@ -91,6 +92,10 @@ class ReportStore(ABC):
 
     def prepare(self, cache: str) -> None:  # noqa: B027  (a tree needs nothing)
         """Write to the cache what `locate` and `read` need there."""
+
+    def prepare_to_locate(self, cache: str) -> None:
+        """`prepare`, and read ahead what `locate` alone needs."""
+        self.prepare(cache)
 
     @abstractmethod
     def locate(self, subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
@@ -193,9 +198,7 @@ class ReportStore(ABC):
 
 def text_paths(subject_ids: pa.Array, study_ids: pa.Array) -> pa.Array:
     """Give the path of each study's report, of the form `TEXT_PATH`, from `files/` on."""
-    patient, study = pc.cast(subject_ids, pa.string()), pc.cast(study_ids, pa.string())
-    group = pc.utf8_slice_codeunits(patient, 0, 2)
-    return pc.binary_join_element_wise("p", group, "/p", patient, "/s", study, ".txt", "")
+    return written("p{0:.2}/p{0}/s{1}.txt", subject_ids, study_ids)
 
 
 @contextmanager
@@ -214,6 +217,19 @@ def permitted(address: str) -> Iterator[None]:
             f"{address} cannot be read: {wording.said(error)}. Fetch it again and compare it with "
             "the release's checksums."
         ) from error
+
+
+@contextmanager
+def still_there(address: str) -> Iterator[None]:
+    """As `permitted`, for a file that was found before: it may have been removed since."""
+    try:
+        with permitted(address):
+            yield
+    except FileNotFoundError:
+        raise ReportsError(
+            f"{address} is not there any more: it was removed or renamed while it was used. Put it "
+            "back, or pass another copy as reports=."
+        ) from None
 
 
 def too_large_reports(address: str, error: TooLargeError) -> ReportsError:

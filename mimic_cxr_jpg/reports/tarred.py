@@ -20,7 +20,7 @@ from cxr_datasets.tables.keys import combined
 from mimic_cxr_jpg.reports.archived import ArchivedReports, damaged
 from mimic_cxr_jpg.reports.decoding import decoded
 from mimic_cxr_jpg.reports.members import Link, Links
-from mimic_cxr_jpg.reports.store import permitted
+from mimic_cxr_jpg.reports.store import still_there
 from mimic_cxr_jpg.reports.tar_members import (
     DOES_NOT_DECOMPRESS,
     PIECE,
@@ -93,7 +93,7 @@ class TarredReports(ArchivedReports):
     @contextmanager
     def _stream(self) -> Iterator[Any]:
         with (
-            permitted(self.address),
+            still_there(self.address),
             self.held.arrow_file(self.held_path, limits.LARGEST_ARCHIVE) as file,
         ):
             yield Metered(_unpacked(file), limits.LARGEST_UNPACKED)

@@ -43,6 +43,9 @@ _END_64_LOCATOR = struct.Struct("<4sLQL")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY_SIZE = 46
 _LONGEST_COMMENT = 65_535
+LONGEST_END = _END_64.size + _END_64_LOCATOR.size + _END.size + _LONGEST_COMMENT
+"""Bytes of the longest end of an archive, behind its directory."""
+
 _IN_ZIP_64 = 0xFFFF_FFFF
 _UNIX, _KIND_OF_FILE, _LINK = 3, 0xF000, 0xA000
 
@@ -67,7 +70,7 @@ class Directory(NamedTuple):
     is_link: Numbers
 
 
-class _End(NamedTuple):
+class End(NamedTuple):
     """The end of an archive.
 
     Attributes:
@@ -76,6 +79,7 @@ class _End(NamedTuple):
         entries: How many it says it has; of more than 65,535 maybe what 65,536 leaves of them.
         before: How many bytes were put before the archive.
         at: The first byte of the end record.
+        is_last_part: Whether it says that other parts of the archive are elsewhere.
     """
 
     directory: int
@@ -83,6 +87,7 @@ class _End(NamedTuple):
     entries: int
     before: int
     at: int
+    is_last_part: bool
 
 
 def read_directory(archive: memoryview, address: str) -> Directory:
@@ -98,11 +103,26 @@ def read_directory(archive: memoryview, address: str) -> Directory:
         TooLargeError: Its directory is beyond a limit.
     """
     end = _find_end(archive, address)
+    found = plain_directory(archive[end.directory : end.directory + end.size], end)
+    return found or _directory(_by_zipfile(archive, end, address))
+
+
+def plain_directory(entries: bytes | memoryview, end: End) -> Directory | None:
+    """Read a central directory; None if an entry is out of the ordinary.
+
+    Args:
+        entries: Its bytes.
+        end: The end record, which tells how many they are.
+
+    Raises:
+        TooLargeError: It is beyond a limit.
+    """
     check_limit(end.size, limits.LARGEST_DIRECTORY)
-    entries = archive[end.directory : end.directory + end.size]
     columns = read_entries(entries, end.entries, end.before)
-    if columns is None:
-        columns = _by_zipfile(archive, end, address)
+    return None if columns is None else _directory(columns)
+
+
+def _directory(columns: dict[str, pa.Array]) -> Directory:
     places = [columns[field.name].cast(field.type) for field in MEMBER_TYPE]
     return Directory(
         columns["name"],
@@ -115,13 +135,23 @@ def read_directory(archive: memoryview, address: str) -> Directory:
 # --- where it is ----------------------------------------------------------------------------------
 
 
-def _find_end(archive: memoryview, address: str) -> _End:
+def stated_end(archive: memoryview) -> End | None:
+    """Read the end of an archive, whose directory is not looked at; None if it has none.
+
+    Args:
+        archive: Bytes of the archive, of which the last `LONGEST_END` count.
+    """
+    end = next((_stated_at(archive, at) for at in _last_marks(archive)), None)
+    return None if end is None or not end.size or end.is_last_part else end
+
+
+def _find_end(archive: memoryview, address: str) -> End:
     """Find the end record whose directory is where it says.
 
     A comment, or a text that is not compressed, may hold the mark of another one.
     """
     at: int | None = None
-    empty: _End | None = None
+    empty: End | None = None
     for at in _last_marks(archive):
         end = _end_at(archive, at, address)
         if end is not None and end.size:
@@ -143,7 +173,23 @@ def _last_marks(archive: memoryview) -> Iterator[int]:
         yield start + found
 
 
-def _end_at(archive: memoryview, at: int, address: str) -> _End | None:
+def _end_at(archive: memoryview, at: int, address: str) -> End | None:
+    """Read the end record at a place; None if it is none, or no directory is where it says."""
+    end = _stated_at(archive, at)
+    if end is None:
+        return None
+    if end.size and archive[end.directory : end.directory + 4] != _ENTRY_MARK:
+        return None
+    if end.is_last_part:
+        raise ReportsError(
+            f"{address} is the last part of an archive in several parts. Put them together (zip -s "
+            "0 PART --out WHOLE.zip), or unpack them and pass the folder that holds files/ as "
+            "reports=."
+        )
+    return end
+
+
+def _stated_at(archive: memoryview, at: int) -> End | None:
     """Read the end record at a place; None if it is none."""
     try:
         _, disk, first_disk, _, count, size, offset, comment = _END.unpack_from(archive, at)
@@ -156,16 +202,9 @@ def _end_at(archive: memoryview, at: int, address: str) -> _End | None:
     if at + _END.size + comment > len(archive):
         return None
     directory = before_it - size
-    is_there = not size or archive[directory : directory + 4] == _ENTRY_MARK
-    if directory < 0 or directory < offset or not is_there:
+    if directory < 0 or directory < offset:
         return None
-    if disk or first_disk:
-        raise ReportsError(
-            f"{address} is the last part of an archive in several parts. Put them together (zip -s "
-            "0 PART --out WHOLE.zip), or unpack them and pass the folder that holds files/ as "
-            "reports=."
-        )
-    return _End(directory, size, count, directory - offset, at)
+    return End(directory, size, count, directory - offset, at, bool(disk or first_disk))
 
 
 def _end_64_before(archive: memoryview, at: int) -> tuple[int, tuple[int, ...]] | None:
@@ -201,7 +240,9 @@ def _what_it_is(archive: memoryview) -> str:
 # --- all entries at once --------------------------------------------------------------------------
 
 
-def read_entries(directory: memoryview, count: int, before: int = 0) -> dict[str, pa.Array] | None:
+def read_entries(
+    directory: bytes | memoryview, count: int, before: int = 0
+) -> dict[str, pa.Array] | None:
     """Read the entries of a central directory, all at once.
 
     Args:
@@ -264,7 +305,7 @@ def number(data: Bytes, at: Numbers, size: int) -> Numbers:
 # --- one entry after the other --------------------------------------------------------------------
 
 
-def _by_zipfile(archive: memoryview, end: _End, address: str) -> dict[str, pa.Array]:
+def _by_zipfile(archive: memoryview, end: End, address: str) -> dict[str, pa.Array]:
     """Read the entries by `zipfile`, into the columns that `read_entries` gives."""
     # Without the comment, in which it would look for the end, and without what follows it.
     record = bytes(archive[end.at : end.at + _END.size - 2]) + bytes(2)

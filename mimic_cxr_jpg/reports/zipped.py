@@ -31,7 +31,7 @@ from mimic_cxr_jpg.reports.archived import (
 )
 from mimic_cxr_jpg.reports.decoding import decoded
 from mimic_cxr_jpg.reports.members import Link, Links
-from mimic_cxr_jpg.reports.store import permitted, too_large_reports
+from mimic_cxr_jpg.reports.store import still_there, too_large_reports
 from mimic_cxr_jpg.reports.zip_directory import (
     DEFLATED,
     STORED,
@@ -39,6 +39,7 @@ from mimic_cxr_jpg.reports.zip_directory import (
     number,
     read_directory,
 )
+from mimic_cxr_jpg.reports.zip_parts import ZipParts, parts_of
 
 _LOCAL_MARK = b"PK\x03\x04"
 _LOCAL = struct.Struct("<4s2xH6xL8x2H")
@@ -48,6 +49,9 @@ _MOST_INFLATED = 1_032
 _MOST_TO_COMPARE = 2**31 - 1
 """Bytes of the largest archive whose names are compared with those in its directory."""
 
+_MOST_READS = 4
+"""How often a process reads parts of an archive before it copies all of it."""
+
 _LARGEST_EMPTY = 2
 """Bytes that no byte takes when it is compressed."""
 
@@ -55,26 +59,40 @@ _UNPACK = "and pass the folder that holds files/ as reports=; or fetch the relea
 
 
 class ZippedReports(ArchivedReports):
-    """Reports in a zip archive. A remote one is copied into the cache first.
+    """Reports in a zip archive. A remote one is copied into the cache.
 
-    To read it over a network would take its directory, a seventh of it, and as many requests as
-    there are shards, again in every epoch.
+    Of a large one that is not there yet, the first few texts are read where it lies, so that nobody
+    waits for a copy who looks at some rows. To read all so would take as many requests as there are
+    shards, again in every epoch.
     """
 
-    _OPEN = ("_mapped", "_directory")
+    _OPEN = ("_mapped", "_directory", "_reads_of_parts")
 
     _directory: Directory
+    _cache: str | None = None
+    """The folder for the copy, as long as there is none and parts are read."""
+
+    _reads_of_parts = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in self._OPEN}
 
     def prepare(self, cache: str) -> None:
-        """Copy a remote archive into the cache, unless it is there.
+        """Copy a remote archive into the cache, unless it is there, or large.
 
         Raises:
             StoreError: It cannot be read.
         """
-        self._hold(cache)
+        if self._parts() is None:
+            self._hold(cache)
+        elif not self._hold_found(cache):
+            self._cache = cache
+
+    def prepare_to_locate(self, cache: str) -> None:
+        """See `ReportStore.prepare_to_locate`."""
+        self.prepare(cache)
+        if self._cache is not None:
+            self._read_directory()
 
     def _agrees(self, copy: Path) -> bool:
         """See `ArchivedReports._agrees`. To decompress all takes longer than to begin with rows."""
@@ -92,7 +110,7 @@ class ZippedReports(ArchivedReports):
     @property
     def _archive(self) -> memoryview:
         if not hasattr(self, "_mapped"):
-            with permitted(self.address):
+            with still_there(self.address):
                 mapped = self.held.mapped(self.held_path, limits.LARGEST_ARCHIVE)
                 self._mapped = memoryview(mapped)
         return self._mapped
@@ -103,10 +121,29 @@ class ZippedReports(ArchivedReports):
         del self._directory  # it is large, and not needed again
         return places
 
+    def _parts(self) -> ZipParts | None:
+        with still_there(self.address):
+            return parts_of(self.source, self.path)
+
+    def _copy(self) -> None:
+        """Copy an archive of which parts were read."""
+        if self._cache is not None:
+            self._hold(self._cache)
+            self._cache = None
+
+    def _read_directory(self) -> None:
+        if hasattr(self, "_directory"):
+            return
+        with still_there(self.address):
+            parts = self._parts() if self._cache is not None else None
+            found = parts.directory() if parts else None
+            if found is None:
+                self._copy()  # which sets it, too, if the copy is new
+                found = getattr(self, "_directory", None)
+            self._directory = found or read_directory(self._archive, self.address)
+
     def _listing(self) -> tuple[pa.Array, Links]:
-        if not hasattr(self, "_directory"):
-            with permitted(self.address):
-                self._directory = read_directory(self._archive, self.address)
+        self._read_directory()
         names, places, _, is_link = self._directory
         links = np.flatnonzero(is_link)
         targets = self._contents(places.take(pa.array(links)))
@@ -135,11 +172,19 @@ class ZippedReports(ArchivedReports):
         """See `ReportStore.read`."""
         present = places.is_valid()
         contents = self._contents(places.filter(present))
+        self.__dict__.pop("_directory", None)  # of a copy that was made for this: it is large
         absent = pa.nulls(len(places), pa.string())
         return pc.replace_with_mask(absent, present, decoded(contents))
 
     def _contents(self, places: pa.StructArray) -> list[bytes]:
         """Decompress members; if one is damaged in a copy, have the archive copied once more."""
+        if not len(places):
+            return []
+        if self._cache is not None:
+            contents = self._few_contents(places)
+            if contents is not None:
+                return contents
+            self._copy()
         try:
             return read_members(self._archive, places, self.address)
         except ReportsError:
@@ -148,6 +193,20 @@ class ZippedReports(ArchivedReports):
             self._hold_again()
             self.__dict__.pop("_mapped", None)  # another thread may have found the same
             return read_members(self._archive, places, self.address)
+
+    def _few_contents(self, places: pa.StructArray) -> list[bytes] | None:
+        """Decompress members of an archive that is not copied; None if it had better be."""
+        parts = self._parts() if self._reads_of_parts < _MOST_READS else None
+        if parts is None:
+            return None
+        self._reads_of_parts += 1
+        offsets, stored, *_ = (column.to_numpy() for column in places.flatten())
+        with still_there(self.address):
+            archive = parts.around(offsets, stored)
+        try:
+            return None if archive is None else read_members(archive, places, self.address)
+        except ReportsError:
+            return None  # a copy tells whether the archive is damaged, or was on its way
 
 
 def encrypted(address: str) -> ReportsError:
