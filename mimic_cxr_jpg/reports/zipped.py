@@ -83,6 +83,7 @@ class ZippedReports(ArchivedReports):
         Raises:
             StoreError: It cannot be read.
         """
+        self._cache = None
         if self._parts() is None:
             self._hold(cache)
         elif not self._hold_found(cache):
@@ -127,8 +128,9 @@ class ZippedReports(ArchivedReports):
 
     def _copy(self) -> None:
         """Copy an archive of which parts were read."""
-        if self._cache is not None:
-            self._hold(self._cache)
+        cache = self._cache  # which another thread may take away
+        if cache is not None:
+            self._hold(cache)
             self._cache = None
 
     def _read_directory(self) -> None:
