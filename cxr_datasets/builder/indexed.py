@@ -139,17 +139,16 @@ class IndexedBuilder(DatasetsBuilder):
         probed: Future[None] = Future()
         notes = [step.as_dict() for step in self._steps]
         with ThreadPoolExecutor(1, thread_name_prefix="cxr-index") as pool:
-            written = pool.submit(index_file.write_index, path, splits, notes, probed.result)
             try:
+                written = pool.submit(index_file.write_index, path, splits, notes, probed.result)
                 self._probe(pa.concat_tables(splits.values()).column)
                 if self._studies is not None:
                     studies, self._studies = self._studies, None
                     file = self._studies_path(self.config)
                     index_file.write_tables(file, studies.schema, [studies])
-            except BaseException as error:
-                probed.set_exception(error)
-                raise
-            probed.set_result(None)
+                probed.set_result(None)
+            finally:
+                probed.cancel()  # unless it is done: then nothing is written
             written.result()
 
     def has_index(self) -> bool:

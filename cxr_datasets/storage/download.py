@@ -35,6 +35,7 @@ def fetched(
     folder: str,
     agrees: Callable[[Path], bool] = lambda copy: True,
     limit: Limit = limits.LARGEST_ARCHIVE,
+    stamp: Stamp | None = None,
 ) -> Path:
     """Copy a file into a folder, unless this version of the file is already there.
 
@@ -50,6 +51,7 @@ def fetched(
             What comes then is kept: the store has it so. What is too slow to check at once is
             checked where it is read; see `fetch_again`.
         limit: How many bytes it may have.
+        stamp: The file's stamp, if it is known. Another process may be answered otherwise.
 
     Returns:
         The copy. It has the file's name after a key of its address and version.
@@ -60,7 +62,7 @@ def fetched(
         TooLargeError: It has more bytes than the limit.
         StoreError: The store refuses it, failed again and again, or sent another size than it said.
     """
-    stamp = source.stamp(path)
+    stamp = stamp or source.stamp(path)
     check_limit(stamp.size, limit)
     copy = _copy_in(folder, source, path, stamp)
     if _is_whole(copy):

@@ -78,7 +78,7 @@ def _find_digests(keys: pa.Array, values: pa.Array) -> pa.Array | None:
         values = values.take(alike)
         known = _digests(values)
     if known is None:
-        return pa.nulls(len(keys), pa.int64())
+        return None if len(values) else pa.nulls(len(keys), pa.int64())
     places = pc.index_in(digests, value_set=known)
     # Different strings may have the same digest, though hardly ever.
     same = pc.all(pc.equal(keys, values.take(places))).as_py()

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.storage.download import fetch_again, fetched, find_copy
-from cxr_datasets.storage.source import Source, open_place
+from cxr_datasets.storage.source import Source, Stamp, open_place
 from cxr_datasets.wording import get_logger
 from mimic_cxr_jpg.reports.members import FILES, Links, Texts, find_texts
 from mimic_cxr_jpg.reports.store import TEXT_PATH, ReportStore, still_there
@@ -39,12 +39,17 @@ class ArchivedReports(ReportStore):
         super().__init__(source, path)
         self.held, self.held_path = source, path
 
-    def _hold(self, cache: str) -> Path | None:
-        """Copy a remote archive into the cache; return the copy, or None for a local archive."""
+    def _hold(self, cache: str, stamp: Stamp | None = None) -> Path | None:
+        """Copy a remote archive into the cache; return the copy, or None for a local archive.
+
+        Args:
+            cache: Folder of the cache.
+            stamp: The archive's stamp, if it is known.
+        """
         if not self.source.is_remote:
             return None
         with still_there(self.address):
-            copy = fetched(self.source, self.path, cache, self._agrees)
+            copy = fetched(self.source, self.path, cache, self._agrees, stamp=stamp)
         self._read_from(copy)
         return copy
 

@@ -45,11 +45,16 @@ _Span = tuple[int, int]
 """A first byte, and the one behind the last."""
 
 
-def parts_of(source: Source, path: str) -> ZipParts | None:
-    """Open an archive of which parts can be read; None for others, which are copied at once."""
+def parts_of(source: Source, path: str, size: int) -> ZipParts | None:
+    """Open an archive of which parts can be read; None for others, which are copied at once.
+
+    Args:
+        source: Where it is.
+        path: Its path within the source.
+        size: Its size in bytes; 0 if the store does not tell.
+    """
     if not isinstance(source, Remote) or not source.sends_parts:
         return None
-    size = source.size(path) or 0
     return ZipParts(source, path, size) if LARGE < size <= limits.LARGEST_ARCHIVE else None
 
 
@@ -66,6 +71,9 @@ class ZipParts:
     def directory(self) -> Directory | None:
         """Read the directory. All is fetched twice, for nothing in it tells whether it is right.
 
+        The second time the parts are other ones: what is between here and the store may keep
+        answers, and give a damaged one again.
+
         Returns:
             The directory; None if it is out of the ordinary, or did not come twice alike, or the
             store sends no parts. Then a copy tells.
@@ -75,15 +83,16 @@ class ZipParts:
         """
         tail = (max(0, self._size - LONGEST_END), self._size)
         found = self._fetched([tail])
-        end = stated_end(self._filled([tail], found)) if found else None
-        if not found or end is None or end.size > limits.LARGEST_DIRECTORY:
+        archive = self._filled([tail], found) if found else None
+        end = stated_end(archive) if archive else None
+        if not found or end is None or end.size > limits.LARGEST_DIRECTORY or not end.directory:
             return None
-        span = (end.directory, end.directory + end.size)
-        again = self._fetched([tail, span, span])
-        if again is None or again[0] != found[0] or again[1] != again[2]:
+        first, last = end.directory, end.directory + end.size
+        twice = self._fetched([(first, last), (first - 1, self._size)])
+        if not twice or twice[1][1:] != twice[0] + found[0][last - self._size :]:
             return None
         try:
-            return plain_directory(again[1], end)
+            return plain_directory(twice[0], end)
         except TooLargeError:
             return None
 
@@ -95,8 +104,8 @@ class ZipParts:
             stored: Their n compressed sizes in bytes.
 
         Returns:
-            Bytes of the archive's size; None if the members are too many, or too far apart, or the
-            store sends no parts.
+            Bytes of the archive's size; None if the members are too many, or too far apart, the
+            store sends no parts, or there is no memory of that size.
 
         Raises:
             StoreError: The store refuses it, or failed again and again.
@@ -105,7 +114,7 @@ class ZipParts:
         if len(spans) > _MOST_SPANS or sum(end - first for first, end in spans) > _MOST_BYTES:
             return None
         found = self._fetched(spans)
-        return self._filled(spans, found) if found is not None else None
+        return None if found is None else self._filled(spans, found)
 
     def _fetched(self, spans: Sequence[_Span]) -> list[bytes] | None:
         """Read some spans, side by side; None if the store sends no parts."""
@@ -131,8 +140,11 @@ class ZipParts:
             found[number].append(content)
         return list(map(b"".join, found))
 
-    def _filled(self, spans: Sequence[_Span], contents: Sequence[bytes]) -> memoryview:
-        archive = memoryview(mmap.mmap(-1, self._size))
+    def _filled(self, spans: Sequence[_Span], contents: Sequence[bytes]) -> memoryview | None:
+        try:
+            archive = memoryview(mmap.mmap(-1, self._size))
+        except (OSError, MemoryError):  # a system that promises no more memory than it has
+            return None
         for (first, end), content in zip(spans, contents, strict=True):
             archive[first:end] = content
         return archive

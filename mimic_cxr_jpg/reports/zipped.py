@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from cxr_datasets import limits
 from cxr_datasets.errors import ReportsError
 from cxr_datasets.limits import TooLargeError, check_limit, too_large
+from cxr_datasets.storage.source import Stamp
 from cxr_datasets.storage.zip_members import ENCRYPTED, method_name
 from mimic_cxr_jpg.reports.archived import (
     ArchivedReports,
@@ -72,6 +73,9 @@ class ZippedReports(ArchivedReports):
     _cache: str | None = None
     """The folder for the copy, as long as there is none and parts are read."""
 
+    _stamp: Stamp | None = None
+    """The archive's stamp then: a worker that asks for it may be answered otherwise."""
+
     _reads_of_parts = 0
 
     def __getstate__(self) -> dict[str, Any]:
@@ -84,6 +88,7 @@ class ZippedReports(ArchivedReports):
             StoreError: It cannot be read.
         """
         self._cache = None
+        self._stamp = self.source.stamp(self.path) if self.source.is_remote else None
         if self._parts() is None:
             self._hold(cache)
         elif not self._hold_found(cache):
@@ -123,19 +128,18 @@ class ZippedReports(ArchivedReports):
         return places
 
     def _parts(self) -> ZipParts | None:
-        with still_there(self.address):
-            return parts_of(self.source, self.path)
+        return parts_of(self.source, self.path, self._stamp.size) if self._stamp else None
 
     def _copy(self) -> None:
         """Copy an archive of which parts were read."""
         cache = self._cache  # which another thread may take away
         if cache is not None:
-            self._hold(cache)
+            self._hold(cache, self._stamp)
             self._cache = None
 
-    def _read_directory(self) -> None:
+    def _read_directory(self) -> Directory:
         if hasattr(self, "_directory"):
-            return
+            return self._directory
         with still_there(self.address):
             parts = self._parts() if self._cache is not None else None
             found = parts.directory() if parts else None
@@ -143,12 +147,15 @@ class ZippedReports(ArchivedReports):
                 self._copy()  # which sets it, too, if the copy is new
                 found = getattr(self, "_directory", None)
             self._directory = found or read_directory(self._archive, self.address)
+        return self._directory
 
     def _listing(self) -> tuple[pa.Array, Links]:
-        self._read_directory()
-        names, places, _, is_link = self._directory
+        directory = self._read_directory()
+        names, places, _, is_link = directory
         links = np.flatnonzero(is_link)
         targets = self._contents(places.take(pa.array(links)))
+        if self._directory is not directory:  # a copy was made for them, maybe of a newer archive
+            return self._listing()
         return names, {
             row: Link(target.decode("utf-8", "replace"))
             for row, target in zip(links.tolist(), targets, strict=True)
@@ -173,8 +180,10 @@ class ZippedReports(ArchivedReports):
     def read(self, places: pa.Array) -> pa.Array:
         """See `ReportStore.read`."""
         present = places.is_valid()
-        contents = self._contents(places.filter(present))
-        self.__dict__.pop("_directory", None)  # of a copy that was made for this: it is large
+        try:
+            contents = self._contents(places.filter(present))
+        finally:
+            self.__dict__.pop("_directory", None)  # of a copy that was made for this: it is large
         absent = pa.nulls(len(places), pa.string())
         return pc.replace_with_mask(absent, present, decoded(contents))
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from cxr_datasets.tables.characters import text_bytes, written
+from cxr_datasets.tables.keys import find_keys
 
 FORM = "files/p{0:.2}/p{0}/s{1}/{2}.jpg"
 
@@ -58,3 +59,12 @@ def test_the_bytes_of_texts_are_those_of_their_slice() -> None:
     assert text_bytes(texts).tolist() == [list(b"cd"), list(b"ef")]  # type: ignore[union-attr]
     assert text_bytes(pa.array(["a", "bc"])) is None
     assert text_bytes(pa.array(["", ""])) is None
+
+
+def test_large_strings_are_joined_and_found_as_others() -> None:
+    rows = 20
+    texts = pa.array(["junk", *(f"{n:08}" for n in range(rows))]).slice(1)
+    large = pa.array(["junk", *texts.to_pylist()], pa.large_string()).slice(1)
+    assert text_bytes(large) is None
+    assert find_keys(texts, large).to_pylist() == list(range(rows))
+    assert written("{0}.jpg", large).to_pylist() == by_python("{0}.jpg", texts)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import random
 import re
 import zipfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import fsspec
 import pyarrow as pa
 import pytest
 
 from cxr_datasets.errors import CxrError
+from cxr_datasets.storage.remote import Remote
 from cxr_datasets.storage.source import open_place
 from mimic_cxr_jpg.reports import zip_parts
 from mimic_cxr_jpg.reports.zipped import ZippedReports
@@ -94,3 +101,85 @@ def test_a_few_texts_of_a_zip_in_a_store_make_no_copy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [zip_bytes([]), zip_bytes([], comment=b"x" * 200)])
 def test_a_zip_without_members_is_told(content: bytes, tmp_path: Path) -> None:
     assert both(content, tmp_path, some_members(5)) == ("ReportsError", "ReportsError")
+
+
+def damaged_once_kept(
+    content: bytes, place: int, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
+    """Let the way damage the answer to one range, and give the same each time it is asked again.
+
+    Returns:
+        Ends it.
+    """
+    begin_read = Remote.begin_read
+    kept: dict[tuple[int | None, int | None], Future[bytes]] = {}
+
+    def begin(
+        remote: Remote, path: str, start: int | None = None, end: int | None = None, *more: Any
+    ) -> Future[bytes]:
+        read = begin_read(remote, path, start, end, *more)
+        if not kept and start is not None and end is not None and start <= place < end:
+            answer = bytearray(read.result())
+            answer[place - start] ^= 2
+            kept[start, end] = Future()
+            kept[start, end].set_result(bytes(answer))
+        return kept.get((start, end), read)
+
+    monkeypatch.setattr(Remote, "begin_read", begin)
+    return lambda: monkeypatch.setattr(Remote, "begin_read", begin_read)
+
+
+@pytest.mark.parametrize("what", ["name", "sum", "place"])
+def test_an_answer_that_was_damaged_and_kept_on_the_way_gives_no_wrong_text(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zip_parts, "LONGEST_END", 50)
+    members = [
+        (f"files/p10/p10000001/s{study}.txt", f"of {study}".encode())
+        for study in (50000003, 50000002, 50000001)
+    ]
+    content = zip_bytes(members)
+    entry = content.rindex(members[2][0].encode()) - 46
+    place = {"name": entry + 46 + 27, "sum": entry + 16, "place": entry + 42}[what]
+    fsspec.filesystem("memory").pipe_file("/parts/reports.zip", content)
+    damaged_once_kept(content, place, monkeypatch)
+    reports = ZippedReports(open_place("memory://parts"), "reports.zip")
+    assert read(reports, tmp_path, members, few=3) == [text.decode() for _, text in members]
+
+
+def test_an_archive_that_is_replaced_while_its_links_are_read_gives_no_wrong_text(
+    tmp_path: Path,
+) -> None:
+    def content(studies: Sequence[int]) -> bytes:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+            for number in range(40):  # more links than are read in parts
+                link = zipfile.ZipInfo(f"links/{number:03}.txt")
+                link.create_system, link.external_attr = 3, 0o120777 << 16
+                archive.writestr(link, "s50000009.txt")
+                archive.writestr(f"between/{number:03}", bytes(700))
+            for study in studies:
+                archive.writestr(f"files/p10/p10000001/s{study}.txt", f"of {study}")
+        return stream.getvalue()
+
+    studies = [50000001, 50000002, 50000003]
+    files = fsspec.filesystem("memory")
+    files.pipe_file("/parts/reports.zip", content(studies))
+    reports = ZippedReports(open_place("memory://parts"), "reports.zip")
+    reports.prepare_to_locate(str(tmp_path))
+    files.pipe_file("/parts/reports.zip", content(studies[::-1]))
+    ids = pa.array([10000001] * 3, pa.int64()), pa.array(studies, pa.int64())
+    assert reports.read(reports.locate(*ids)).to_pylist() == [f"of {study}" for study in studies]
+
+
+def test_a_system_without_memory_of_that_size_has_the_zip_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(zip_parts, "mmap", SimpleNamespace(mmap=refuse))
+    members = some_members(8, seed=9)
+    in_store, on_disk = both(zip_bytes(members), tmp_path, members)
+    assert in_store == on_disk
+    assert isinstance(on_disk, list)

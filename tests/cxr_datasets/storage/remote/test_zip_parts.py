@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader
 from cxr_datasets.errors import CxrError, ReportsError, StoreError
 from cxr_datasets.testing import rewrite
 from mimic_cxr_jpg.reports import zip_parts, zipped
-from tests.fakes.physionet import Fault, Flip, PhysioNet, Reset, WholeBody
+from tests.fakes.physionet import Fault, Flip, NotFound, Page, PhysioNet, Reset, Status, WholeBody
 from tests.remote import Remote, rows, taken
 
 pytestmark = pytest.mark.usefixtures("login", "is_large")
@@ -155,6 +156,21 @@ def test_rows_are_the_same_whatever_part_came_wrong(
     fault, after = case
     remote_mimic.server.fail(r"\.zip$", FAULTS[fault], after=after)
     assert list(remote_mimic.stream("reports")) == expected
+
+
+@pytest.mark.parametrize("fault", [Status(401), Status(403), NotFound(), Page()], ids=repr)
+def test_a_worker_that_is_answered_otherwise_makes_no_other_copy(
+    remote_mimic: Remote, expected: object, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zipped, "_MOST_READS", 0)
+    stream = pickle.loads(pickle.dumps(remote_mimic.stream("reports")))
+    remote_mimic.server.fail(r"\.zip$", fault)
+    with suppress(CxrError):
+        assert list(stream) == expected
+    remote_mimic.server.heal()
+    assert list(stream) == expected
+    assert list(remote_mimic.stream("reports")) == expected
+    assert len(copies(remote_mimic)) == 1
 
 
 def test_a_server_that_sends_whole_files_alone_gives_the_same_rows(
