@@ -18,9 +18,17 @@ import pytest
 
 from tests.combinations import COSTLY, left_out
 from tests.fakes.certificate import trust
-from tests.helpers import made_once
+from tests.helpers import CRASHES_WITH_DASK, made_once
 
 trust()  # before aiohttp is imported, which reads once whom to trust
+
+# Each process of a run imports all tests. These import `distributed`.
+collect_ignore_glob = (
+    ["*/export/test_agreement.py", "*/export/test_cluster.py", "*/export/test_encryption.py",
+     "*/export/test_slurm.py"]
+    if CRASHES_WITH_DASK
+    else []
+)  # fmt: skip
 
 # The releases are made once in a run, for all processes of it: they are read only.
 

@@ -21,6 +21,9 @@ from tests.forked import run as run_forked
 if TYPE_CHECKING:
     from datasets import Dataset
 
+CRASHES_WITH_DASK = (3, 12) <= sys.version_info < (3, 12, 2)
+"""Python itself may crash in a process that has imported `distributed`: python/cpython#111049."""
+
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Give a folder that is made once in a run of the tests, by the process that needs it first.
