@@ -23,6 +23,7 @@ from cxr_datasets.export import ExportError, export, local, prepare
 from cxr_datasets.export.plan import plan_files
 from cxr_datasets.testing import copy_release
 from tests.cxr_datasets.export.conftest import contents, finished, started
+from tests.helpers import CRASHES_WITH_DASK
 from tests.processes import descendants, doors, held, is_running
 
 WITHOUT_DASK = """
@@ -279,6 +280,7 @@ def test_a_missing_dask_is_an_option_that_does_not_exist(monkeypatch: pytest.Mon
     workers.check(ExportOptions(num_proc=2))
 
 
+@pytest.mark.skipif(CRASHES_WITH_DASK, reason="python/cpython#111049")
 def test_what_is_no_client_is_named() -> None:
     from cxr_datasets.export import workers
     from cxr_datasets.export.options import ExportOptions
