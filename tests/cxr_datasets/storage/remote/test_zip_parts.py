@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torch.utils.data import DataLoader
 
 from cxr_datasets.errors import CxrError, ReportsError, StoreError
 from cxr_datasets.testing import rewrite
@@ -118,7 +117,8 @@ def test_rows_drawn_from_everywhere_are_the_same(remote_mimic: Remote) -> None:
 
 def test_workers_read_the_same_rows(remote_mimic: Remote, expected: Any) -> None:
     stream = remote_mimic.stream("reports")
-    loader = DataLoader(stream, num_workers=2, batch_size=None)
+    data = pytest.importorskip("torch.utils.data")
+    loader = data.DataLoader(stream, num_workers=2, batch_size=None)
     found = {row["study_id"]: row["report"] for row in loader}
     assert found == {row["study_id"]: row["report"] for row in expected}
 
