@@ -121,6 +121,9 @@ def text_bytes(texts: pa.Array) -> Characters | None:
 
     Args:
         texts: n strings, none of them null.
+
+    Returns:
+        n rows of bytes from 0 to 255, not copied; None for 64-bit strings, too.
     """
     if not pa.types.is_string(texts.type):  # the places of a large one are other numbers
         return None

@@ -7,7 +7,7 @@ import io
 import random
 import re
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -103,14 +103,8 @@ def test_a_zip_without_members_is_told(content: bytes, tmp_path: Path) -> None:
     assert both(content, tmp_path, some_members(5)) == ("ReportsError", "ReportsError")
 
 
-def damaged_once_kept(
-    content: bytes, place: int, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[], None]:
-    """Let the way damage the answer to one range, and give the same each time it is asked again.
-
-    Returns:
-        Ends it.
-    """
+def damage_and_keep(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the way damage the answer to one range, and give the same each time it is asked again."""
     begin_read = Remote.begin_read
     kept: dict[tuple[int | None, int | None], Future[bytes]] = {}
 
@@ -126,7 +120,6 @@ def damaged_once_kept(
         return kept.get((start, end), read)
 
     monkeypatch.setattr(Remote, "begin_read", begin)
-    return lambda: monkeypatch.setattr(Remote, "begin_read", begin_read)
 
 
 @pytest.mark.parametrize("what", ["name", "sum", "place"])
@@ -142,7 +135,7 @@ def test_an_answer_that_was_damaged_and_kept_on_the_way_gives_no_wrong_text(
     entry = content.rindex(members[2][0].encode()) - 46
     place = {"name": entry + 46 + 27, "sum": entry + 16, "place": entry + 42}[what]
     fsspec.filesystem("memory").pipe_file("/parts/reports.zip", content)
-    damaged_once_kept(content, place, monkeypatch)
+    damage_and_keep(place, monkeypatch)
     reports = ZippedReports(open_place("memory://parts"), "reports.zip")
     assert read(reports, tmp_path, members, few=3) == [text.decode() for _, text in members]
 
